@@ -1,0 +1,80 @@
+"""The only door through which pixels enter: upright 8-bit sRGB, or a stated reason why not."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from rsfiqa.errors import ImageError
+from rsfiqa.files import first_line
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
+MAX_PIXELS = 179_000_000  # what Pillow decodes without calling it a decompression bomb
+BACKGROUND = (255, 255, 255)  # transparent parts are shown on white, as a browser shows them
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+ROTATED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+ORIENTATION = 0x0112
+
+
+def _open(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise ImageError("no such file")
+    if path.stat().st_size == 0:
+        raise ImageError("empty file (0 bytes)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(path)
+        except UnidentifiedImageError as error:
+            raise ImageError("not an image that Pillow knows") from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ImageError(f"unreadable header ({first_line(error)})") from error
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the upright image (after EXIF), from the header alone.
+
+    Raises:
+        ImageError: missing, empty, not an image, or more than 179 megapixels.
+    """
+    with _open(path) as image:
+        width, height = image.size
+        try:
+            rotated = image.getexif().get(ORIENTATION) in ROTATED
+        except (OSError, ValueError, SyntaxError):
+            rotated = False
+    return (height, width) if rotated else (width, height)
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """The upright image as 8-bit sRGB: uint8, shape (H, W, 3).
+
+    The first frame of an animation; 16-bit grey is scaled, not clipped; transparent parts lie on
+    white.
+
+    Raises:
+        ImageError: as `read_size`, or damaged pixel data (a JPEG cut short, say).
+    """
+    with _open(path) as image:
+        try:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+        except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+            raise ImageError(f"damaged or cut short ({first_line(error)})") from error
+        return _to_rgb(upright)
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        grey = np.asarray(image, np.float32)
+        if image.mode != "F":
+            grey = grey / 257.0  # 65535 / 255
+        return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        below = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = Image.alpha_composite(below, image)
+    return np.array(image.convert("RGB"))

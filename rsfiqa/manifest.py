@@ -1,0 +1,73 @@
+"""The manifest: one row per image of a data set, sorted by image_id, divided into shards."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rsfiqa.errors import InputError
+from rsfiqa.files import Provenance, read_table, write_table
+
+VERSION = 1
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),  # relative path, NFC
+        ("path", pa.string()),  # where the file is, absolute
+        ("shard", pa.int32()),
+        ("width", pa.int32()),  # pixels, upright (after EXIF)
+        ("height", pa.int32()),
+        ("mos", pa.float32()),  # native units and direction; null if there is none
+        ("mos_std", pa.float32()),
+        ("quality", pa.float32()),  # MOS mapped to [0, 1], higher is better
+        ("group", pa.string()),  # reference, prompt or scene: never split apart
+        ("distortion", pa.string()),
+        ("level", pa.int8()),
+        ("subset", pa.string()),  # official split, if there is one
+        ("sha256", pa.string()),  # of the file's bytes
+    ]
+)
+
+
+def shard_name(shard: int) -> str:
+    """How a shard is called in paths: `00012`."""
+    return f"{shard:05d}"
+
+
+def write(path: Path, table: pa.Table, provenance: Provenance) -> None:
+    """Write a manifest whose rows are sorted by image_id and numbered into shards already."""
+    write_table(path, table.cast(SCHEMA), provenance)
+
+
+def read(path: Path, shard: str | None = None) -> tuple[pa.Table, Provenance]:
+    """The manifest, or its rows of one shard.
+
+    Raises:
+        InputError: missing, damaged or another schema; a shard that it does not have.
+    """
+    table, provenance = read_table(path, "manifest", SCHEMA, VERSION)
+    if shard is None:
+        return table, provenance
+    rows = table.filter(pc.equal(table["shard"], int(shard)))
+    if not rows.num_rows:
+        raise InputError(
+            f"{path}: shard must be one of {', '.join(shard_names(path))}, found {shard}"
+        )
+    return rows, provenance
+
+
+def shard_names(path: Path) -> list[str]:
+    """The names of all shards, from the statistics in the footer, however long the manifest is."""
+    metadata = pq.read_metadata(path)
+    if not metadata.num_rows:
+        return []
+    column = SCHEMA.get_field_index("shard")
+    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+    last = max(group.column(column).statistics.max for group in groups)
+    return [shard_name(shard) for shard in range(last + 1)]
+
+
+def mos_range(provenance: Provenance) -> tuple[float, float] | None:
+    """The lowest and highest possible MOS that `quality` was mapped from, in native units."""
+    low, high = provenance.options.get("mos_range") or (None, None)
+    return None if low is None or high is None else (low, high)

@@ -1,0 +1,19 @@
+"""The RSFIQA model: torch without any input or output of files."""
+
+from rsfiqa.model.batch import Batch, collate
+from rsfiqa.model.loss import LossWeights, plcc_loss, quality_loss, ranking_loss
+from rsfiqa.model.mhf import MHF
+from rsfiqa.model.rsa import RSA, VARIANTS, Prediction
+
+__all__ = [
+    "MHF",
+    "RSA",
+    "VARIANTS",
+    "Batch",
+    "LossWeights",
+    "Prediction",
+    "collate",
+    "plcc_loss",
+    "quality_loss",
+    "ranking_loss",
+]

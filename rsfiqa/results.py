@@ -1,0 +1,56 @@
+"""Benchmark results, one row per (train set, test set, split, variant), and predictions."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from rsfiqa.files import Provenance, read_table, write_table
+
+VERSION = 1
+SCHEMA = pa.schema(
+    [
+        ("train", pa.string()),
+        ("test", pa.string()),
+        ("split", pa.string()),
+        ("variant", pa.string()),
+        ("srcc", pa.float64()),
+        ("krcc", pa.float64()),
+        ("plcc_raw", pa.float64()),
+        ("plcc", pa.float64()),  # after the 4-parameter logistic
+        ("rmse", pa.float64()),  # after the 4-parameter logistic, in MOS points of the test set
+        ("n", pa.int64()),
+    ]
+)
+PREDICTIONS = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("split", pa.string()),
+        ("mos", pa.float64()),  # native units of the test set
+        ("score", pa.float64()),  # MOS units of the train set, higher is better
+    ]
+)
+
+
+def predictions_path(path: Path) -> Path:
+    """Where the predictions lie that belong to a table of results."""
+    return path.with_suffix(".predictions.parquet")
+
+
+def write(path: Path, rows: pa.Table, predictions: pa.Table, provenance: Provenance) -> None:
+    """Write the results of one variant on one pair of sets, predictions first."""
+    write_table(predictions_path(path), predictions.cast(PREDICTIONS), provenance)
+    write_table(path, rows.cast(SCHEMA), provenance)
+
+
+def read(path: Path) -> tuple[pa.Table, Provenance]:
+    """The results in one file.
+
+    Raises:
+        InputError: missing, damaged or another schema.
+    """
+    return read_table(path, "results", SCHEMA, VERSION)
+
+
+def read_predictions(path: Path) -> pa.Table:
+    """The predictions beside a table of results."""
+    return read_table(predictions_path(path), "results", PREDICTIONS, VERSION)[0]

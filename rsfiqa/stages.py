@@ -1,0 +1,178 @@
+"""The options of every stage: the one source of config schema, command line and defaults."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Raised on purpose when a stage's output changes for the same options; then it runs again.
+VERSIONS = {
+    "prepare": 1,
+    "segment": 1,
+    "caption": 1,
+    "embed": 1,
+    "features": 1,
+    "train": 1,
+    "benchmark": 1,
+    "report": 1,
+}
+LAYOUTS = ("livec", "agiqa3k", "csv", "folder", "demo")
+VARIANTS = ("full", "no_mhf", "no_mllm", "no_rsa", "none")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Gpus = Annotated[
+    int, Field(0, ge=0, le=8, description="GPUs that a job asks of the scheduler; 0 runs on CPUs.")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], Field("auto", description="Where the model runs.")
+]
+
+
+class Options(BaseModel):
+    """Frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PrepareOptions(Options):
+    """One data set, as its authors released it, as a CSV, as a folder, or the demo set."""
+
+    layout: Literal["livec", "agiqa3k", "csv", "folder", "demo"] = Field(
+        "demo", description="What the data set looks like on disk; demo needs no root."
+    )
+    root: str | None = Field(
+        None, description="The data set's folder; for csv, the CSV file. ~ is expanded."
+    )
+    mos_range: tuple[float, float] | None = Field(
+        None,
+        description="Lowest and highest possible MOS; needed for csv, known for published sets.",
+    )
+    lower_better: bool = Field(
+        False, description="For csv: the column mos holds DMOS (a low value is good)."
+    )
+
+
+class SegmentOptions(Options):
+    """How an image is cut into regions."""
+
+    backend: Literal["superpixel"] = Field(
+        "superpixel",
+        description="superpixel needs no weights: an oversegmentation merged over its graph.",
+    )
+    long_side: int = Field(
+        512, ge=32, le=4096, description="Long side of label maps in pixels; never enlarged."
+    )
+    superpixels: int = Field(
+        300, ge=2, le=4000, description="Superpixels before merging, about this many."
+    )
+    max_regions: int = Field(12, ge=1, le=1000, description="Regions of an image at most.")
+    min_area_share: float = Field(
+        0.01, ge=0, le=0.5, description="Smaller regions join a neighbour; share of the image."
+    )
+    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+
+
+class CaptionOptions(Options):
+    """How a region is described and rated."""
+
+    backend: Literal["measured"] = Field(
+        "measured",
+        description="measured needs no weights: noise, blur, blockiness, exposure, contrast and"
+        " colourfulness of the region, mapped to ratings and a sentence.",
+    )
+    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+
+
+class EmbedOptions(Options):
+    """How captions become vectors."""
+
+    encoder: str = Field(
+        "packaged-minilm",
+        description="packaged-minilm (all-MiniLM-L6-v2 from a Python package), or the folder of"
+        " any transformers text encoder.",
+    )
+    batch_size: int = Field(64, ge=1, le=4096, description="Captions encoded at once.")
+    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+
+
+class FeaturesOptions(Options):
+    """What is kept of the frozen backbone."""
+
+    backbone: str = Field(
+        "tf_efficientnet_lite0", description="Name of a timm model with feature maps."
+    )
+    weights: str = Field(
+        "packaged",
+        description="packaged (ImageNet weights of tf_efficientnet_lite0 from a Python package),"
+        " or the path of a state dict (.safetensors or .pth).",
+    )
+    long_side: int = Field(
+        1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
+    )
+    grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
+    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+
+
+class TrainOptions(Options):
+    """The RSA model and how it is trained on frozen features."""
+
+    epochs: int = Field(40, ge=1, le=10000, description="Passes over the training part.")
+    batch_size: int = Field(32, ge=2, le=4096, description="Images per step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Peak rate of AdamW.")
+    weight_decay: float = Field(1e-2, ge=0, le=10, description="Of AdamW, on matrices only.")
+    width: int = Field(128, ge=8, le=4096, description="Channels of the mixed feature grid.")
+    ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
+    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+
+
+class BenchmarkOptions(Options):
+    """What is trained and tested on what."""
+
+    datasets: tuple[Name, ...] = Field(
+        ("demo",), min_length=1, description="Data sets to train and test on, by random splits."
+    )
+    splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
+    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    variants: tuple[Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"], ...] = Field(
+        ("full", "no_mhf", "no_mllm", "no_rsa"),
+        min_length=1,
+        description="The model, and what is taken from it: multi-scale features, captions,"
+        " region attention, or all three.",
+    )
+    peers: tuple[Literal["probe"], ...] = Field(
+        ("probe",),
+        description="Other methods on the same splits: probe is a support vector regression on"
+        " the frozen backbone's whole-image statistics.",
+    )
+    cross: bool = Field(
+        True, description="Also train on all of each data set and test on all of each other."
+    )
+    seeds: int = Field(10, ge=1, le=1000, description="Trainings behind a cross-data-set median.")
+
+
+class ReportOptions(Options):
+    """What the page shows."""
+
+    images: int = Field(12, ge=0, le=200, description="Images shown with regions and attention.")
+
+
+class Config(Options):
+    """The whole of config.yaml."""
+
+    results: str = Field("results", min_length=1, description="Folder of all products.")
+    seed: int = Field(0, ge=0, description="Of splits and trainings.")
+    shard_size: int = Field(
+        1000, ge=1, description="Images per shard: 1,000 to 10,000 on a cluster."
+    )
+    max_failed_share: Share = Field(
+        0.01, description="A shard with a larger share of unusable images fails."
+    )
+    datasets: dict[Name, PrepareOptions] = Field(
+        min_length=1, description="Data sets by name; what they are used for stands in benchmark."
+    )
+    segment: SegmentOptions
+    caption: CaptionOptions
+    embed: EmbedOptions
+    features: FeaturesOptions
+    train: TrainOptions
+    benchmark: BenchmarkOptions
+    report: ReportOptions
