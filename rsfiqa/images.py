@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -78,3 +79,13 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         below = Image.new("RGBA", image.size, (*BACKGROUND, 255))
         image = Image.alpha_composite(below, image)
     return np.array(image.convert("RGB"))
+
+
+def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
+    """The image uint8 (H, W, 3), area-averaged so that no side exceeds `long_side` pixels."""
+    height, width = image.shape[:2]
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -22,14 +22,11 @@ class RegionExchange(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.merge = nn.Linear(width, width)
-        self.feed = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, 2 * width),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(2 * width, width),
+        self.widen = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout)
         )
-        for layer in (self.merge, self.feed[-1]):
+        self.narrow = nn.Linear(2 * width, width)
+        for layer in (self.merge, self.narrow):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -42,7 +39,7 @@ class RegionExchange(nn.Module):
             query, key, value, attn_mask=present[:, None, None, :]
         )
         tokens = tokens + self.merge(mixed.transpose(1, 2).reshape(images, regions, width))
-        return tokens + self.feed(tokens)
+        return tokens + self.narrow(self.widen(tokens))
 
 
 def attend_within(logits: Tensor, coverage: Tensor) -> Tensor:
@@ -85,7 +82,11 @@ def pool_statistics(cells: Tensor, weight: Tensor) -> Tensor:
         float (B, 2 * C): the means, then the standard deviations.
     """
     mean, deviation = cells.unbind(2)  # (B, N, C)
-    centre = torch.einsum("bn,bnc->bc", weight, mean)
-    spread = deviation.square() + (mean - centre[:, None]).square()
+    # Moments about the plain mean lose no digits to a far-off zero, and need no gradient.
+    middle = mean.mean(1)  # (B, C)
+    offset = mean - middle[:, None]
+    moments = torch.stack([offset, deviation.square() + offset.square()], 2)  # (B, N, 2, C)
+    first, second = torch.einsum("bn,bnkc->bkc", weight, moments).unbind(1)
     # 1e-6 keeps the root's slope finite in dead channels; live ones vary by 0.1 to 10.
-    return torch.cat([centre, (torch.einsum("bn,bnc->bc", weight, spread) + 1e-6).sqrt()], -1)
+    spread = ((second - first.square()).clamp_min(0) + 1e-6).sqrt()
+    return torch.cat([middle + first, spread], -1)

@@ -59,9 +59,7 @@ def ranking_loss(score: Tensor, quality: Tensor, *, margin: float = 0.1) -> Tens
     return (missing * ordered).sum((-2, -1)) / margin / ordered.sum().clamp_min(1)
 
 
-def quality_loss(
-    score: Tensor, quality: Tensor, weights: LossWeights | None = None
-) -> Tensor:
+def quality_loss(score: Tensor, quality: Tensor, weights: LossWeights | None = None) -> Tensor:
     """The weighted sum of the three parts, averaged over all leading axes of `score`: a scalar.
 
     Args:

@@ -11,8 +11,8 @@ class MHF(nn.Module):
     """Projects each backbone stage to `width` channels and mixes them, cell by cell.
 
     A stage enters a cell with its channels' means and standard deviations, so that texture is
-    seen as well as level. The gates of a cell are a softmax over stages of a learned function of
-    the projected stages; they start out equal.
+    seen as well as level. The gates of a cell are a softmax over stages of a linear function of
+    each projected stage; they start out equal.
 
     Args:
         stage_channels: channels of each stage, earliest first, as they lie in `Batch.cells`.
@@ -24,9 +24,8 @@ class MHF(nn.Module):
         bounds = list(pairwise(accumulate(stage_channels, initial=0)))
         self.slices = [slice(start, stop) for start, stop in bounds]
         self.project = nn.ModuleList(nn.Linear(2 * n, width) for n in stage_channels)
-        self.gate = nn.Linear(width, 1)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.gate = nn.Parameter(torch.zeros(len(stage_channels), width))
+        self.gate_bias = nn.Parameter(torch.zeros(len(stage_channels)))
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """The mixed features and the gates that mixed them.
@@ -45,5 +44,5 @@ class MHF(nn.Module):
             ],
             dim=2,
         )  # (B, N, S, D)
-        gates = self.gate(stages).squeeze(-1).softmax(-1)  # (B, N, S)
+        gates = ((stages * self.gate).sum(-1) + self.gate_bias).softmax(-1)  # (B, N, S)
         return torch.einsum("bnsd,bns->bnd", stages, gates), gates

@@ -5,19 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.model.attention import (
-    RegionExchange,
-    attend_within,
-    masked_softmax,
-    pool_statistics,
-)
-from rsfiqa.model.batch import GEOMETRY, RATINGS, Batch
-from rsfiqa.model.mhf import MHF
+from rsfiqa.model.attention import masked_softmax, pool_statistics
+from rsfiqa.model.batch import Batch
+from rsfiqa.model.regions import Description, RegionAttention
 
 VARIANTS = ("full", "no_mhf", "no_mllm", "no_rsa", "none")
 
 # Standardised inputs are cut here: beyond the range of the training images, more says no more.
 LIMIT = 6.0
+# A channel that hardly varies in training must not blow up elsewhere; live ones vary by 0.1 to 10.
+FLOOR = 1e-2
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Prediction:
         weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
         attention: float (B, G, G), how much each cell counts, sums to 1.
         global_term: float (B,), what the whole image adds to the regions' weighted quality.
-        members: float (M, B), the scores of the heads whose mean is `score`.
+        members: float (M, B), the scores by each of the heads; their mean is `score`.
     """
 
     score: Tensor
@@ -71,28 +68,30 @@ class Heads(nn.Module):
 class RSA(nn.Module):
     """The model. Call `standardise` once on the training images before it is trained.
 
-    Regions become tokens (coverage-weighted mean of the mixed features, caption embedding,
-    ratings, geometry) that exchange what they know. Each token then attends to its own region's
-    cells only. A region's importance is a softmax with its log area as prior; importance times
-    attention within the region is the attention map of the image. Where a cell lies can raise or
-    lower its part in both. The statistics of the backbone under that map and over the whole
-    image feed the heads of `global_term`.
+    `RegionAttention` gives each region a quality and an importance, and the image a map of how
+    much each cell counts. The statistics of the backbone under that map, and over the whole
+    image, feed the heads of the global term.
 
     Variants: 'full'; 'no_mhf' sees the last stage only; 'no_mllm' neither captions nor ratings;
-    'no_rsa' has no region attention: the map is uniform, the regions count by area and have all
-    the same quality, captions and ratings enter the heads as their means by area; 'none' has
-    none of the three.
+    'no_rsa' has no region attention: the map is uniform, regions count by area and all have the
+    mean quality, descriptions enter the heads as their mean by area; 'none' lacks all three.
 
     Args:
         stage_channels: channels of each backbone stage, earliest first.
         text_dim: numbers of a caption embedding, T.
-        width: channels of mixed features and tokens, D.
-        heads: attention heads among the regions.
+        width: channels of mixed features and region tokens, D.
+        heads: attention heads among the regions; divides `width`.
         members: networks whose mean is the global term.
         hidden: hidden units of each of them.
         dropout: shares of their inputs and hidden units dropped in training.
         variant: one of `VARIANTS`.
     """
+
+    cell_mean: Tensor
+    cell_std: Tensor
+    image_mean: Tensor
+    image_std: Tensor
+    base: Tensor
 
     def __init__(
         self,
@@ -109,31 +108,83 @@ class RSA(nn.Module):
         super().__init__()
         if variant not in VARIANTS:
             raise ValueError(f"variant: must be one of {', '.join(VARIANTS)}, found {variant!r}")
-        self.stage_channels = stage_channels
-        self.multiscale = variant not in ("no_mhf", "none")
-        self.described = variant not in ("no_mllm", "none")
-        self.attentive = variant not in ("no_rsa", "none")
-        seen = stage_channels if self.multiscale else stage_channels[-1:]
-        statistics = 2 * sum(seen)
-        self.describe = _Description(text_dim, width) if self.described else None
-        inputs = statistics
-        if self.attentive:
-            self.mhf = MHF(seen, width=width)
-            self.geometry = nn.Linear(GEOMETRY, width)
-            self.norm = nn.LayerNorm(width)
-            self.exchange = RegionExchange(width, heads=heads, dropout=dropout[1])
-            self.query = nn.Linear(width, width, bias=False)
-            self.key = nn.Linear(width, width, bias=False)
-            self.place = nn.Parameter(torch.tensor([0.0, 0.0, 0.0, 0.0]))
-            self.importance = nn.Linear(width, 1, bias=False)
-            self.quality = nn.Linear(2 * width, 1, bias=False)
-            for layer in (self.query, self.importance, self.quality):
-                nn.init.zeros_(layer.weight)
-            inputs += statistics
-        elif self.described:
-            inputs += width
+        self.channels = sum(stage_channels)
+        seen = stage_channels if variant not in ("no_mhf", "none") else stage_channels[-1:]
+        described = variant not in ("no_mllm", "none")
+        attentive = variant not in ("no_rsa", "none")
+        self.seen = sum(seen)
+        self.describe = Description(text_dim, width=width) if described else None
+        self.regions = RegionAttention(seen, width=width, heads=heads) if attentive else None
+        inputs = 2 * self.seen + (2 * self.seen if attentive else width if described else 0)
         self.heads = Heads(inputs, members=members, hidden=hidden, dropout=dropout)
-        for name, size in (("cell", statistics), ("image", statistics)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_std", torch.ones(size))
+        self.register_buffer("cell_mean", torch.zeros(2, self.seen))
+        self.register_buffer("cell_std", torch.ones(2, self.seen))
+        self.register_buffer("image_mean", torch.zeros(2 * self.seen))
+        self.register_buffer("image_std", torch.ones(2 * self.seen))
         self.register_buffer("base", torch.tensor(0.5))
+
+    @torch.no_grad()
+    def standardise(self, batch: Batch, quality: Tensor) -> None:
+        """Takes the scale of the inputs and the mean quality, float (B,), from training images."""
+        images, first, second = [], [], []
+        for part in batch.cells.split(256):  # float32 of some images at a time, not of all
+            cells = self._cells(part)
+            images.append(pool_statistics(cells, _uniform(cells)))
+            first.append(cells.mean(1, dtype=torch.float64))
+            second.append(cells.double().square().mean(1))
+        std, mean = torch.std_mean(torch.cat(images), dim=0, correction=0)
+        self.image_mean.copy_(mean)
+        self.image_std.copy_(std.clamp_min(FLOOR))
+        centre = torch.cat(first).mean(0)
+        self.cell_mean.copy_(centre)
+        variance = torch.cat(second).mean(0) - centre.square()
+        self.cell_std.copy_(variance.clamp_min(0).sqrt().clamp_min(FLOOR))
+        self.base.copy_(quality.mean())
+
+    def forward(self, batch: Batch) -> Prediction:
+        cells = self._cells(batch.cells)  # (B, N, 2, C)
+        described = self.describe(batch) if self.describe is not None else None  # (B, R, D)
+        whole = self._scaled(pool_statistics(cells, _uniform(cells)))
+        if self.regions is not None:
+            scaled = ((cells - self.cell_mean) / self.cell_std).clamp(-LIMIT, LIMIT)
+            quality, weight, attention = self.regions(scaled, described, batch)
+            quality = (quality + self.base) * batch.present
+            inputs = [whole, self._scaled(pool_statistics(cells, attention))]
+        else:
+            weight = masked_softmax(batch.geometry[..., 0], batch.present)
+            attention = _uniform(cells)
+            quality = self.base * batch.present
+            inputs = [whole]
+            if described is not None:
+                inputs.append(torch.einsum("br,brd->bd", weight, described))
+        terms = self.heads(torch.cat(inputs, -1))  # (M, B)
+        regional = (weight * quality).sum(1)
+        global_term = terms.mean(0)
+        grid = batch.cells.shape[-1]
+        return Prediction(
+            score=regional + global_term,
+            quality=quality,
+            weight=weight,
+            attention=attention.unflatten(1, (grid, grid)),
+            global_term=global_term,
+            members=regional + terms,
+        )
+
+    def _cells(self, cells: Tensor) -> Tensor:
+        """The channels that this variant sees, float32 (B, N, 2, C), from (B, 2, C, G, G)."""
+        if cells.shape[2] != self.channels:
+            raise ValueError(
+                f"batch: 'cells' must have {self.channels} channels, as the model's backbone,"
+                f" found {cells.shape[2]}"
+            )
+        return cells[:, :, self.channels - self.seen :].flatten(3).permute(0, 3, 1, 2).float()
+
+    def _scaled(self, statistics: Tensor) -> Tensor:
+        """Image statistics (B, 2 * C) in standard deviations of the training images."""
+        return ((statistics - self.image_mean) / self.image_std).clamp(-LIMIT, LIMIT)
+
+
+def _uniform(cells: Tensor) -> Tensor:
+    """Equal weights for the cells (B, N, ...) of each image: float (B, N), sums to 1."""
+    images, number = cells.shape[:2]
+    return cells.new_full((images, number), 1 / number)

@@ -1,0 +1,103 @@
+"""Training one model on images whose features are in memory."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rsfiqa.model import RSA, Batch, LossWeights, quality_loss
+
+
+def fit(
+    model: RSA,
+    data: Batch,
+    quality: Tensor,
+    *,
+    epochs: int = 40,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+    weight_decay: float = 0.05,
+    warmup: float = 0.05,
+    ema: float = 0.99,
+    seed: int = 0,
+    loss: LossWeights | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Trains `model` in place and leaves it in evaluation mode with the averaged weights.
+
+    The result depends on the arguments alone, not on the state of any global generator (which is
+    left as it was); on a CPU also on the number of threads. The model's initial weights are the
+    caller's: make the model under `torch.random.fork_rng` for a reproducible run.
+
+    Args:
+        model: on the device where it is to be trained; `standardise` is called here.
+        data: the training images, (N, ...), on any device.
+        quality: float (N,), MOS mapped to [0, 1], higher is better.
+        epochs: passes over the images.
+        batch_size: images of a step; what is left over after whole batches waits for the next
+            shuffling.
+        lr: highest learning rate of AdamW; it rises in the `warmup` share of steps and falls to 0
+            along a cosine.
+        weight_decay: of AdamW, on matrices only.
+        warmup: share of the steps, in [0, 1).
+        ema: decay per step of the averaged weights, in [0, 1).
+        seed: of shuffling and dropout.
+        loss: weights of the parts of the loss.
+        progress: called with the epoch, from 1, and its mean loss.
+
+    Returns:
+        Mean training loss of each epoch.
+    """
+    device = next(model.parameters()).device
+    model.standardise(data, quality)
+    size = min(batch_size, len(data))
+    steps = len(data) // size
+    optimizer = _adamw(model, lr, weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _rate(step / (epochs * steps), warmup)
+    )
+    average = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(ema)
+    )
+    shuffling = torch.Generator().manual_seed(seed)
+    losses = []
+    model.train()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        for epoch in range(1, epochs + 1):
+            total = 0.0
+            order = torch.randperm(len(data), generator=shuffling)
+            for index in order[: steps * size].view(steps, size):
+                prediction = model(data.take(index).to(device))
+                value = quality_loss(prediction.members, quality[index].to(device), loss)
+                optimizer.zero_grad()
+                value.backward()
+                optimizer.step()
+                schedule.step()
+                average.update_parameters(model)
+                total += value.item()
+            losses.append(total / steps)
+            if progress:
+                progress(epoch, losses[-1])
+    model.load_state_dict(average.module.state_dict())
+    model.eval()
+    return losses
+
+
+def _adamw(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices, and leaves biases, norms and the spread of attention alone."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim > 1 and "bias" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim <= 1 or "bias" in name]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr)
+
+
+def _rate(done: float, warmup: float) -> float:
+    """Share of the highest learning rate when the share `done` of the steps is done."""
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))

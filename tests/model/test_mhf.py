@@ -1,0 +1,38 @@
+"""The gates of the multi-scale features."""
+
+import pytest
+import torch
+
+from rsfiqa.model import MHF
+
+
+def test_gates_are_shares_and_start_equal() -> None:
+    torch.manual_seed(0)
+    mhf = MHF((3, 4, 5), width=8)
+    features, gates = mhf(torch.randn(2, 16, 2, 12))
+    assert features.shape == (2, 16, 8)
+    torch.testing.assert_close(gates, torch.full((2, 16, 3), 1 / 3))
+    torch.nn.init.normal_(mhf.gate)
+    _, gates = mhf(torch.randn(2, 16, 2, 12))
+    torch.testing.assert_close(gates.sum(-1), torch.ones(2, 16))
+    assert gates.std() > 0.01
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_stages_keep_apart(stage: int) -> None:
+    torch.manual_seed(0)
+    channels, starts = (3, 4, 5), (0, 3, 7)
+    mhf = MHF(channels, width=8)
+    cells = torch.zeros(1, 1, 2, 12, requires_grad=True)
+    features, _ = mhf(cells)
+    (gradient,) = torch.autograd.grad(features.sum(), cells)
+    seen = gradient.abs().sum((0, 1, 2)) > 0
+    assert seen.all()
+    alone = cells.detach().clone()
+    part = slice(starts[stage], starts[stage] + channels[stage])
+    alone[..., part] = torch.randn(alone[..., part].shape)
+    projections = [
+        torch.nn.functional.gelu(layer(alone[..., start : start + n].flatten(2)))
+        for layer, start, n in zip(mhf.project, starts, channels, strict=True)
+    ]
+    torch.testing.assert_close(mhf(alone)[0], sum(projections) / 3)

@@ -1,0 +1,83 @@
+"""Training: the same twice, and better than before."""
+
+import pytest
+import torch
+
+from rsfiqa.model import RSA, Batch
+from rsfiqa.train.fit import fit
+
+IMAGES, REGIONS, GRID = 48, 3, 4
+
+
+def toy(seed: int = 0) -> tuple[Batch, torch.Tensor]:
+    """Images whose quality is the mean of their first channel, squashed into [0, 1]."""
+    random = torch.Generator().manual_seed(seed)
+    cells = torch.randn(IMAGES, 2, 7, GRID, GRID, generator=random)
+    cells[:, 0, 0] += torch.randn(IMAGES, 1, 1, generator=random)
+    cells[:, 1] = cells[:, 1].abs()
+    coverage = torch.rand(IMAGES, REGIONS, GRID * GRID, generator=random)
+    coverage = coverage / coverage.sum(1, keepdim=True)
+    batch = Batch(
+        cells=cells,
+        coverage=coverage,
+        text=torch.zeros(IMAGES, REGIONS, 2),
+        ratings=torch.full((IMAGES, REGIONS, 5), torch.nan),
+        geometry=torch.full((IMAGES, REGIONS, 7), 0.5),
+        present=torch.ones(IMAGES, REGIONS, dtype=torch.bool),
+    )
+    return batch, cells[:, 0, 0].mean((1, 2)).sigmoid()
+
+
+def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
+    batch, quality = toy()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8, variant=variant)
+    losses = fit(model, batch, quality, epochs=12, batch_size=16, lr=1e-2, ema=0.8, seed=seed)
+    return model, losses
+
+
+def test_the_same_twice_whatever_the_global_state() -> None:
+    first, losses = train()
+    torch.manual_seed(1234)
+    before = torch.get_rng_state()
+    second, again = train()
+    assert losses == again
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_another_seed_gives_another_model() -> None:
+    assert train(seed=0)[1] != train(seed=1)[1]
+
+
+@pytest.mark.parametrize("variant", ["full", "none"])
+def test_learns_a_toy_problem(variant: str) -> None:
+    model, losses = train(variant=variant)
+    assert not model.training
+    assert len(losses) == 12
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_full_model_generalises() -> None:
+    model, _ = train()
+    batch, quality = toy(seed=5)
+    with torch.inference_mode():
+        score = model(batch).score
+    assert torch.corrcoef(torch.stack([score, quality]))[0, 1] > 0.8
+
+
+def test_reports_progress() -> None:
+    batch, quality = toy()
+    seen: list[tuple[int, float]] = []
+    model = RSA((3, 4), text_dim=2, width=8, heads=2)
+    losses = fit(
+        model,
+        batch,
+        quality,
+        epochs=2,
+        batch_size=100,
+        progress=lambda epoch, loss: seen.append((epoch, loss)),
+    )
+    assert seen == list(enumerate(losses, 1))
