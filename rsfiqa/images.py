@@ -11,38 +11,40 @@ from rsfiqa.errors import ImageError
 from rsfiqa.files import first_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
-MAX_PIXELS = 179_000_000  # what Pillow decodes without calling it a decompression bomb
+MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
 BACKGROUND = (255, 255, 255)  # transparent parts are shown on white, as a browser shows them
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+# Once and for all: `warnings.catch_warnings` around each open is not safe in threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 ROTATED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 ORIENTATION = 0x0112
 
 
 def _open(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise ImageError("no such file")
-    if path.stat().st_size == 0:
-        raise ImageError("empty file (0 bytes)")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            return Image.open(path)
-        except UnidentifiedImageError as error:
-            raise ImageError("not an image that Pillow knows") from error
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
-        except (OSError, ValueError, SyntaxError) as error:
-            raise ImageError(f"unreadable header ({first_line(error)})") from error
+    try:
+        if not path.is_file():
+            raise ImageError("no such file")
+        if path.stat().st_size == 0:
+            raise ImageError("empty file (0 bytes)")
+        return Image.open(path)
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image that Pillow knows") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"unreadable header ({first_line(error)})") from error
 
 
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of the upright image (after EXIF), from the header alone.
 
     Raises:
-        ImageError: missing, empty, not an image, or more than 179 megapixels.
+        ImageError: missing, empty, not an image, or more than 178 megapixels.
     """
     with _open(path) as image:
         width, height = image.size
+        if image.format == "TIFF":  # Pillow gives the upright size of this format alone
+            return width, height
         try:
             rotated = image.getexif().get(ORIENTATION) in ROTATED
         except (OSError, ValueError, SyntaxError):
@@ -63,14 +65,14 @@ def read_rgb(path: Path) -> np.ndarray:
         try:
             image.load()
             upright = ImageOps.exif_transpose(image)
-        except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
+        except Exception as error:  # damaged files also raise TypeError, struct.error, KeyError
             raise ImageError(f"damaged or cut short ({first_line(error)})") from error
         return _to_rgb(upright)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        grey = np.asarray(image, np.float32)
+        grey = np.nan_to_num(np.asarray(image, np.float32))
         if image.mode != "F":
             grey = grey / 257.0  # 65535 / 255
         return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
@@ -89,3 +91,13 @@ def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def fit_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A label map (h, w) brought to another size (H, W) by its nearest labels.
+
+    Every region survives where the map is enlarged.
+    """
+    if labels.shape == shape:
+        return labels
+    return cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST)

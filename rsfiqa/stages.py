@@ -19,12 +19,7 @@ LAYOUTS = ("livec", "agiqa3k", "csv", "folder", "demo")
 VARIANTS = ("full", "no_mhf", "no_mllm", "no_rsa", "none")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-Gpus = Annotated[
-    int, Field(0, ge=0, le=8, description="GPUs that a job asks of the scheduler; 0 runs on CPUs.")
-]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"], Field("auto", description="Where the model runs.")
-]
+Gpus = Annotated[int, Field(ge=0, le=8, description="GPUs that a job asks for; 0: none.")]
 
 
 class Options(BaseModel):
@@ -68,7 +63,7 @@ class SegmentOptions(Options):
     min_area_share: float = Field(
         0.01, ge=0, le=0.5, description="Smaller regions join a neighbour; share of the image."
     )
-    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+    gpus: Gpus = 0
 
 
 class CaptionOptions(Options):
@@ -79,7 +74,10 @@ class CaptionOptions(Options):
         description="measured needs no weights: noise, blur, blockiness, exposure, contrast and"
         " colourfulness of the region, mapped to ratings and a sentence.",
     )
-    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+    long_side: int = Field(
+        1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
+    )
+    gpus: Gpus = 0
 
 
 class EmbedOptions(Options):
@@ -91,7 +89,7 @@ class EmbedOptions(Options):
         " any transformers text encoder.",
     )
     batch_size: int = Field(64, ge=1, le=4096, description="Captions encoded at once.")
-    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+    gpus: Gpus = 0
 
 
 class FeaturesOptions(Options):
@@ -109,7 +107,7 @@ class FeaturesOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
-    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+    gpus: Gpus = 0
 
 
 class TrainOptions(Options):
@@ -121,7 +119,7 @@ class TrainOptions(Options):
     weight_decay: float = Field(1e-2, ge=0, le=10, description="Of AdamW, on matrices only.")
     width: int = Field(128, ge=8, le=4096, description="Channels of the mixed feature grid.")
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
-    gpus: int = Field(0, ge=0, le=8, description="GPUs that a job asks for; 0: none.")
+    gpus: Gpus = 0
 
 
 class BenchmarkOptions(Options):

@@ -1,0 +1,45 @@
+"""Regions to captions: content, ratings and distortions."""
+
+from pathlib import Path
+
+import cv2
+import pyarrow as pa
+
+from rsfiqa import captions, images, regions, shards
+from rsfiqa.caption import measured
+from rsfiqa.shards import Shard
+from rsfiqa.stages import CaptionOptions
+
+
+def run(
+    folder: Path, options: CaptionOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+) -> None:
+    """Write the captions of all shards of a data set's folder, or of those named."""
+    shards.run(
+        "caption",
+        folder,
+        schema=captions.VERSION,
+        options=options.model_dump(exclude={"gpus"}),
+        make=lambda shard: caption_shard(shard, options),
+        write=captions.write,
+        inputs={"regions": "segment"},
+        shards=only,
+        max_failed_share=max_failed_share,
+    )
+
+
+def caption_shard(shard: Shard, options: CaptionOptions) -> pa.Table:
+    """The captions of all regions of a shard; an image that cannot be read becomes a failure."""
+    cv2.setNumThreads(1)  # shards are the unit of parallel work
+    reader = regions.Reader(shard.path_of("segment"))
+    paths = {row["image_id"]: Path(row["path"]) for row in shard.images}
+    rows = []
+    for image_id in shard.progress(reader.image_ids):
+        with shard.guarded(image_id):
+            labels = reader[image_id].labels
+            long_side = max(options.long_side, *labels.shape)  # so that no region vanishes
+            image = images.reduce(images.read_rgb(paths[image_id]), long_side)
+            labels = images.fit_labels(labels, image.shape[:2])
+            rows += [{"image_id": image_id, **row} for row in measured.caption(image, labels)]
+    shard.counts["regions"] = len(rows)
+    return pa.Table.from_pylist(rows, schema=captions.SCHEMA)

@@ -1,0 +1,87 @@
+"""A table of scores: `path, mos[, mos_std, group, subset]`, paths relative to its folder."""
+
+import csv
+import math
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from rsfiqa.datasets.entry import Entry, image_id_of, inside
+from rsfiqa.errors import InputError
+from rsfiqa.files import first_line
+
+
+def read(path: Path) -> list[Entry]:
+    """The images of a CSV file; other columns are ignored.
+
+    Without `group`, or where it is empty, an image is a group by itself.
+
+    Raises:
+        InputError: see `read_rows`, `number` and `inside`.
+    """
+    entries = []
+    for origin, row in read_rows(path, {"path", "mos"}):
+        relative = inside(path.parent, row["path"], origin)
+        image_id = image_id_of(relative)
+        entries.append(
+            Entry(
+                image_id=image_id,
+                path=path.parent / relative,
+                group=unicodedata.normalize("NFC", row.get("group", "")) or image_id,
+                origin=origin,
+                mos=number(row["mos"], "mos", origin),
+                mos_std=number(row["mos_std"], "mos_std", origin) if row.get("mos_std") else None,
+                subset=row.get("subset") or None,
+            )
+        )
+    return entries
+
+
+def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Where each row stands (`scores.csv line 12`) and its cells without surrounding blanks.
+
+    Raises:
+        InputError: no such file, not UTF-8, not CSV, or a required column is missing.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; set root to the data set's table")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = [name.strip() for name in next(reader, [])]
+            if missing := sorted(set(required) - set(columns)):
+                raise InputError(
+                    f"{path}: must have the columns {', '.join(sorted(required))}, found"
+                    f" {', '.join(columns) or 'none'}; add {', '.join(missing)} to the first line,"
+                    " separated by commas"
+                )
+            for cells in reader:
+                if any(cells):
+                    padded = [cell.strip() for cell in cells] + [""] * len(columns)
+                    row = dict(zip(columns, padded, strict=False))
+                    yield f"{path.name} line {reader.line_num}", row
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: must be UTF-8, found byte {error.object[error.start]:#04x}; save it as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: must be CSV, found: {first_line(error)}; save it as CSV again"
+        ) from error
+
+
+def number(text: str, column: str, origin: str) -> float:
+    """The finite number in a cell.
+
+    Raises:
+        InputError: anything else; names the row and what it holds.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"{origin}: '{column}' must be a number, found '{text}'; mend or remove the row"
+        )
+    return value

