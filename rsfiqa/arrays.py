@@ -51,7 +51,7 @@ def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provena
             if "rsfiqa" not in metadata:
                 raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
             provenance = Provenance.from_json(metadata["rsfiqa"]).expect(path, product, schema)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(
             f"{path}: damaged ({first_line(error)}); delete it and run again"

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, read_table, write_table
+from rsfiqa.files import Provenance, read_provenance, read_table, write_table
 
 VERSION = 1
 SCHEMA = pa.schema(
@@ -58,6 +58,7 @@ def read(path: Path, shard: str | None = None) -> tuple[pa.Table, Provenance]:
 
 def shard_names(path: Path) -> list[str]:
     """The names of all shards, from the statistics in the footer, however long the manifest is."""
+    read_provenance(path)
     metadata = pq.read_metadata(path)
     if not metadata.num_rows:
         return []

@@ -25,8 +25,9 @@ PREDICTIONS = pa.schema(
     [
         ("image_id", pa.string()),
         ("split", pa.string()),
-        ("mos", pa.float64()),  # native units of the test set
-        ("score", pa.float64()),  # MOS units of the train set, higher is better
+        ("mos", pa.float64()),  # native units and direction of the test set
+        ("quality", pa.float64()),  # MOS mapped to [0, 1], higher is better
+        ("predicted", pa.float64()),  # on the train set's quality scale, not cut to [0, 1]
     ]
 )
 

@@ -25,7 +25,7 @@ SUFFIX = {
     "segment": ".h5",
     "caption": ".parquet",
     "embed": ".safetensors",
-    "features": ".safetensors",
+    "extract": ".safetensors",
 }
 
 
@@ -38,7 +38,7 @@ PRODUCT = {
     "segment": "regions",
     "caption": "captions",
     "embed": "embeddings",
-    "features": "features",
+    "extract": "features",
 }
 
 

@@ -1,5 +1,6 @@
 """The options of every stage: the one source of config schema, command line and defaults."""
 
+import inspect
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,28 +11,33 @@ VERSIONS = {
     "segment": 1,
     "caption": 1,
     "embed": 1,
-    "features": 1,
+    "extract": 1,
     "train": 1,
     "benchmark": 1,
     "report": 1,
 }
-LAYOUTS = ("livec", "agiqa3k", "csv", "folder", "demo")
-VARIANTS = ("full", "no_mhf", "no_mllm", "no_rsa", "none")
+Layout = Literal["livec", "agiqa3k", "csv", "folder", "demo"]
+Variant = Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"]
+Peer = Literal["probe"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-Gpus = Annotated[int, Field(ge=0, le=8, description="GPUs that a job asks for; 0: none.")]
 
 
 class Options(BaseModel):
     """Frozen, without unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """The docstring is the help text; Python before 3.13 keeps its indentation."""
+        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "")
 
 
 class PrepareOptions(Options):
     """One data set, as its authors released it, as a CSV, as a folder, or the demo set."""
 
-    layout: Literal["livec", "agiqa3k", "csv", "folder", "demo"] = Field(
+    layout: Layout = Field(
         "demo", description="What the data set looks like on disk; demo needs no root."
     )
     root: str | None = Field(
@@ -63,7 +69,6 @@ class SegmentOptions(Options):
     min_area_share: float = Field(
         0.01, ge=0, le=0.5, description="Smaller regions join a neighbour; share of the image."
     )
-    gpus: Gpus = 0
 
 
 class CaptionOptions(Options):
@@ -77,7 +82,6 @@ class CaptionOptions(Options):
     long_side: int = Field(
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
-    gpus: Gpus = 0
 
 
 class EmbedOptions(Options):
@@ -89,10 +93,9 @@ class EmbedOptions(Options):
         " any transformers text encoder.",
     )
     batch_size: int = Field(64, ge=1, le=4096, description="Captions encoded at once.")
-    gpus: Gpus = 0
 
 
-class FeaturesOptions(Options):
+class ExtractOptions(Options):
     """What is kept of the frozen backbone."""
 
     backbone: str = Field(
@@ -107,7 +110,6 @@ class FeaturesOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
-    gpus: Gpus = 0
 
 
 class TrainOptions(Options):
@@ -119,7 +121,6 @@ class TrainOptions(Options):
     weight_decay: float = Field(1e-2, ge=0, le=10, description="Of AdamW, on matrices only.")
     width: int = Field(128, ge=8, le=4096, description="Channels of the mixed feature grid.")
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
-    gpus: Gpus = 0
 
 
 class BenchmarkOptions(Options):
@@ -130,13 +131,13 @@ class BenchmarkOptions(Options):
     )
     splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
-    variants: tuple[Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"], ...] = Field(
+    variants: tuple[Variant, ...] = Field(
         ("full", "no_mhf", "no_mllm", "no_rsa"),
         min_length=1,
         description="The model, and what is taken from it: multi-scale features, captions,"
         " region attention, or all three.",
     )
-    peers: tuple[Literal["probe"], ...] = Field(
+    peers: tuple[Peer, ...] = Field(
         ("probe",),
         description="Other methods on the same splits: probe is a support vector regression on"
         " the frozen backbone's whole-image statistics.",
@@ -153,6 +154,16 @@ class ReportOptions(Options):
     images: int = Field(12, ge=0, le=200, description="Images shown with regions and attention.")
 
 
+class GpuOptions(Options):
+    """GPUs that a job of each stage asks of the scheduler; 0 for none."""
+
+    segment: int = Field(0, ge=0, le=16, description="SAM fills one.")
+    caption: int = Field(0, ge=0, le=16, description="As many as the model server spreads over.")
+    embed: int = Field(0, ge=0, le=16, description="A large encoder gains from one.")
+    extract: int = Field(0, ge=0, le=16, description="A large backbone gains from one.")
+    train: int = Field(0, ge=0, le=16, description="Fine-tuning needs one.")
+
+
 class Config(Options):
     """The whole of config.yaml."""
 
@@ -167,10 +178,11 @@ class Config(Options):
     datasets: dict[Name, PrepareOptions] = Field(
         min_length=1, description="Data sets by name; what they are used for stands in benchmark."
     )
+    gpus: GpuOptions
     segment: SegmentOptions
     caption: CaptionOptions
     embed: EmbedOptions
-    features: FeaturesOptions
+    extract: ExtractOptions
     train: TrainOptions
     benchmark: BenchmarkOptions
     report: ReportOptions

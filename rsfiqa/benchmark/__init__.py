@@ -1,0 +1,134 @@
+"""Trained models and peers against opinion scores."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from rsfiqa import checkpoints, results, samples, splits
+from rsfiqa.benchmark.peers import PEERS
+from rsfiqa.correlation import agreement
+from rsfiqa.errors import InputError
+from rsfiqa.files import Provenance, write_json
+from rsfiqa.model import RSA
+from rsfiqa.samples import Samples
+from rsfiqa.shards import stats_path
+from rsfiqa.stages import VERSIONS
+
+log = logging.getLogger("rsfiqa")
+Predict = Callable[[Samples], np.ndarray]
+
+
+def run(
+    root: Path,
+    *,
+    train: str,
+    test: str,
+    variant: str,
+    number: int,
+    test_share: float,
+    seed: int,
+) -> Path:
+    """Test a variant or a peer; returns where the table of results was written.
+
+    Args:
+        root: the folder of all results.
+        train: data set trained on.
+        test: data set tested on; if it is `train`, the test parts of random splits, else all of it.
+        variant: of the model, or the name of a peer.
+        number: of splits, or of seeds across data sets.
+        test_share: of the splits, for a peer.
+        seed: of the splits, for a peer.
+    """
+    torch.set_num_threads(1)
+    started = time.time()
+    tested = samples.load(root / test)
+    trained = tested if train == test else samples.load(root / train)
+    kind = "split" if train == test else "all"
+    rows, tables = [], []
+    for name in (splits.split_name(kind, i) for i in range(number)):
+        if variant in PEERS:
+            predict, part = _peer(variant, name, trained, test_share, seed)
+        else:
+            folder = checkpoint_folder(root, train, variant, name)
+            predict, part = _checkpoint(folder, trained, test_share, seed)
+        chosen = tested.take(part) if train == test else tested
+        predicted = predict(chosen)
+        found = agreement(predicted, chosen.quality)
+        row = {"train": train, "test": test, "split": name, "variant": variant, **asdict(found)}
+        row["rmse"] *= np.ptp(chosen.mos_range) if chosen.mos_range else 1
+        rows.append(row)
+        tables.append(_predictions(chosen, name, predicted))
+        log.info("%s: SRCC %.3f, PLCC %.3f, n %d", name, row["srcc"], row["plcc"], row["n"])
+    path = results_path(root, train, test, variant)
+    provenance = Provenance("results", results.VERSION, "benchmark", VERSIONS["benchmark"])
+    table = pa.Table.from_pylist(rows, schema=results.SCHEMA)
+    results.write(path, table, pa.concat_tables(tables), provenance)
+    ended = time.time()
+    write_json(stats_path(path), {"started": started, "ended": ended, "images": len(tested)})
+    return path
+
+
+def checkpoint_folder(root: Path, train: str, variant: str, split: str) -> Path:
+    """Where the checkpoint of a split lies."""
+    return root / "train" / f"{train}.{variant}" / split
+
+
+def results_path(root: Path, train: str, test: str, variant: str) -> Path:
+    """Where the results of a variant on a pair of data sets lie."""
+    return root / "benchmark" / f"{train}.{test}.{variant}.parquet"
+
+
+def predict_quality(model: RSA, data: Samples, batch_size: int = 128) -> np.ndarray:
+    """Predicted quality float64 (N,), on the train set's scale."""
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(data), batch_size):
+            index = torch.arange(start, min(start + batch_size, len(data)))
+            found.append(model(data.batch.take(index)).score)
+    return torch.cat(found).double().numpy()
+
+
+def _peer(
+    name: str, split: str, trained: Samples, test_share: float, seed: int
+) -> tuple[Predict, np.ndarray]:
+    part = splits.test_part(
+        split, trained.groups, dataset=trained.dataset, test_share=test_share, seed=seed
+    )
+    return lambda data: PEERS[name](trained.take(~part), data), part
+
+
+def _checkpoint(
+    folder: Path, trained: Samples, test_share: float, seed: int
+) -> tuple[Predict, np.ndarray]:
+    """A checkpoint's predictions and its test part, checked against the split's definition."""
+    model, card = checkpoints.read(folder)
+    part = splits.test_part(
+        card.split["name"],
+        trained.groups,
+        dataset=trained.dataset,
+        test_share=test_share,
+        seed=seed,
+    )
+    if (found := splits.digest(np.asarray(trained.image_ids)[~part])) != card.split["sha256"]:
+        raise InputError(
+            f"{folder}: trained on another split ({card.split['sha256'][:12]}, expected"
+            f" {found[:12]}); train it again"
+        )
+    return lambda data: predict_quality(model, data), part
+
+
+def _predictions(data: Samples, split: str, predicted: np.ndarray) -> pa.Table:
+    columns = {
+        "image_id": data.image_ids,
+        "split": [split] * len(data),
+        "mos": data.mos,
+        "quality": data.quality.astype(np.float64),
+        "predicted": predicted,
+    }
+    return pa.table(columns, schema=results.PREDICTIONS)

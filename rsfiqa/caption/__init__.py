@@ -19,7 +19,7 @@ def run(
         "caption",
         folder,
         schema=captions.VERSION,
-        options=options.model_dump(exclude={"gpus"}),
+        options=options.model_dump(),
         make=lambda shard: caption_shard(shard, options),
         write=captions.write,
         inputs={"regions": "segment"},

@@ -58,9 +58,7 @@ def measure(image: np.ndarray, labels: np.ndarray) -> Measures:
     )
 
 
-def _pooled(
-    values: np.ndarray, weights: np.ndarray, flat: np.ndarray, count: int
-) -> np.ndarray:
+def _pooled(values: np.ndarray, weights: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     """Weighted mean per region, drawn to the whole image's where the weight is small: (R,)."""
     total = np.bincount(flat, (values * weights).ravel(), count)
     weight = np.bincount(flat, weights.ravel(), count)

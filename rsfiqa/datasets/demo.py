@@ -15,7 +15,7 @@ from skimage.color import rgb2gray
 from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 
-from rsfiqa.benchmark.splits import seed_of
+from rsfiqa.splits import seed_of
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
 from rsfiqa.files import atomic

@@ -26,10 +26,10 @@ def read(root: Path) -> list[Entry]:
         for name in files:
             path = Path(place, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                image_id = image_id_of(path.relative_to(root))
-                entries.append(
-                    Entry(image_id=image_id, path=path, group=image_id, origin=str(path))
-                )
+                relative = path.relative_to(root)
+                image_id = image_id_of(relative)
+                origin = ascii(relative.as_posix())  # shows Unicode forms that look alike
+                entries.append(Entry(image_id=image_id, path=path, group=image_id, origin=origin))
     return sorted(entries, key=lambda entry: (entry.image_id, entry.path))
 
 

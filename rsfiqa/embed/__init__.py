@@ -35,7 +35,7 @@ def run(
         "embed",
         folder,
         schema=embeddings.VERSION,
-        options=options.model_dump(exclude={"gpus"}),
+        options=options.model_dump(),
         make=make,
         write=embeddings.write,
         inputs={"captions": "caption"},

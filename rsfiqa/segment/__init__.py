@@ -20,7 +20,7 @@ def run(
         "segment",
         folder,
         schema=regions.VERSION,
-        options=options.model_dump(exclude={"gpus"}),
+        options=options.model_dump(),
         make=lambda shard: segment_shard(shard, options),
         write=regions.write,
         shards=only,
@@ -44,7 +44,5 @@ def segment_shard(shard: Shard, options: SegmentOptions) -> list[regions.ImageRe
 def segment_image(image: np.ndarray, options: SegmentOptions) -> np.ndarray:
     """The partition of one image uint8 (H, W, 3): uint16 label map, long side bounded."""
     small = images.reduce(image, options.long_side)
-    labels = superpixel_regions(
-        small, superpixels=options.superpixels, regions=options.max_regions
-    )
+    labels = superpixel_regions(small, superpixels=options.superpixels, regions=options.max_regions)
     return settle(labels, max_regions=options.max_regions, min_area_share=options.min_area_share)

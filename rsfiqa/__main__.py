@@ -1,0 +1,7 @@
+"""`python -m rsfiqa`."""
+
+import sys
+
+from rsfiqa.cli import main
+
+sys.exit(main())

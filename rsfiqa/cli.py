@@ -1,0 +1,243 @@
+"""The command line: one subcommand per stage."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
+from pydantic_settings import get_subcommand as chosen
+
+from rsfiqa import stages
+from rsfiqa.config import describe
+from rsfiqa.errors import InputError
+
+Folder = CliPositionalArg[Path]
+DATASET = "The data set's folder, results/<dataset>; its last part is the data set's name."
+MAX_FAILED = "A shard with a larger share of unusable images fails."
+
+
+class Sharded(stages.Options):
+    """What all stages have that work shard by shard."""
+
+    folder: Folder = Field(description=DATASET)
+    shard: tuple[str, ...] = Field((), description="Only this shard; can be given several times.")
+    max_failed_share: stages.Share = Field(0.01, description=MAX_FAILED)
+
+    def plain(self, options: type[stages.Options]) -> Any:
+        """The stage's own options among the arguments."""
+        return options(**self.model_dump(include=set(options.model_fields)))
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """The arguments that every sharded stage's `run` takes."""
+        return {"only": self.shard, "max_failed_share": self.max_failed_share}
+
+
+class Prepare(stages.PrepareOptions):
+    """List a data set's images: sizes, scores, groups, hashes.
+
+    Reads the data set in its official layout (livec, agiqa3k), a CSV with the columns path, mos
+    and perhaps mos_std, group, subset, or a folder of pictures; by default makes the demo set.
+    Writes FOLDER/manifest.parquet, manifest.failures.parquet and manifest.stats.json.
+    """
+
+    folder: Folder = Field(description=DATASET)
+    shard_size: int = Field(1000, ge=1, description="Images per shard.")
+    max_failed_share: stages.Share = Field(0.01, description=MAX_FAILED)
+    seed: int = Field(0, ge=0, description="Of the demo set's noise.")
+
+    def run(self) -> None:
+        from rsfiqa import prepare
+
+        options = stages.PrepareOptions(
+            **self.model_dump(include=set(stages.PrepareOptions.model_fields))
+        )
+        prepare.run(
+            self.folder,
+            options,
+            shard_size=self.shard_size,
+            max_failed_share=self.max_failed_share,
+            seed=self.seed,
+        )
+
+
+class Segment(Sharded, stages.SegmentOptions):
+    """Cut images into regions.
+
+    Reads FOLDER/manifest.parquet and the images. Writes FOLDER/segment/<shard>.h5 (label maps and
+    region tables), <shard>.failures.parquet and <shard>.stats.json. By default all shards, by
+    superpixels; shards that are done already are skipped.
+    """
+
+    def run(self) -> None:
+        from rsfiqa import segment
+
+        segment.run(self.folder, self.plain(stages.SegmentOptions), **self.common)
+
+
+class Caption(Sharded, stages.CaptionOptions):
+    """Describe and rate every region.
+
+    Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
+    FOLDER/caption/<shard>.parquet, <shard>.failures.parquet and <shard>.stats.json. By default
+    all shards, by measurements; shards that are done already are skipped.
+    """
+
+    def run(self) -> None:
+        from rsfiqa import caption
+
+        caption.run(self.folder, self.plain(stages.CaptionOptions), **self.common)
+
+
+class Embed(Sharded, stages.EmbedOptions):
+    """Turn captions into vectors.
+
+    Reads FOLDER/manifest.parquet and FOLDER/caption. Writes FOLDER/embed/<shard>.safetensors,
+    <shard>.failures.parquet and <shard>.stats.json. By default all shards, with the packaged
+    MiniLM; shards that are done already are skipped.
+    """
+
+    def run(self) -> None:
+        from rsfiqa import embed
+
+        embed.run(self.folder, self.plain(stages.EmbedOptions), **self.common)
+
+
+class Extract(Sharded, stages.ExtractOptions):
+    """Compute features of the frozen backbone, once for all trainings.
+
+    Reads FOLDER/manifest.parquet and the images. Writes FOLDER/extract/<shard>.safetensors,
+    <shard>.failures.parquet and <shard>.stats.json. By default all shards, with the packaged
+    EfficientNet-Lite0; shards that are done already are skipped.
+    """
+
+    def run(self) -> None:
+        from rsfiqa import extract
+
+        extract.run(self.folder, self.plain(stages.ExtractOptions), **self.common)
+
+
+class Train(stages.TrainOptions):
+    """Train one model on one split of a data set.
+
+    Reads FOLDER/manifest.parquet and the products of segment, caption, embed and extract. Writes
+    a checkpoint: model.safetensors, card.json, split.parquet and stats.json. By default the full
+    model on the training part of the first random split, into
+    results/train/<dataset>.<variant>/<split>.
+    """
+
+    folder: Folder = Field(description=DATASET)
+    output: Path | None = Field(None, description="The checkpoint's folder.")
+    variant: stages.Variant = Field(
+        "full", description="The whole model, or what is taken from it."
+    )
+    split: str = Field(
+        "split-00", description="split-<n>: a random split by group; all-<n>: all images, seed n."
+    )
+    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    seed: int = Field(0, ge=0, description="Of splits, initial weights and shuffling.")
+
+    def run(self) -> None:
+        from rsfiqa import train
+
+        name = f"{self.folder.resolve().name}.{self.variant}"
+        options = stages.TrainOptions(
+            **self.model_dump(include=set(stages.TrainOptions.model_fields))
+        )
+        train.run(
+            self.folder,
+            self.output or self.folder.parent / "train" / name / self.split,
+            options,
+            variant=self.variant,
+            split=self.split,
+            test_share=self.test_share,
+            seed=self.seed,
+        )
+
+
+class Benchmark(stages.Options):
+    """Test a variant of the model, or a peer, on all splits of a data set or on another set.
+
+    Reads RESULTS/<test> (manifest and products) and RESULTS/train/<train>.<variant>/<split>.
+    Writes RESULTS/benchmark/<train>.<test>.<variant>.parquet (a row per split: SRCC, KRCC, PLCC
+    raw and after the 4-parameter logistic, RMSE, n) and .predictions.parquet. By default the full
+    model; a peer (probe) needs no checkpoint and is fitted here.
+    """
+
+    results: Folder = Field(description="The folder of all results.")
+    train: stages.Name = Field(description="Data set trained on.")
+    test: stages.Name = Field(description="Data set tested on.")
+    variant: stages.Variant | stages.Peer = Field(
+        "full", description="A variant of the model, or a peer."
+    )
+    number: int = Field(10, ge=1, description="Random splits; seeds if train and test differ.")
+    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    seed: int = Field(0, ge=0, description="Of the splits.")
+
+    def run(self) -> None:
+        from rsfiqa import benchmark
+
+        arguments = self.model_dump(exclude={"results"})
+        benchmark.run(self.results, **arguments)
+
+
+class Report(stages.ReportOptions):
+    """Make one self-contained page: tables, scatter plots, images with regions and attention.
+
+    Reads RESULTS/benchmark and, for the images shown, RESULTS/train and the data sets' products.
+    Writes RESULTS/report/index.html and prints the headline table.
+    """
+
+    results: Folder = Field(description="The folder of all results.")
+    title: str = Field("RSFIQA", description="Of the page.")
+
+    def run(self) -> None:
+        from rsfiqa import report
+
+        print(report.run(self.results, images=self.images, title=self.title))
+
+
+class Rsfiqa(BaseSettings):
+    """No-reference image quality by region: how good, which region is to blame, and why.
+
+    Each stage reads and writes files in the results folder and runs on its own; snakemake runs
+    them all. `rsfiqa <stage> --help` says what a stage reads, writes and by default does.
+    """
+
+    model_config = SettingsConfigDict(
+        cli_kebab_case=True, cli_prog_name="rsfiqa", cli_implicit_flags=True, extra="forbid"
+    )
+    prepare: CliSubCommand[Prepare] = Field(description="list a data set's images and scores")
+    segment: CliSubCommand[Segment] = Field(description="cut images into regions")
+    caption: CliSubCommand[Caption] = Field(description="describe and rate regions")
+    embed: CliSubCommand[Embed] = Field(description="turn captions into vectors")
+    extract: CliSubCommand[Extract] = Field(description="compute backbone features")
+    train: CliSubCommand[Train] = Field(description="train one model on one split")
+    benchmark: CliSubCommand[Benchmark] = Field(description="test models and peers")
+    report: CliSubCommand[Report] = Field(description="make the report's page")
+
+    @classmethod
+    def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[()]:
+        """Nothing but the command line: no environment variables, no files."""
+        return ()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a stage; 0 if it succeeded, 1 for an error of the input, 2 for one of the call."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        command: Any = chosen(Rsfiqa(_cli_parse_args=words or ["--help"]))
+    except ValidationError as error:
+        print(f"rsfiqa {describe(error, 'arguments')}", file=sys.stderr)
+        return 2
+    try:
+        command.run()
+    except InputError as error:
+        print(f"rsfiqa {words[0]}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    return 0

@@ -1,0 +1,77 @@
+"""config.yaml: read, checked, and its JSON schema."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rsfiqa.errors import InputError
+from rsfiqa.stages import Config
+
+
+def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
+    """The configuration with every default filled in.
+
+    Raises:
+        InputError: an unknown key, a wrong type, a value out of range, a data set that is used
+            but not described, a folder that does not exist. Names the key and the value.
+    """
+    try:
+        config = Config.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise InputError(describe(error, source)) from error
+    for name in config.benchmark.datasets:
+        if name not in config.datasets:
+            raise InputError(
+                f"{source}: benchmark.datasets must name entries of datasets, found {name!r};"
+                f" describe it there or use one of {', '.join(sorted(config.datasets))}"
+            )
+    for name in sorted(set(config.benchmark.datasets)):
+        _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
+    return config.model_dump(mode="json")
+
+
+def _check_root(name: str, layout: str, root: str | None, source: str) -> None:
+    key = f"{source}: datasets.{name}.root"
+    if layout == "demo":
+        return
+    if root is None:
+        raise InputError(f"{key} must be given for layout {layout}, found nothing")
+    if not Path(root).expanduser().exists():
+        raise InputError(f"{key} must exist, found {root}; correct the path")
+
+
+def describe(error: ValidationError, source: str) -> str:
+    """The first finding of a validation in one line, with the number of further ones."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{source}: unknown key {key}, found {first['input']!r}; remove or correct it{more}"
+    if first["type"] == "missing":
+        return f"{source}: {key} is required, found nothing; add it{more}"
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    return f"{source}: {key}: {rule}, found {first['input']!r}; change it{more}"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checked configuration file.
+
+    Raises:
+        InputError: as `check`, or a file that is missing or not YAML.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a config.yaml")
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    return check(content or {}, str(path))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of config.yaml, as kept in workflow/schemas/config.schema.yaml."""
+    return Config.model_json_schema()

@@ -1,0 +1,87 @@
+"""How well predictions agree with opinion scores: SRCC, KRCC, PLCC, RMSE, fits, intervals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special, stats
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of n predictions with opinion scores.
+
+    Attributes:
+        srcc: Spearman's rank correlation.
+        krcc: Kendall's tau-b.
+        plcc_raw: Pearson's correlation of the predictions as they are.
+        plcc: Pearson's correlation after the 4-parameter logistic.
+        rmse: root mean square error after the 4-parameter logistic, in units of the scores.
+        n: images.
+    """
+
+    srcc: float
+    krcc: float
+    plcc_raw: float
+    plcc: float
+    rmse: float
+    n: int
+
+
+def agreement(predicted: np.ndarray, scores: np.ndarray) -> Agreement:
+    """All measures of agreement between predictions (N,) and opinion scores (N,).
+
+    Correlations are NaN where either side is constant.
+    """
+    predicted, scores = np.asarray(predicted, np.float64), np.asarray(scores, np.float64)
+    fitted = logistic4(predicted, *fit_logistic4(predicted, scores))
+    return Agreement(
+        srcc=_correlation(stats.spearmanr, predicted, scores),
+        krcc=_correlation(stats.kendalltau, predicted, scores),
+        plcc_raw=_correlation(stats.pearsonr, predicted, scores),
+        plcc=_correlation(stats.pearsonr, fitted, scores),
+        rmse=float(np.sqrt(np.mean((fitted - scores) ** 2))),
+        n=len(scores),
+    )
+
+
+def _correlation(function: Callable, a: np.ndarray, b: np.ndarray) -> float:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(function(a, b).statistic)
+
+
+def logistic4(x: np.ndarray, high: float, low: float, middle: float, spread: float) -> np.ndarray:
+    """The 4-parameter logistic: low + (high - low) / (1 + exp(-(x - middle) / |spread|))."""
+    return low + (high - low) * special.expit((x - middle) / max(abs(spread), 1e-12))
+
+
+def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...]:
+    """Parameters of `logistic4` by least squares, started from the data's own range.
+
+    A constant prediction gives the mean score.
+    """
+    spread = float(np.std(predicted))
+    if spread == 0:
+        mean = float(np.mean(scores))
+        return mean, mean, float(predicted[0]), 1.0
+    start = (float(np.max(scores)), float(np.min(scores)), float(np.mean(predicted)), spread)
+    solution = optimize.least_squares(
+        lambda p: logistic4(predicted, *p) - scores, start, max_nfev=2000, x_scale="jac"
+    )
+    return tuple(float(value) for value in solution.x)
+
+
+def median_interval(
+    values: np.ndarray, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Median of values (N,) with a percentile bootstrap interval that resamples the values.
+
+    With one value per split, it says how the median varies with the choice of splits; the splits
+    overlap, so it is not an interval for new images.
+    """
+    values = np.asarray(values, np.float64)
+    draws = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
+    medians = np.median(values[draws], axis=1)
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(np.median(values)), float(low), float(high)

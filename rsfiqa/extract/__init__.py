@@ -1,0 +1,51 @@
+"""Images to features of a frozen backbone, once for all trainings."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rsfiqa import backbone, features, images, shards
+from rsfiqa.backbone import Backbone
+from rsfiqa.files import sha256_of
+from rsfiqa.shards import Shard
+from rsfiqa.stages import ExtractOptions
+
+
+def run(
+    folder: Path, options: ExtractOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+) -> None:
+    """Write the features of all shards of a data set's folder, or of those named."""
+    weights = backbone.weights_path(options.backbone, options.weights)
+    loaded: list[Backbone] = []  # once, and only if a shard is to be done
+
+    def make(shard: Shard) -> features.Features:
+        if not loaded:
+            loaded.append(backbone.load(options.backbone, options.weights))
+        return extract_shard(shard, loaded[0], options)
+
+    shards.run(
+        "extract",
+        folder,
+        schema=features.VERSION,
+        options=options.model_dump(exclude={"weights"}),
+        make=make,
+        write=features.write,
+        models={options.backbone: sha256_of(weights)},
+        shards=only,
+        max_failed_share=max_failed_share,
+    )
+
+
+def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> features.Features:
+    """The features of a shard's images; an image that cannot be read becomes a failure."""
+    torch.set_num_threads(1)  # shards are the unit of parallel work
+    image_ids, cells = [], []
+    for row in shard.progress(shard.images):
+        with shard.guarded(row["image_id"]):
+            image = images.reduce(images.read_rgb(Path(row["path"])), options.long_side)
+            cells.append(model.cells(image, options.grid).astype(np.float16))
+            image_ids.append(row["image_id"])
+    shape = (0, 2, sum(model.channels), options.grid, options.grid)
+    stacked = np.stack(cells) if cells else np.zeros(shape, np.float16)
+    return features.Features(image_ids, stacked, model.channels)

@@ -1,0 +1,201 @@
+"""The products of a data set, put together as inputs of the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from rsfiqa import captions, embeddings, features, manifest, regions
+from rsfiqa.errors import InputError
+from rsfiqa.files import Provenance, check_input, read_provenance, sha256_of
+from rsfiqa.model import Batch
+from rsfiqa.shards import shard_path
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N images that every stage has finished, sorted by image_id.
+
+    Attributes:
+        dataset: the name of the data set's folder.
+        rows: the manifest's rows of these images.
+        batch: inputs of the model for all of them.
+        channels: of each backbone stage.
+        mos_range: lowest and highest possible MOS, native units; None for unrated pictures.
+        provenance: of each product, from the first shard.
+    """
+
+    dataset: str
+    rows: pa.Table
+    batch: Batch
+    channels: tuple[int, ...]
+    mos_range: tuple[float, float] | None
+    provenance: dict[str, Provenance]
+
+    def __len__(self) -> int:
+        return self.rows.num_rows
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Of the images in order."""
+        return self.rows["image_id"].to_pylist()
+
+    @property
+    def quality(self) -> np.ndarray:
+        """MOS mapped to [0, 1], higher is better: float32 (N,)."""
+        return self.rows["quality"].to_numpy().astype(np.float32)
+
+    @property
+    def mos(self) -> np.ndarray:
+        """MOS in native units and direction: float64 (N,)."""
+        return self.rows["mos"].to_numpy().astype(np.float64)
+
+    @property
+    def groups(self) -> list[str]:
+        """Reference, prompt or scene of each image."""
+        return self.rows["group"].to_pylist()
+
+    def take(self, chosen: np.ndarray) -> "Samples":
+        """The images where `chosen`, bool (N,), holds."""
+        return Samples(
+            self.dataset,
+            self.rows.filter(pa.array(chosen)),
+            self.batch.take(torch.from_numpy(chosen)),
+            self.channels,
+            self.mos_range,
+            self.provenance,
+        )
+
+
+def load(folder: Path) -> Samples:
+    """All finished images of a data set's folder, whose manifest must hold scores.
+
+    Raises:
+        InputError: a product is missing, damaged or made from other inputs; no scores.
+    """
+    source = folder / "manifest.parquet"
+    table, provenance = manifest.read(source)
+    if table["quality"].null_count:
+        raise InputError(
+            f"{source}: training and testing need a MOS for every image, found"
+            f" {table['quality'].null_count} without; use a data set with scores"
+        )
+    parts = [_load_shard(folder, shard) for shard in manifest.shard_names(source)]
+    present = {image_id for part in parts for image_id in part.image_ids}
+    finished = [image_id in present for image_id in table["image_id"].to_pylist()]
+    rows = table.filter(pa.array(finished))
+    return Samples(
+        dataset=folder.name,
+        rows=rows,
+        batch=_stack(parts),
+        channels=parts[0].channels,
+        mos_range=manifest.mos_range(provenance),
+        provenance={"manifest": provenance} | parts[0].provenance,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One shard's inputs; regions of image i are rows offsets[i]:offsets[i+1]."""
+
+    image_ids: list[str]
+    channels: tuple[int, ...]
+    cells: np.ndarray  # float16 (n, 2, C, G, G)
+    offsets: np.ndarray
+    coverage: np.ndarray  # float32 (r, G * G)
+    text: np.ndarray  # float16 (r, T)
+    ratings: np.ndarray  # float32 (r, 5)
+    geometry: np.ndarray  # float32 (r, 7)
+    provenance: dict[str, Provenance]
+
+
+def _load_shard(folder: Path, shard: str) -> _Part:
+    paths = {stage: shard_path(folder, stage, shard) for stage in ("segment", "caption", "embed")}
+    reader = regions.Reader(paths["segment"])
+    described, caption_origin = captions.read(paths["caption"])
+    embedded, embed_origin = embeddings.read(paths["embed"])
+    extracted, extract_origin = features.read(shard_path(folder, "extract", shard))
+    digests = {"regions": sha256_of(paths["segment"]), "captions": sha256_of(paths["caption"])}
+    check_input(caption_origin, paths["caption"], digests, "caption")
+    check_input(embed_origin, paths["embed"], digests, "embed")
+    rows = {image_id: row for row, image_id in enumerate(extracted.image_ids)}
+    kept = [i for i, image_id in enumerate(embedded.image_ids) if image_id in rows]
+    image_ids = [embedded.image_ids[i] for i in kept]
+    grid = extracted.cells.shape[-1]
+    chosen = [np.arange(embedded.offsets[i], embedded.offsets[i + 1]) for i in kept]
+    index = np.concatenate([np.zeros(0, np.int64), *chosen])
+    maps = [reader[image_id] for image_id in image_ids]
+    return _Part(
+        image_ids=image_ids,
+        channels=extracted.channels,
+        cells=extracted.cells[[rows[image_id] for image_id in image_ids]],
+        offsets=np.cumsum([0, *(len(rows) for rows in chosen)]),
+        coverage=np.concatenate([coverage(found.labels, grid) for found in maps]),
+        text=embedded.vectors[index],
+        ratings=ratings(described)[index],
+        geometry=np.concatenate([geometry(found) for found in maps]),
+        provenance={
+            "regions": reader.provenance,
+            "captions": caption_origin,
+            "embeddings": embed_origin,
+            "features": extract_origin,
+        },
+    )
+
+
+def coverage(labels: np.ndarray, grid: int) -> np.ndarray:
+    """The share of each cell that each region covers: float32 (R, G * G), columns sum to 1."""
+    repeat = [-(-grid // side) for side in labels.shape]  # a map smaller than the grid is enlarged
+    labels = labels.repeat(repeat[0], axis=0).repeat(repeat[1], axis=1)
+    height, width = labels.shape
+    rows = (np.arange(height) * grid) // height
+    columns = (np.arange(width) * grid) // width
+    count = int(labels.max()) + 1
+    code = (labels.astype(np.intp) * grid + rows[:, None]) * grid + columns
+    counts = np.bincount(code.ravel(), minlength=count * grid * grid).reshape(count, grid * grid)
+    return (counts / counts.sum(axis=0)).astype(np.float32)
+
+
+def geometry(image: regions.ImageRegions) -> np.ndarray:
+    """Log area share, centroid x and y, box x0, y0, x1, y1, positions in [0, 1]: float32 (R, 7)."""
+    height, width = image.labels.shape
+    share = np.log(image.table["area"] / image.labels.size)
+    size = np.array([width, height])
+    centroid = (image.table["centroid"] + 0.5) / size
+    box = image.table["box"] / np.tile(size, 2)
+    return np.column_stack([share, centroid, box]).astype(np.float32)
+
+
+def ratings(table: pa.Table) -> np.ndarray:
+    """Expectations where a caption has them, else the words' numbers, NaN if failed: (r, 5)."""
+    columns = []
+    for name in captions.RATINGS:
+        expected = table[f"{name}_expected"].to_numpy().astype(np.float32)
+        word = table[name].to_pandas().to_numpy(np.float32, na_value=np.nan)
+        columns.append(np.where(np.isnan(expected), word, expected))
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _stack(parts: Sequence[_Part]) -> Batch:
+    """All parts as one padded batch."""
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    most = int(counts.max(initial=1))
+    present = np.arange(most) < counts[:, None]
+
+    def padded(name: str) -> torch.Tensor:
+        rows = np.concatenate([getattr(part, name) for part in parts]).astype(np.float32)
+        whole = np.zeros((len(counts), most, rows.shape[1]), np.float32)
+        whole[present] = rows
+        return torch.from_numpy(whole)
+
+    return Batch(
+        cells=torch.from_numpy(np.concatenate([part.cells for part in parts])),
+        coverage=padded("coverage"),
+        text=padded("text"),
+        ratings=padded("ratings"),
+        geometry=padded("geometry"),
+        present=torch.from_numpy(present),
+    )

@@ -1,0 +1,131 @@
+"""One model on one split of one data set."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from tqdm import tqdm
+
+from rsfiqa import checkpoints, samples, splits
+from rsfiqa.files import Provenance, write_json
+from rsfiqa.model import RSA
+from rsfiqa.samples import Samples
+from rsfiqa.stages import VERSIONS, TrainOptions
+from rsfiqa.train.fit import fit
+
+log = logging.getLogger("rsfiqa")
+
+
+def run(
+    folder: Path,
+    output: Path,
+    options: TrainOptions,
+    *,
+    variant: str,
+    split: str,
+    test_share: float,
+    seed: int,
+) -> None:
+    """Train a variant on the training part of a split of a data set's folder.
+
+    Writes the checkpoint to `output`. The same split has the same images for every variant.
+    """
+    torch.set_num_threads(1)  # trainings are the unit of parallel work
+    started = time.time()
+    data = samples.load(folder)
+    tested = splits.test_part(
+        split, data.groups, dataset=data.dataset, test_share=test_share, seed=seed
+    )
+    trained = data.take(~tested)
+    training_seed = splits.seed_of(seed, data.dataset, split, variant)
+    model = make_model(trained, options, variant, training_seed)
+    losses = train(model, trained, options, training_seed)
+    parts = np.where(tested, "test", "train")
+    table = pa.table({"image_id": data.image_ids, "part": parts}, schema=checkpoints.SPLIT)
+    card = make_card(trained, options, model=model_arguments(trained, options, variant))
+    checkpoints.write(
+        output,
+        model,
+        checkpoints.Card(
+            **card,
+            split={
+                "name": split,
+                "seed": seed,
+                "test_share": test_share,
+                "sha256": splits.digest(trained.image_ids),
+            }
+            | {"train": len(trained), "test": int(tested.sum())},
+            seed=training_seed,
+            losses=[round(loss, 6) for loss in losses],
+        ),
+        table,
+    )
+    ended = time.time()
+    write_json(output / "stats.json", {"started": started, "ended": ended, "images": len(trained)})
+    log.info("train %s %s: %d images, %.0f s", variant, split, len(trained), ended - started)
+
+
+def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[str, Any]:
+    """The arguments of `RSA` for these images."""
+    return {
+        "stage_channels": data.channels,
+        "text_dim": data.batch.text.shape[-1],
+        "width": options.width,
+        "variant": variant,
+    }
+
+
+def make_model(data: Samples, options: TrainOptions, variant: str, seed: int) -> RSA:
+    """An untrained model; its weights depend on the seed alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return RSA(**model_arguments(data, options, variant))
+
+
+def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[float]:
+    """Train on all images of `data`; the mean loss of each epoch."""
+    with tqdm(total=options.epochs, desc="train", unit="epoch", disable=None) as bar:
+
+        def progress(epoch: int, loss: float) -> None:
+            bar.update()
+            bar.set_postfix(loss=f"{loss:.4f}")
+
+        return fit(
+            model,
+            data.batch,
+            torch.from_numpy(data.quality),
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            ema=options.ema,
+            seed=seed,
+            progress=progress,
+        )
+
+
+def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:
+    """What the card says of the data and of the stages before this one."""
+    made = data.provenance
+
+    def stage(product: str) -> dict[str, Any]:
+        return {"version": made[product].version, **made[product].options}
+
+    def weights(origin: Provenance) -> str:
+        return ",".join(origin.models[name] for name in sorted(origin.models))
+
+    return {
+        "model": model,
+        "backbone": stage("features") | {"sha256": weights(made["features"])},
+        "encoder": stage("embeddings") | {"sha256": weights(made["embeddings"])},
+        "segment": stage("regions"),
+        "caption": stage("captions"),
+        "datasets": [data.dataset],
+        "mos_range": data.mos_range,
+        "lower_better": bool(made["manifest"].options.get("lower_better", False)),
+        "options": {"version": VERSIONS["train"], **options.model_dump()},
+    }

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rsfiqa.benchmark.splits import random_split, seed_of
+
+GROUPS = [f"scene {i % 25}" for i in range(100)]
+
+
+def split(groups=GROUPS, **changes):
+    options = {"test_share": 0.2, "seed": 0, "dataset": "demo", "split": 0}
+    return random_split(groups, **{**options, **changes})
+
+
+def test_a_group_is_on_one_side():
+    for number in range(20):
+        tested = split(split=number)
+        sides = {(group, bool(side)) for group, side in zip(GROUPS, tested, strict=True)}
+        assert len(sides) == 25
+        assert tested.sum() == 20
+
+
+def test_the_order_of_the_images_does_not_matter():
+    order = np.random.default_rng(0).permutation(100)
+    np.testing.assert_array_equal(split([GROUPS[i] for i in order]), split()[order])
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"dataset": "other"}, {"split": 1}])
+def test_seed_data_set_and_number_make_another_split(changes):
+    assert (split(**changes) != split()).any()
+    np.testing.assert_array_equal(split(**changes), split(**changes))
+
+
+def test_every_group_is_tested_now_and_then():
+    tested = np.mean([split(split=number) for number in range(300)], axis=0)
+    np.testing.assert_allclose(tested, 0.2, atol=0.1)  # 4 standard deviations of a mean of 300
+
+
+def test_groups_of_uneven_size_come_near_the_share():
+    groups = [f"{i}" for i in range(20) for _ in range(i + 1)]
+    shares = [split(groups, split=number).mean() for number in range(50)]
+    np.testing.assert_allclose(shares, 0.2, atol=10 / 210)  # half of the largest group
+
+
+def test_two_groups_are_enough():
+    assert split(["a", "b"]).sum() == 1
+    assert split(["a", "b"], test_share=0.01).sum() == 1
+
+
+@pytest.mark.parametrize(("groups", "share"), [(["a"] * 5, 0.2), (["a", "b"], 0.99)])
+def test_an_empty_part_is_an_error(groups, share):
+    message = rf"demo: a split needs at least 2 groups .* found {len(set(groups))}; give the images"
+    with pytest.raises(ValueError, match=message):
+        split(groups, test_share=share)
+
+
+def test_seeds_depend_on_every_part_and_on_where_it_ends():
+    parts = [("a", "b"), ("ab",), ("ab", ""), ("b", "a"), ("a", "b", 0), ("a", "b", 1)]
+    seeds = [seed_of(*part) for part in parts]
+    assert len(set(seeds)) == len(parts)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_seeds_are_the_same_in_another_process():
+    code = "from rsfiqa.benchmark.splits import seed_of; print(seed_of(0, 'demo', 3))"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert int(found) == seed_of(0, "demo", 3)
