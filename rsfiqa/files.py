@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from rsfiqa.errors import InputError
 
 PARQUET_KEY = b"rsfiqa"
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def atomic(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        partial.chmod(0o666 & ~_UMASK)  # some libraries write files that only their owner reads
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)

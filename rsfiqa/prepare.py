@@ -15,7 +15,8 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from rsfiqa import failures, manifest
-from rsfiqa.datasets import agiqa3k, csv_table, demo, folder, livec
+from rsfiqa.datasets import agiqa3k, csv_table, demo, livec
+from rsfiqa.datasets import folder as bare_folder
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, first_line, sha256_of, write_json
@@ -28,7 +29,7 @@ READERS: dict[str, Callable[[Path], list[Entry]]] = {
     "livec": livec.read,
     "agiqa3k": agiqa3k.read,
     "csv": csv_table.read,
-    "folder": folder.read,
+    "folder": bare_folder.read,
 }
 MOS_RANGES = {
     "livec": livec.MOS_RANGE,
@@ -40,7 +41,7 @@ THREADS = 8  # they wait for the disk; hashing releases the interpreter's lock
 
 
 def run(
-    results: Path, options: PrepareOptions, *, shard_size: int, max_failed_share: float, seed: int
+    folder: Path, options: PrepareOptions, *, shard_size: int, max_failed_share: float, seed: int
 ) -> None:
     """Write manifest.parquet of a data set, its failures and statistics; the demo's images too.
 
@@ -49,7 +50,7 @@ def run(
     everything again; the same data give the same bytes.
 
     Args:
-        results: the data set's folder of products.
+        folder: the data set's products, `results/<dataset>`.
         options: layout, place and MOS range of the data set.
         shard_size: images per shard, counted over the usable images sorted by image_id.
         max_failed_share: see `failures.check_share`.
@@ -62,7 +63,7 @@ def run(
     """
     started = time.time()
     mos_range = _mos_range(options)
-    entries = _unique(_read(results, options, seed))
+    entries = _unique(_read(folder, options, seed))
     rows, reasons = [], {}
     for entry, found in zip(entries, _examine_all(entries), strict=True):
         if isinstance(found, str):
@@ -70,7 +71,7 @@ def run(
             log.warning("%s: %s", entry.image_id, found)
         else:
             rows.append(_row(entry, found, mos_range, options))
-    path = results / "manifest.parquet"
+    path = folder / "manifest.parquet"
     failures.check_share(path, reasons, len(entries), max_failed_share)
     if not rows:
         raise InputError(
@@ -113,9 +114,9 @@ def _mos_range(options: PrepareOptions) -> tuple[float, float] | None:
     return MOS_RANGES[options.layout]
 
 
-def _read(results: Path, options: PrepareOptions, seed: int) -> list[Entry]:
+def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
     if options.layout == "demo":
-        return demo.make(Path(os.path.abspath(results)) / "images", seed=seed)
+        return demo.make(Path(os.path.abspath(folder)) / "images", seed=seed)
     if options.root is None:
         raise InputError(
             f"{options.layout}: needs root, found none; set it to where the data set is"

@@ -10,7 +10,7 @@ import torch
 
 from rsfiqa import captions, embeddings, features, manifest, regions
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, check_input, read_provenance, sha256_of
+from rsfiqa.files import Provenance, check_input, sha256_of
 from rsfiqa.model import Batch
 from rsfiqa.shards import shard_path
 

@@ -37,8 +37,8 @@ def test_a_share_that_is_allowed(reasons, total, allowed):
 @pytest.mark.parametrize(("total", "allowed"), [(10, 0.19), (10, 0), (2, 0.99)])
 def test_a_share_that_is_too_large(total, allowed):
     message = (
-        rf"shard: the share of failed images must not exceed {allowed:g} \(max_failed_share\), found"
-        rf" 2 of {total} \(a.png: no such file; b.png: empty file\); mend or remove them"
+        rf"shard: the share of failed images must not exceed {allowed:g} \(max_failed_share\),"
+        rf" found 2 of {total} \(a.png: no such file; b.png: empty file\); mend or remove them"
     )
     with pytest.raises(InputError, match=message):
         failures.check_share(Path("shard"), REASONS, total, allowed)

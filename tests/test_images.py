@@ -108,7 +108,7 @@ def test_the_first_frame_of_an_animation(tmp_path):
 def test_a_jpeg_cut_short_is_found_when_it_is_decoded(tmp_path, stored):
     path = tmp_path / "a.jpg"
     Image.fromarray(np.kron(stored, np.ones((16, 16, 1), np.uint8))).save(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[:-100])
     assert read_size(path) == (160, 96)
     with pytest.raises(ImageError, match="damaged or cut short"):
         read_rgb(path)

@@ -15,11 +15,11 @@ from skimage.color import rgb2gray
 from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 
-from rsfiqa.splits import seed_of
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
 from rsfiqa.files import atomic
 from rsfiqa.images import read_rgb
+from rsfiqa.splits import seed_of
 
 MOS_RANGE = (0.0, 100.0)
 MOS_NOTE = "pseudo: SSIM x 100 (Wang et al. 2004) of the luma to the pristine source"
@@ -41,6 +41,7 @@ BLUR = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviation in pixels
 COMPRESSION = (50, 30, 18, 10, 5)  # JPEG quality
 UNDEREXPOSURE = (0.7, 1.3, 2.0, 2.8, 3.7)  # stops
 GAMMA = 2.2  # of sRGB, nearly
+PNG_LEVEL = 1  # the set in 5 s instead of 9, for files 8 % larger
 
 
 def make(
@@ -123,7 +124,7 @@ def _entry(
 ) -> Entry:
     image_id = f"{group}_{distortion}_{level}.png" if distortion else f"{group}.png"
     with atomic(folder / image_id) as partial:
-        Image.fromarray(image).save(partial, format="PNG")
+        Image.fromarray(image).save(partial, format="PNG", compress_level=PNG_LEVEL)
     return Entry(
         image_id=image_id,
         path=folder / image_id,

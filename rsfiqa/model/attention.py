@@ -85,8 +85,8 @@ def pool_statistics(cells: Tensor, weight: Tensor) -> Tensor:
     # Moments about the plain mean lose no digits to a far-off zero, and need no gradient.
     middle = mean.mean(1)  # (B, C)
     offset = mean - middle[:, None]
-    moments = torch.stack([offset, deviation.square() + offset.square()], 2)  # (B, N, 2, C)
-    first, second = torch.einsum("bn,bnkc->bkc", weight, moments).unbind(1)
+    first = torch.einsum("bn,bnc->bc", weight, offset)
+    second = torch.einsum("bn,bnc->bc", weight, deviation.square() + offset.square())
     # 1e-6 keeps the root's slope finite in dead channels; live ones vary by 0.1 to 10.
     spread = ((second - first.square()).clamp_min(0) + 1e-6).sqrt()
     return torch.cat([middle + first, spread], -1)

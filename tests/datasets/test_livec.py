@@ -17,7 +17,7 @@ DEVIATIONS = [15.0] * 7 + [18.4, 13.7, 18.9]
 
 
 def release(root: Path, names=NAMES, mos=MOS, deviations=DEVIATIONS) -> Path:
-    """A tiny ChallengeDB_release: a column of cells, two rows of doubles, images, training apart."""
+    """A tiny ChallengeDB_release: cells, two rows of doubles, the training images apart."""
     root = root / "ChallengeDB_release"
     (root / "Data").mkdir(parents=True)
     (root / "Images/trainingImages").mkdir(parents=True)

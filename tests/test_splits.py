@@ -4,7 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from rsfiqa.benchmark.splits import random_split, seed_of
+from rsfiqa import splits
+from rsfiqa.errors import InputError
+from rsfiqa.splits import random_split, seed_of
 
 GROUPS = [f"scene {i % 25}" for i in range(100)]
 
@@ -52,7 +54,7 @@ def test_two_groups_are_enough():
 @pytest.mark.parametrize(("groups", "share"), [(["a"] * 5, 0.2), (["a", "b"], 0.99)])
 def test_an_empty_part_is_an_error(groups, share):
     message = rf"demo: a split needs at least 2 groups .* found {len(set(groups))}; give the images"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         split(groups, test_share=share)
 
 
@@ -64,7 +66,25 @@ def test_seeds_depend_on_every_part_and_on_where_it_ends():
 
 
 def test_seeds_are_the_same_in_another_process():
-    code = "from rsfiqa.benchmark.splits import seed_of; print(seed_of(0, 'demo', 3))"
+    code = "from rsfiqa.splits import seed_of; print(seed_of(0, 'demo', 3))"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert int(found) == seed_of(0, "demo", 3)
+
+
+def test_a_split_is_named():
+    options = {"dataset": "demo", "test_share": 0.2, "seed": 0}
+    assert splits.split_name("split", 3) == "split-03"
+    np.testing.assert_array_equal(splits.test_part("split-03", GROUPS, **options), split(split=3))
+    assert not splits.test_part("all-07", GROUPS, **options).any()
+
+
+@pytest.mark.parametrize("name", ["split", "split-x", "some-01", "split-01.old"])
+def test_another_name_is_refused(name):
+    with pytest.raises(InputError, match=f"split: must be split-<n> or all-<n>, found {name}; try"):
+        splits.test_part(name, GROUPS, dataset="demo", test_share=0.2, seed=0)
+
+
+def test_a_split_is_recognised_by_its_images_in_their_order():
+    assert splits.digest(["a", "b"]) == splits.digest(("a", "b"))
+    assert splits.digest(["a", "b"]) != splits.digest(["b", "a"])

@@ -1,0 +1,29 @@
+rule caption:
+    input:
+        manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+        regions=f"{RESULTS}/{{dataset}}/segment/{{shard}}.h5",
+    output:
+        product=f"{RESULTS}/{{dataset}}/caption/{{shard}}.parquet",
+        failures=f"{RESULTS}/{{dataset}}/caption/{{shard}}.failures.parquet",
+        stats=f"{RESULTS}/{{dataset}}/caption/{{shard}}.stats.json",
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("caption"),
+        version=VERSIONS["caption"],
+    log:
+        "logs/caption/{dataset}/{shard}.log",
+    benchmark:
+        "logs/caption/{dataset}/{shard}.tsv"
+    threads: 1
+    priority: 70
+    resources:
+        gpu=config["gpus"]["caption"],
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    message:
+        "caption {wildcards.dataset} {wildcards.shard}: regions to ratings and text"
+    shell:
+        "exec python -m rsfiqa caption {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"

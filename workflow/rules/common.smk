@@ -1,0 +1,121 @@
+"""What the rules share: the checked configuration, flags, shards, resources."""
+
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+from snakemake.exceptions import WorkflowError
+
+from rsfiqa import config as configuration
+from rsfiqa.errors import InputError
+from rsfiqa.manifest import shard_names
+from rsfiqa.shards import SUFFIX
+from rsfiqa.stages import VERSIONS
+
+try:
+    config = configuration.check(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = config["results"]
+DATASETS = config["benchmark"]["datasets"]
+# a job's commands find the package in this checkout, and the interpreter that runs Snakemake
+# before others; a rule's conda environment, activated later, comes before both
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
+    f" PATH=\"${{{{CONDA_PREFIX:+$CONDA_PREFIX/bin:}}}}\"{shlex.quote(str(Path(sys.executable).parent))}:\"$PATH\"; "
+)
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    train="[a-z0-9_]+",
+    test="[a-z0-9_]+",
+    variant="[a-z0-9_]+",
+    shard=r"\d{5}",
+    split=r"(split|all)-\d+",
+
+
+def flags(options):
+    """Options of a stage as command line flags, for every value that is set."""
+    words = []
+    for key, value in sorted(options.items()):
+        flag = f"--{key.replace('_', '-')}"
+        if value is None or value == []:
+            continue
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            values = value if isinstance(value, list) else [value]
+            words += [word for item in values for word in (flag, shlex.quote(str(item)))]
+    return " ".join(words)
+
+
+def stage_flags(stage):
+    """The flags of a stage that works shard by shard."""
+    return flags(config[stage] | {"max_failed_share": config["max_failed_share"]})
+
+
+def prepare_flags(wildcards):
+    """The flags that describe one data set."""
+    common = {key: config[key] for key in ("max_failed_share", "seed", "shard_size")}
+    return flags(config["datasets"][wildcards.dataset] | common)
+
+
+def memory(megabytes):
+    """Memory that doubles with every attempt."""
+    return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)
+
+
+def minutes(number):
+    """Run time that doubles with every attempt."""
+    return lambda wildcards, attempt: number * 2 ** (attempt - 1)
+
+
+def checkpoints_of(wildcards):
+    """The checkpoints that a benchmark job tests; none for a peer, which is fitted there."""
+    if wildcards.variant in config["benchmark"]["peers"]:
+        return []
+    kind = "split" if wildcards.train == wildcards.test else "all"
+    folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
+    return [f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))]
+
+
+def benchmark_number(wildcards):
+    """How many splits or seeds a benchmark job covers; a peer has no seed."""
+    if wildcards.train == wildcards.test:
+        return config["benchmark"]["splits"]
+    peer = wildcards.variant in config["benchmark"]["peers"]
+    return 1 if peer else config["benchmark"]["seeds"]
+
+
+def products_of(*names):
+    """An input function: all products of the data sets that these wildcards name."""
+
+    def products(wildcards):
+        found = []
+        for dataset in sorted({wildcards[name] for name in names}):
+            manifest = checkpoints.prepare.get(dataset=dataset).output.manifest
+            folder = f"{RESULTS}/{dataset}"
+            found.append(manifest)
+            found += [
+                f"{folder}/{stage}/{shard}{suffix}"
+                for shard in shard_names(Path(manifest))
+                for stage, suffix in SUFFIX.items()
+            ]
+        return found
+
+    return products
+
+
+def tables():
+    """All tables of results: every variant and peer within sets, model and peers across."""
+    variants = config["benchmark"]["variants"] + config["benchmark"]["peers"]
+    across = [v for v in variants if v == "full" or v in config["benchmark"]["peers"]]
+    pairs = [(a, b) for a in DATASETS for b in DATASETS if a == b or config["benchmark"]["cross"]]
+    return [
+        f"{RESULTS}/benchmark/{a}.{b}.{variant}.parquet"
+        for a, b in pairs
+        for variant in (variants if a == b else across)
+    ]

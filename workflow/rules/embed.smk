@@ -1,0 +1,29 @@
+rule embed:
+    input:
+        manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+        captions=f"{RESULTS}/{{dataset}}/caption/{{shard}}.parquet",
+    output:
+        product=f"{RESULTS}/{{dataset}}/embed/{{shard}}.safetensors",
+        failures=f"{RESULTS}/{{dataset}}/embed/{{shard}}.failures.parquet",
+        stats=f"{RESULTS}/{{dataset}}/embed/{{shard}}.stats.json",
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("embed"),
+        version=VERSIONS["embed"],
+    log:
+        "logs/embed/{dataset}/{shard}.log",
+    benchmark:
+        "logs/embed/{dataset}/{shard}.tsv"
+    threads: 1
+    priority: 60
+    resources:
+        gpu=config["gpus"]["embed"],
+        mem_mb=memory(3000),
+        runtime=minutes(240),
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    message:
+        "embed {wildcards.dataset} {wildcards.shard}: text to vectors"
+    shell:
+        "exec python -m rsfiqa embed {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"

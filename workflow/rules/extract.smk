@@ -1,0 +1,28 @@
+rule extract:
+    input:
+        manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+    output:
+        product=f"{RESULTS}/{{dataset}}/extract/{{shard}}.safetensors",
+        failures=f"{RESULTS}/{{dataset}}/extract/{{shard}}.failures.parquet",
+        stats=f"{RESULTS}/{{dataset}}/extract/{{shard}}.stats.json",
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("extract"),
+        version=VERSIONS["extract"],
+    log:
+        "logs/extract/{dataset}/{shard}.log",
+    benchmark:
+        "logs/extract/{dataset}/{shard}.tsv"
+    threads: 1
+    priority: 50
+    resources:
+        gpu=config["gpus"]["extract"],
+        mem_mb=memory(3000),
+        runtime=minutes(240),
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    message:
+        "extract {wildcards.dataset} {wildcards.shard}: images to backbone features"
+    shell:
+        "exec python -m rsfiqa extract {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"

@@ -1,0 +1,28 @@
+rule segment:
+    input:
+        manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+    output:
+        product=f"{RESULTS}/{{dataset}}/segment/{{shard}}.h5",
+        failures=f"{RESULTS}/{{dataset}}/segment/{{shard}}.failures.parquet",
+        stats=f"{RESULTS}/{{dataset}}/segment/{{shard}}.stats.json",
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("segment"),
+        version=VERSIONS["segment"],
+    log:
+        "logs/segment/{dataset}/{shard}.log",
+    benchmark:
+        "logs/segment/{dataset}/{shard}.tsv"
+    threads: 1
+    priority: 80
+    resources:
+        gpu=config["gpus"]["segment"],
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    message:
+        "segment {wildcards.dataset} {wildcards.shard}: images to regions"
+    shell:
+        "exec python -m rsfiqa segment {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"

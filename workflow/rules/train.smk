@@ -1,0 +1,35 @@
+rule train:
+    input:
+        manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+        products=products_of("dataset"),
+    output:
+        weights=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/model.safetensors",
+        card=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/card.json",
+        split=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/split.parquet",
+        stats=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/stats.json",
+    params:
+        folder=subpath(input.manifest, parent=True),
+        output=subpath(output.card, parent=True),
+        flags=flags(
+            config["train"]
+            | {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
+        ),
+        version=VERSIONS["train"],
+    log:
+        "logs/train/{dataset}.{variant}/{split}.log",
+    benchmark:
+        "logs/train/{dataset}.{variant}/{split}.tsv"
+    threads: 1
+    priority: 40
+    resources:
+        gpu=config["gpus"]["train"],
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    message:
+        "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "exec python -m rsfiqa train {params.folder} --output {params.output} --variant"
+        " {wildcards.variant} --split {wildcards.split} {params.flags} > {log} 2>&1"
