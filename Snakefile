@@ -6,6 +6,8 @@ min_version("9.27")
 
 
 configfile: f"{workflow.basedir}/config.yaml"
+
+
 report: "workflow/report/workflow.rst"
 
 

@@ -75,3 +75,7 @@ def read(path: Path) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """The JSON schema of config.yaml, as kept in workflow/schemas/config.schema.yaml."""
     return Config.model_json_schema()
+
+
+if __name__ == "__main__":
+    print(yaml.safe_dump(schema(), sort_keys=False, width=100), end="")

@@ -174,7 +174,7 @@ def ratings(table: pa.Table) -> np.ndarray:
     columns = []
     for name in captions.RATINGS:
         expected = table[f"{name}_expected"].to_numpy().astype(np.float32)
-        word = table[name].to_pandas().to_numpy(np.float32, na_value=np.nan)
+        word = table[name].cast(pa.float32()).to_numpy()  # null becomes NaN
         columns.append(np.where(np.isnan(expected), word, expected))
     return np.column_stack(columns).astype(np.float32)
 

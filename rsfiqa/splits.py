@@ -27,7 +27,7 @@ def split_name(kind: str, number: int) -> str:
     return f"{kind}-{number:02d}"
 
 
-def test_part(
+def tested_part(
     name: str, groups: Sequence[str], *, dataset: str, test_share: float, seed: int
 ) -> np.ndarray:
     """Which images the named split tests: bool, shape (N,); none of them for `all-<n>`.

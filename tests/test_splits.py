@@ -75,14 +75,14 @@ def test_seeds_are_the_same_in_another_process():
 def test_a_split_is_named():
     options = {"dataset": "demo", "test_share": 0.2, "seed": 0}
     assert splits.split_name("split", 3) == "split-03"
-    np.testing.assert_array_equal(splits.test_part("split-03", GROUPS, **options), split(split=3))
-    assert not splits.test_part("all-07", GROUPS, **options).any()
+    np.testing.assert_array_equal(splits.tested_part("split-03", GROUPS, **options), split(split=3))
+    assert not splits.tested_part("all-07", GROUPS, **options).any()
 
 
 @pytest.mark.parametrize("name", ["split", "split-x", "some-01", "split-01.old"])
 def test_another_name_is_refused(name):
     with pytest.raises(InputError, match=f"split: must be split-<n> or all-<n>, found {name}; try"):
-        splits.test_part(name, GROUPS, dataset="demo", test_share=0.2, seed=0)
+        splits.tested_part(name, GROUPS, dataset="demo", test_share=0.2, seed=0)
 
 
 def test_a_split_is_recognised_by_its_images_in_their_order():

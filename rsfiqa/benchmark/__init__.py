@@ -97,7 +97,7 @@ def predict_quality(model: RSA, data: Samples, batch_size: int = 128) -> np.ndar
 def _peer(
     name: str, split: str, trained: Samples, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
-    part = splits.test_part(
+    part = splits.tested_part(
         split, trained.groups, dataset=trained.dataset, test_share=test_share, seed=seed
     )
     return lambda data: PEERS[name](trained.take(~part), data), part
@@ -108,7 +108,7 @@ def _checkpoint(
 ) -> tuple[Predict, np.ndarray]:
     """A checkpoint's predictions and its test part, checked against the split's definition."""
     model, card = checkpoints.read(folder)
-    part = splits.test_part(
+    part = splits.tested_part(
         card.split["name"],
         trained.groups,
         dataset=trained.dataset,

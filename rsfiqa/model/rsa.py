@@ -100,8 +100,8 @@ class RSA(nn.Module):
         text_dim: int,
         width: int = 64,
         heads: int = 4,
-        members: int = 4,
-        hidden: int = 64,
+        members: int = 8,
+        hidden: int = 128,
         dropout: tuple[float, float] = (0.2, 0.5),
         variant: str = "full",
     ) -> None:

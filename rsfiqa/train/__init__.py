@@ -37,7 +37,7 @@ def run(
     torch.set_num_threads(1)  # trainings are the unit of parallel work
     started = time.time()
     data = samples.load(folder)
-    tested = splits.test_part(
+    tested = splits.tested_part(
         split, data.groups, dataset=data.dataset, test_share=test_share, seed=seed
     )
     trained = data.take(~tested)
@@ -75,6 +75,8 @@ def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[
         "stage_channels": data.channels,
         "text_dim": data.batch.text.shape[-1],
         "width": options.width,
+        "members": options.members,
+        "hidden": options.hidden,
         "variant": variant,
     }
 
@@ -101,6 +103,7 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             epochs=options.epochs,
             batch_size=options.batch_size,
             lr=options.learning_rate,
+            region_lr=options.region_rate,
             weight_decay=options.weight_decay,
             ema=options.ema,
             seed=seed,

@@ -6,23 +6,25 @@ rule benchmark:
         results=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.parquet",
         predictions=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.predictions.parquet",
         stats=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.stats.json",
-    params:
-        root=RESULTS,
-        flags=flags({"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}),
-        number=benchmark_number,
-        version=VERSIONS["benchmark"],
     log:
         "logs/benchmark/{train}.{test}.{variant}.log",
     benchmark:
         "logs/benchmark/{train}.{test}.{variant}.tsv"
-    threads: 1
     priority: 30
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
     retries: 0
     conda:
         "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(60),
+    params:
+        root=subpath(output.results, ancestor=2),
+        flags=flags(
+            {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
+        ),
+        number=benchmark_number,
+        version=VERSIONS["benchmark"],
     message:
         "benchmark {wildcards.variant}: train on {wildcards.train}, test on {wildcards.test}"
     shell:

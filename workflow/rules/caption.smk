@@ -6,23 +6,23 @@ rule caption:
         product=f"{RESULTS}/{{dataset}}/caption/{{shard}}.parquet",
         failures=f"{RESULTS}/{{dataset}}/caption/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/caption/{{shard}}.stats.json",
-    params:
-        folder=subpath(input.manifest, parent=True),
-        flags=stage_flags("caption"),
-        version=VERSIONS["caption"],
     log:
         "logs/caption/{dataset}/{shard}.log",
     benchmark:
         "logs/caption/{dataset}/{shard}.tsv"
-    threads: 1
     priority: 70
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
     resources:
         gpu=config["gpus"]["caption"],
         mem_mb=memory(2000),
         runtime=minutes(240),
-    retries: 0
-    conda:
-        "../../envs/core.yaml"
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("caption"),
+        version=VERSIONS["caption"],
     message:
         "caption {wildcards.dataset} {wildcards.shard}: regions to ratings and text"
     shell:

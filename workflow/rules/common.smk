@@ -24,7 +24,7 @@ DATASETS = config["benchmark"]["datasets"]
 # before others; a rule's conda environment, activated later, comes before both
 shell.prefix(
     f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
-    f" PATH=\"${{{{CONDA_PREFIX:+$CONDA_PREFIX/bin:}}}}\"{shlex.quote(str(Path(sys.executable).parent))}:\"$PATH\"; "
+    f' PATH="${{{{CONDA_PREFIX:+$CONDA_PREFIX/bin:}}}}"{shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
 )
 
 
@@ -48,7 +48,9 @@ def flags(options):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
             values = value if isinstance(value, list) else [value]
-            words += [word for item in values for word in (flag, shlex.quote(str(item)))]
+            words += [
+                word for item in values for word in (flag, shlex.quote(str(item)))
+            ]
     return " ".join(words)
 
 
@@ -79,7 +81,9 @@ def checkpoints_of(wildcards):
         return []
     kind = "split" if wildcards.train == wildcards.test else "all"
     folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
-    return [f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))]
+    return [
+        f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))
+    ]
 
 
 def benchmark_number(wildcards):
@@ -113,7 +117,12 @@ def tables():
     """All tables of results: every variant and peer within sets, model and peers across."""
     variants = config["benchmark"]["variants"] + config["benchmark"]["peers"]
     across = [v for v in variants if v == "full" or v in config["benchmark"]["peers"]]
-    pairs = [(a, b) for a in DATASETS for b in DATASETS if a == b or config["benchmark"]["cross"]]
+    pairs = [
+        (a, b)
+        for a in DATASETS
+        for b in DATASETS
+        if a == b or config["benchmark"]["cross"]
+    ]
     return [
         f"{RESULTS}/benchmark/{a}.{b}.{variant}.parquet"
         for a, b in pairs

@@ -6,23 +6,23 @@ rule embed:
         product=f"{RESULTS}/{{dataset}}/embed/{{shard}}.safetensors",
         failures=f"{RESULTS}/{{dataset}}/embed/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/embed/{{shard}}.stats.json",
-    params:
-        folder=subpath(input.manifest, parent=True),
-        flags=stage_flags("embed"),
-        version=VERSIONS["embed"],
     log:
         "logs/embed/{dataset}/{shard}.log",
     benchmark:
         "logs/embed/{dataset}/{shard}.tsv"
-    threads: 1
     priority: 60
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
     resources:
         gpu=config["gpus"]["embed"],
         mem_mb=memory(3000),
         runtime=minutes(240),
-    retries: 0
-    conda:
-        "../../envs/core.yaml"
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("embed"),
+        version=VERSIONS["embed"],
     message:
         "embed {wildcards.dataset} {wildcards.shard}: text to vectors"
     shell:

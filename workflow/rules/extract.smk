@@ -5,23 +5,23 @@ rule extract:
         product=f"{RESULTS}/{{dataset}}/extract/{{shard}}.safetensors",
         failures=f"{RESULTS}/{{dataset}}/extract/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/extract/{{shard}}.stats.json",
-    params:
-        folder=subpath(input.manifest, parent=True),
-        flags=stage_flags("extract"),
-        version=VERSIONS["extract"],
     log:
         "logs/extract/{dataset}/{shard}.log",
     benchmark:
         "logs/extract/{dataset}/{shard}.tsv"
-    threads: 1
     priority: 50
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
     resources:
         gpu=config["gpus"]["extract"],
         mem_mb=memory(3000),
         runtime=minutes(240),
-    retries: 0
-    conda:
-        "../../envs/core.yaml"
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("extract"),
+        version=VERSIONS["extract"],
     message:
         "extract {wildcards.dataset} {wildcards.shard}: images to backbone features"
     shell:

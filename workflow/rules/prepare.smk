@@ -3,22 +3,22 @@ checkpoint prepare:
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         failures=f"{RESULTS}/{{dataset}}/manifest.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/manifest.stats.json",
-    params:
-        folder=subpath(output.manifest, parent=True),
-        flags=prepare_flags,
-        version=VERSIONS["prepare"],
     log:
         "logs/prepare/{dataset}.log",
     benchmark:
         "logs/prepare/{dataset}.tsv"
-    threads: 1
     priority: 90
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(60),
     retries: 0
     conda:
         "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        folder=subpath(output.manifest, parent=True),
+        flags=prepare_flags,
+        version=VERSIONS["prepare"],
     message:
         "prepare {wildcards.dataset}: list images and scores"
     shell:

@@ -9,22 +9,22 @@ rule report:
             labels={"page": "index.html"},
         ),
         headline=f"{RESULTS}/report/headline.txt",
-    params:
-        root=RESULTS,
-        flags=flags(config["report"]),
-        version=VERSIONS["report"],
     log:
         "logs/report/report.log",
     benchmark:
         "logs/report/report.tsv"
-    threads: 1
     priority: 20
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
     retries: 0
     conda:
         "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(60),
+    params:
+        root=subpath(output.headline, ancestor=2),
+        flags=flags(config["report"]),
+        version=VERSIONS["report"],
     message:
         "report: tables, plots and pictures on one page"
     shell:

@@ -5,23 +5,23 @@ rule segment:
         product=f"{RESULTS}/{{dataset}}/segment/{{shard}}.h5",
         failures=f"{RESULTS}/{{dataset}}/segment/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/segment/{{shard}}.stats.json",
-    params:
-        folder=subpath(input.manifest, parent=True),
-        flags=stage_flags("segment"),
-        version=VERSIONS["segment"],
     log:
         "logs/segment/{dataset}/{shard}.log",
     benchmark:
         "logs/segment/{dataset}/{shard}.tsv"
-    threads: 1
     priority: 80
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
     resources:
         gpu=config["gpus"]["segment"],
         mem_mb=memory(2000),
         runtime=minutes(240),
-    retries: 0
-    conda:
-        "../../envs/core.yaml"
+    params:
+        folder=subpath(input.manifest, parent=True),
+        flags=stage_flags("segment"),
+        version=VERSIONS["segment"],
     message:
         "segment {wildcards.dataset} {wildcards.shard}: images to regions"
     shell:

@@ -7,6 +7,19 @@ rule train:
         card=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/card.json",
         split=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/split.parquet",
         stats=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/stats.json",
+    log:
+        "logs/train/{dataset}.{variant}/{split}.log",
+    benchmark:
+        "logs/train/{dataset}.{variant}/{split}.tsv"
+    priority: 40
+    retries: 0
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        gpu=config["gpus"]["train"],
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         folder=subpath(input.manifest, parent=True),
         output=subpath(output.card, parent=True),
@@ -15,19 +28,6 @@ rule train:
             | {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
         ),
         version=VERSIONS["train"],
-    log:
-        "logs/train/{dataset}.{variant}/{split}.log",
-    benchmark:
-        "logs/train/{dataset}.{variant}/{split}.tsv"
-    threads: 1
-    priority: 40
-    resources:
-        gpu=config["gpus"]["train"],
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    retries: 0
-    conda:
-        "../../envs/core.yaml"
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:

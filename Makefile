@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up .venv from the pins if need be.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export HF_HUB_OFFLINE := 1
+
+.PHONY: install demo test lint format bench results schema lock clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python must be 3.11 to 3.13, found %d.%d; set PYTHON=python3.12, say" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: install ## the whole pipeline on the demo set: photographs from packages, pseudo-MOS
+	$(BIN)/snakemake --cores all
+	@echo; cat results/report/headline.txt
+	@echo; echo "Report: $(CURDIR)/results/report/index.html"
+
+test: install ## the fast tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation, across data sets
+	@test -n "$(DATA)" || { echo "make bench: DATA must name the folder of the data sets, found nothing; try make bench DATA=~/data" >&2; exit 2; }
+	$(BIN)/python benchmarks/bench.py $(DATA)
+
+results: install ## docs/results.md from results/bench/*.json
+	$(BIN)/python benchmarks/results.py results/bench docs/results.md
+
+schema: install ## workflow/schemas/config.schema.yaml from the stages' options
+	$(BIN)/python -m rsfiqa.config > workflow/schemas/config.schema.yaml
+
+lock: ## requirements.lock: everything that the direct pins of pyproject.toml bring
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet -e '.[workflow,dev]'
+	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
+
+clean:
+	rm -rf .venv build .snakemake
