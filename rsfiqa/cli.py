@@ -226,7 +226,8 @@ class Rsfiqa(BaseSettings):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a stage; 0 if it succeeded, 1 for an error of the input, 2 for one of the call."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)  # warnings of libraries
+    logging.getLogger("rsfiqa").setLevel(logging.INFO)
     words = sys.argv[1:] if arguments is None else arguments
     try:
         command: Any = chosen(Rsfiqa(_cli_parse_args=words or ["--help"]))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, read_provenance, read_table, write_table
@@ -48,24 +47,20 @@ def read(path: Path, shard: str | None = None) -> tuple[pa.Table, Provenance]:
     table, provenance = read_table(path, "manifest", SCHEMA, VERSION)
     if shard is None:
         return table, provenance
-    rows = table.filter(pc.equal(table["shard"], int(shard)))
-    if not rows.num_rows:
-        raise InputError(
-            f"{path}: shard must be one of {', '.join(shard_names(path))}, found {shard}"
-        )
-    return rows, provenance
+    known = names(provenance.options["shards"])
+    if shard not in known:
+        raise InputError(f"{path}: shard must be one of {', '.join(known)}, found {shard}")
+    return table.filter(pc.equal(table["shard"], int(shard))), provenance
 
 
 def shard_names(path: Path) -> list[str]:
-    """The names of all shards, from the statistics in the footer, however long the manifest is."""
-    read_provenance(path)
-    metadata = pq.read_metadata(path)
-    if not metadata.num_rows:
-        return []
-    column = SCHEMA.get_field_index("shard")
-    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
-    last = max(group.column(column).statistics.max for group in groups)
-    return [shard_name(shard) for shard in range(last + 1)]
+    """The names of all shards, from the footer alone, however long the manifest is."""
+    return names(read_provenance(path).options["shards"])
+
+
+def names(count: int) -> list[str]:
+    """The names of that many shards."""
+    return [shard_name(shard) for shard in range(count)]
 
 
 def mos_range(provenance: Provenance) -> tuple[float, float] | None:

@@ -19,7 +19,7 @@ from rsfiqa.datasets import agiqa3k, csv_table, demo, livec
 from rsfiqa.datasets import folder as bare_folder
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import Provenance, first_line, sha256_of, write_json
+from rsfiqa.files import Provenance, first_line, read_provenance, sha256_of, write_json
 from rsfiqa.images import read_size
 from rsfiqa.shards import failures_path, stats_path
 from rsfiqa.stages import VERSIONS, PrepareOptions
@@ -52,7 +52,8 @@ def run(
     Args:
         folder: the data set's products, `results/<dataset>`.
         options: layout, place and MOS range of the data set.
-        shard_size: images per shard, counted over the usable images sorted by image_id.
+        shard_size: images per shard, counted over all images sorted by image_id, so that the
+            number of shards is known before any image is opened.
         max_failed_share: see `failures.check_share`.
         seed: of the demo's noise.
 
@@ -65,12 +66,12 @@ def run(
     mos_range = _mos_range(options)
     entries = _unique(_read(folder, options, seed))
     rows, reasons = [], {}
-    for entry, found in zip(entries, _examine_all(entries), strict=True):
+    for number, (entry, found) in enumerate(zip(entries, _examine_all(entries), strict=True)):
         if isinstance(found, str):
             reasons[entry.image_id] = found
             log.warning("%s: %s", entry.image_id, found)
         else:
-            rows.append(_row(entry, found, mos_range, options))
+            rows.append({**_row(entry, found, mos_range, options), "shard": number // shard_size})
     path = folder / "manifest.parquet"
     failures.check_share(path, reasons, len(entries), max_failed_share)
     if not rows:
@@ -83,11 +84,10 @@ def run(
     elif mos_range:
         _join_groups(rows)
     _check_subsets(rows)
-    for number, row in enumerate(rows):
-        row["shard"] = number // shard_size
     failures.write(failures_path(path), "prepare", reasons)
     table = pa.Table.from_pylist(rows, schema=manifest.SCHEMA)
-    manifest.write(path, table, _provenance(options, mos_range, shard_size, seed))
+    provenance = _provenance(options, mos_range, shard_size, len(entries), seed)
+    manifest.write(path, table, provenance)
     _write_stats(path, started, len(entries), len(reasons))
 
 
@@ -240,8 +240,31 @@ def _check_subsets(rows: Iterable[dict[str, Any]]) -> None:
             )
 
 
+def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:
+    """The names of the shards that `run` makes or has made with these options.
+
+    Read from the manifest if it fits them, else counted from the listing of the data set; either
+    way without opening an image.
+
+    Raises:
+        InputError: as `run`, where the listing does not fit its layout.
+    """
+    path = folder / "manifest.parquet"
+    wanted = {"layout": options.layout, "shard_size": shard_size}
+    if path.is_file():
+        found = read_provenance(path).options
+        if wanted.items() <= found.items():
+            return manifest.names(found["shards"])
+    count = demo.COUNT if options.layout == "demo" else len(_read(folder, options, seed=0))
+    return manifest.names(-(-count // shard_size))
+
+
 def _provenance(
-    options: PrepareOptions, mos_range: tuple[float, float] | None, shard_size: int, seed: int
+    options: PrepareOptions,
+    mos_range: tuple[float, float] | None,
+    shard_size: int,
+    listed: int,
+    seed: int,
 ) -> Provenance:
     """What made the manifest, without root: the same data elsewhere are the same data."""
     recorded: dict[str, Any] = {
@@ -249,6 +272,7 @@ def _provenance(
         "mos_range": list(mos_range) if mos_range else None,
         "lower_better": options.lower_better,
         "shard_size": shard_size,
+        "shards": -(-listed // shard_size),
     }
     if options.layout == "demo":
         recorded |= {"mos": demo.MOS_NOTE, "seed": seed}

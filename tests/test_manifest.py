@@ -34,14 +34,14 @@ def table():
 @pytest.fixture
 def path(tmp_path, table):
     path = tmp_path / "manifest.parquet"
-    manifest.write(path, table, provenance(options={"mos_range": [1, 5]}))
+    manifest.write(path, table, provenance(options={"mos_range": [1, 5], "shards": 3}))
     return path
 
 
 def test_what_is_read_is_what_was_written(path, table):
     found, origin = manifest.read(path)
     assert found.replace_schema_metadata().equals(table)
-    assert origin == provenance(options={"mos_range": [1, 5]})
+    assert origin == provenance(options={"mos_range": [1, 5], "shards": 3})
     assert manifest.mos_range(origin) == (1, 5)
 
 
@@ -55,8 +55,15 @@ def test_shard_names(path):
 
 
 def test_an_empty_manifest_has_no_shards(tmp_path, table):
-    manifest.write(tmp_path / "a.parquet", table.slice(0, 0), provenance())
-    assert manifest.shard_names(tmp_path / "a.parquet") == []
+    path = tmp_path / "a.parquet"
+    manifest.write(path, table.slice(0, 0), provenance(options={"shards": 0}))
+    assert manifest.shard_names(path) == []
+
+
+def test_a_shard_whose_images_all_failed_is_empty(tmp_path, table):
+    path = tmp_path / "a.parquet"
+    manifest.write(path, table, provenance(options={"shards": 4}))
+    assert manifest.read(path, "00003")[0].num_rows == 0
 
 
 def test_a_shard_that_there_is_not(path):

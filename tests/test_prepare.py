@@ -92,7 +92,7 @@ def test_bad_images_become_failures(data):
     (folder / "b.png").write_text("not an image", "utf-8")
     (folder / "d.png").unlink()
     rows, _ = run(data, share=0.75)
-    assert [(row["image_id"], row["shard"]) for row in rows] == [("sub/c.png", 0)]
+    assert [(row["image_id"], row["shard"]) for row in rows] == [("sub/c.png", 1)]
     found = failures.read(folder.parent / "out/manifest.failures.parquet").to_pylist()
     assert found == [
         {"image": "a.png", "stage": "prepare", "reason": "empty file (0 bytes)"},
@@ -243,3 +243,17 @@ def test_groups_of_a_published_set_are_joined_in_chains():
     ]
     prepare._join_groups(rows)
     assert [row["group"] for row in rows] == ["a", "a", "a", "a", "d", "a"]
+
+
+def test_shards_are_known_before_and_after(data):
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
+    out = data.parents[1] / "out"
+    (data.parent / "a.png").unlink()  # a bad image keeps its place
+    planned = prepare.plan_shards(out, options, 2)
+    run(data, share=0.5, shard_size=2)
+    assert (
+        planned
+        == prepare.plan_shards(out, options, 2)
+        == manifest.shard_names(out / "manifest.parquet")
+    )
+    assert prepare.plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]

@@ -165,3 +165,4 @@ DISTORTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarr
     "compression": _compression,
     "underexposure": _underexposure,
 }
+COUNT = len(SOURCES) * (1 + len(DISTORTIONS) * len(LEVELS))

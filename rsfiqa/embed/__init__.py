@@ -1,5 +1,6 @@
 """Captions to vectors."""
 
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,5 +94,8 @@ def embed_shard(
 def encode(encoder: "SentenceTransformer", texts: list[str], batch_size: int) -> np.ndarray:
     """Unit vectors float32 (N, D) of texts; batches are made by length."""
     return encoder.encode(
-        texts, batch_size=batch_size, show_progress_bar=None, normalize_embeddings=True
+        texts,
+        batch_size=batch_size,
+        show_progress_bar=sys.stderr.isatty(),
+        normalize_embeddings=True,
     )

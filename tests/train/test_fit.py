@@ -1,12 +1,14 @@
 """Training: the same twice, and better than before."""
 
+from functools import cache
+
 import pytest
 import torch
 
 from rsfiqa.model import RSA, Batch
-from rsfiqa.train.fit import fit
+from rsfiqa.train.fit import _decay, _rate, fit
 
-IMAGES, REGIONS, GRID = 48, 3, 4
+IMAGES, REGIONS, GRID = 128, 3, 4
 
 
 def toy(seed: int = 0) -> tuple[Batch, torch.Tensor]:
@@ -28,6 +30,12 @@ def toy(seed: int = 0) -> tuple[Batch, torch.Tensor]:
     return batch, cells[:, 0, 0].mean((1, 2)).sigmoid()
 
 
+@cache
+def trained() -> tuple[RSA, list[float]]:
+    """A full model that the tests share, and its losses."""
+    return train()
+
+
 def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
     batch, quality = toy()
     with torch.random.fork_rng():
@@ -38,7 +46,7 @@ def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
 
 
 def test_the_same_twice_whatever_the_global_state() -> None:
-    first, losses = train()
+    first, losses = trained()
     torch.manual_seed(1234)
     before = torch.get_rng_state()
     second, again = train()
@@ -49,19 +57,19 @@ def test_the_same_twice_whatever_the_global_state() -> None:
 
 
 def test_another_seed_gives_another_model() -> None:
-    assert train(seed=0)[1] != train(seed=1)[1]
+    assert trained()[1] != train(seed=1)[1]
 
 
 @pytest.mark.parametrize("variant", ["full", "none"])
 def test_learns_a_toy_problem(variant: str) -> None:
-    model, losses = train(variant=variant)
+    model, losses = trained() if variant == "full" else train(variant=variant)
     assert not model.training
     assert len(losses) == 12
     assert losses[-1] < 0.7 * losses[0]
 
 
 def test_the_full_model_generalises() -> None:
-    model, _ = train()
+    model, _ = trained()
     batch, quality = toy(seed=5)
     with torch.inference_mode():
         score = model(batch).score
@@ -81,3 +89,14 @@ def test_reports_progress() -> None:
         progress=lambda epoch, loss: seen.append((epoch, loss)),
     )
     assert seen == list(enumerate(losses, 1))
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    rates = [_rate(done, warmup=0.1) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert _rate(0.0, warmup=0.0) == 1
+
+
+def test_averages_forget_the_start() -> None:
+    assert [_decay(step, 0.9) for step in (0, 5, 1000)] == pytest.approx([0.1, 0.4, 0.9])
+    assert _decay(1000, 0.0) == 0

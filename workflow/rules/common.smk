@@ -9,9 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 from rsfiqa import config as configuration
 from rsfiqa.errors import InputError
-from rsfiqa.manifest import shard_names
+from rsfiqa.prepare import plan_shards
 from rsfiqa.shards import SUFFIX
-from rsfiqa.stages import VERSIONS
+from rsfiqa.stages import VERSIONS, PrepareOptions
 
 try:
     config = configuration.check(config)
@@ -94,21 +94,21 @@ def benchmark_number(wildcards):
     return 1 if peer else config["benchmark"]["seeds"]
 
 
+def shards(dataset):
+    """The names of a data set's shards, known before its images are opened."""
+    options = PrepareOptions(**config["datasets"][dataset])
+    return plan_shards(Path(RESULTS) / dataset, options, config["shard_size"])
+
+
 def products_of(*names):
     """An input function: all products of the data sets that these wildcards name."""
 
     def products(wildcards):
-        found = []
-        for dataset in sorted({wildcards[name] for name in names}):
-            manifest = checkpoints.prepare.get(dataset=dataset).output.manifest
-            folder = f"{RESULTS}/{dataset}"
-            found.append(manifest)
-            found += [
-                f"{folder}/{stage}/{shard}{suffix}"
-                for shard in shard_names(Path(manifest))
-                for stage, suffix in SUFFIX.items()
-            ]
-        return found
+        return [
+            f"{RESULTS}/{dataset}/{path}"
+            for dataset in sorted({wildcards[name] for name in names})
+            for path in ["manifest.parquet", *SHARDED[dataset]]
+        ]
 
     return products
 
@@ -128,3 +128,16 @@ def tables():
         for a, b in pairs
         for variant in (variants if a == b else across)
     ]
+
+
+try:
+    SHARDED = {
+        dataset: [
+            f"{stage}/{shard}{suffix}"
+            for shard in shards(dataset)
+            for stage, suffix in SUFFIX.items()
+        ]
+        for dataset in DATASETS
+    }
+except InputError as error:
+    raise WorkflowError(str(error)) from None

@@ -1,4 +1,4 @@
-checkpoint prepare:
+rule prepare:
     output:
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         failures=f"{RESULTS}/{{dataset}}/manifest.failures.parquet",

@@ -1,0 +1,99 @@
+"""LIVEC and AGIQA-3K through the whole pipeline: 10 splits, ablation, across data sets.
+
+Usage: python benchmarks/bench.py DATA [FOLDER]. DATA holds ChallengeDB_release and AGIQA-3K as
+their authors release them; FOLDER (results/bench/run) takes the products. A run that was broken
+off is taken up where it stood.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from figures import FOLDER, ROOT, run, write
+
+from rsfiqa import results
+from rsfiqa.correlation import median_interval
+
+SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
+STAGES = ("segment", "caption", "embed", "extract")
+ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
+
+
+def configuration(data: Path) -> dict[str, Any]:
+    """What differs from config.yaml."""
+    return {
+        "shard_size": 300,  # several shards per set, so that both cores work
+        "datasets": {
+            name: {"layout": name, "root": str((data / folder).resolve())}
+            for name, folder in SETS.items()
+        },
+        "benchmark": {"datasets": list(SETS), "splits": 10, "seeds": 10},
+    }
+
+
+def stage_seconds(root: Path, dataset: str) -> dict[str, float]:
+    """Seconds per image of each stage on one core, from the statistics of its shards."""
+    found = {}
+    for stage in STAGES:
+        stats = [json.loads(path.read_text()) for path in (root / dataset / stage).glob("*.json")]
+        spent = sum(shard["ended"] - shard["started"] for shard in stats)
+        found[f"{stage}_s_per_image"] = spent / sum(shard["images"] for shard in stats)
+    return found
+
+
+def wall_seconds(root: Path) -> float:
+    """From the start of the first job to the end of the last one."""
+    stats = [json.loads(path.read_text()) for path in root.rglob("*stats.json")]
+    return max(item["ended"] for item in stats) - min(item["started"] for item in stats)
+
+
+def column(root: Path, train: str, test: str, variant: str, name: str) -> np.ndarray:
+    """One value per split."""
+    table, _ = results.read(root / "benchmark" / f"{train}.{test}.{variant}.parquet")
+    return table[name].to_numpy()
+
+
+def accuracy(root: Path) -> dict[str, float]:
+    """Medians over splits or seeds, with intervals, and what each part adds."""
+    figures: dict[str, float] = {}
+    for train in SETS:
+        for test in SETS:
+            name = train if train == test else f"{train}_to_{test}"
+            for metric in ("srcc", "plcc"):
+                median, low, high = median_interval(column(root, train, test, "full", metric))
+                figures[f"{name}_{metric}"] = median
+                figures |= {f"{name}_{metric}_low": low, f"{name}_{metric}_high": high}
+            peer = float(np.median(column(root, train, test, "probe", "srcc")))
+            figures[f"peer_probe_{name}_srcc"] = peer
+    for name, variant in ABLATION.items():
+        other = float(np.median(column(root, "livec", "livec", variant, "srcc")))
+        figures[f"livec_srcc_minus_{name}"] = figures["livec_srcc"] - other
+    return figures
+
+
+def main() -> None:
+    """Run the pipeline and write the figures."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python benchmarks/bench.py DATA [FOLDER]")
+    folder = Path(sys.argv[2]) if len(sys.argv) == 3 else FOLDER / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    overlay = folder / "config.yaml"
+    overlay.write_text(yaml.safe_dump(configuration(Path(sys.argv[1]))), "utf-8")
+    snakemake = ("-m", "snakemake", "--cores", "all", "--workflow-profile", ROOT / "profiles/default")
+    run(sys.executable, *snakemake, "--directory", folder, "--configfile", overlay)
+    root = folder / "results"
+    seconds = stage_seconds(root, "livec")
+    shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
+    figures = accuracy(root) | seconds
+    figures["stages_images_per_s_core"] = 1 / sum(seconds[name] for name in shown)
+    figures["bench_minutes"] = wall_seconds(root) / 60
+    print((root / "report" / "headline.txt").read_text("utf-8"))
+    print(f"Report: {root / 'report' / 'index.html'}")
+    write("bench", figures, "make bench DATA=DIR")
+
+
+if __name__ == "__main__":
+    main()

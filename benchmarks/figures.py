@@ -1,0 +1,56 @@
+"""Figures of a bench target: flat JSON, printed as the last lines."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rsfiqa.files import write_json
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "results" / "bench"
+
+
+def write(target: str, figures: dict[str, float], command: str) -> None:
+    """Write results/bench/<target>.json and print the same."""
+    content = {
+        **{name: round(value, 6) for name, value in figures.items()},
+        "command": command,
+        "commit": _commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": _machine(),
+    }
+    write_json(FOLDER / f"{target}.json", content)
+    print(json.dumps(content, indent=2))
+
+
+def run(*words: str | Path) -> None:
+    """Run a command of this environment, shown on stderr.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    line = [str(word) for word in words]
+    print(shlex.join(line), file=sys.stderr)
+    if code := subprocess.call(line, cwd=ROOT):
+        sys.exit(code)
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":")[1] for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0].strip() if names else model
+    return f"{model}, {os.cpu_count()} cores, no GPU, Python {platform.python_version()}"

@@ -1,0 +1,164 @@
+"""What the products under a root say of themselves: data sets, cards, failures, times."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsfiqa import captions, checkpoints, failures, manifest
+from rsfiqa.checkpoints import Card
+from rsfiqa.shards import shard_path
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a page must know to speak of a data set's scores.
+
+    Attributes:
+        name: of its folder.
+        images: how many the manifest lists; None without a manifest.
+        mos_range: that quality 0 and 1 stand for, native units; None if unknown.
+        lower_better: a low value is good (DMOS).
+        pseudo: what the scores are if no person gave them; empty for opinion scores.
+    """
+
+    name: str
+    images: int | None = None
+    mos_range: tuple[float, float] | None = None
+    lower_better: bool = False
+    pseudo: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, with a warning where the scores are not people's."""
+        return f"{self.name} (pseudo-MOS)" if self.pseudo else self.name
+
+    @property
+    def score(self) -> str:
+        """What its scores are called."""
+        if self.mos_range is None:
+            return "pseudo-quality" if self.pseudo else "quality"
+        return "pseudo-MOS" if self.pseudo else "MOS"
+
+    @property
+    def scale(self) -> str:
+        """Range and direction of its scores."""
+        low, high = self.mos_range or (0, 1)
+        return f"{low:g} to {high:g}, {'lower' if self.lower_better else 'higher'} is better"
+
+    @property
+    def span(self) -> float:
+        """Points of the score for one unit of quality; negative where low is good."""
+        low, high = self.mos_range or (0, 1)
+        return low - high if self.lower_better else high - low
+
+    @property
+    def digits(self) -> int:
+        """Decimals worth showing: at least 500 steps of the range."""
+        return int(np.clip(np.ceil(np.log10(500 / abs(self.span))), 0, 3))
+
+    def native(self, quality: Any) -> Any:
+        """Quality, 1 for the best, as a score in the set's own units and direction."""
+        low, high = self.mos_range or (0, 1)
+        return (high if self.lower_better else low) + self.span * quality
+
+
+def read_dataset(root: Path, name: str) -> DataSet:
+    """What the manifest of a data set says; little is known without one."""
+    path = root / name / "manifest.parquet"
+    if not path.is_file():
+        return DataSet(name, pseudo="pseudo-MOS" if name == "demo" else "")
+    table, provenance = manifest.read(path)
+    options = provenance.options
+    return DataSet(
+        name,
+        table.num_rows,
+        manifest.mos_range(provenance),
+        bool(options.get("lower_better")),
+        str(options.get("mos", "pseudo-MOS")) if options.get("layout") == "demo" else "",
+    )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The checkpoints of one variant trained on one data set."""
+
+    name: str  # <data set>.<variant>
+    splits: list[str]
+    card: Card  # of the first split
+
+
+def read_experiments(root: Path) -> list[Experiment]:
+    """All experiments that have a checkpoint, sorted by name."""
+    folders = defaultdict(list)
+    for path in sorted((root / "train").glob("*/*/card.json")):
+        folders[path.parent.parent.name].append(path.parent)
+    return [
+        Experiment(name, [folder.name for folder in found], checkpoints.read(found[0])[1])
+        for name, found in folders.items()
+    ]
+
+
+def caption_backend(root: Path, dataset: str, experiments: list[Experiment]) -> str:
+    """What described the regions that a data set's models were trained on; empty if unknown."""
+    for experiment in experiments:
+        if dataset in experiment.card.datasets:
+            return str(experiment.card.caption["backend"])
+    path = shard_path(root / dataset, "caption", manifest.shard_name(0))
+    return str(captions.read(path)[1].options["backend"]) if path.is_file() else ""
+
+
+def read_failures(root: Path) -> list[dict[str, str]]:
+    """All failures under a root: product, image, stage, reason; sorted by product, then image."""
+    return [
+        {"product": path.relative_to(root).as_posix().removesuffix(".failures.parquet"), **row}
+        for path in sorted(root.rglob("*.failures.parquet"))
+        for row in failures.read(path).to_pylist()
+    ]
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """The jobs of one stage on one data set, or of one experiment, added up."""
+
+    stage: str
+    subject: str
+    jobs: int
+    images: int
+    seconds: float  # of all jobs, as if one ran after the other
+
+    @property
+    def rate(self) -> float:
+        """Images per second of one job."""
+        return self.images / max(self.seconds, 1e-9)
+
+
+def read_times(root: Path) -> list[StageTime]:
+    """What the statistics beside the products say, in the order in which stages began."""
+    found = defaultdict(list)
+    for path in sorted([*root.rglob("*.stats.json"), *root.glob("train/*/*/stats.json")]):
+        found[_subject(path.relative_to(root))].append(json.loads(path.read_text("utf-8")))
+    times = [
+        StageTime(
+            stage,
+            subject,
+            len(jobs),
+            sum(job["images"] for job in jobs),
+            sum(job["ended"] - job["started"] for job in jobs),
+        )
+        for (stage, subject), jobs in found.items()
+    ]
+    begun = {key: min(job["started"] for job in jobs) for key, jobs in found.items()}
+    return sorted(times, key=lambda time: begun[time.stage, time.subject])
+
+
+def _subject(path: Path) -> tuple[str, str]:
+    """Stage and subject of a file of statistics, by its path under the root."""
+    if path.parts[0] == "train":
+        return "train", path.parts[1]
+    if path.parts[0] == "benchmark":
+        return "benchmark", path.name.removesuffix(".stats.json")
+    return ("prepare" if len(path.parts) == 2 else path.parts[1]), path.parts[0]
