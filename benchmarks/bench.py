@@ -82,7 +82,14 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     overlay = folder / "config.yaml"
     overlay.write_text(yaml.safe_dump(configuration(Path(sys.argv[1]))), "utf-8")
-    snakemake = ("-m", "snakemake", "--cores", "all", "--workflow-profile", ROOT / "profiles/default")
+    snakemake = (
+        "-m",
+        "snakemake",
+        "--cores",
+        "all",
+        "--workflow-profile",
+        ROOT / "profiles/default",
+    )
     run(sys.executable, *snakemake, "--directory", folder, "--configfile", overlay)
     root = folder / "results"
     seconds = stage_seconds(root, "livec")

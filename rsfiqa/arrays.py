@@ -1,6 +1,7 @@
 """Named arrays with provenance and a checksum in one safetensors file."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, atomic, first_line
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(np.ascontiguousarray(arrays[name]).data)
+def _digest(arrays: Mapping[str, np.ndarray], provenance: str) -> str:
+    digest = hashlib.sha256(provenance.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
@@ -31,10 +33,14 @@ def decode_strings(array: np.ndarray) -> list[str]:
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], provenance: Provenance) -> None:
-    """Write arrays, their provenance and the SHA-256 of their bytes, atomically."""
-    metadata = {"rsfiqa": provenance.to_json(), "sha256": _digest(arrays)}
+    """Write arrays, their provenance and a SHA-256 of both, atomically."""
+    text = provenance.to_json()
+    # one key: safetensors writes several in an order that differs from run to run
+    metadata = {"rsfiqa": json.dumps({"provenance": text, "sha256": _digest(arrays, text)})}
+    # safetensors would store a transposed array's bytes as they lie in memory
+    content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic(path) as partial:
-        save_file(dict(arrays), partial, metadata=metadata)
+        save_file(content, partial, metadata=metadata)
 
 
 def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provenance]:
@@ -50,19 +56,16 @@ def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provena
             metadata = file.metadata() or {}
             if "rsfiqa" not in metadata:
                 raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
-            provenance = Provenance.from_json(metadata["rsfiqa"]).expect(path, product, schema)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(
             f"{path}: damaged ({first_line(error)}); delete it and run again"
         ) from error
-    if _digest(arrays) != metadata.get("sha256"):
+    try:
+        found = json.loads(metadata["rsfiqa"])
+        intact = _digest(arrays, found["provenance"]) == found["sha256"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
         raise InputError(f"{path}: damaged (checksum differs); delete it and run again")
-    return arrays, provenance
-
-
-def read_provenance(path: Path) -> Provenance | None:
-    """What a file says of itself, without reading its arrays; None where it says nothing."""
-    with safe_open(path, "np") as file:
-        text = (file.metadata() or {}).get("rsfiqa")
-    return None if text is None else Provenance.from_json(text)
+    return arrays, Provenance.from_json(found["provenance"]).expect(path, product, schema)

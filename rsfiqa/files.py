@@ -138,14 +138,15 @@ def read_provenance(path: Path) -> Provenance:
     if not path.is_file():
         raise InputError(f"{path}: no such file; run the stage that writes it first")
     try:
-        metadata = pq.read_metadata(path).metadata or {}
-    except (OSError, pa.ArrowInvalid) as error:
+        text = (pq.read_metadata(path).metadata or {}).get(PARQUET_KEY)
+        found = None if text is None else Provenance.from_json(text)
+    except (OSError, ValueError, TypeError) as error:  # Arrow's and JSON's are ValueErrors
         raise InputError(
-            f"{path}: not Parquet ({first_line(error)}); delete it and run again"
+            f"{path}: not Parquet or damaged ({first_line(error)}); delete it and run again"
         ) from error
-    if PARQUET_KEY not in metadata:
+    if found is None:
         raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
-    return Provenance.from_json(metadata[PARQUET_KEY])
+    return found
 
 
 def first_line(error: BaseException) -> str:

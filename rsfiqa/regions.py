@@ -7,6 +7,7 @@ offsets   (N + 1,)      int64, rows of `table` that belong to image i: offsets[i
 table     (total R,)    REGION
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,12 +73,14 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
     with atomic(path) as partial, h5py.File(partial, "w", libver="latest") as file:
         file.attrs["provenance"] = provenance.to_json()
         ids = [image.image_id for image in images]
-        file.create_dataset("image_id", data=ids, dtype=h5py.string_dtype())
         sizes = np.array([image.labels.shape for image in images], np.int32).reshape(-1, 2)
+        offsets = np.cumsum([0, *counts], dtype=np.int64)
+        table = np.concatenate([np.zeros(0, REGION), *(image.table for image in images)])
+        file.attrs["sha256"] = _digest(ids, sizes, offsets, table)
+        file.create_dataset("image_id", data=ids, dtype=h5py.string_dtype())
         file.create_dataset("size", data=sizes)
-        file.create_dataset("offsets", data=np.cumsum([0, *counts], dtype=np.int64))
-        tables = [image.table for image in images]
-        file.create_dataset("table", data=np.concatenate([np.zeros(0, REGION), *tables]))
+        file.create_dataset("offsets", data=offsets)
+        file.create_dataset("table", data=table)
         file.create_dataset(
             "labels",
             data=padded,
@@ -85,6 +88,14 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
             fletcher32=bool(images),
             **(hdf5plugin.Zstd(clevel=3) if images else {}),
         )
+
+
+def _digest(image_ids: list[str], *arrays: np.ndarray) -> str:
+    """A SHA-256 of all but the label maps, whose chunks HDF5 checks itself."""
+    digest = hashlib.sha256("\n".join(image_ids).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 class Reader:
@@ -96,14 +107,15 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._open() as file:
-            text = file.attrs.get("provenance")
-            if text is None:
-                raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
-            self.provenance = Provenance.from_json(text).expect(path, "regions", VERSION)
-            self.image_ids: list[str] = list(file["image_id"].asstr()[:])
-            self._sizes, self._offsets = file["size"][:], file["offsets"][:]
-            self._table = file["table"][:]
+        try:
+            with self._open() as file:
+                self._load(file)
+        except InputError:
+            raise
+        except (OSError, KeyError, ValueError) as error:  # what HDF5 finds, wherever it finds it
+            raise InputError(
+                f"{path}: damaged ({first_line(error)}); delete it and run again"
+            ) from error
         self._rows = {image_id: row for row, image_id in enumerate(self.image_ids)}
         self._file: h5py.File | None = None
         self._process = 0
@@ -111,12 +123,20 @@ class Reader:
     def _open(self) -> h5py.File:
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file; run the segment stage first")
-        try:
-            return h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: damaged ({first_line(error)}); delete it and run again"
-            ) from error
+        return h5py.File(self.path, "r")
+
+    def _load(self, file: h5py.File) -> None:
+        """All but the label maps."""
+        text = file.attrs.get("provenance")
+        if text is None:
+            raise InputError(f"{self.path}: not written by rsfiqa; delete it and run again")
+        self.provenance = Provenance.from_json(text).expect(self.path, "regions", VERSION)
+        self.image_ids: list[str] = list(file["image_id"].asstr()[:])
+        self._sizes, self._offsets = file["size"][:], file["offsets"][:]
+        self._table = file["table"][:]
+        found = _digest(self.image_ids, self._sizes, self._offsets, self._table)
+        if found != file.attrs["sha256"]:
+            raise ValueError("checksum differs")
 
     def __getstate__(self) -> dict[str, object]:
         return self.__dict__ | {"_file": None}
@@ -134,12 +154,12 @@ class Reader:
 
     def __getitem__(self, image_id: str) -> ImageRegions:
         row = self._rows[image_id]
-        if self._file is None or self._process != os.getpid():  # never share one across a fork
-            self._file, self._process = self._open(), os.getpid()
         height, width = self._sizes[row]
         try:
+            if self._file is None or self._process != os.getpid():  # never share one across a fork
+                self._file, self._process = self._open(), os.getpid()
             labels = self._file["labels"][row, :height, :width]
-        except OSError as error:
+        except (OSError, KeyError) as error:
             raise InputError(
                 f"{self.path}: damaged at {image_id} ({first_line(error)}); delete it and run again"
             ) from error

@@ -16,7 +16,9 @@ def provenance() -> Callable[..., Provenance]:
     """A function that makes the provenance of a product."""
 
     def make(product: str, schema: int = 1, **changes) -> Provenance:
-        return Provenance(**{"stage": "test", "version": 1} | changes, product=product, schema=schema)
+        return Provenance(
+            **{"stage": "test", "version": 1} | changes, product=product, schema=schema
+        )
 
     return make
 
@@ -42,9 +44,9 @@ def make_manifest(provenance) -> Callable[..., Path]:
             for i, image_id in enumerate(image_ids)
         ]
         table = pa.Table.from_pylist(rows, schema=manifest.SCHEMA)
-        manifest.write(
-            folder / "manifest.parquet", table, provenance("manifest", options={"mos_range": [1, 5]})
-        )
+        shards = 1 + (len(rows) - 1) // shard_size
+        origin = provenance("manifest", options={"mos_range": [1, 5], "shards": shards})
+        manifest.write(folder / "manifest.parquet", table, origin)
         return folder
 
     return make

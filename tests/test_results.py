@@ -35,7 +35,8 @@ def test_what_is_read_is_what_was_written(tmp_path, provenance):
 
 def test_results_are_not_predictions(tmp_path, provenance):
     path = tmp_path / "a.parquet"
-    results.write(path, results.SCHEMA.empty_table(), results.PREDICTIONS.empty_table(),
-                  provenance("results"))
+    results.write(
+        path, results.SCHEMA.empty_table(), results.PREDICTIONS.empty_table(), provenance("results")
+    )
     with pytest.raises(InputError, match=r"columns must be \['train', .* found \['image_id'"):
         results.read(results.predictions_path(path))

@@ -65,7 +65,9 @@ def encoder_folder(encoder: str) -> Path:
 def load(folder: Path) -> "SentenceTransformer":
     """The encoder, with the pooling and normalisation that its folder states."""
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # of 0.1 s of weights
     return SentenceTransformer(str(folder), local_files_only=True)
 
 

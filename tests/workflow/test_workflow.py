@@ -1,0 +1,125 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import ROOT, Workflow
+
+STAGES = ("segment", "caption", "embed", "extract", "train")  # in their order on one machine
+SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)
+DOWNSTREAM = {"train": 4, "benchmark": 3, "report": 1, "all": 1}
+
+
+def spans(workflow):
+    """Start and end of every GPU job, by stage."""
+    found = {}
+    for stage in STAGES:
+        folder = workflow.results / ("train" if stage == "train" else f"tiny/{stage}")
+        stats = [json.loads(path.read_text("utf-8")) for path in folder.rglob("*stats.json")]
+        found[stage] = sorted((item["started"], item["ended"]) for item in stats)
+    return found
+
+
+def test_the_whole_plan_is_known_before_anything_has_run(workflow):
+    assert workflow.planned() == {"prepare": 1, **SHARDED, **DOWNSTREAM}
+
+
+def test_until_plans_a_stage_and_what_it_needs(workflow):
+    assert workflow.planned("--until", "segment") == {"prepare": 1, "segment": 2}
+
+
+def test_lint_finds_nothing(workflow):
+    found = workflow.snakemake("--lint")
+    assert found.returncode == 0, found.stdout
+    assert "Congratulations" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sead": 1}, "config: unknown key sead, found 1; remove or correct it"),
+        (
+            {"shard_size": "many"},
+            "config: shard_size: input should be a valid integer, found 'many'",
+        ),
+        ({"seed": -1}, "config: seed: input should be greater than or equal to 0, found -1"),
+        (
+            {"datasets": {"tiny": {"layout": "livec", "root": "/nowhere"}}},
+            "config: datasets.tiny.root must exist, found /nowhere; correct the path",
+        ),
+    ],
+)
+def test_a_wrong_config_fails_before_the_first_job(tmp_path, changes, message):
+    workflow = Workflow(tmp_path, **changes)
+    found = workflow.snakemake()
+    assert found.returncode != 0
+    assert message in found.stdout
+    assert "Traceback" not in found.stdout
+    assert not workflow.results.exists()
+
+
+def test_every_product_log_and_benchmark_is_there(finished):
+    made = {str(path.relative_to(finished.results)) for path in finished.results.rglob("*")}
+    for shard in ("00000", "00001"):
+        for name in ("segment/{}.h5", "caption/{}.parquet", "embed/{}.safetensors"):
+            product = f"tiny/{name.format(shard)}"
+            assert product in made
+            assert re.sub(r"\.\w+$", ".failures.parquet", product) in made
+            assert re.sub(r"\.\w+$", ".stats.json", product) in made
+        assert (finished.folder / f"logs/segment/tiny/{shard}.log").is_file()
+        assert (finished.folder / f"logs/segment/tiny/{shard}.tsv").is_file()
+    assert {"benchmark/tiny.tiny.full.parquet", "report/index.html"} <= made
+    assert not [name for name in made if "partial" in name]
+
+
+def test_an_unchanged_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.snakemake().stdout
+
+
+def test_gpu_jobs_run_in_turn_and_stage_by_stage(finished):
+    by_stage = spans(finished)
+    jobs = sorted(span for found in by_stage.values() for span in found)
+    assert len(jobs) == 2 * 4 + 4
+    assert all(before[1] <= after[0] for before, after in zip(jobs, jobs[1:], strict=False))
+    for stage, following in zip(STAGES, STAGES[1:], strict=False):
+        assert by_stage[stage][-1][1] <= by_stage[following][0][0]
+
+
+def test_rerunning_a_stage_touches_it_and_what_follows(finished):
+    planned = finished.planned("--forcerun", "caption")
+    assert planned == {"caption": 2, "embed": 2, **DOWNSTREAM}
+
+
+def test_a_changed_option_reruns_its_stage_and_what_follows(finished, tmp_path):
+    changed = yaml.safe_load(finished.config.read_text("utf-8")) | {"extract": {"grid": 4}}
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(changed), "utf-8")
+    planned = finished.planned("--configfile", str(tmp_path / "changed.yaml"))
+    assert planned == {"extract": 2, **DOWNSTREAM}
+
+
+def test_a_rule_is_a_command_that_can_be_copied(finished):
+    shown = finished.snakemake("--dry-run", "--forcerun", "segment", "--printshellcmds").stdout
+    commands = re.findall(r"exec python -m rsfiqa (\w+) .* > logs/\1/\S+ 2>&1", shown)
+    assert set(commands) == {"segment", "caption", "embed", "train", "benchmark", "report"}
+
+
+def test_snakemakes_own_report(finished, tmp_path):
+    found = finished.snakemake("--report", str(tmp_path / "report.html"))
+    assert found.returncode == 0, found.stdout
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+def test_every_rule_names_its_environment():
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        rules = re.findall(r"^rule \w+:", path.read_text("utf-8"), re.MULTILINE)
+        environments = re.findall(r'"\.\./\.\./envs/(\w+\.yaml)"', path.read_text("utf-8"))
+        assert len(rules) == len(environments)
+        assert all((ROOT / "envs" / name).is_file() for name in environments)
+
+
+def test_the_package_runs_without_snakemake():
+    code = "import sys; sys.modules['snakemake'] = None; import rsfiqa.cli, rsfiqa.train, rsfiqa.report"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
