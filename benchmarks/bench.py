@@ -82,15 +82,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     overlay = folder / "config.yaml"
     overlay.write_text(yaml.safe_dump(configuration(Path(sys.argv[1]))), "utf-8")
-    snakemake = (
-        "-m",
-        "snakemake",
-        "--cores",
-        "all",
-        "--workflow-profile",
-        ROOT / "profiles/default",
-    )
-    run(sys.executable, *snakemake, "--directory", folder, "--configfile", overlay)
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
+    run(*snakemake, "--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
     root = folder / "results"
     seconds = stage_seconds(root, "livec")
     shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")

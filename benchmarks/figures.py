@@ -51,8 +51,6 @@ def _machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [
-            line.split(":")[1] for line in info.read_text().splitlines() if "model name" in line
-        ]
-        model = names[0].strip() if names else model
+        lines = [line for line in info.read_text("utf-8").splitlines() if "model name" in line]
+        model = lines[0].split(":")[1].strip() if lines else model
     return f"{model}, {os.cpu_count()} cores, no GPU, Python {platform.python_version()}"

@@ -65,9 +65,8 @@ def accuracy(figures: dict[str, Any]) -> list[str]:
             for m in ("srcc", "plcc")
         ]
         lines.append(f"| **RSFIQA**, frozen Lite0, measured captions | {' | '.join(ours)} | here |")
-        lines.append(
-            f"| SVR probe, frozen Lite0 | {figures[f'peer_probe_{name}_srcc']:.3f} | | here |"
-        )
+        peer = figures[f"peer_probe_{name}_srcc"]
+        lines.append(f"| SVR probe, frozen Lite0 | {peer:.3f} | | here |")
         for item in published(train, test):
             numbers = " | ".join("" if x is None else f"{x:.3f}" for x in (item.srcc, item.plcc))
             lines.append(f"| {item.method} | {numbers} | {item.source}: {item.protocol} |")
@@ -96,11 +95,9 @@ def aims(figures: dict[str, Any]) -> list[str]:
     rows = []
     for bounds, sign in ((LEAST, ">="), (MOST, "<=")):
         for name in sorted(bounds.keys() & figures.keys()):
-            reached = (
-                figures[name] >= bounds[name] if sign == ">=" else figures[name] <= bounds[name]
-            )
-            state = "reached" if reached else "open"
-            rows.append(f"| {name} | {sign} {bounds[name]:g} | {figures[name]:.4g} | {state} |")
+            found, aim = figures[name], bounds[name]
+            state = "reached" if (found >= aim if sign == ">=" else found <= aim) else "open"
+            rows.append(f"| {name} | {sign} {aim:g} | {found:.4g} | {state} |")
     if not rows:
         return []
     return ["### Aims", "", "| figure | aim | measured | |", "|---|---|---|---|", *rows, ""]

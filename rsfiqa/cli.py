@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, CliPositionalArg, CliSubCommand, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliPositionalArg,
+    CliSubCommand,
+    SettingsConfigDict,
+)
 from pydantic_settings import get_subcommand as chosen
 
 from rsfiqa import stages
@@ -230,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("rsfiqa").setLevel(logging.INFO)
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        command: Any = chosen(Rsfiqa(_cli_parse_args=words or ["--help"]))
+        command: Any = chosen(CliApp.run(Rsfiqa, cli_args=words or ["--help"]))
     except ValidationError as error:
         print(f"rsfiqa {describe(error, 'arguments')}", file=sys.stderr)
         return 2

@@ -63,10 +63,12 @@ class Provenance:
     inputs: dict[str, str] = field(default_factory=dict)  # product: SHA-256 of the file read
 
     def to_json(self) -> str:
+        """As text, with sorted keys."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Provenance":
+        """The inverse of `to_json`."""
         return cls(**json.loads(text))
 
     def expect(self, path: Path, product: str, schema: int) -> "Provenance":

@@ -115,12 +115,9 @@ class ExtractOptions(Options):
 class TrainOptions(Options):
     """The RSA model and how it is trained on frozen features."""
 
-    epochs: int = Field(15, ge=1, le=10000, description="Passes over the training part.")
+    epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
-    region_rate: float = Field(
-        0.1, gt=0, le=10, description="Rate of the region branch as a share of the learning rate."
-    )
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on matrices only.")
     width: int = Field(64, ge=8, le=4096, description="Channels of mixed features and tokens.")
     members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")

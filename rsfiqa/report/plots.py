@@ -63,7 +63,7 @@ def draw(pair: Pair, table: pa.Table) -> str:
     x = np.linspace(predicted.min(), predicted.max(), 100)
     y = logistic4(x, *fit_logistic4(predicted, quality))
     style = {"svg.fonttype": "none", "svg.hashsalt": "rsfiqa", "font.size": 9}
-    style |= {key: INK for key in ("text.color", "axes.labelcolor", "xtick.color", "ytick.color")}
+    style |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.2, 3.4), layout="constrained")
         axes = figure.add_subplot()

@@ -103,7 +103,6 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             epochs=options.epochs,
             batch_size=options.batch_size,
             lr=options.learning_rate,
-            region_lr=options.region_rate,
             weight_decay=options.weight_decay,
             ema=options.ema,
             seed=seed,

@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -41,10 +42,7 @@ def test_lint_finds_nothing(workflow):
     ("changes", "message"),
     [
         ({"sead": 1}, "config: unknown key sead, found 1; remove or correct it"),
-        (
-            {"shard_size": "many"},
-            "config: shard_size: input should be a valid integer, found 'many'",
-        ),
+        ({"shard_size": "many"}, "shard_size: input should be a valid integer, found 'many'"),
         ({"seed": -1}, "config: seed: input should be greater than or equal to 0, found -1"),
         (
             {"datasets": {"tiny": {"layout": "livec", "root": "/nowhere"}}},
@@ -83,8 +81,8 @@ def test_gpu_jobs_run_in_turn_and_stage_by_stage(finished):
     by_stage = spans(finished)
     jobs = sorted(span for found in by_stage.values() for span in found)
     assert len(jobs) == 2 * 4 + 4
-    assert all(before[1] <= after[0] for before, after in zip(jobs, jobs[1:], strict=False))
-    for stage, following in zip(STAGES, STAGES[1:], strict=False):
+    assert all(before[1] <= after[0] for before, after in pairwise(jobs))
+    for stage, following in pairwise(STAGES):
         assert by_stage[stage][-1][1] <= by_stage[following][0][0]
 
 
@@ -121,5 +119,6 @@ def test_every_rule_names_its_environment():
 
 
 def test_the_package_runs_without_snakemake():
-    code = "import sys; sys.modules['snakemake'] = None; import rsfiqa.cli, rsfiqa.train, rsfiqa.report"
+    stages = ", ".join(f"rsfiqa.{stage}" for stage in (*STAGES, "prepare", "benchmark", "report"))
+    code = f"import sys; sys.modules['snakemake'] = None; import rsfiqa.cli, {stages}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
