@@ -1,5 +1,6 @@
 """What the rules share: the checked configuration, flags, shards, resources."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -21,10 +22,12 @@ except InputError as error:
 RESULTS = config["results"]
 DATASETS = config["benchmark"]["datasets"]
 # a job's commands find the package in this checkout, and the interpreter that runs Snakemake
-# before others; a rule's conda environment, activated later, comes before both
+# unless the rule's own conda environment has been activated
+OWN_CONDA = shlex.quote(os.environ.get("CONDA_PREFIX", ""))
+BIN = shlex.quote(str(Path(sys.executable).parent))
 shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
-    f' PATH="${{{{CONDA_PREFIX:+$CONDA_PREFIX/bin:}}}}"{shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+    f"export PYTHONPATH={shlex.quote(str(workflow.basedir))};"
+    f' [ "${{{{CONDA_PREFIX-}}}}" != {OWN_CONDA} ] || export PATH={BIN}:"$PATH"; '
 )
 
 
