@@ -17,7 +17,6 @@ def fit(
     epochs: int = 10,
     batch_size: int = 64,
     lr: float = 2e-3,
-    region_lr: float = 1.0,
     weight_decay: float = 0.05,
     warmup: float = 0.05,
     ema: float = 0.99,
@@ -40,8 +39,6 @@ def fit(
             shuffling.
         lr: highest learning rate of AdamW; it rises in the `warmup` share of steps and falls to 0
             along a cosine.
-        region_lr: learning rate of the region branch, as a share of `lr`. At 1, on 744 images, it
-            learns the images by heart and the model falls below its heads alone.
         weight_decay: of AdamW, on matrices only.
         warmup: share of the steps, in [0, 1).
         ema: decay per step of the averaged weights, in [0, 1); less in the first steps, so that
@@ -57,7 +54,7 @@ def fit(
     model.standardise(data, quality)
     size = min(batch_size, len(data))
     steps = len(data) // size
-    optimizer = _adamw(model, lr, region_lr * lr, weight_decay)
+    optimizer = _adamw(model, lr, weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _rate(step / (epochs * steps), warmup)
     )
@@ -89,17 +86,15 @@ def fit(
     return losses
 
 
-def _adamw(model: RSA, lr: float, region_lr: float, weight_decay: float) -> torch.optim.AdamW:
+def _adamw(model: RSA, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW that decays matrices, and leaves biases, norms and the spread of attention alone."""
-    groups = []
+    decayed, free = [], []
     for name, parameter in model.named_parameters():
-        matrix = parameter.ndim > 1 and "bias" not in name
-        group = {
-            "params": [parameter],
-            "lr": lr if name.startswith("heads.") else region_lr,
-            "weight_decay": weight_decay if matrix else 0.0,
-        }
-        groups.append(group)
+        (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=lr)
 
 
