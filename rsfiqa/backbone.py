@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import timm
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
@@ -115,6 +117,12 @@ def load(backbone: str, weights: str) -> Backbone:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
+        raise InputError(
+            f"{path}: must be a state dict in safetensors or PyTorch's format, found other content"
+            f" ({first_line(error)}); give another file"
+        ) from error

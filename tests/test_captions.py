@@ -7,7 +7,7 @@ from rsfiqa.files import write_table
 
 
 def row(image_id: str, region: int, **changes) -> dict:
-    ratings = {name: 3 for name in captions.RATINGS}
+    ratings = dict.fromkeys(captions.RATINGS, 3)
     expected = {f"{name}_expected": 2.75 for name in captions.RATINGS}
     return {
         "image_id": image_id,
@@ -24,7 +24,7 @@ def row(image_id: str, region: int, **changes) -> dict:
 
 
 def test_what_is_read_is_what_was_written_sorted(tmp_path, provenance):
-    failed = {name: None for name in captions.RATINGS} | {"distortions": [], "status": "failed"}
+    failed = dict.fromkeys(captions.RATINGS) | {"distortions": [], "status": "failed"}
     rows = [row("b", 0), row("a", 10), row("a", 2, **failed), row("B", 0)]
     table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
     captions.write(tmp_path / "a.parquet", table, provenance("captions"))

@@ -142,6 +142,7 @@ class RSA(nn.Module):
         self.base.copy_(quality.mean())
 
     def forward(self, batch: Batch) -> Prediction:
+        """What the model says of the batch's B images."""
         cells = self._cells(batch.cells)  # (B, N, 2, C)
         described = self.describe(batch) if self.describe is not None else None  # (B, R, D)
         whole = self._scaled(pool_statistics(cells, _uniform(cells)))

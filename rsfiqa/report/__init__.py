@@ -54,6 +54,7 @@ def run(root: Path, *, images: int, title: str) -> str:
             failures=failures[:SHOWN_FAILURES],
             failed=len(failures),
             experiments=experiments,
+            settings=record.read_settings(experiments),
             times=record.read_times(root),
             written=datetime.now(UTC),
         )

@@ -62,22 +62,27 @@ def draw(pair: Pair, table: pa.Table) -> str:
     predicted, quality = table["predicted"].to_numpy(), table["quality"].to_numpy()
     x = np.linspace(predicted.min(), predicted.max(), 100)
     y = logistic4(x, *fit_logistic4(predicted, quality))
-    style = {"svg.fonttype": "none", "svg.hashsalt": "rsfiqa", "font.size": 9}
-    style |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsfiqa", "font.size": 9}):
         figure = Figure(figsize=(4.2, 3.4), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(
-            *(pair.train.native(predicted), pair.test.native(quality), "o"),
-            **{"color": DOT, "alpha": 0.65, "markersize": 3.2, "markeredgewidth": 0},
+            pair.train.native(predicted),
+            pair.test.native(quality),
+            "o",
+            color=DOT,
+            alpha=0.65,
+            markersize=3.2,
+            markeredgewidth=0,
             rasterized=len(predicted) > MANY,
         )
         axes.plot(pair.train.native(x), pair.test.native(y), color=LINE, linewidth=1.6)
-        axes.set_xlabel(f"predicted, on the {pair.train.score} scale of {pair.train.name}")
-        axes.set_ylabel(f"{pair.test.score} of {pair.test.name}")
-        for side, spine in axes.spines.items():
-            spine.set_edgecolor(INK)
-            spine.set_visible(side in ("left", "bottom"))
+        axes.set_xlabel(
+            f"predicted, on the {pair.train.score} scale of {pair.train.name}", color=INK
+        )
+        axes.set_ylabel(f"{pair.test.score} of {pair.test.name}", color=INK)
+        axes.tick_params(colors=INK)
+        axes.spines[["left", "bottom"]].set_edgecolor(INK)
+        axes.spines[["right", "top"]].set_visible(False)
         return _inline(figure, f"{pair.train.name}-{pair.test.name}")
 
 

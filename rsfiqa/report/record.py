@@ -162,3 +162,23 @@ def _subject(path: Path) -> tuple[str, str]:
     if path.parts[0] == "benchmark":
         return "benchmark", path.name.removesuffix(".stats.json")
     return ("prepare" if len(path.parts) == 2 else path.parts[1]), path.parts[0]
+
+
+def read_settings(experiments: list[Experiment]) -> dict[str, list[str]]:
+    """Options and versions behind the checkpoints: every distinct set of them, in words."""
+    parts = {
+        "Regions": lambda card: card.segment,
+        "Captions": lambda card: card.caption,
+        "Backbone": lambda card: card.backbone,
+        "Encoder": lambda card: card.encoder,
+        "Training": lambda card: card.options,
+        "Versions": lambda card: card.versions,
+    }
+    return {
+        name: list(dict.fromkeys(_in_words(part(e.card)) for e in experiments))
+        for name, part in parts.items()
+    }
+
+
+def _in_words(options: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {options[key]}" for key in sorted(options))

@@ -157,7 +157,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
     """The full model less every other method of a pair, over the splits that both have."""
-    of = defaultdict(dict)
+    of: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         if (row["train"], row["test"]) == (pair.train.name, pair.test.name):
             of[row["variant"]][row["split"]] = row

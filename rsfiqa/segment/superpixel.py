@@ -46,6 +46,10 @@ def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> 
 def _seeds(image: np.ndarray, superpixels: int) -> np.ndarray:
     """SEEDS labels int32 (H, W), 0..S-1 without gaps in the numbering."""
     height, width = image.shape[:2]
+    # OpenCV loops for ever or crashes where a superpixel would have no width of 2 pixels for each
+    # of 2 levels, or where a row or column of the image would hold none
+    least, most = -(-2 * max(height, width) // min(height, width)), height * width // 16
+    superpixels = min(max(superpixels, least), most)
     levels = 3 if min(height, width) >= 128 else 1
     seeds = cv2.ximgproc.createSuperpixelSEEDS(width, height, 3, superpixels, levels, 1, 5)
     seeds.iterate(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), 4)

@@ -88,7 +88,8 @@ def fit(
 
 def _adamw(model: RSA, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW that decays matrices, and leaves biases, norms and the spread of attention alone."""
-    decayed, free = [], []
+    decayed: list[Tensor] = []
+    free: list[Tensor] = []
     for name, parameter in model.named_parameters():
         (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
     groups = [

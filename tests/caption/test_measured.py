@@ -88,11 +88,11 @@ def test_the_sentence_names_the_worst_distortion_first(astronaut):
 
 
 def test_the_sentence_by_hand():
-    image = np.full((128, 128, 3), (60, 90, 200), np.uint8)  # a flat blue picture
+    image = np.full((128, 128, 3), (0, 130, 220), np.uint8)  # hue 266 degrees in CIELAB
     image[::2, ::2] += 2
     (row,) = caption(image, QUARTERS * 0)
     assert row["content"] == "mid-tone blue smooth area, center, 100 % of the image"
-    assert row["text"] == "A mid-tone blue smooth area with extreme contrast low. Overall fair."
+    assert row["text"] == "A mid-tone blue smooth area with extreme contrast low. Overall poor."
 
 
 def test_places(astronaut):

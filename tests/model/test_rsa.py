@@ -155,11 +155,11 @@ def test_statistics_travel_with_the_weights(make_batch: MakeBatch, make_model: M
 
 
 def test_unknown_variant() -> None:
-    with pytest.raises(ValueError, match="variant: must be one of full, .* found 'no_such'"):
+    with pytest.raises(ValueError, match=r"variant: must be one of full, .* found 'no_such'"):
         RSA((3,), text_dim=2, variant="no_such")
 
 
 def test_cells_of_another_backbone(make_batch: MakeBatch, make_model: MakeModel) -> None:
     batch = make_batch()
-    with pytest.raises(ValueError, match="must have 12 channels.* found 11"):
+    with pytest.raises(ValueError, match=r"must have 12 channels.* found 11"):
         make_model()(replace(batch, cells=batch.cells[:, :, 1:]))

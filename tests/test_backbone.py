@@ -1,0 +1,126 @@
+import cv2
+import numpy as np
+import pytest
+import skimage
+import timm
+import torch
+from safetensors.torch import save_file
+
+from rsfiqa import backbone
+from rsfiqa.errors import InputError
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return backbone.load(LITE0, "packaged")
+
+
+@pytest.fixture(scope="module")
+def chelsea():
+    """A photograph of a cat, uint8 (300, 451, 3)."""
+    return skimage.data.chelsea()
+
+
+def test_the_packaged_weights_know_a_cat(lite0, chelsea):
+    whole = timm.create_model(LITE0, pretrained=False).eval()
+    state = dict(
+        zip(
+            whole.state_dict(),
+            torch.load(backbone.weights_path(LITE0, "packaged"), weights_only=True).values(),
+            strict=True,
+        )
+    )
+    whole.load_state_dict(state)
+    stages = lite0.stages.state_dict()
+    assert len(stages) > 200
+    for name, tensor in stages.items():  # the same order of loading
+        assert torch.equal(tensor, state[name]), name
+    square = cv2.resize(chelsea, (224, 224), interpolation=cv2.INTER_AREA)  # as in training
+    x = torch.from_numpy(square).permute(2, 0, 1).float() / 255
+    with torch.inference_mode():
+        shares = whole(((x - lite0.mean) / lite0.std)[None]).softmax(-1)[0]
+    assert shares.argmax() == 285  # Egyptian cat
+    assert shares[285] > 0.5
+
+
+def test_preprocessing_and_stages(lite0):
+    assert lite0.channels == (16, 24, 40, 112, 320)
+    assert lite0.mean.flatten().tolist() == lite0.std.flatten().tolist() == [0.5] * 3
+    assert not lite0.stages.training
+    assert len(lite0.sha256) == 64
+
+
+def test_statistics_against_numpy():
+    stage = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
+    found = backbone.statistics(stage, 2)
+    cells = stage.numpy().reshape(2, 3, 2, 2, 2, 3).swapaxes(3, 4)  # (B, C, G, G, 2, 3)
+    np.testing.assert_allclose(found[:, 0], cells.mean(axis=(4, 5)), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], cells.std(axis=(4, 5)), atol=1e-5)
+
+
+def test_a_map_smaller_than_the_grid():
+    found = backbone.statistics(torch.tensor([[[[1.0, 3.0]]]]), 4)
+    assert found[0, 0, 0].tolist() == [[1, 1, 3, 3]] * 4
+    assert found[0, 1].abs().max() == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 64), (33, 2), (64, 64)])
+@pytest.mark.parametrize("grid", [1, 4])
+def test_pictures_of_any_size(lite0, shape, grid):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    cells = lite0.cells(image, grid)
+    assert cells.shape == (2, 512, grid, grid)
+    assert cells.dtype == np.float32
+    assert np.isfinite(cells).all()
+    assert (cells[1] >= 0).all()
+
+
+def test_cells_lie_where_the_picture_is(lite0, noise):
+    image = np.full((128, 128, 3), 128, np.uint8)
+    image[:64, 64:] = noise
+    spread = lite0.cells(image, 2)[1, :16].mean(axis=0)  # of the first stage
+    assert spread.argmax() == 1  # top right
+    assert spread[0, 1] > 3 * spread[1, 0]
+
+
+def test_weights_from_a_file(tmp_path, lite0, noise):
+    torch.manual_seed(0)
+    small = timm.create_model("test_resnet", pretrained=False)
+    save_file(small.state_dict(), tmp_path / "a.safetensors")
+    torch.save(small.state_dict(), tmp_path / "a.pth")
+    found = [backbone.load("test_resnet", str(tmp_path / f"a.{s}")) for s in ("safetensors", "pth")]
+    np.testing.assert_array_equal(found[0].cells(noise, 2), found[1].cells(noise, 2))
+    assert sum(found[0].channels) == found[0].cells(noise, 2).shape[1]
+
+
+def test_weights_of_another_backbone(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match=r"must hold weights of test_resnet \(Error"):
+        backbone.load("test_resnet", str(path))
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_weights_that_are_no_weights(tmp_path, name):
+    (tmp_path / name).write_text("not weights", "utf-8")
+    with pytest.raises(InputError, match=rf"{name}: must be a state dict .*; give another file$"):
+        backbone.load("test_resnet", str(tmp_path / name))
+
+
+def test_packaged_weights_belong_to_one_backbone():
+    message = r"extract.weights: packaged weights belong to tf_efficientnet_lite0, found backbone x"
+    with pytest.raises(InputError, match=message):
+        backbone.weights_path("x", "packaged")
+
+
+def test_no_weights():
+    with pytest.raises(InputError, match=r"extract.weights: must be a file, found none at /none"):
+        backbone.weights_path("x", "/none")
+
+
+def test_an_unknown_backbone(tmp_path):
+    (tmp_path / "a.pth").touch()
+    with pytest.raises(InputError, match=r"extract.backbone: must be a timm model .*, found nonet"):
+        backbone.load("nonet", str(tmp_path / "a.pth"))
