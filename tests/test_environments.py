@@ -1,0 +1,39 @@
+"""The pins stand in three files; they must be the same, and the project must fit them."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def normal(pin: str) -> str:
+    """`PyYAML==6.0.3` as `pyyaml==6.0.3`; a pin must be exact."""
+    name, version = re.fullmatch(r"([\w.-]+)==([\w.]+)", pin).groups()
+    return f"{re.sub(r'[-_.]+', '-', name).lower()}=={version}"
+
+
+def environment(name: str) -> tuple[list[str], list[str]]:
+    """Conda's packages and pip's pins of an environment file."""
+    content = yaml.safe_load((ROOT / "envs" / name).read_text("utf-8"))["dependencies"]
+    (pip,) = (item["pip"] for item in content if isinstance(item, dict))
+    return [item for item in content if isinstance(item, str)], pip
+
+
+def test_the_rules_environment_has_the_pins_of_the_package():
+    conda, pip = environment("core.yaml")
+    assert sorted(pip) == sorted(PROJECT["dependencies"])
+    (python,) = (item for item in conda if item.startswith("python="))
+    assert python.removeprefix("python=") in ("3.11", "3.12", "3.13")
+
+
+def test_the_lock_holds_every_direct_pin_once_and_only_exact_ones():
+    lock = (ROOT / "requirements.lock").read_text("utf-8").split()
+    locked = {normal(pin) for pin in lock}
+    extras = PROJECT["optional-dependencies"]
+    direct = [*PROJECT["dependencies"], *extras["workflow"], *extras["dev"]]
+    assert {normal(pin) for pin in direct} <= locked
+    assert len(lock) == len(locked)
