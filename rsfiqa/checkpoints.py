@@ -80,13 +80,23 @@ def read(folder: Path) -> tuple[RSA, Card]:
     path = folder / "card.json"
     if not path.is_file():
         raise InputError(f"{folder}: no checkpoint (card.json) here; run the train stage first")
-    content = json.loads(path.read_text("utf-8"))
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}")
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     if (found := content.pop("schema", None)) != VERSION:
         raise InputError(f"{path}: expected schema {VERSION}, found {found}; train it again")
     weights = folder / "model.safetensors"
-    if not weights.is_file() or sha256_of(weights) != content.pop("weights_sha256"):
+    if not weights.is_file() or sha256_of(weights) != content.pop("weights_sha256", None):
         raise InputError(f"{weights}: missing or not the weights of its card; train it again")
-    card = Card(**content)
+    try:
+        for holder, key in ((content, "mos_range"), (content["model"], "stage_channels")):
+            holder[key] = holder[key] and tuple(holder[key])  # JSON has lists only
+        card = Card(**content)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     with torch.random.fork_rng():
         model = RSA(**card.model)
     try:

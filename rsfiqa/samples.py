@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from rsfiqa import captions, embeddings, features, manifest, regions
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, check_input, sha256_of
 from rsfiqa.model import Batch
-from rsfiqa.shards import shard_path
+from rsfiqa.model.batch import GEOMETRY
+from rsfiqa.shards import SUFFIX, images_digest, shard_path
+
+ORIGIN = ("backbone", "encoder", "segment", "caption")  # parts of a checkpoint's card
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Samples:
         batch: inputs of the model for all of them.
         channels: of each backbone stage.
         mos_range: lowest and highest possible MOS, native units; None for unrated pictures.
-        provenance: of each product, from the first shard.
+        provenance: of the manifest and of each stage's products, from the first shard.
     """
 
     dataset: str
@@ -58,6 +63,18 @@ class Samples:
         """Reference, prompt or scene of each image."""
         return self.rows["group"].to_pylist()
 
+    @property
+    def origin(self) -> dict[str, dict[str, Any]]:
+        """What made the model's inputs: options, version and weights, by part of the card."""
+
+        def stage(name: str) -> dict[str, Any]:
+            made = self.provenance[name]
+            weights = {"sha256": ",".join(made.models[key] for key in sorted(made.models))}
+            return {"version": made.version, **made.options} | (weights if made.models else {})
+
+        parts = {"backbone": "extract", "encoder": "embed"}
+        return {name: stage(parts.get(name, name)) for name in ORIGIN}
+
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""
         return Samples(
@@ -83,7 +100,10 @@ def load(folder: Path) -> Samples:
             f"{source}: training and testing need a MOS for every image, found"
             f" {table['quality'].null_count} without; use a data set with scores"
         )
-    parts = [_load_shard(folder, shard) for shard in manifest.shard_names(source)]
+    parts = [
+        _load_shard(folder, shard, table.filter(pc.equal(table["shard"], int(shard))))
+        for shard in manifest.names(provenance.options["shards"])
+    ]
     present = {image_id for part in parts for image_id in part.image_ids}
     finished = [image_id in present for image_id in table["image_id"].to_pylist()]
     rows = table.filter(pa.array(finished))
@@ -112,17 +132,26 @@ class _Part:
     provenance: dict[str, Provenance]
 
 
-def _load_shard(folder: Path, shard: str) -> _Part:
-    paths = {stage: shard_path(folder, stage, shard) for stage in ("segment", "caption", "embed")}
+def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
+    """One shard's products, which must have been made from these rows of the manifest."""
+    paths = {stage: shard_path(folder, stage, shard) for stage in SUFFIX}
+    origins = {"manifest": images_digest(rows)}
     reader = regions.Reader(paths["segment"])
     described, caption_origin = captions.read(paths["caption"])
     embedded, embed_origin = embeddings.read(paths["embed"])
-    extracted, extract_origin = features.read(shard_path(folder, "extract", shard))
-    digests = {"regions": sha256_of(paths["segment"]), "captions": sha256_of(paths["caption"])}
-    check_input(caption_origin, paths["caption"], digests, "caption")
-    check_input(embed_origin, paths["embed"], digests, "embed")
-    rows = {image_id: row for row, image_id in enumerate(extracted.image_ids)}
-    kept = [i for i, image_id in enumerate(embedded.image_ids) if image_id in rows]
+    extracted, extract_origin = features.read(paths["extract"])
+    origins["regions"] = sha256_of(paths["segment"])
+    origins["captions"] = sha256_of(paths["caption"])
+    made = {
+        "segment": reader.provenance,
+        "caption": caption_origin,
+        "embed": embed_origin,
+        "extract": extract_origin,
+    }
+    for stage, provenance in made.items():
+        check_input(provenance, paths[stage], origins, stage)
+    found = {image_id: row for row, image_id in enumerate(extracted.image_ids)}
+    kept = [i for i, image_id in enumerate(embedded.image_ids) if image_id in found]
     image_ids = [embedded.image_ids[i] for i in kept]
     grid = extracted.cells.shape[-1]
     chosen = [np.arange(embedded.offsets[i], embedded.offsets[i + 1]) for i in kept]
@@ -131,18 +160,15 @@ def _load_shard(folder: Path, shard: str) -> _Part:
     return _Part(
         image_ids=image_ids,
         channels=extracted.channels,
-        cells=extracted.cells[[rows[image_id] for image_id in image_ids]],
-        offsets=np.cumsum([0, *(len(rows) for rows in chosen)]),
-        coverage=np.concatenate([coverage(found.labels, grid) for found in maps]),
+        cells=extracted.cells[[found[image_id] for image_id in image_ids]],
+        offsets=np.cumsum([0, *(len(part) for part in chosen)]),
+        coverage=np.concatenate(
+            [np.zeros((0, grid * grid), np.float32), *(coverage(m.labels, grid) for m in maps)]
+        ),
         text=embedded.vectors[index],
         ratings=ratings(described)[index],
-        geometry=np.concatenate([geometry(found) for found in maps]),
-        provenance={
-            "regions": reader.provenance,
-            "captions": caption_origin,
-            "embeddings": embed_origin,
-            "features": extract_origin,
-        },
+        geometry=np.concatenate([np.zeros((0, GEOMETRY), np.float32), *map(geometry, maps)]),
+        provenance=made,
     )
 
 

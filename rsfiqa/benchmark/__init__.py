@@ -120,7 +120,24 @@ def _checkpoint(
             f"{folder}: trained on another split ({card.split['sha256'][:12]}, expected"
             f" {found[:12]}); train it again"
         )
-    return lambda data: predict_quality(model, data), part
+
+    def predict(data: Samples) -> np.ndarray:
+        _expect_origin(folder, card, data)
+        return predict_quality(model, data)
+
+    return predict, part
+
+
+def _expect_origin(folder: Path, card: checkpoints.Card, data: Samples) -> None:
+    """Refuse inputs that other options or weights have made than those trained on."""
+    for part, found in data.origin.items():
+        trained = getattr(card, part)
+        for key in sorted(trained.keys() | found.keys()):
+            if trained.get(key) != found.get(key):
+                raise InputError(
+                    f"{folder}: trained with {part} {key} {trained.get(key)}, found"
+                    f" {found.get(key)} in {data.dataset}; make both with the same options"
+                )
 
 
 def _predictions(data: Samples, split: str, predicted: np.ndarray) -> pa.Table:

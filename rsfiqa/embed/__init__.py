@@ -78,13 +78,16 @@ def embed_shard(
     table, _ = captions.read(shard.path_of("caption"))
     texts = table["text"].to_pylist()
     unique = sorted(set(texts))
+    shard.counts |= {"captions": len(texts), "unique": len(unique)}
+    if not unique:  # no image of the shard could be read
+        nothing = np.zeros((0, encoder.get_embedding_dimension() or 0), np.float16)
+        return embeddings.Embeddings([], np.zeros(1, np.int64), nothing, truncated=0)
     vectors = encode(encoder, unique, batch_size)
     rows = {text: row for row, text in enumerate(unique)}
     image_ids, counts = np.unique(table["image_id"].to_numpy().astype(str), return_counts=True)
     limit = encoder.max_seq_length
     lengths = encoder.tokenizer(unique, padding=False, truncation=False)["input_ids"]
     long = {text for text, tokens in zip(unique, lengths, strict=True) if len(tokens) > limit}
-    shard.counts |= {"captions": len(texts), "unique": len(unique)}
     return embeddings.Embeddings(
         image_ids=[str(image_id) for image_id in image_ids],
         offsets=np.cumsum([0, *counts]),

@@ -15,6 +15,7 @@ from rsfiqa.report import gallery, plots, record, tables
 from rsfiqa.report.gallery import Picture
 from rsfiqa.report.plots import Scatter
 from rsfiqa.report.tables import Pair, Row
+from rsfiqa.shards import SUFFIX
 
 log = logging.getLogger("rsfiqa")
 SHOWN_FAILURES = 500  # rows of the page's table; the product has them all
@@ -77,12 +78,14 @@ def _scatters(root: Path, pairs: Sequence[Pair], rows: Sequence[Row]) -> list[Sc
 
 
 def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: int) -> list[Picture]:
-    """Pictures of each data set from the test part of the first split, if its checkpoint exists."""
+    """Pictures of each data set from the test part of the first split, if all it needs exists."""
     sources = {}
     for pair in within:
         for row in _rows_of(rows, pair, FULL)[:1]:
             checkpoint = root / "train" / f"{pair.train.name}.{FULL}" / row["split"]
-            if (checkpoint / "card.json").is_file() and pair.train.images is not None:
+            products = [root / pair.train.name / stage for stage in SUFFIX]
+            there = (checkpoint / "card.json").is_file() and pair.train.images is not None
+            if there and all(folder.is_dir() for folder in products):
                 sources[pair.train.name] = (pair, row["split"], checkpoint)
     found = []
     for name, share in gallery.share_out(count, list(sources)).items():
@@ -122,6 +125,6 @@ def _environment() -> jinja2.Environment:
         "number": tables.number,
         "interval": tables.interval,
         "range": tables.number_range,
-        "signed": lambda value, digits: ("+" if value > 0 else "") + tables.number(value, digits),
+        "signed": tables.signed,
     }
     return environment

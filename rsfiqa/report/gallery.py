@@ -225,8 +225,13 @@ def outline(mask: np.ndarray) -> str:
     # doubled, so that borders run along the edges of pixels and thin regions keep their width
     doubled = mask.repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
     found, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    smooth = [cv2.approxPolyDP(border, 2 * SMOOTH, closed=True)[:, 0] for border in found]
-    return "".join(_path(border) for border in smooth if len(border) > 2)
+    return "".join(_path(_smooth(border)[:, 0]) for border in found)
+
+
+def _smooth(border: np.ndarray) -> np.ndarray:
+    """The border with fewer corners, unless nothing would be left of it."""
+    smooth = cv2.approxPolyDP(border, 2 * SMOOTH, closed=True)
+    return smooth if len(smooth) > 2 else border
 
 
 def _path(border: np.ndarray) -> str:

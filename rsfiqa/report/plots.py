@@ -95,5 +95,4 @@ def _inline(figure: Figure, name: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
-    svg = re.sub(r"font: [^;\"]*", "font: 9px inherit", svg)
     return svg.replace(INK, "currentColor")

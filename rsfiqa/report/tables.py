@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, get_args
 
 import numpy as np
@@ -24,6 +25,7 @@ LABELS = {
     "probe": "SVR probe (frozen backbone)",
 }
 VARIANTS = get_args(Variant)
+WIDTH = 100  # columns of the headline
 Row = dict[str, Any]
 
 
@@ -187,7 +189,10 @@ def _headline(pair: Pair) -> str:
         name = f"{other.method} (published) [{mark}]"
         rows.append((name, number(other.srcc), number(other.plcc), "", ""))
     text = [f"{'{:32}{:23}{:23}{:>7}{:>10}'.format(*row)}".rstrip() for row in rows]
-    notes = [f"  [{mark}] {note}" for mark, note in pair.footnotes.items()]
+    notes = [
+        fill(f"[{mark}] {note}", WIDTH, initial_indent="  ", subsequent_indent="      ")
+        for mark, note in pair.footnotes.items()
+    ]
     return "\n".join([f"{pair.title}: median over {resampled(pair)}", *text, *notes])
 
 
@@ -202,6 +207,12 @@ def number(value: float | None, digits: int = 3) -> str:
         return "\N{EN DASH}"
     text = f"{value:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("-")
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """As `number`, with a plus where the number shown is above zero."""
+    text = number(value, digits)
+    return f"+{text}" if value and value > 0 and float(text) else text
 
 
 def interval(found: Spread, digits: int = 3) -> str:

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from rsfiqa import checkpoints, samples, splits
-from rsfiqa.files import Provenance, write_json
+from rsfiqa.files import write_json
 from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
@@ -112,22 +112,11 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
 
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:
     """What the card says of the data and of the stages before this one."""
-    made = data.provenance
-
-    def stage(product: str) -> dict[str, Any]:
-        return {"version": made[product].version, **made[product].options}
-
-    def weights(origin: Provenance) -> str:
-        return ",".join(origin.models[name] for name in sorted(origin.models))
-
     return {
         "model": model,
-        "backbone": stage("features") | {"sha256": weights(made["features"])},
-        "encoder": stage("embeddings") | {"sha256": weights(made["embeddings"])},
-        "segment": stage("regions"),
-        "caption": stage("captions"),
+        **data.origin,
         "datasets": [data.dataset],
         "mos_range": data.mos_range,
-        "lower_better": bool(made["manifest"].options.get("lower_better", False)),
+        "lower_better": bool(data.provenance["manifest"].options.get("lower_better", False)),
         "options": {"version": VERSIONS["train"], **options.model_dump()},
     }

@@ -1,0 +1,162 @@
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from scipy import stats
+
+from rsfiqa import benchmark, checkpoints, extract, features, results, samples, splits
+from rsfiqa.benchmark.peers import whole_image_statistics
+from rsfiqa.errors import InputError
+from rsfiqa.model import Batch
+from rsfiqa.samples import Samples
+from tests.pipeline import EXTRACT, SPLITS, made
+
+TINY = {"train": "tiny", "test": "tiny", "variant": "full", "number": 2, **SPLITS}
+OTHER = TINY | {"test": "other"}
+TABLES = ["tiny.tiny.full", "tiny.tiny.no_mllm", "tiny.tiny.probe", "tiny.other.full"]
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory):
+    """The folder of results; not to be changed."""
+    return made(tmp_path_factory)
+
+
+@pytest.fixture
+def copy(pipeline, tmp_path):
+    """The same, to be changed."""
+    return shutil.copytree(pipeline, tmp_path / "results")
+
+
+def tables(root, name: str) -> tuple[list[dict], dict[str, dict[str, np.ndarray]]]:
+    """Rows of a table of results, and the predictions of each split by column."""
+    path = root / "benchmark" / f"{name}.parquet"
+    rows, found = results.read(path)[0].to_pylist(), results.read_predictions(path)
+    parts = {row["split"]: found.filter(pa.compute.field("split") == row["split"]) for row in rows}
+    return rows, {
+        split: {column: part[column].to_numpy() for column in part.column_names}
+        for split, part in parts.items()
+    }
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_one_row_for_each_split_in_order(pipeline, name):
+    train, test, variant = name.split(".")
+    rows, _ = tables(pipeline, name)
+    kind = "split" if train == test else "all"
+    assert [row["split"] for row in rows] == [f"{kind}-00", f"{kind}-01"]
+    assert {(row["train"], row["test"], row["variant"]) for row in rows} == {(train, test, variant)}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_correlations_are_those_of_the_predictions(pipeline, name):
+    rows, predictions = tables(pipeline, name)
+    for row in rows:
+        found = predictions[row["split"]]
+        pair = found["predicted"], found["quality"]
+        expected = [f(*pair).statistic for f in (stats.spearmanr, stats.kendalltau, stats.pearsonr)]
+        assert [row[key] for key in ("srcc", "krcc", "plcc_raw")] == pytest.approx(expected)
+        # what a least-squares fit with offset and scale explains
+        variance = np.var(found["mos"])
+        assert row["rmse"] ** 2 == pytest.approx(variance * (1 - row["plcc"] ** 2), abs=1e-3)
+        assert row["n"] == len(found["mos"])
+
+
+@pytest.mark.parametrize("name", TABLES[:3])
+def test_every_method_is_tested_on_the_images_of_the_split(pipeline, name):
+    data = samples.load(pipeline / "tiny")
+    _, predictions = tables(pipeline, name)
+    for number in range(2):
+        tested = splits.random_split(data.groups, dataset="tiny", split=number, **SPLITS)
+        found = predictions[f"split-{number:02d}"]
+        assert found["image_id"].tolist() == data.take(tested).image_ids
+        np.testing.assert_array_equal(found["mos"], data.mos[tested])
+
+
+def test_another_data_set_is_tested_whole_by_each_seed(pipeline):
+    data = samples.load(pipeline / "other")
+    _, predictions = tables(pipeline, "tiny.other.full")
+    assert predictions.keys() == {"all-00", "all-01"}
+    for split, found in predictions.items():
+        assert found["image_id"].tolist() == data.image_ids
+        assert found["mos"].tolist() == [0, 30, 45, 60, 75, 90]  # DMOS, of 100
+        np.testing.assert_allclose(found["quality"], [1, 0.7, 0.55, 0.4, 0.25, 0.1], atol=1e-6)
+        _, card = checkpoints.read(pipeline / "train/tiny.full" / split)
+        assert (card.split["train"], card.split["test"]) == (12, 0)
+    assert (predictions["all-00"]["predicted"] != predictions["all-01"]["predicted"]).all()
+
+
+@pytest.mark.parametrize(("arguments", "split"), [(TINY, "split-00"), (OTHER, "all-00")])
+def test_rmse_is_in_points_of_the_test_set(copy, arguments, split):
+    # fitted to a constant, the logistic is the mean score: what remains is the standard deviation
+    folder = copy / "train/tiny.full" / split
+    model, card = checkpoints.read(folder)
+    with torch.no_grad():
+        for tensor in (model.regions.quality.weight, model.heads.leave, model.base):
+            tensor.zero_()
+    checkpoints.write(folder, model, card, checkpoints.SPLIT.empty_table())
+    benchmark.run(copy, **arguments | {"number": 1})
+    (row,), predictions = tables(copy, f"tiny.{arguments['test']}.full")
+    assert not predictions[split]["predicted"].any()
+    assert row["rmse"] == pytest.approx(np.std(predictions[split]["mos"]), rel=1e-6)
+    assert row["rmse"] > 1
+    assert np.isnan([row["srcc"], row["plcc_raw"], row["plcc"]]).all()
+
+
+def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline):
+    data = samples.load(pipeline / "other")
+    model, _ = checkpoints.read(pipeline / "train/tiny.full/all-01")
+    _, predictions = tables(pipeline, "tiny.other.full")
+    found = benchmark.predict_quality(model, data)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, predictions["all-01"]["predicted"])
+    alone = benchmark.predict_quality(model, data, batch_size=1)
+    np.testing.assert_allclose(alone, found, atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"test_share": 0.5}])
+def test_a_checkpoint_of_another_split_is_refused(pipeline, changes):
+    message = r"full/split-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
+    with pytest.raises(InputError, match=message):
+        benchmark.run(pipeline, **TINY | changes)
+
+
+def test_a_checkpoint_of_fewer_images_is_refused(copy):
+    path = copy / "tiny/extract/00000.safetensors"
+    found, provenance = features.read(path)
+    less = features.Features(found.image_ids[1:], found.cells[1:], found.channels)
+    features.write(path, less, provenance)
+    message = r"full/all-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
+    with pytest.raises(InputError, match=message):
+        benchmark.run(copy, **OTHER)
+
+
+def test_a_checkpoint_for_other_inputs_is_refused(copy):
+    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_share=0)
+    message = r"all-00: trained with backbone grid 4, found 2 in other; make both with the same opt"
+    with pytest.raises(InputError, match=message):
+        benchmark.run(copy, **OTHER)
+
+
+def test_a_missing_checkpoint_is_named(pipeline):
+    with pytest.raises(InputError, match=r"tiny.full/split-02: no checkpoint \(card.json\) here"):
+        benchmark.run(pipeline, **TINY | {"number": 3})
+
+
+def test_statistics_of_cells_are_those_of_the_image():
+    whole = np.random.default_rng(0).normal(5, 2, (3, 7, 12, 20))  # N, C, H, W
+    cells = whole.reshape(3, 7, 4, 3, 4, 5)
+    stacked = np.stack([cells.mean((3, 5)), cells.std((3, 5))], axis=1)
+    batch = Batch(
+        cells=torch.from_numpy(stacked),
+        coverage=torch.zeros(3, 1, 16),
+        text=torch.zeros(3, 1, 2),
+        ratings=torch.zeros(3, 1, 5),
+        geometry=torch.zeros(3, 1, 7),
+        present=torch.ones(3, 1, dtype=torch.bool),
+    )
+    found = whole_image_statistics(Samples("a", None, batch, (3, 4), None, {}))
+    expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -1,0 +1,9 @@
+import pytest
+
+from tests.pipeline import made
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory):
+    """The folder of results of a small run of all stages but the report; not to be changed."""
+    return made(tmp_path_factory)

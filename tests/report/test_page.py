@@ -1,0 +1,255 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rsfiqa import manifest, report, results
+from rsfiqa.errors import InputError
+from tests.pipeline import BROKEN, CAPTION, HOSTILE
+
+LOADS = {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "ping"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: tags with their attributes, and text by class or tag."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []  # every run of text
+        self.code = ""  # of scripts and styles
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.cdata_elem:
+            self.code += data
+        self.texts.append(data)
+
+    def all(self, tag: str, **attributes) -> list[dict[str, str]]:
+        """Attributes of the elements of a kind that have these."""
+        return [
+            found
+            for name, found in self.tags
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
+        ]
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of the rows of all tables in a piece of a page."""
+    rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
+    return [
+        [
+            re.sub(r"<[^>]*>", "", cell).strip()
+            for cell in re.findall(r"<t[hd]\b.*?</t[hd]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
+
+
+def section(html: str, name: str) -> str:
+    return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]
+
+
+def number(text: str) -> float:
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+@pytest.fixture(scope="module")
+def made(pipeline):
+    """The page as text, and the headline."""
+    headline = report.run(pipeline, images=4, title="A & B <report>")
+    assert (pipeline / "report/headline.txt").read_text("utf-8") == headline
+    return (pipeline / "report/index.html").read_text("utf-8"), headline
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    for tag, attributes in page.tags:
+        for name in LOADS & attributes.keys():
+            assert re.match(r"#|data:image/(png|jpeg);base64,", attributes[name]), (tag, name)
+        for name in ("style", "clip-path", "fill", "filter", "mask"):
+            targets = re.findall(r"url\(\s*([^)]*)", attributes.get(name) or "")
+            assert all(target.startswith("#") for target in targets), (tag, name)
+        assert tag not in {"link", "base", "iframe", "object", "embed", "form"}
+    assert "querySelector" in page.code and "viewBox" not in page.code
+    assert not re.search(r"https?:|url\(|@import|@font-face|fetch|XMLHttp|import\(", page.code)
+    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert "default-src 'none'" in policy["content"]
+
+
+def test_links_lead_to_sections_and_names_are_given_once(page):
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    links = [attributes["href"] for attributes in page.all("a")]
+    assert links == [
+        "#results",
+        "#ablation",
+        "#across-data-sets",
+        "#plots",
+        "#pictures",
+        "#failures",
+        "#run-record",
+    ]
+    labels = [a["aria-labelledby"] for a in page.all("article")]
+    assert {link[1:] for link in links} | set(labels) <= set(ids)
+
+
+def test_hostile_names_and_captions_are_text(page):
+    assert len(page.all("script")) == 1  # the page's own
+    assert not any(name.startswith("on") for _, found in page.tags for name in found)
+    sources = [found["src"] for found in page.all("img")]
+    assert len(sources) == 8
+    assert all(source.startswith("data:") for source in sources)
+    assert HOSTILE in page.texts
+    assert CAPTION in page.texts
+    (group,) = page.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
+    assert group["role"] == "group"
+    labels = [found.get("aria-label", "") for found in page.all("path", **{"class": "region"})]
+    assert any(label.startswith(f"Region 1: {CAPTION}; quality ") for label in labels)
+    assert "A & B <report>" in page.texts
+
+
+def test_the_parts_of_a_picture_add_up_as_printed(html):
+    articles = re.findall(r"<article.*?</article>", section(html, "pictures"), re.DOTALL)
+    assert len(articles) == 4
+    for article in articles:
+        _, *regions, total, term, predicted = cells(article)
+        quality, weight = np.array([[number(row[2]), number(row[3])] for row in regions]).T
+        assert weight.sum() == pytest.approx(100, abs=0.05 * len(weight))
+        # weights are rounded to 0.1 %, numbers to 0.001 points
+        rounding = 0.0005 * quality.sum() + 0.001
+        assert quality @ weight / 100 == pytest.approx(number(total[2]), abs=rounding)
+        assert number(total[2]) + number(term[2]) == pytest.approx(number(predicted[2]), abs=0.0016)
+        (mos, shown, error) = map(number, re.findall(r"<b>([−+]?[\d.]+)</b>", article)[:3])
+        assert shown == number(predicted[2])
+        assert shown - mos == pytest.approx(error, abs=0.0016)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (2, 2), (200, 4)])
+def test_no_more_pictures_than_wanted_and_there_are(pipeline, count, shown):
+    report.run(pipeline, images=count, title="t")
+    page = Page((pipeline / "report/index.html").read_text("utf-8"))
+    assert len(page.all("article")) == shown
+    assert len(page.all("section", id="pictures")) == bool(shown)
+
+
+def test_all_above_the_run_record_is_the_same_each_time(pipeline, html):
+    report.run(pipeline, images=4, title="A & B <report>")
+    again = (pipeline / "report/index.html").read_text("utf-8")
+    assert again.split('id="run-record"')[0] == html.split('id="run-record"')[0]
+
+
+def test_failures_are_listed_with_their_reason(html):
+    assert cells(section(html, "failures")) == [
+        ["Product", "Stage", "Image", "Reason"],
+        *(
+            [f"tiny/{stage}/00001", stage, BROKEN, "damaged or cut short (image file is truncated)"]
+            for stage in ("extract", "segment")
+        ),
+    ]
+
+
+def test_tables_say_what_the_headline_says(made):
+    html, headline = made
+    for name in ("results", "across-data-sets"):
+        for row in cells(section(html, name))[1:]:
+            method, srcc, interval, plcc, other, _, _, count, n = row
+            words = [method, f"{srcc} {interval}", f"{plcc} {other}", count, n]
+            assert " ".join(words).split() in [line.split() for line in headline.splitlines()]
+
+
+def test_the_ablation_is_the_full_model_less_the_others(html):
+    rows = cells(section(html, "ablation"))[1:]
+    assert [row[0] for row in rows] == [
+        "\N{MINUS SIGN}captions (measured)",
+        "SVR probe (frozen backbone)",
+    ]
+    assert {row[-1] for row in rows} == {"2"}
+
+
+def test_models_and_times_are_recorded(html):
+    record = cells(section(html, "run-record"))
+    models = [row for row in record if row[0].startswith("tiny.") and len(row) == 9]
+    assert [row[:5] for row in models] == [
+        ["tiny.full", "4", "12", "0", "0"],
+        ["tiny.no_mllm", "2", "8", "4", "0"],
+    ]
+    times = {(row[0], row[1]): row[2:4] for row in record if len(row) == 6}
+    assert times["extract", "tiny"] == ["2", "13"]
+    assert times["train", "tiny.full"] == ["4", f"{2 * 8 + 2 * 12}"]
+    assert times["benchmark", "tiny.other.full"] == ["1", "6"]
+
+
+def test_scores_of_people_are_no_pseudo_mos(made):
+    assert not any("pseudo" in text for text in made)
+
+
+def write_results(root, name: str, provenance) -> None:
+    row = {"train": name, "test": name, "split": "split-00", "variant": "full", "n": 3}
+    row |= dict.fromkeys(("srcc", "krcc", "plcc_raw", "plcc", "rmse"), 0.5)
+    predictions = [
+        {"image_id": f"{i}", "split": "split-00", "mos": 50 * i, "quality": i / 2, "predicted": i}
+        for i in range(3)
+    ]
+    results.write(
+        root / "benchmark" / f"{name}.{name}.full.parquet",
+        pa.Table.from_pylist([row], schema=results.SCHEMA),
+        pa.Table.from_pylist(predictions, schema=results.PREDICTIONS),
+        provenance("results"),
+    )
+
+
+@pytest.mark.parametrize(("name", "listed"), [("demo", False), ("renamed", True)])
+def test_the_demo_set_is_named_pseudo_mos(tmp_path, provenance, make_manifest, name, listed):
+    write_results(tmp_path, name, provenance)
+    if listed:  # elsewhere its manifest says so
+        path = make_manifest(tmp_path / name, ["a", "b"]) / "manifest.parquet"
+        options = {"layout": "demo", "mos": "pseudo: SSIM x 100", "mos_range": [0, 100]}
+        table, _ = manifest.read(path)
+        manifest.write(path, table, provenance("manifest", options=options | {"shards": 1}))
+    headline = report.run(tmp_path, images=2, title="t")
+    title = f"{name} (pseudo-MOS)"
+    assert headline.startswith(f"{title} → {title}: median over")
+    html = (tmp_path / "report/index.html").read_text("utf-8")
+    page = Page(html)
+    assert title in page.texts
+    assert len(page.all("p", **{"class": "alarm"})) == 1
+    assert "pseudo-MOS, given by no person" in html
+    assert ("pseudo: SSIM x 100" in html) == listed
+    axis = "pseudo-MOS" if listed else "pseudo-quality"
+    assert f"{axis} of {name}" in page.texts
+
+
+def test_results_alone_make_a_page(tmp_path, provenance):
+    write_results(tmp_path, "livec", provenance)
+    report.run(tmp_path, images=2, title="t")
+    html = (tmp_path / "report/index.html").read_text("utf-8")
+    links = [found["href"] for found in Page(html).all("a")]
+    assert links == ["#results", "#plots", "#failures", "#run-record"]
+    assert "None: every stage could use every image." in html
+    assert "Published numbers for livec → livec" in html
+    own, published = re.findall(r"<tbody>.*?</tbody>", section(html, "results"), re.DOTALL)
+    assert [row[0] for row in cells(own)] == ["RSFIQA"]
+    assert "LoDa" in [row[0] for row in cells(published)]
+
+
+def test_no_results_are_an_error_and_no_page(tmp_path):
+    with pytest.raises(InputError, match=r"benchmark: holds no table of results; run the") as error:
+        report.run(tmp_path, images=2, title="t")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []

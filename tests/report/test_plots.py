@@ -1,0 +1,98 @@
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rsfiqa import results
+from rsfiqa.report import plots
+from rsfiqa.report.record import DataSet
+from rsfiqa.report.tables import Pair
+
+SVG = "{http://www.w3.org/2000/svg}"
+MOS = DataSet("a", 10, (1, 5))
+DMOS = DataSet("b", 10, (0, 100), lower_better=True)
+PAIR = Pair(MOS, DMOS, [], [], {})
+
+
+def table(count: int = 10, split: str = "all-00", **changes) -> pa.Table:
+    x, quality = np.linspace(0.25, 1, count), np.linspace(0.5, 1, count)
+    columns = {"image_id": [f"{i}" for i in range(count)], "split": [split] * count}
+    columns |= {"mos": DMOS.native(quality), "quality": quality, "predicted": x}
+    return pa.table(columns | changes, schema=results.PREDICTIONS)
+
+
+def parse(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def numbers(tree: ElementTree.Element, axis: int) -> list[float]:
+    """The labels of the ticks of an axis, 1 for x, 2 for y."""
+    (group,) = tree.iterfind(f".//{SVG}g[@id='a-b-matplotlib.axis_{axis}']")
+    texts = [text.text.replace("\N{MINUS SIGN}", "-") for text in group.iter(f"{SVG}text")]
+    return [float(text) for text in texts if re.fullmatch(r"-?[\d.]+", text)]
+
+
+@pytest.mark.parametrize(
+    ("srcc", "expected"),
+    [([0.1, 0.9, 0.5], 2), ([0, 1, 0.25, 0.75], 2), ([0.5, 0.5], 0), ([0.25], 0)],
+)
+def test_the_median_split_is_the_first_nearest_to_the_median(srcc, expected):
+    rows = [{"srcc": value, "split": i} for i, value in enumerate(srcc)]
+    assert plots.median_split(rows)["split"] == expected
+
+
+def test_the_median_split_is_drawn(tmp_path, provenance):
+    rows = [
+        {"split": f"all-{i:02d}", "srcc": srcc, "plcc": srcc / 2, "n": 10}
+        for i, srcc in enumerate((0.25, 1.0, 0.5))
+    ]
+    tables = [
+        table(split=row["split"], predicted=np.arange(10.0) + i) for i, row in enumerate(rows)
+    ]
+    path = tmp_path / "a.b.full.parquet"
+    merged = pa.concat_tables(tables)
+    results.write(path, results.SCHEMA.empty_table(), merged, provenance("results"))
+    found = plots.scatter(PAIR, rows, path)
+    assert (found.title, found.split, found.n) == ("a → b", "all-02", 10)
+    assert (found.srcc, found.plcc) == (0.5, 0.25)
+    assert found.svg == plots.draw(PAIR, tables[2])
+
+
+def test_each_axis_is_in_the_units_of_its_data_set():
+    tree = parse(plots.draw(PAIR, table()))
+    x, y = numbers(tree, 1), numbers(tree, 2)
+    assert (min(x), max(x)) == (2, 5)  # from 1 + 4 * 0.25 to 5
+    assert (min(y), max(y)) == (0, 50)  # 100 - 100 * 0.5, and 0 for the best
+    texts = [text.text for text in tree.iter(f"{SVG}text")]
+    assert "predicted, on the MOS scale of a" in texts
+    assert "MOS of b" in texts
+
+
+def test_a_plot_follows_the_page_and_meets_no_other():
+    svg = plots.draw(PAIR, table())
+    assert svg == plots.draw(PAIR, table())
+    assert plots.INK not in svg and "currentColor" in svg
+    tree = parse(svg)
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert len(set(ids)) == len(ids)
+    assert all(name.startswith("a-b-") for name in ids)
+    targets = re.findall(r'(?:href="|url\()([^")]*)', svg)
+    assert targets
+    assert {target.removeprefix("#") for target in targets} <= set(ids)
+
+
+@pytest.mark.parametrize(("count", "bitmaps"), [(plots.MANY, 0), (plots.MANY + 1, 1)])
+def test_many_dots_become_one_bitmap(count, bitmaps):
+    svg = plots.draw(PAIR, table(count))
+    found = re.findall(r'href="(data:image/png;base64,)', svg)
+    assert len(found) == bitmaps
+    assert len(list(parse(svg).iter(f"{SVG}use"))) > count or bitmaps
+
+
+@pytest.mark.parametrize(
+    "changes", [{"predicted": np.full(10, 0.5)}, {"quality": np.full(10, 0.5)}]
+)
+def test_what_does_not_vary_is_drawn_too(changes):
+    parse(plots.draw(PAIR, table(**changes)))

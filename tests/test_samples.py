@@ -1,0 +1,239 @@
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from rsfiqa import (
+    caption,
+    captions,
+    embed,
+    embeddings,
+    extract,
+    features,
+    manifest,
+    regions,
+    samples,
+    segment,
+    stages,
+)
+from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
+from rsfiqa.regions import ImageRegions, region_table
+from rsfiqa.samples import coverage, geometry, load, ratings
+from rsfiqa.shards import shard_path
+from tests.pipeline import BROKEN, EXTRACT, made
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A data set's folder with all products; not to be changed."""
+    return made(tmp_path_factory) / "tiny"
+
+
+@pytest.fixture
+def copy(tiny, tmp_path):
+    """The same, to be changed."""
+    return shutil.copytree(tiny, tmp_path / "tiny")
+
+
+def same(a: samples.Samples, b: samples.Samples) -> bool:
+    """Whether the model sees the same in both."""
+    parts = [(getattr(a.batch, part.name), getattr(b.batch, part.name)) for part in fields(a.batch)]
+    return a.rows == b.rows and all(torch.equal(x, y) for x, y in parts)
+
+
+def test_coverage_is_the_share_of_each_cell():
+    labels = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]], np.uint16)
+    found = coverage(labels, 2)
+    np.testing.assert_array_equal(
+        found, np.array([[1, 0.25, 0, 0], [0, 0.75, 0, 1], [0, 0, 1, 0]], np.float32), strict=True
+    )
+
+
+def test_cells_of_an_uneven_map_are_whole_pixels():
+    found = coverage(np.array([[0, 1, 1, 2, 2]], np.uint16), 2)  # columns 0..2 and 3..4
+    np.testing.assert_allclose(found[:, :2], [[1 / 3, 0], [2 / 3, 0], [0, 1]], rtol=1e-6)
+
+
+def test_a_map_smaller_than_the_grid_is_enlarged():
+    found = coverage(np.array([[0, 1]], np.uint16), 4)
+    left = np.tile([1, 1, 0, 0], 4)
+    np.testing.assert_array_equal(found, [left, 1 - left])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (7, 61), (100, 9)])
+def test_regions_share_every_cell(shape):
+    labels = np.random.default_rng(0).integers(0, 5, shape).astype(np.uint16)
+    labels.flat[0] = 4
+    found = coverage(labels, 8)
+    assert found.shape == (5, 64)
+    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-6)
+
+
+def test_geometry_is_relative_to_the_image():
+    labels = np.array([[0, 0, 0, 1], [0, 0, 0, 1]], np.uint16)
+    found = geometry(ImageRegions("a", labels, region_table(labels)))
+    assert found.dtype == np.float32
+    expected = [
+        [np.log(6 / 8), 1.5 / 4, 0.5, 0, 0, 0.75, 1],
+        [np.log(2 / 8), 3.5 / 4, 0.5, 0.75, 0, 1, 1],
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_expectations_come_before_words_and_failures_are_nan():
+    rows = [
+        {"color": 3, "color_expected": 2.75, "noise": 4, "overall_expected": 1.5},
+        {"color": 5, "blur": 1, "blur_expected": 1.25},
+        {"status": "failed"},
+    ]
+    found = ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
+    nan = np.nan  # color, noise, artifact, blur, overall
+    expected = [[2.75, 4, nan, nan, 1.5], [5, nan, nan, 1.25, nan], [nan] * 5]
+    np.testing.assert_array_equal(found, np.array(expected, np.float32), strict=True)
+
+
+def test_each_image_has_its_own_products(tiny):
+    data = load(tiny)
+    assert (data.dataset, data.mos_range, len(data)) == ("tiny", (1, 5), 12)
+    assert data.image_ids == sorted(data.image_ids)
+    np.testing.assert_allclose(data.quality, (data.mos - 1) / 4, atol=1e-6)
+    for shard in ("00000", "00001"):
+        reader = regions.Reader(shard_path(tiny, "segment", shard))
+        embedded, _ = embeddings.read(shard_path(tiny, "embed", shard))
+        extracted, _ = features.read(shard_path(tiny, "extract", shard))
+        for image_id in reader.image_ids:
+            row, count = data.image_ids.index(image_id), len(reader.table(image_id))
+            batch = data.batch.take(torch.tensor([row]))
+            assert batch.present[0].nonzero().flatten().tolist() == list(range(count))
+            at = embedded.offsets[embedded.image_ids.index(image_id)]
+            vectors = embedded.vectors[at : at + count].astype(np.float32)
+            np.testing.assert_array_equal(batch.text[0, :count], vectors)
+            cells = extracted.cells[extracted.image_ids.index(image_id)]
+            np.testing.assert_array_equal(batch.cells[0], cells)
+            whole = coverage(reader[image_id].labels, cells.shape[-1])
+            np.testing.assert_array_equal(batch.coverage[0, :count], whole)
+    assert data.channels == extracted.channels
+    assert data.provenance.keys() == {"manifest", "segment", "caption", "embed", "extract"}
+
+
+def test_what_only_pads_is_zero(tiny):
+    batch = load(tiny).batch
+    assert not batch.present.all()
+    for name in ("coverage", "text", "ratings", "geometry"):
+        assert not getattr(batch, name)[~batch.present].any(), name
+
+
+def test_some_images_are_taken(tiny):
+    data = load(tiny)
+    chosen = np.arange(len(data)) % 5 == 2
+    found = data.take(chosen)
+    assert found.image_ids == [data.image_ids[2], data.image_ids[7]]
+    assert found.groups == [data.groups[2], data.groups[7]]
+    assert torch.equal(found.batch.cells, data.batch.cells[[2, 7]])
+
+
+def drop_features(folder, shard: str, image_id: str) -> None:
+    path = shard_path(folder, "extract", shard)
+    found, provenance = features.read(path)
+    kept = [i for i, name in enumerate(found.image_ids) if name != image_id]
+    image_ids = [found.image_ids[i] for i in kept]
+    features.write(path, replace(found, image_ids=image_ids, cells=found.cells[kept]), provenance)
+
+
+def drop_captions(folder, shard: str, image_id: str) -> None:
+    path = shard_path(folder, "caption", shard)
+    table, provenance = captions.read(path)
+    kept = np.array([name != image_id for name in table["image_id"].to_pylist()])
+    captions.write(path, table.filter(pa.array(kept)), provenance)
+    digest = sha256_of(path)
+    path = shard_path(folder, "embed", shard)
+    found, provenance = embeddings.read(path)
+    i = found.image_ids.index(image_id)
+    counts = np.delete(np.diff(found.offsets), i)
+    image_ids = [name for name in found.image_ids if name != image_id]
+    content = embeddings.Embeddings(image_ids, np.cumsum([0, *counts]), found.vectors[kept], 0)
+    embeddings.write(
+        path, content, replace(provenance, inputs={**provenance.inputs, "captions": digest})
+    )
+
+
+@pytest.mark.parametrize("drop", [drop_features, drop_captions])
+def test_an_image_that_failed_in_one_stage_is_left_out(tiny, copy, drop):
+    drop(copy, "00000", "02.png")
+    data = load(tiny)
+    assert BROKEN in manifest.read(tiny / "manifest.parquet")[0]["image_id"].to_pylist()
+    assert BROKEN not in data.image_ids
+    assert same(load(copy), data.take(np.array(data.image_ids) != "02.png"))
+
+
+def test_captions_of_other_regions_are_refused(copy):
+    path = shard_path(copy, "segment", "00001")
+    reader = regions.Reader(path)
+    content = [reader[image_id] for image_id in reader.image_ids]
+    regions.write(path, content, replace(reader.provenance, options={"max_regions": 5}))
+    message = r"caption/00001.parquet: made from another regions file \(.*\); run the caption st.*$"
+    with pytest.raises(InputError, match=message) as error:
+        load(copy)
+    assert "\n" not in str(error.value)
+
+
+def test_embeddings_of_other_captions_are_refused(copy):
+    path = shard_path(copy, "caption", "00000")
+    table, provenance = captions.read(path)
+    captions.write(path, table, replace(provenance, options={"backend": "other"}))
+    message = r"embed/00000.safetensors: made from another captions file \(.*; run the embed stage"
+    with pytest.raises(InputError, match=message) as error:
+        load(copy)
+    assert "\n" not in str(error.value)
+
+
+def test_products_of_other_images_are_refused(copy):
+    path = copy / "manifest.parquet"
+    table, provenance = manifest.read(path)
+    column = table.schema.get_field_index("sha256")
+    digests = pa.array(["0" * 64] * len(table))
+    manifest.write(path, table.set_column(column, "sha256", digests), provenance)
+    message = (
+        r"segment/00000.h5: made from another manifest file \(.*\); run the segment stage again"
+    )
+    with pytest.raises(InputError, match=message):
+        load(copy)
+
+
+def test_a_shard_without_a_usable_image(tiny, copy):
+    """All stages go through with nothing in a shard."""
+    first = {"only": ("00000",), "max_failed_share": 1.0}
+    table, _ = manifest.read(copy / "manifest.parquet", "00000")
+    for path in map(Path, table["path"].to_pylist()):
+        path.rename(path.with_suffix(".away"))
+    try:
+        for stage in ("segment", "caption", "embed", "extract"):
+            shard_path(copy, stage, "00000").unlink()
+        segment.run(copy, stages.SegmentOptions(max_regions=4), **first)
+        caption.run(copy, stages.CaptionOptions(), **first)
+        embed.run(copy, stages.EmbedOptions(), **first)
+        extract.run(copy, EXTRACT, **first)
+    finally:
+        for path in map(Path, table["path"].to_pylist()):
+            path.with_suffix(".away").rename(path)
+    gone = set(table["image_id"].to_pylist())
+    assert load(copy).image_ids == [name for name in load(tiny).image_ids if name not in gone]
+
+
+@pytest.mark.parametrize("stage", ["segment", "caption", "embed", "extract"])
+def test_a_missing_product_is_named(copy, stage):
+    path = shard_path(copy, stage, "00001")
+    path.unlink()
+    with pytest.raises(InputError, match=rf"^{path}: no such file; run the .* first$"):
+        load(copy)
+
+
+def test_images_without_scores_are_refused(tmp_path, make_manifest):
+    folder = make_manifest(tmp_path, ["a.png", "b.png", "c.png"], quality=[None, 0.5, None])
+    with pytest.raises(InputError, match=r"need a MOS for every image, found 2 without; use a dat"):
+        load(folder)
