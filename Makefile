@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install demo test lint format bench results schema lock clean
+.PHONY: install demo test lint format bench bench-segment results schema lock clean
 
 install: .venv/installed
 
@@ -39,6 +39,10 @@ format: install
 bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation, across data sets
 	@test -n "$(DATA)" || { echo "make bench: DATA must name the folder of the data sets, found nothing; try make bench DATA=~/data" >&2; exit 2; }
 	$(BIN)/python benchmarks/bench.py $(DATA)
+
+bench-segment: install ## DATA=DIR: SAM regions against the package's own generator, superpixels
+	@test -n "$(DATA)" || { echo "make bench-segment: DATA must name the folder of the data sets, found nothing; try make bench-segment DATA=~/data" >&2; exit 2; }
+	$(BIN)/python benchmarks/segment.py $(DATA)
 
 results: install ## docs/results.md from results/bench/*.json
 	$(BIN)/python benchmarks/results.py results/bench docs/results.md

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from rsfiqa.errors import InputError
-from rsfiqa.stages import Config
+from rsfiqa.stages import Config, Options
 
 
 def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
@@ -17,7 +17,8 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
 
     Raises:
         InputError: an unknown key, a wrong type, a value out of range, a data set that is used
-            but not described, a folder that does not exist. Names the key and the value.
+            but not described, a folder or model file that does not exist or is another. Names
+            the key and the value.
     """
     try:
         config = Config.model_validate_json(json.dumps(content), strict=True)
@@ -31,7 +32,29 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
             )
     for name in sorted(set(config.benchmark.datasets)):
         _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
+    _check_models(config)
     return config.model_dump(mode="json")
+
+
+def _check_models(config: Config) -> None:
+    """Refuse missing or wrong model files; those that need no look cost no import of torch."""
+    if config.segment.backend == "sam":
+        from rsfiqa.segment import sam_checkpoint
+
+        sam_checkpoint.check(config.segment)
+    if _differs(config.extract, "backbone", "weights"):
+        from rsfiqa import backbone
+
+        backbone.weights_path(config.extract.backbone, config.extract.weights)
+    if _differs(config.embed, "encoder"):
+        from rsfiqa.embed import encoder_folder
+
+        encoder_folder(config.embed.encoder)
+
+
+def _differs(options: Options, *names: str) -> bool:
+    fields = type(options).model_fields
+    return any(getattr(options, name) != fields[name].default for name in names)
 
 
 def _check_root(name: str, layout: str, root: str | None, source: str) -> None:

@@ -85,12 +85,19 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
     """The image uint8 (H, W, 3), area-averaged so that no side exceeds `long_side` pixels."""
-    height, width = image.shape[:2]
+    shape = reduced_shape(image.shape[:2], long_side)
+    if shape == image.shape[:2]:
+        return image
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def reduced_shape(shape: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Height and width of an image of this shape once no side exceeds `long_side` pixels."""
+    height, width = shape
     scale = long_side / max(height, width)
     if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return height, width
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def fit_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -71,9 +71,15 @@ class Shard:
             self.reasons[image_id] = str(error)
             log.warning("%s: %s", image_id, error)
 
-    def progress(self, items: Sequence[T], unit: str = "image") -> Iterable[T]:
-        """The items, with a bar and a rate on stderr where it is a terminal."""
-        return tqdm(items, f"{self.stage} {self.name}", unit=unit, disable=None, mininterval=0.5)
+    def progress(self, items: Iterable[T], total: int | None = None) -> Iterable[T]:
+        """The items, with a bar and a rate on stderr where it is a terminal.
+
+        Args:
+            items: one per image.
+            total: how many, where `items` has no length.
+        """
+        name = f"{self.stage} {self.name}"
+        return tqdm(items, name, total, unit="image", disable=None, mininterval=0.5)
 
 
 def run(

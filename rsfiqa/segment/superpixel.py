@@ -4,21 +4,19 @@ import warnings
 
 import cv2
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering
 
 from rsfiqa.segment.partition import number_by_area, shared_borders
 
 TEXTURE = 0.5  # weight of a superpixel's spread of lightness beside its mean color
 SMOOTHING = 1.0  # pixels; sensor noise would fray the borders
-SMALLEST = 16  # pixels; an image with a shorter side is one region
 
 
 def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> np.ndarray:
     """A label map of at most `regions` regions that follow color borders: int (H, W).
 
     Args:
-        image: uint8, sRGB, shape (H, W, 3).
+        image: uint8, sRGB, shape (H, W, 3), no side below 16 pixels.
         superpixels: how many are merged, about.
         regions: how many remain, at most.
 
@@ -26,8 +24,6 @@ def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> 
     criterion on mean CIELAB color and spread of lightness, so that large even areas become one
     region and small distinct objects survive.
     """
-    if min(image.shape[:2]) < SMALLEST:
-        return np.zeros(image.shape[:2], np.int32)
     smooth = cv2.GaussianBlur(image, (0, 0), SMOOTHING)
     labels = _seeds(smooth, superpixels)
     count = int(labels.max()) + 1
@@ -35,7 +31,7 @@ def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> 
         return labels
     lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     ward = AgglomerativeClustering(
-        n_clusters=regions, linkage="ward", connectivity=csr_array(shared_borders(labels) > 0)
+        n_clusters=regions, linkage="ward", connectivity=shared_borders(labels) > 0
     )
     with warnings.catch_warnings():
         # a superpixel may be enclosed by one other; scikit-learn then completes the graph itself

@@ -31,6 +31,12 @@ shell.prefix(
 )
 
 
+# a mask generator has processes that read ahead beside it
+SEGMENT_THREADS = (
+    1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
+)
+
+
 wildcard_constraints:
     dataset="[a-z0-9_]+",
     train="[a-z0-9_]+",

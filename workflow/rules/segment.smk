@@ -13,7 +13,7 @@ rule segment:
     retries: 0
     conda:
         "../../envs/core.yaml"
-    threads: 1
+    threads: SEGMENT_THREADS
     resources:
         gpu=config["gpus"]["segment"],
         mem_mb=memory(2000),

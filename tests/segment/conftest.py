@@ -1,0 +1,27 @@
+import pytest
+import torch
+from segment_anything.build_sam import _build_sam
+
+from rsfiqa.segment import sam_checkpoint
+
+SIZES = {
+    "encoder_embed_dim": 96,
+    "encoder_depth": 2,
+    "encoder_num_heads": 3,
+    "encoder_global_attn_indexes": [1],
+}
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A checkpoint file of a small random model of segment-anything's classes."""
+    path = tmp_path_factory.mktemp("sam") / "small.pth"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(_build_sam(**SIZES).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(checkpoint):
+    return sam_checkpoint.load(checkpoint, torch.device("cpu"))
