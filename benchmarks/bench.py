@@ -35,11 +35,14 @@ def configuration(data: Path) -> dict[str, Any]:
 
 
 def stage_seconds(root: Path, dataset: str) -> dict[str, float]:
-    """Seconds per image of each stage on one core, from the statistics of its shards."""
+    """Processor seconds per image of each stage, from the statistics of its shards.
+
+    Not those of the clock: the other core's work, and other users', would count.
+    """
     found = {}
     for stage in STAGES:
         stats = [json.loads(path.read_text()) for path in (root / dataset / stage).glob("*.json")]
-        spent = sum(shard["ended"] - shard["started"] for shard in stats)
+        spent = sum(shard["cpu_s"] for shard in stats)
         found[f"{stage}_s_per_image"] = spent / sum(shard["images"] for shard in stats)
     return found
 

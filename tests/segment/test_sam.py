@@ -81,19 +81,35 @@ def test_the_first_round_is_a_coarse_grid():
     assert (len(first), len(second), len(third)) == (4, 16, 44)
 
 
-def test_stability_and_boxes_are_those_of_the_package():
+def test_stability_is_that_of_the_package():
     logits = blobs(20)
-    ours = sam.stability_score(logits, 0.0, 1.0)
+    ours = sam.stability_score(logits, 1.0)
     torch.testing.assert_close(ours, calculate_stability_score(logits, 0.0, 1.0))
-    theirs = batched_mask_to_box(logits > 0)
-    exclusive = theirs + torch.tensor([0, 0, 1, 1])
-    assert torch.equal(sam.boxes_of(logits > 0), exclusive)
+    large = model_size(logits)
+    theirs = calculate_stability_score(large, 0.0, 1.0)
+    smooth = sam.smooth_stability_score(logits, 1.0)
+    assert (smooth - theirs).abs().median() < 0.004
+    assert (smooth - theirs).abs().max() < sam.MARGIN
+
+
+def model_size(logits: torch.Tensor) -> torch.Tensor:
+    """As the package enlarges masks: four pixels for one."""
+    return torch.nn.functional.interpolate(logits[None], scale_factor=4, mode="bilinear")[0]
+
+
+def test_boxes_are_those_of_the_package():
+    logits = blobs(20)
+    theirs = batched_mask_to_box(model_size(logits) > 0)
+    ours = sam.boxes_of(logits, (256, 256), (256, 256))
+    assert (ours - theirs).abs().max() <= 1
 
 
 def test_stability_by_hand():
     row = torch.tensor([[[2.0, 0.5, -0.5, -2.0]]])
-    assert sam.stability_score(row, 0.0, 1.0).tolist() == pytest.approx([1 / 3])
-    assert sam.stability_score(row - 9, 0.0, 1.0).isnan().all()
+    assert sam.stability_score(row, 1.0).tolist() == pytest.approx([1 / 3])
+    assert sam.stability_score(row - 9, 1.0).isnan().all()
+    ramp = torch.arange(-8.0, 8.0)[None, None].expand(1, 16, 16) + 0.5  # columns, 1 a pixel
+    assert sam.smooth_stability_score(ramp, 1.0).tolist() == pytest.approx([7 / 9])
 
 
 def test_hidden_masks_are_not_seen():
@@ -114,22 +130,22 @@ def test_enlarged_masks_are_those_of_the_package(model, size, shape):
     logits = torch.nn.functional.interpolate(blobs(5)[None], (256, 256), mode="bilinear")
     theirs = model.postprocess_masks(logits, size, shape)[0] > 0
     rows, columns = (min(-(-side // 4) + 1, 256) for side in size)
-    ours = sam.enlarge(logits[0, :, :rows, :columns].half(), size, shape)
+    ours = sam.enlarge(logits[0, :, :rows, :columns].half(), size, shape) > 0
     assert ours.shape == theirs.shape
     assert (ours != theirs).float().mean() < 0.003  # two interpolations against one
 
 
 class Discs:
-    """A decoder that sees discs: the mask of a point is the smallest disc it lies in."""
+    """A decoder that sees discs: the masks of a point are the disc it lies in, and its core."""
 
-    def __init__(self, model, most: int = 10**9) -> None:
-        self.model, self.most, self.asked = model, most, 0
+    def __init__(self, model, most: int = 10**9, cores: tuple[float, ...] = ()) -> None:
+        self.model, self.most, self.cores, self.asked = model, most, (1.0, *cores), 0
         side = model.image_encoder.img_size
         self.centres = torch.tensor([[200.0, 200.0], [700.0, 300.0], [500.0, 800.0]])
         self.radii = torch.tensor([120.0, 200.0, 150.0])
         y, x = torch.meshgrid(*[torch.arange(2.0, side, 4)] * 2, indexing="ij")
         near = (torch.stack([x, y], -1) - self.centres[:, None, None]).norm(dim=-1)
-        self.logits = self.radii[:, None, None] - near
+        self.near = near
 
     def __call__(self, model, embedding, points, least_iou, shape):
         assert model is self.model
@@ -139,7 +155,9 @@ class Discs:
         near = (points[:, None].float() - self.centres).norm(dim=-1)
         hit = near < self.radii
         chosen = near.argmin(1)[hit.any(1)]
-        return self.logits[chosen, : shape[0], : shape[1]], torch.full((len(chosen),), 0.9)
+        radii = torch.cat([self.radii[chosen] * share for share in self.cores])
+        logits = radii[:, None, None] - self.near[chosen.repeat(len(self.cores))]
+        return logits[:, : shape[0], : shape[1]], torch.full((len(logits),), 0.9)
 
 
 @pytest.mark.parametrize("mode", ["exact", "adaptive"])
@@ -163,15 +181,17 @@ def test_discs_become_regions(model, embedding, mode):
     assert (found.stability[1:] > 0.95).all()
 
 
-def test_adaptive_asks_for_fewer_points(model, embedding):
-    asked = {}
+def test_adaptive_asks_for_fewer_points_and_finds_as_much(model, embedding):
+    found = {}
     for mode in ("exact", "adaptive"):
-        decode = Discs(model)
+        decode = Discs(model, cores=(0.8, 0.64))
         generator = sam.MaskGenerator(model, options(mode=mode, points_per_side=16), decode)
-        generator.masks(embedding, (1024, 1024))
-        asked[mode] = decode.asked
-    assert asked["exact"] == 256
-    assert asked["adaptive"] < 220
+        labels = generator.partition(embedding, (1024, 1024), (512, 512)).labels
+        found[mode] = (decode.asked, labels)
+    assert found["exact"][0] == 256
+    assert found["adaptive"][0] < 250
+    np.testing.assert_array_equal(found["adaptive"][1], found["exact"][1])
+    assert found["exact"][1].max() == 8  # of 9, the ring in the smallest disc is below 1 %
 
 
 def test_memory_runs_out(model, embedding):
@@ -216,8 +236,8 @@ def test_masks_are_those_of_the_package(model):
     ready = decoded("a", image, 1024, 512)
     ((_, embedding),) = generator.embedded([[ready]])
     with torch.inference_mode():
-        found = generator.masks(embedding, ready.pixels.shape[:2])
-    masks = sam.enlarge(found.logits, ready.pixels.shape[:2], (96, 128))
+        found = generator.masks(embedding, ready.pixels.shape[:2], ready.shape)
+    masks = sam.enlarge(found.logits, ready.pixels.shape[:2], ready.shape) > 0
     stock = SamAutomaticMaskGenerator(model, **few).generate(image)
     stock.sort(key=lambda row: -row["predicted_iou"])
     assert len(stock) == len(masks) > 0
