@@ -53,8 +53,8 @@ SMALL = {
 }
 # partitions are compared near the number of masks, and as the defaults would join them: joining
 # is sequential, so that one mask more or less can decide what joins what
-FINE = {"max_regions": 64, "min_area_share": 0.002}
-COARSE = {"max_regions": 12, "min_area_share": 0.01}
+FINE: dict[str, Any] = {"max_regions": 64, "min_area_share": 0.002}
+COARSE: dict[str, Any] = {"max_regions": 12, "min_area_share": 0.01}
 THRESHOLDS = {"pred_iou_thresh": 0.88, "stability_score_thresh": 0.75}
 
 
