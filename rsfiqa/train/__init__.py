@@ -90,7 +90,9 @@ def make_model(data: Samples, options: TrainOptions, variant: str, seed: int) ->
 
 def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[float]:
     """Train on all images of `data`; the mean loss of each epoch."""
-    with tqdm(total=options.epochs, desc="train", unit="epoch", disable=None) as bar:
+    steps = max(1, len(data) // options.batch_size)
+    epochs = max(options.epochs, -(-options.least_steps // steps))
+    with tqdm(total=epochs, desc="train", unit="epoch", disable=None) as bar:
 
         def progress(epoch: int, loss: float) -> None:
             bar.update()
@@ -100,7 +102,7 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             model,
             data.batch,
             torch.from_numpy(data.quality),
-            epochs=options.epochs,
+            epochs=epochs,
             batch_size=options.batch_size,
             lr=options.learning_rate,
             weight_decay=options.weight_decay,
