@@ -15,7 +15,7 @@ import yaml
 from figures import FOLDER, ROOT, run, write
 
 from rsfiqa import results
-from rsfiqa.correlation import median_interval
+from rsfiqa.correlation import median_interval, paired_test
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 STAGES = ("segment", "caption", "embed", "extract")
@@ -71,9 +71,11 @@ def accuracy(root: Path) -> dict[str, float]:
                 figures |= {f"{name}_{metric}_low": low, f"{name}_{metric}_high": high}
             peer = float(np.median(column(root, train, test, "probe", "srcc")))
             figures[f"peer_probe_{name}_srcc"] = peer
+    full, share = column(root, "livec", "livec", "full", "srcc"), 0.2
     for name, variant in ABLATION.items():
-        other = float(np.median(column(root, "livec", "livec", variant, "srcc")))
-        figures[f"livec_srcc_minus_{name}"] = figures["livec_srcc"] - other
+        other = column(root, "livec", "livec", variant, "srcc")
+        figures[f"livec_srcc_minus_{name}"] = figures["livec_srcc"] - float(np.median(other))
+        figures[f"p_minus_{name}"] = paired_test(full - other, share)
     return figures
 
 

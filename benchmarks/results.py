@@ -94,10 +94,12 @@ def accuracy(figures: dict[str, Any]) -> list[str]:
 def ablation(figures: dict[str, Any]) -> list[str]:
     """What each part adds on LIVEC."""
     lines = ["### What each part adds on LIVEC", ""]
-    lines += ["Median SRCC of the full model less that of the variant without the part.", ""]
-    lines += ["| without | full model less this |", "|---|---|"]
+    lines += ["Median SRCC of the full model less that of the variant without the part; p of the"]
+    lines += ["corrected resampled t-test (Nadeau and Bengio 2003) over the splits.", ""]
+    lines += ["| without | full model less this | p |", "|---|---|---|"]
     for name, label in PARTS.items():
-        lines.append(f"| {label} | {figures[f'livec_srcc_minus_{name}']:+.4f} |")
+        difference, p = figures[f"livec_srcc_minus_{name}"], figures[f"p_minus_{name}"]
+        lines.append(f"| {label} | {difference:+.4f} | {p:.3g} |")
     return [*lines, ""]
 
 

@@ -72,6 +72,29 @@ def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...
     return tuple(float(value) for value in solution.x)
 
 
+def paired_test(differences: np.ndarray, test_share: float) -> float:
+    """Two-sided p of no mean difference between two methods on the same random splits, in [0, 1].
+
+    The corrected resampled t-test of Nadeau and Bengio (2003), equation 26 with their rho: the
+    variance of the mean is taken as (1 / J + n_test / n_train) times that of the differences,
+    because the training parts of J splits overlap. NaN for fewer than two splits; 1 where all
+    differences are 0.
+
+    Args:
+        differences: of a measure, one per split, shape (J,).
+        test_share: n_test / (n_test + n_train), in (0, 1).
+    """
+    differences = np.asarray(differences, np.float64)
+    count = len(differences)
+    if count < 2:
+        return float("nan")
+    mean, variance = float(np.mean(differences)), float(np.var(differences, ddof=1))
+    if variance == 0:
+        return 1.0 if mean == 0 else 0.0
+    t = mean / np.sqrt((1 / count + test_share / (1 - test_share)) * variance)
+    return float(2 * stats.t.sf(abs(t), count - 1))
+
+
 def median_interval(
     values: np.ndarray, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:

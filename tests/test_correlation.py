@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from rsfiqa.correlation import agreement, fit_logistic4, logistic4, median_interval
+from rsfiqa.correlation import agreement, fit_logistic4, logistic4, median_interval, paired_test
 
 
 @pytest.fixture
@@ -113,3 +115,22 @@ def test_the_interval_of_three_values_by_hand():
 @pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
 def test_a_degenerate_interval(values):
     assert median_interval(values) == (0.5, 0.5, 0.5)
+
+
+def test_the_corrected_test_by_hand():
+    # mean 0.02, variance 1e-4, (1/3 + 0.2/0.8) of it: t = 2.619 with 2 degrees of freedom, of
+    # which p = 1 - t / sqrt(2 + t^2)
+    assert paired_test([0.01, 0.02, 0.03], 0.2) == pytest.approx(0.1201, abs=1e-4)
+
+
+def test_the_test_without_overlap_is_students():
+    differences = np.random.default_rng(0).normal(0.3, 1, 20)
+    expected = stats.ttest_1samp(differences, 0).pvalue
+    assert paired_test(differences, 1e-12) == pytest.approx(expected)
+    assert paired_test(-differences, 1e-12) == pytest.approx(expected)
+    assert paired_test(differences, 0.2) > expected
+
+
+@pytest.mark.parametrize(("differences", "p"), [([0, 0, 0], 1), ([1, 1], 0), ([0.5], math.nan)])
+def test_differences_that_do_not_vary(differences, p):
+    assert paired_test(differences, 0.2) == pytest.approx(p, nan_ok=True)

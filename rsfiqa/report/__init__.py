@@ -126,5 +126,6 @@ def _environment() -> jinja2.Environment:
         "interval": tables.interval,
         "range": tables.number_range,
         "signed": tables.signed,
+        "p": tables.p_value,
     }
     return environment

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 
 from rsfiqa import results
-from rsfiqa.correlation import median_interval
+from rsfiqa.correlation import median_interval, paired_test
 from rsfiqa.errors import InputError
 from rsfiqa.published import Published, published
 from rsfiqa.report.record import DataSet
@@ -75,11 +75,17 @@ class Pair:
 
 @dataclass(frozen=True)
 class Difference:
-    """What is lost without a part: the full model less a variant, split by split."""
+    """What is lost without a part: the full model less a variant, split by split.
+
+    `p_srcc` and `p_plcc` are those of `correlation.paired_test`; NaN if the number of training
+    images is unknown.
+    """
 
     label: str
     srcc: Spread
     plcc: Spread
+    p_srcc: float
+    p_plcc: float
 
 
 def read(root: Path) -> list[Row]:
@@ -167,11 +173,13 @@ def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
     for line in pair.lines:
         common = sorted(of["full"].keys() & of[line.variant].keys())
         if line.variant != "full" and common:
-            change = {
-                key: spread(of["full"][s][key] - of[line.variant][s][key] for s in common)
+            srcc, plcc = (
+                np.array([of["full"][s][key] - of[line.variant][s][key] for s in common])
                 for key in ("srcc", "plcc")
-            }
-            differences.append(Difference(line.label, **change))
+            )
+            share = np.mean([of["full"][s]["n"] for s in common]) / (pair.test.images or np.nan)
+            tests = (paired_test(srcc, share), paired_test(plcc, share))
+            differences.append(Difference(line.label, spread(srcc), spread(plcc), *tests))
     return differences
 
 
@@ -207,6 +215,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return "\N{EN DASH}"
     text = f"{value:.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("-")
+
+
+def p_value(value: float) -> str:
+    """A p with three decimals, or that it is smaller; a dash for none."""
+    return "< 0.001" if value < 0.001 else number(value)
 
 
 def signed(value: float | None, digits: int = 3) -> str:

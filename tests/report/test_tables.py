@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -116,6 +117,10 @@ def test_differences_are_taken_split_by_split():
     assert (no_rsa.label, no_rsa.srcc) == ("−RSA", Spread(0.125, -0.25, 0.5, 2))
     assert no_rsa.plcc.median == pytest.approx(0.125)
     assert (probe.srcc.median, probe.srcc.count) == (0, 3)
+    assert math.isnan(no_rsa.p_srcc)  # nobody knows how many images were trained on
+    known = replace(first, test=replace(first.test, images=20))
+    # mean 0.125, variance 0.28125 times (1/2 + 4/16): t = 0.2722; p = 1 - 2 / pi * atan(t)
+    assert tables.ablation(found, known)[0].p_srcc == pytest.approx(0.8308, abs=1e-4)
 
 
 @pytest.mark.parametrize("found", [rows("no_rsa", [0.5]), rows("full", [0.5])])
