@@ -221,6 +221,24 @@ def test_thin_images_are_one_region(model, embedding):
     assert np.isnan(found.predicted_iou).tolist() == [True]
 
 
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_less_precision_gives_nearly_the_same(model, embedding, precision):
+    few = {"points_per_side": 1, "pred_iou_thresh": -9.0, "stability_score_thresh": 0.0}
+    found = {}
+    for name in ("fp32", precision):
+        generator = sam.MaskGenerator(model, options(**few, precision=name, box_nms_thresh=1.0))
+        with torch.inference_mode():
+            found[name] = generator.masks(embedding, (1024, 1024), (64, 64))
+        assert found[name].logits.dtype == torch.float16
+        assert found[name].iou.dtype == found[name].stability.dtype == torch.float32
+    before, after = found["fp32"], found[precision]
+    order = [masks.iou.argsort() for masks in (before, after)]
+    assert len(order[0]) == len(order[1]) == 3
+    torch.testing.assert_close(after.iou[order[1]], before.iou[order[0]], atol=0.01, rtol=0)
+    same = (after.logits[order[1]] > 0) == (before.logits[order[0]] > 0)
+    assert same.float().mean() > 0.9  # noise of random weights lies close to its threshold
+
+
 @pytest.mark.slow
 def test_masks_are_those_of_the_package(model):
     """All points of a small grid on a photograph, with thresholds that random weights pass."""
