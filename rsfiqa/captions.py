@@ -9,6 +9,7 @@ from rsfiqa.files import Provenance, read_table, write_table
 VERSION = 1
 LEVELS = ("bad", "poor", "fair", "good", "excellent")  # ITU-R BT.500, rated 1 to 5
 RATINGS = ("color", "noise", "artifact", "blur", "overall")
+SEVERITY_WORDS = ("", "faint", "slight", "clear", "strong", "extreme")  # severity 0 to 5
 FAMILIES = (
     "noise",
     "blur",

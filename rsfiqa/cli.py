@@ -44,8 +44,8 @@ class Sharded(stages.Options):
 class Prepare(stages.PrepareOptions):
     """List a data set's images: sizes, scores, groups, hashes.
 
-    Reads the data set in its official layout (livec, agiqa3k), a CSV with the columns path, mos
-    and perhaps mos_std, group, subset, or a folder of pictures; by default makes the demo set.
+    Reads a published data set in its official layout, a CSV with the columns path, mos and
+    perhaps mos_std, group, subset, or a folder of pictures; by default makes the demo set.
     Writes FOLDER/manifest.parquet, manifest.failures.parquet and manifest.stats.json.
     """
 
@@ -88,7 +88,8 @@ class Caption(Sharded, stages.CaptionOptions):
 
     Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
     FOLDER/caption/<shard>.parquet, <shard>.failures.parquet and <shard>.stats.json. By default
-    all shards, by measurements; shards that are done already are skipped.
+    all shards, by measurements; shards that are done already are skipped. A model's answers are
+    kept in FOLDER/caption/answers and not asked for twice.
     """
 
     def run(self) -> None:

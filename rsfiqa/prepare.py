@@ -15,7 +15,21 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from rsfiqa import failures, manifest
-from rsfiqa.datasets import agiqa3k, csv_table, demo, livec
+from rsfiqa.datasets import (
+    agiqa3k,
+    bid,
+    csiq,
+    csv_table,
+    demo,
+    flive,
+    kadid10k,
+    koniq10k,
+    live,
+    livec,
+    pipal,
+    spaq,
+    tid2013,
+)
 from rsfiqa.datasets import folder as bare_folder
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import ImageError, InputError
@@ -26,17 +40,36 @@ from rsfiqa.stages import VERSIONS, PrepareOptions
 
 log = logging.getLogger("rsfiqa")
 READERS: dict[str, Callable[[Path], list[Entry]]] = {
+    "live": live.read,
+    "csiq": csiq.read,
+    "tid2013": tid2013.read,
+    "kadid10k": kadid10k.read,
     "livec": livec.read,
+    "koniq10k": koniq10k.read,
+    "spaq": spaq.read,
+    "flive": flive.read,
     "agiqa3k": agiqa3k.read,
+    "pipal": pipal.read,
+    "bid": bid.read,
     "csv": csv_table.read,
     "folder": bare_folder.read,
 }
 MOS_RANGES = {
+    "live": live.MOS_RANGE,
+    "csiq": csiq.MOS_RANGE,
+    "tid2013": tid2013.MOS_RANGE,
+    "kadid10k": kadid10k.MOS_RANGE,
     "livec": livec.MOS_RANGE,
+    "koniq10k": koniq10k.MOS_RANGE,
+    "spaq": spaq.MOS_RANGE,
+    "flive": flive.MOS_RANGE,
     "agiqa3k": agiqa3k.MOS_RANGE,
+    "pipal": pipal.MOS_RANGE,
+    "bid": bid.MOS_RANGE,
     "demo": demo.MOS_RANGE,
     "folder": None,
 }
+LOWER_BETTER = frozenset({"live", "csiq"})  # published sets with DMOS
 THREADS = 8  # they wait for the disk; hashing releases the interpreter's lock
 
 
@@ -64,6 +97,7 @@ def run(
     """
     started = time.time()
     mos_range = _mos_range(options)
+    lower_better = options.lower_better or options.layout in LOWER_BETTER
     entries = _unique(_read(folder, options, seed))
     rows, reasons = [], {}
     for number, (entry, found) in enumerate(zip(entries, _examine_all(entries), strict=True)):
@@ -71,7 +105,8 @@ def run(
             reasons[entry.image_id] = found
             log.warning("%s: %s", entry.image_id, found)
         else:
-            rows.append({**_row(entry, found, mos_range, options), "shard": number // shard_size})
+            row = _row(entry, found, options.layout, mos_range, lower_better=lower_better)
+            rows.append({**row, "shard": number // shard_size})
     path = folder / "manifest.parquet"
     failures.check_share(path, reasons, len(entries), max_failed_share)
     if not rows:
@@ -83,10 +118,12 @@ def run(
         _refuse_leaks(rows)
     elif mos_range:
         _join_groups(rows)
-    _check_subsets(rows)
+    _check_subsets(rows, options.layout)
     failures.write(failures_path(path), "prepare", reasons)
     table = pa.Table.from_pylist(rows, schema=manifest.SCHEMA)
-    provenance = _provenance(options, mos_range, shard_size, len(entries), seed)
+    provenance = _provenance(
+        options, mos_range, shard_size, len(entries), seed, lower_better=lower_better
+    )
     manifest.write(path, table, provenance)
     _write_stats(path, started, len(entries), len(reasons))
 
@@ -159,8 +196,10 @@ def _examine(entry: Entry) -> tuple[int, int, str] | str:
 def _row(
     entry: Entry,
     found: tuple[int, int, str],
+    layout: str,
     mos_range: tuple[float, float] | None,
-    options: PrepareOptions,
+    *,
+    lower_better: bool,
 ) -> dict[str, Any]:
     """A row of the manifest, but for its shard."""
     width, height, digest = found
@@ -168,13 +207,13 @@ def _row(
     if mos_range is not None and entry.mos is not None:
         low, high = mos_range
         if not low <= entry.mos <= high:
-            way_out = "set mos_range" if options.layout == "csv" else "get the release again"
+            way_out = "set mos_range" if layout == "csv" else "get the release again"
             raise InputError(
                 f"{entry.origin}: MOS must lie in [{low:g}, {high:g}], found {entry.mos:g} for"
                 f" '{entry.image_id}'; {way_out}"
             )
         quality = (entry.mos - low) / (high - low)
-        if options.lower_better:
+        if lower_better:
             quality = 1.0 - quality
     return {
         "image_id": entry.image_id,
@@ -226,7 +265,10 @@ def _join_groups(rows: Sequence[dict[str, Any]]) -> None:
         row["group"] = joined
 
 
-def _check_subsets(rows: Iterable[dict[str, Any]]) -> None:
+def _check_subsets(rows: Iterable[dict[str, Any]], layout: str) -> None:
+    """Raise where a group, perhaps joined from the same bytes, is on both sides of a split."""
+    csv = layout == "csv"
+    way_out = "mend the columns group and subset" if csv else "move one of the two images away"
     seen: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["subset"] is None:
@@ -236,7 +278,7 @@ def _check_subsets(rows: Iterable[dict[str, Any]]) -> None:
             raise InputError(
                 f"{row['path']}: a group must lie on one side of the official split, found"
                 f" '{row['group']}' in '{other['subset']}' ({other['image_id']}) and in"
-                f" '{row['subset']}'; mend the columns group and subset"
+                f" '{row['subset']}'; {way_out}"
             )
 
 
@@ -265,12 +307,14 @@ def _provenance(
     shard_size: int,
     listed: int,
     seed: int,
+    *,
+    lower_better: bool,
 ) -> Provenance:
     """What made the manifest, without root: the same data elsewhere are the same data."""
     recorded: dict[str, Any] = {
         "layout": options.layout,
         "mos_range": list(mos_range) if mos_range else None,
-        "lower_better": options.lower_better,
+        "lower_better": lower_better,
         "shard_size": shard_size,
         "shards": -(-listed // shard_size),
     }

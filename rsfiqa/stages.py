@@ -16,7 +16,22 @@ VERSIONS = {
     "benchmark": 1,
     "report": 1,
 }
-Layout = Literal["livec", "agiqa3k", "csv", "folder", "demo"]
+Layout = Literal[
+    "live",
+    "csiq",
+    "tid2013",
+    "kadid10k",
+    "livec",
+    "koniq10k",
+    "spaq",
+    "flive",
+    "agiqa3k",
+    "pipal",
+    "bid",
+    "csv",
+    "folder",
+    "demo",
+]
 Variant = Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"]
 Peer = Literal["probe"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
@@ -38,7 +53,9 @@ class PrepareOptions(Options):
     """One data set, as its authors released it, as a CSV, as a folder, or the demo set."""
 
     layout: Layout = Field(
-        "demo", description="What the data set looks like on disk; demo needs no root."
+        "demo",
+        description="What the data set looks like on disk: a published set as its authors release"
+        " it (live to bid), a csv of scores, a folder of pictures, or demo, which needs no root.",
     )
     root: str | None = Field(
         None, description="The data set's folder; for csv, the CSV file. ~ is expanded."
@@ -48,7 +65,9 @@ class PrepareOptions(Options):
         description="Lowest and highest possible MOS; needed for csv, known for published sets.",
     )
     lower_better: bool = Field(
-        False, description="For csv: the column mos holds DMOS (a low value is good)."
+        False,
+        description="For csv: the column mos holds DMOS (a low value is good); known for"
+        " published sets.",
     )
 
 
@@ -126,14 +145,44 @@ class SegmentOptions(Options):
 class CaptionOptions(Options):
     """How a region is described and rated."""
 
-    backend: Literal["measured"] = Field(
+    backend: Literal["measured", "vllm"] = Field(
         "measured",
         description="measured needs no weights: noise, blur, blockiness, exposure, contrast and"
-        " colourfulness of the region, mapped to ratings and a sentence.",
+        " colourfulness of the region, mapped to ratings and a sentence. vllm: a vision-language"
+        " model behind a server that speaks OpenAI's chat protocol, such as vLLM's.",
     )
     long_side: int = Field(
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
+    endpoints: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
+        (), description="vllm: base URLs of servers, such as http://localhost:8000/v1."
+    )
+    model: str | None = Field(None, description="vllm: the model's name on the servers.")
+    key_variable: str = Field(
+        "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' key."
+    )
+    max_pixels: int = Field(
+        1_003_520, ge=4096, le=10**8, description="vllm: pixels of a picture that is sent, at most."
+    )
+    max_tokens: int = Field(300, ge=32, le=10**5, description="vllm: tokens of an answer, at most.")
+    temperature: float = Field(0.0, ge=0, le=2, description="vllm: of sampling; 0 takes the best.")
+    attempts: int = Field(
+        3, ge=1, le=20, description="vllm: how often a region is asked while answers are unusable."
+    )
+    concurrency: int = Field(
+        32, ge=1, le=4096, description="vllm: requests under way at once on each server."
+    )
+    timeout: float = Field(120, gt=0, le=86400, description="vllm: seconds of one request.")
+    patience: float = Field(
+        600, ge=0, le=10**6, description="vllm: seconds after which a busy server is given up."
+    )
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the captions; where and how fast they are made is left out."""
+        names = {"backend", "long_side"}
+        if self.backend == "vllm":
+            names |= {"model", "max_pixels", "max_tokens", "temperature", "attempts"}
+        return self.model_dump(include=names)
 
 
 class EmbedOptions(Options):

@@ -14,13 +14,29 @@ from rsfiqa.stages import CaptionOptions
 def run(
     folder: Path, options: CaptionOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
 ) -> None:
-    """Write the captions of all shards of a data set's folder, or of those named."""
+    """Write the captions of all shards of a data set's folder, or of those named.
+
+    Raises:
+        InputError: a server that cannot be used; and as `shards.run`.
+    """
+    recorded, key = options.recorded(), ""
+    if options.backend == "vllm":
+        from rsfiqa.caption import asked, prompt  # a client that others need not install
+
+        key = asked.check(options)
+        recorded["prompt"] = prompt.VERSION
+
+    def make(shard: Shard) -> pa.Table:
+        if options.backend == "measured":
+            return caption_shard(shard, options)
+        return asked.caption_shard(shard, options, key)
+
     shards.run(
         "caption",
         folder,
         schema=captions.VERSION,
-        options=options.model_dump(),
-        make=lambda shard: caption_shard(shard, options),
+        options=recorded,
+        make=make,
         write=captions.write,
         inputs={"regions": "segment"},
         shards=only,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rsfiqa.caption.measures import Measures, measure
-from rsfiqa.captions import LEVELS, RATINGS
+from rsfiqa.captions import LEVELS, RATINGS, SEVERITY_WORDS
 
 # The value of a measure at which severity reaches 1, 2, 3, 4, 5 (falling where low is bad): midway
 # between the medians over 16 Kodak photographs distorted at five levels. Exposure, contrast and
@@ -27,7 +27,6 @@ FAMILIES_OF = {
     "artifact": ("compression",),
     "blur": ("blur",),
 }
-SEVERITY_WORDS = ("", "faint", "slight", "clear", "strong", "extreme")
 HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
 MENTIONED = 2  # distortions named in the sentence, the worst ones

@@ -6,34 +6,19 @@ one prompt are one group. Any part of the set will do: data.csv says what belong
 
 from pathlib import Path
 
-from rsfiqa.datasets.csv_table import number, read_rows
-from rsfiqa.datasets.entry import Entry, image_id_of, inside
-from rsfiqa.errors import InputError
+from rsfiqa.datasets.entry import Entry
+from rsfiqa.datasets.score_table import ScoreTable, read_scores
 
 MOS_RANGE = (0.0, 5.0)
-COLUMNS = frozenset({"name", "prompt", "mos_quality", "std_quality"})
+TABLE = ScoreTable(
+    file="data.csv", name="name", mos="mos_quality", mos_std="std_quality", group="prompt"
+)
 
 
 def read(root: Path) -> list[Entry]:
     """The images that data.csv lists.
 
     Raises:
-        InputError: no such folder or table, or a row that cannot be read.
+        InputError: see `read_scores`.
     """
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; set root to the folder with data.csv")
-    entries = []
-    for origin, row in read_rows(root / "data.csv", COLUMNS):
-        relative = inside(root, row["name"], origin)
-        image_id = image_id_of(relative)
-        entries.append(
-            Entry(
-                image_id=image_id,
-                path=root / relative,
-                group=row["prompt"] or image_id,
-                origin=origin,
-                mos=number(row["mos_quality"], "mos_quality", origin),
-                mos_std=number(row["std_quality"], "std_quality", origin),
-            )
-        )
-    return entries
+    return read_scores(root, TABLE)

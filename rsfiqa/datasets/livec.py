@@ -7,15 +7,12 @@ two scores (52.0 and 51.1): both are kept, as in published results, and prepare 
 
 from pathlib import Path
 
-import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
-
 from rsfiqa.datasets.entry import Entry, inside
+from rsfiqa.datasets.matlab import variable
 from rsfiqa.errors import InputError
-from rsfiqa.files import first_line
 
 MOS_RANGE = (0.0, 100.0)
+FOLDER = "ChallengeDB_release"
 TRAINING = 7  # t1.bmp to t7.bmp come first: they taught the subjects and are not part of the set
 
 
@@ -25,11 +22,12 @@ def read(root: Path) -> list[Entry]:
     Raises:
         InputError: a file is missing, damaged or does not fit the others.
     """
-    if (root / "ChallengeDB_release").is_dir():
-        root = root / "ChallengeDB_release"
-    names = _variable(root, "AllImages_release")
-    means = _variable(root, "AllMOS_release")
-    deviations = _variable(root, "AllStdDev_release")
+    if (root / FOLDER).is_dir():
+        root = root / FOLDER
+    names, means, deviations = (
+        variable(root / f"Data/{name}.mat", name, folder=FOLDER)
+        for name in ("AllImages_release", "AllMOS_release", "AllStdDev_release")
+    )
     if not len(names) == len(means) == len(deviations):
         raise InputError(
             f"{root}: names, MOS and deviations must be as many, found {len(names)}, {len(means)}"
@@ -49,18 +47,3 @@ def read(root: Path) -> list[Entry]:
             )
         )
     return entries[TRAINING:]
-
-
-def _variable(root: Path, name: str) -> np.ndarray:
-    """A variable of the release, shape (N,), from the file that carries its name."""
-    path = root / "Data" / f"{name}.mat"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; set root to the folder ChallengeDB_release")
-    try:
-        content = scipy.io.loadmat(path, variable_names=[name], squeeze_me=True)
-        return np.atleast_1d(content[name])
-    except (OSError, ValueError, TypeError, NotImplementedError, KeyError, MatReadError) as error:
-        raise InputError(
-            f"{path}: must be a MATLAB file with {name}, found: {first_line(error)}; get the"
-            " release again"
-        ) from error

@@ -91,7 +91,8 @@ def embed_shard(
     return embeddings.Embeddings(
         image_ids=[str(image_id) for image_id in image_ids],
         offsets=np.cumsum([0, *counts]),
-        vectors=vectors[[rows[text] for text in texts]],
+        # a failed caption has no text, and its vector says nothing
+        vectors=vectors[[rows[text] for text in texts]] * (np.array(texts) != "")[:, None],
         truncated=sum(text in long for text in texts),
     )
 

@@ -5,7 +5,8 @@ import pytest
 import skimage
 
 from rsfiqa import captions
-from rsfiqa.caption.measured import FAMILIES_OF, SEVERITY, SEVERITY_WORDS, caption
+from rsfiqa.caption.measured import FAMILIES_OF, SEVERITY, caption
+from rsfiqa.captions import SEVERITY_WORDS
 
 QUARTERS = np.repeat(np.repeat([[0, 1], [2, 3]], 64, 0), 64, 1).astype(np.uint16)
 

@@ -1,0 +1,169 @@
+"""Many requests to servers that speak OpenAI's chat protocol, none lost, none too many at once."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    RetryError,
+    before_sleep_log,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from rsfiqa.errors import InputError
+
+log = logging.getLogger("rsfiqa")
+BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth asking again
+REFUSED = {401: "the key is not accepted", 403: "the key is not allowed"}
+
+
+class BusyError(Exception):
+    """The server cannot answer now."""
+
+
+class RejectedError(Exception):
+    """The server will never answer this request, such as one longer than its context."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One completion.
+
+    Attributes:
+        text: of the answer; None if the model gave none.
+        finish_reason: stop, or length if it was cut.
+        tokens: with their log-probabilities; empty if the server gives none.
+        usage: prompt_tokens, completion_tokens and, where the server says it, cached_tokens.
+    """
+
+    text: str | None
+    finish_reason: str | None
+    tokens: list[dict[str, Any]]
+    usage: dict[str, int]
+
+
+class Client:
+    """Sends requests to the endpoint with the fewest under way; use it as a context manager.
+
+    Args:
+        endpoints: base URLs, such as http://localhost:8000/v1.
+        key: sent as bearer token; empty for none.
+        concurrency: requests under way at once on each endpoint.
+        timeout: seconds that one attempt may take.
+        patience: seconds after which no further attempt at a request is begun.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        key: str = "",
+        concurrency: int,
+        timeout: float,
+        patience: float,
+    ) -> None:
+        self.under_way = {url.rstrip("/"): 0 for url in endpoints}
+        self.timeout, self.patience = timeout, patience
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._places = asyncio.Semaphore(concurrency * len(self.under_way))
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Client":
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=self.timeout),
+            headers=self._headers,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def models(self, endpoint: str) -> list[str]:
+        """The names of the models that an endpoint serves.
+
+        Raises:
+            InputError: it cannot be reached, refuses the key, or does not speak the protocol.
+        """
+        try:
+            content = await self._call("GET", f"{endpoint.rstrip('/')}/models", None)
+            return [str(model["id"]) for model in content["data"]]
+        except (BusyError, RejectedError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{endpoint}: must list its models at {endpoint}/models, found {error}; check"
+                " caption.endpoints"
+            ) from error
+
+    async def ask(self, body: Mapping[str, Any]) -> Reply:
+        """The completion of a chat request, asked for until it comes.
+
+        Raises:
+            RejectedError: the server refuses this request.
+            BusyError: no answer within the patience.
+            InputError: the key is refused.
+        """
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(BusyError),
+            wait=wait_random_exponential(multiplier=0.5, max=30),
+            stop=stop_after_delay(self.patience),
+            before_sleep=before_sleep_log(log, logging.INFO),
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    async with self._places:
+                        return await self._complete(body)
+        except RetryError as error:
+            raise BusyError(str(error.last_attempt.exception())) from error
+        raise AssertionError("a retry ends with an answer or an error")
+
+    async def _complete(self, body: Mapping[str, Any]) -> Reply:
+        endpoint = min(self.under_way, key=lambda url: self.under_way[url])
+        self.under_way[endpoint] += 1
+        try:
+            content = await self._call("POST", f"{endpoint}/chat/completions", body)
+        finally:
+            self.under_way[endpoint] -= 1
+        try:
+            choice, usage = content["choices"][0], content.get("usage") or {}
+            details = usage.get("prompt_tokens_details") or {}
+            return Reply(
+                text=choice["message"]["content"],
+                finish_reason=choice["finish_reason"],
+                tokens=(choice.get("logprobs") or {}).get("content") or [],
+                usage={
+                    "prompt_tokens": usage.get("prompt_tokens") or 0,
+                    "completion_tokens": usage.get("completion_tokens") or 0,
+                    "cached_tokens": details.get("cached_tokens") or 0,
+                },
+            )
+        except (KeyError, IndexError, TypeError) as error:
+            raise BusyError(f"an answer without a completion ({error!r})") from error
+
+    async def _call(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
+        if self._session is None:
+            raise RuntimeError("the client must be entered before it is used")
+        try:
+            async with self._session.request(method, url, json=body) as response:
+                if response.status in REFUSED:
+                    raise InputError(
+                        f"{url}: {REFUSED[response.status]} (HTTP {response.status}); set the"
+                        " environment variable that caption.key_variable names"
+                    )
+                if response.status in BUSY:
+                    raise BusyError(f"HTTP {response.status}")
+                if response.status >= 400:
+                    text = (await response.text())[:300].replace("\n", " ")
+                    raise RejectedError(f"HTTP {response.status}: {text}")
+                return await response.json()
+        except TimeoutError as error:
+            raise BusyError(f"no answer within {self.timeout:g} s") from error
+        except (aiohttp.ClientError, ValueError) as error:
+            raise BusyError(f"{type(error).__name__}: {error}") from error

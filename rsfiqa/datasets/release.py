@@ -1,0 +1,68 @@
+"""What the layouts ask of a release: its files, and what its file names say."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsfiqa.errors import InputError
+
+CODED = re.compile(r"i\d+_(\d+)_(\d+)\.\w+", re.IGNORECASE)  # reference, distortion, level
+
+
+def file_in(root: Path, name: str) -> Path:
+    """The file of that name below a release's folder.
+
+    Raises:
+        InputError: no such folder or file.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; set root to the folder with {name}")
+    if not (root / name).is_file():
+        raise InputError(f"{root / name}: no such file; set root to the folder with {name}")
+    return root / name
+
+
+def folder_in(root: Path, *names: str) -> Path:
+    """The first of these folders that is there.
+
+    Raises:
+        InputError: there is none of them.
+    """
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    others = f" or {', '.join(names[1:])}" if names[1:] else ""
+    raise InputError(
+        f"{root / names[0]}: no such folder; unpack the images there{others}, or set root to the"
+        " folder that holds it"
+    )
+
+
+def by_spelling(folder: Path) -> dict[str, Path]:
+    """The files below a folder by their relative path in lower case.
+
+    Some releases write I01.BMP on disk and i01.bmp in the table.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix().lower(): path for path in files}
+
+
+def distortion_of(name: str, distortions: Sequence[str], origin: str) -> tuple[str, int]:
+    """The distortion and its level by a name such as `I03_08_4.bmp`: the eighth, level 4.
+
+    Args:
+        name: file name of the image.
+        distortions: names of the distortions in the order of the release's numbers.
+        origin: where the name was read, for messages.
+
+    Raises:
+        InputError: another name, or a number that the release does not have.
+    """
+    match = CODED.fullmatch(name)
+    number = int(match[1]) if match else 0
+    if match is None or not 1 <= number <= len(distortions):
+        raise InputError(
+            f"{origin}: an image must be called I<reference>_<distortion 1 to {len(distortions)}>"
+            f"_<level>, found '{name}'; get the release again"
+        )
+    return distortions[number - 1], int(match[2])

@@ -1,0 +1,111 @@
+"""A stand-in for a model's server: OpenAI's chat protocol on a free port of this machine."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+MODEL = "tiny"
+GOOD = {
+    "content": "a wall",
+    "distortions": [{"family": "blur", "severity": 2}, {"family": "noise", "severity": 4}],
+    "color": "good",
+    "noise": "poor",
+    "artifact": "excellent",
+    "blur": "fair",
+    "overall": "fair",
+}
+
+
+def completion(text: str | None = None, finish: str = "stop", **changes: Any) -> dict[str, Any]:
+    """The body of an answer; its tokens are its characters, each certain."""
+    text = json.dumps(GOOD | changes) if text is None else text
+    tokens = [{"token": c, "logprob": 0.0, "top_logprobs": []} for c in text]
+    return {
+        "choices": [
+            {
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": finish,
+                "logprobs": {"content": tokens},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 100,
+            "completion_tokens": 20,
+            "prompt_tokens_details": {"cached_tokens": 75},
+        },
+    }
+
+
+class Server:
+    """Answers with `respond(body, number)`: a completion, or an HTTP status.
+
+    Used as a context manager. `bodies` holds the requests in the order in which they came,
+    `most` how many were under way at once.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[dict, int], dict | int] = lambda body, number: completion(),
+        *,
+        key: str = "",
+        delay: float = 0.0,
+    ) -> None:
+        self.respond, self.key, self.delay = respond, key, delay
+        self.bodies: list[dict[str, Any]] = []
+        self.under_way = self.most = 0
+        self.url = ""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Server":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application(client_max_size=2**26)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    def _refused(self, request: web.Request) -> bool:
+        return bool(self.key) and request.headers.get("Authorization") != f"Bearer {self.key}"
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if self._refused(request):
+            return web.Response(status=401)
+        return web.json_response({"data": [{"id": MODEL}]})
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        if self._refused(request):
+            return web.Response(status=401)
+        body = await request.json()
+        self.bodies.append(body)
+        number = len(self.bodies)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(self.delay)
+        self.under_way -= 1
+        found = self.respond(body, number)
+        if isinstance(found, int):
+            return web.Response(status=found, text="too long by far")
+        return web.json_response(found)

@@ -1,0 +1,236 @@
+"""The whole way from a shard's images to captions, against a stand-in for the server."""
+
+import base64
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rsfiqa import caption, captions, embed, embeddings
+from rsfiqa.errors import InputError
+from rsfiqa.shards import shard_path, stats_path
+from rsfiqa.stages import CaptionOptions, EmbedOptions
+from tests.caption.server import GOOD, MODEL, Server, completion
+from tests.pipeline import BROKEN, made
+
+SHARD = "00000"
+
+
+@pytest.fixture
+def folder(tmp_path_factory, tmp_path):
+    """A data set's folder with regions of a few small pictures, without captions."""
+    copy = shutil.copytree(made(tmp_path_factory) / "tiny", tmp_path / "tiny")
+    shutil.rmtree(copy / "caption")
+    return copy
+
+
+def options(*servers: Server, **changes) -> CaptionOptions:
+    endpoints = tuple(server.url for server in servers)
+    usual = {"model": MODEL, "patience": 5.0, "timeout": 5.0, "concurrency": 4}
+    return CaptionOptions(backend="vllm", endpoints=endpoints, **usual | changes)
+
+
+def run(folder, *servers: Server, **changes):
+    """Captions of one shard, and its statistics."""
+    caption.run(folder, options(*servers, **changes), max_failed_share=0.5, only=(SHARD,))
+    path = shard_path(folder, "caption", SHARD)
+    return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
+
+
+def images_of(body: dict) -> list[str]:
+    parts = body["messages"][1]["content"]
+    return [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+
+
+def test_every_region_is_asked_once_and_read(folder):
+    with Server() as server:
+        rows, stats = run(folder, server)
+    assert len(rows) == len(server.bodies) == stats["regions"] > 12
+    assert rows[0] | {"image_id": "", "raw": ""} == {
+        "image_id": "",
+        "region": 0,
+        "content": "a wall",
+        "color": 4,
+        "noise": 2,
+        "artifact": 5,
+        "blur": 3,
+        "overall": 3,
+        **{
+            f"{name}_expected": float(level)
+            for name, level in zip(captions.RATINGS, (4, 2, 5, 3, 3), strict=True)
+        },
+        "text": "a wall with strong noise, slight blur. Overall fair.",
+        "distortions": [
+            {"family": "noise", "severity": 4},
+            {"family": "blur", "severity": 2},
+        ],
+        "raw": "",
+        "status": "ok",
+    }
+    assert json.loads(rows[0]["raw"]) == GOOD
+    assert BROKEN not in {row["image_id"] for row in rows}
+    assert (stats["cached_share"], stats["failed_regions"], stats["from_store"]) == (0.75, 0, 0)
+
+
+def test_a_request(folder):
+    with Server() as server:
+        run(folder, server, max_tokens=99, temperature=0.5)
+    body = server.bodies[0]
+    assert (body["model"], body["max_tokens"], body["temperature"]) == (MODEL, 99, 0.5)
+    assert body["response_format"]["json_schema"]["strict"] is True
+    assert body["logprobs"] is True
+    assert body["seed"] == 1
+    for uri in images_of(body):
+        assert base64.b64decode(uri.split(",")[1]).startswith(b"\x89PNG")
+
+
+def test_an_image_is_asked_alone_first_then_its_other_regions(folder):
+    """So that the server has its prefix by then; the prefix is the same to the byte."""
+    with Server(delay=0.02) as server:
+        run(folder, server, concurrency=1)
+    order = [images_of(body)[0] for body in server.bodies]
+    counts = Counter(order)
+    starts = [order.index(whole) for whole in counts]
+    assert len({json.dumps(body["messages"][0]) for body in server.bodies}) == 1
+    assert server.most == 1
+    assert [order[start : start + counts[order[start]]] for start in starts] == [
+        [order[start]] * counts[order[start]] for start in starts
+    ]
+
+
+def test_no_more_requests_are_under_way_than_allowed_and_servers_share_them(folder):
+    with Server(delay=0.02) as first, Server(delay=0.02) as second:
+        run(folder, first, second, concurrency=2)
+    assert max(first.most, second.most) <= 4
+    assert 1 < first.most + second.most <= 4
+    assert min(len(first.bodies), len(second.bodies)) > 0.2 * len(first.bodies + second.bodies)
+
+
+def test_busy_servers_are_asked_again(folder):
+    def respond(body, number):
+        return (429, 503, 500)[number % 3] if number < 7 else completion()
+
+    with Server(respond) as server:
+        rows, stats = run(folder, server, patience=60.0)
+    assert {row["status"] for row in rows} == {"ok"}
+    assert stats["attempts"] == len(rows)  # a busy server costs no attempt
+    assert len(server.bodies) == len(rows) + 6
+
+
+@pytest.mark.parametrize(
+    ("bad", "raw"),
+    [
+        (completion("{", "length"), "{"),
+        (completion(""), ""),
+        (completion("no JSON"), "no JSON"),
+        (completion(overall="great"), json.dumps(GOOD | {"overall": "great"})),
+    ],
+)
+def test_unusable_answers_are_asked_again_with_another_seed_then_fail(folder, bad, raw):
+    def respond(body, number):
+        return bad if images_of(body)[1] == spoiled else completion()
+
+    with Server() as server:
+        run(folder, server, concurrency=1)
+    spoiled = images_of(server.bodies[3])[1]
+    asked = [images_of(body)[1] for body in server.bodies].count(spoiled)
+    shutil.rmtree(folder / "caption")
+    with Server(respond) as server:
+        rows, stats = run(folder, server, attempts=2)
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert len(failed) == stats["failed_regions"] == asked
+    for row in failed:
+        assert row["raw"] == raw
+        assert row["overall"] is row["overall_expected"] is None
+        assert (row["text"], row["distortions"]) == ("", [])
+    seeds = [body["seed"] for body in server.bodies if images_of(body)[1] == spoiled]
+    assert sorted(seeds) == [1] * asked + [2] * asked
+
+
+def test_a_failed_caption_has_a_vector_that_says_nothing(folder):
+    with Server(lambda body, number: completion("no") if number == 1 else completion()) as server:
+        rows, _ = run(folder, server, attempts=1)
+    embed.run(folder, EmbedOptions(), max_failed_share=1, only=(SHARD,))
+    vectors = embeddings.read(shard_path(folder, "embed", SHARD))[0].vectors
+    lengths = np.linalg.norm(vectors.astype(float), axis=1)
+    expected = [row["status"] == "ok" for row in rows]
+    np.testing.assert_allclose(lengths, expected, atol=1e-3)
+
+
+def test_a_request_that_is_refused_fails_its_region_alone(folder):
+    with Server(lambda body, number: 400 if number == 1 else completion()) as server:
+        rows, stats = run(folder, server)
+    assert stats["failed_regions"] == 1
+    assert len(server.bodies) == len(rows)  # it is not asked again
+
+
+def test_answers_are_not_asked_for_twice(folder):
+    with Server() as server:
+        before, _ = run(folder, server)
+        shard_path(folder, "caption", SHARD).unlink()
+        after, stats = run(folder, server)
+    assert after == before
+    assert len(server.bodies) == len(before) == stats["from_store"]
+
+
+def test_what_was_answered_before_the_servers_went_away_is_kept(folder):
+    with Server(lambda body, number: completion() if number <= 5 else 503) as server:
+        with pytest.raises(InputError, match=r"within 0.5 s .*found HTTP 503; what was"):
+            run(folder, server, patience=0.5, concurrency=1)
+        assert not shard_path(folder, "caption", SHARD).exists()
+    with Server() as server:
+        rows, stats = run(folder, server)
+    assert stats["from_store"] == 5
+    assert len(server.bodies) == len(rows) - 5
+
+
+def test_the_same_bytes_in_whatever_order_answers_come(folder):
+    made = []
+    for concurrency, delay in ((1, 0.0), (8, 0.005)):
+        with Server(delay=delay) as server:
+            run(folder, server, concurrency=concurrency)
+        path = shard_path(folder, "caption", SHARD)
+        made.append(path.read_bytes())
+        shutil.rmtree(folder / "caption")
+    assert made[0] == made[1]
+
+
+def test_a_key_is_sent(folder, monkeypatch):
+    monkeypatch.setenv("RSFIQA_API_KEY", "secret")
+    with Server(key="secret") as server:
+        rows, _ = run(folder, server)
+    assert rows
+    assert "secret" not in shard_path(folder, "caption", SHARD).read_bytes().decode("latin-1")
+
+
+def test_a_wrong_key(folder, monkeypatch):
+    monkeypatch.setenv("RSFIQA_API_KEY", "wrong")
+    with (
+        Server(key="secret") as server,
+        pytest.raises(InputError, match=r"the key is not accepted \(HTTP 401\); set the env"),
+    ):
+        run(folder, server)
+
+
+def test_a_model_that_is_not_served(folder):
+    with (
+        Server() as server,
+        pytest.raises(InputError, match=r"must serve no_such \(caption.model\), found tiny; name"),
+    ):
+        run(folder, server, model="no_such")
+
+
+def test_an_endpoint_that_is_not_there(folder):
+    nowhere = CaptionOptions(backend="vllm", model=MODEL, endpoints=("http://127.0.0.1:9/v1",))
+    with pytest.raises(InputError, match=r"^http://127.0.0.1:9/v1: must list its models .*check"):
+        caption.run(folder, nowhere, max_failed_share=0)
+
+
+@pytest.mark.parametrize("name", ["endpoints", "model"])
+def test_what_vllm_needs(folder, name):
+    given = {"model": MODEL, "endpoints": ("http://127.0.0.1:9/v1",)}
+    del given[name]
+    with pytest.raises(InputError, match=rf"caption.{name}: must be given for the backend vllm"):
+        caption.run(folder, CaptionOptions(backend="vllm", **given), max_failed_share=0)

@@ -1,0 +1,55 @@
+from pathlib import Path
+from zlib import crc32
+
+import openpyxl
+import pytest
+from PIL import Image
+
+from rsfiqa import manifest, prepare
+from rsfiqa.stages import PrepareOptions
+
+
+@pytest.fixture
+def pictures():
+    """Write small pictures, each of a colour by its name, below a folder."""
+
+    def write(folder: Path, *names: str) -> None:
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            color = tuple(crc32(name.encode()).to_bytes(4, "big")[:3])
+            Image.new("RGB", (12, 8), color).save(path)
+
+    return write
+
+
+@pytest.fixture
+def workbook():
+    """Write an Excel workbook of sheets, each a list of rows."""
+
+    def write(path: Path, **sheets: list[list]) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        book = openpyxl.Workbook()
+        book.remove(book.active)
+        for title, rows in sheets.items():
+            sheet = book.create_sheet(title)
+            for row in rows:
+                sheet.append(row)
+        book.save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Prepare a release; rows of the manifest by image_id, and its provenance."""
+
+    def run(layout: str, root: Path, share: float = 0.0):
+        options = PrepareOptions(layout=layout, root=str(root))
+        out = tmp_path / "prepared"
+        prepare.run(out, options, shard_size=1000, max_failed_share=share, seed=0)
+        table, provenance = manifest.read(out / "manifest.parquet")
+        return {row["image_id"]: row for row in table.to_pylist()}, provenance
+
+    return run
