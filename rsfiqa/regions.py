@@ -21,6 +21,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, atomic, first_line
 
 VERSION = 1
+LEVEL = 15  # of zstd: 4.1 KB an image instead of 5.7 at level 3, for 10 ms; read as fast
 OUTSIDE = np.iinfo(np.uint16).max
 REGION = np.dtype(
     [
@@ -86,7 +87,7 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
             data=padded,
             chunks=(1, side, side) if images else None,
             fletcher32=bool(images),
-            **(hdf5plugin.Zstd(clevel=3) if images else {}),
+            **(hdf5plugin.Zstd(clevel=LEVEL) if images else {}),
         )
 
 
