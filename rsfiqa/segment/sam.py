@@ -97,6 +97,7 @@ class MaskGenerator:
         self.points_per_batch = options.points_per_batch
         if self.device.type == "cpu":
             self.points_per_batch = min(options.points_per_batch, CPU_POINTS)
+            self.images_per_batch = 1  # more take memory and save no time
         self.out_of_memory = 0
         strides = STRIDES if options.mode == "adaptive" else (1,)
         self.rounds = point_rounds(options.points_per_side, strides)

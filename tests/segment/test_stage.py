@@ -128,7 +128,7 @@ def test_sam_has_the_same_outcomes(hostile, checkpoint, tmp_path):
     assert made.options == options.recorded()
     assert made.options["stability_score_offset"] == 1.0
     counts = json.loads(stats_path(path).read_text("utf-8"))
-    assert (counts["out_of_memory"], counts["images_per_batch"]) == (0, 4)
+    assert (counts["out_of_memory"], counts["images_per_batch"]) == (0, 1)
     before = path.stat().st_mtime_ns
     faster = options.model_copy(update={"workers": 0, "images_per_batch": 1})
     segment.run(folder, faster, max_failed_share=0.5)  # nothing that shapes the regions
