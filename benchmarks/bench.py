@@ -19,6 +19,7 @@ from rsfiqa.correlation import median_interval, paired_test
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 STAGES = ("segment", "caption", "embed", "extract")
+PAUSE = 120  # seconds; Snakemake takes a few between jobs
 ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
 
 
@@ -48,9 +49,16 @@ def stage_seconds(root: Path, dataset: str) -> dict[str, float]:
 
 
 def wall_seconds(root: Path) -> float:
-    """From the start of the first job to the end of the last one."""
+    """Time in which jobs ran, with the pauses between them but without those of a broken run."""
     stats = [json.loads(path.read_text()) for path in root.rglob("*stats.json")]
-    return max(item["ended"] for item in stats) - min(item["started"] for item in stats)
+    spans = sorted((item["started"], item["ended"]) for item in stats)
+    total, latest = 0.0, spans[0][0]
+    for started, ended in spans:
+        if started - latest > PAUSE:
+            latest = started
+        total += max(ended - latest, 0)
+        latest = max(latest, ended)
+    return total
 
 
 def column(root: Path, train: str, test: str, variant: str, name: str) -> np.ndarray:
