@@ -1,5 +1,6 @@
 """The command line: one subcommand per stage."""
 
+import inspect
 import logging
 import sys
 from pathlib import Path
@@ -229,6 +230,9 @@ class Rsfiqa(BaseSettings):
     def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[()]:
         """Nothing but the command line: no environment variables, no files."""
         return ()
+
+
+Rsfiqa.__doc__ = inspect.cleandoc(Rsfiqa.__doc__ or "")  # Python before 3.13 keeps indentation
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,6 +29,7 @@ def test_help_lists_every_stage(capsys):
     assert set(stages.VERSIONS) == set(STAGES)
     for stage in STAGES:
         assert f"    {stage} " in shown
+    assert "\nEach stage reads and writes files" in shown  # not indented
 
 
 @pytest.mark.parametrize("stage", STAGES)
