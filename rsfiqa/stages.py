@@ -216,14 +216,7 @@ class ExtractOptions(Options):
 class TrainOptions(Options):
     """The RSA model and how it is trained on frozen features."""
 
-    epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part, at least.")
-    least_steps: int = Field(
-        140,
-        ge=1,
-        le=10**7,
-        description="Steps at least: a small set is passed over more often, or its scores would"
-        " not reach their scale.",
-    )
+    epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on matrices only.")

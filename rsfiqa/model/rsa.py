@@ -92,6 +92,7 @@ class RSA(nn.Module):
     image_mean: Tensor
     image_std: Tensor
     base: Tensor
+    line: Tensor
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class RSA(nn.Module):
         self.register_buffer("image_mean", torch.zeros(2 * self.seen))
         self.register_buffer("image_std", torch.ones(2 * self.seen))
         self.register_buffer("base", torch.tensor(0.5))
+        self.register_buffer("line", torch.tensor([1.0, 0.0]))
 
     @torch.no_grad()
     def standardise(self, batch: Batch, quality: Tensor) -> None:
@@ -141,6 +143,23 @@ class RSA(nn.Module):
         self.cell_std.copy_(variance.clamp_min(0).sqrt().clamp_min(FLOOR))
         self.base.copy_(quality.mean())
 
+    @torch.no_grad()
+    def calibrate(self, score: Tensor, quality: Tensor) -> None:
+        """Brings scores to the scale of quality by a straight line, from training images.
+
+        A rising line only: a model that ranks no better than chance keeps its scale.
+
+        Args:
+            score: float (B,), of this model, not calibrated before.
+            quality: float (B,), MOS mapped to [0, 1].
+        """
+        score, quality = score.double(), quality.double()
+        offset = score - score.mean()
+        spread = offset.square().sum()
+        slope = (offset * quality).sum() / spread if spread > 0 else spread
+        if slope > 0:
+            self.line.copy_(torch.stack([slope, quality.mean() - slope * score.mean()]))
+
     def forward(self, batch: Batch) -> Prediction:
         """What the model says of the batch's B images."""
         cells = self._cells(batch.cells)  # (B, N, 2, C)
@@ -158,7 +177,8 @@ class RSA(nn.Module):
             inputs = [whole]
             if described is not None:
                 inputs.append(torch.einsum("br,brd->bd", weight, described))
-        terms = self.heads(torch.cat(inputs, -1))  # (M, B)
+        terms = self.line[0] * self.heads(torch.cat(inputs, -1))  # (M, B)
+        quality = (self.line[0] * quality + self.line[1]) * batch.present  # weights sum to 1
         regional = (weight * quality).sum(1)
         global_term = terms.mean(0)
         grid = batch.cells.shape[-1]

@@ -90,9 +90,7 @@ def make_model(data: Samples, options: TrainOptions, variant: str, seed: int) ->
 
 def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[float]:
     """Train on all images of `data`; the mean loss of each epoch."""
-    steps = max(1, len(data) // options.batch_size)
-    epochs = max(options.epochs, -(-options.least_steps // steps))
-    with tqdm(total=epochs, desc="train", unit="epoch", disable=None) as bar:
+    with tqdm(total=options.epochs, desc="train", unit="epoch", disable=None) as bar:
 
         def progress(epoch: int, loss: float) -> None:
             bar.update()
@@ -102,7 +100,7 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             model,
             data.batch,
             torch.from_numpy(data.quality),
-            epochs=epochs,
+            epochs=options.epochs,
             batch_size=options.batch_size,
             lr=options.learning_rate,
             weight_decay=options.weight_decay,

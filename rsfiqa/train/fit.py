@@ -24,7 +24,7 @@ def fit(
     loss: LossWeights | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
-    """Trains `model` in place and leaves it in evaluation mode with the averaged weights.
+    """Trains `model` in place and leaves it calibrated, in evaluation mode, with averaged weights.
 
     The result depends on the arguments alone, not on the state of any global generator (which is
     left as it was); on a CPU also on the number of threads. The model's initial weights are the
@@ -83,6 +83,10 @@ def fit(
                 progress(epoch, losses[-1])
     model.load_state_dict(average.module.state_dict())
     model.eval()
+    with torch.inference_mode():
+        parts = torch.arange(len(data)).split(256)
+        scores = torch.cat([model(data.take(part).to(device)).score for part in parts])
+    model.calibrate(scores, quality.to(device))
     return losses
 
 

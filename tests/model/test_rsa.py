@@ -163,3 +163,24 @@ def test_cells_of_another_backbone(make_batch: MakeBatch, make_model: MakeModel)
     batch = make_batch()
     with pytest.raises(ValueError, match=r"must have 12 channels.* found 11"):
         make_model()(replace(batch, cells=batch.cells[:, :, 1:]))
+
+
+def test_a_line_brings_scores_to_their_scale(make_batch: MakeBatch, make_model: MakeModel) -> None:
+    batch, model = make_batch(), make_model()
+    before = model(batch)
+    target = 0.3 * before.score.detach() + 0.4
+    model.calibrate(before.score.detach(), target)
+    after = model(batch)
+    torch.testing.assert_close(after.score, target, atol=1e-5, rtol=0)
+    regional = (after.weight * after.quality).sum(1)
+    torch.testing.assert_close(after.score, regional + after.global_term)
+    torch.testing.assert_close(after.members.mean(0), after.score)
+    assert not after.quality[~batch.present].any()
+
+
+def test_a_falling_line_is_not_taken(make_batch: MakeBatch, make_model: MakeModel) -> None:
+    batch, model = make_batch(), make_model()
+    score = model(batch).score.detach()
+    model.calibrate(score, -score)
+    model.calibrate(torch.ones(3), torch.tensor([0.1, 0.2, 0.3]))
+    assert model.line.tolist() == [1.0, 0.0]

@@ -100,3 +100,12 @@ def test_learning_rate_rises_and_falls() -> None:
 def test_averages_forget_the_start() -> None:
     assert [_decay(step, 0.9) for step in (0, 5, 1000)] == pytest.approx([0.1, 0.4, 0.9])
     assert _decay(1000, 0.0) == 0
+
+
+def test_scores_of_training_images_are_on_the_scale_of_quality() -> None:
+    batch, quality = toy()
+    with torch.inference_mode():
+        score = trained()[0](batch).score
+    assert score.mean().item() == pytest.approx(quality.mean().item(), abs=1e-4)
+    slope = torch.linalg.lstsq((score - score.mean())[:, None], quality - quality.mean()).solution
+    assert slope.item() == pytest.approx(1, abs=1e-3)
