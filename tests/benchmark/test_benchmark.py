@@ -94,7 +94,7 @@ def test_rmse_is_in_points_of_the_test_set(copy, arguments, split):
     folder = copy / "train/tiny.full" / split
     model, card = checkpoints.read(folder)
     with torch.no_grad():
-        for tensor in (model.regions.quality.weight, model.heads.leave, model.base):
+        for tensor in (model.regions.quality.weight, model.heads.leave, model.base, model.line):
             tensor.zero_()
     checkpoints.write(folder, model, card, checkpoints.SPLIT.empty_table())
     benchmark.run(copy, **arguments | {"number": 1})
