@@ -7,10 +7,12 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from rsfiqa.files import write_json
 
+PACKAGES = ("torch", "timm", "transformers", "numpy", "scikit-learn", "segment-anything")
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "bench"
 
@@ -23,6 +25,7 @@ def write(target: str, figures: dict[str, float], command: str) -> None:
         "commit": _commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": _machine(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }
     write_json(FOLDER / f"{target}.json", content)
     print(json.dumps(content, indent=2))

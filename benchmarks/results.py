@@ -10,7 +10,7 @@ from typing import Any
 
 from rsfiqa.published import published
 
-ABOUT = ("command", "commit", "date", "machine")
+ABOUT = ("command", "commit", "date", "machine", "versions")
 TASKS = {
     ("livec", "livec"): "LIVEC, 10 random 80/20 splits",
     ("agiqa3k", "agiqa3k"): "AGIQA-3K, 499 of its 2,982 images, 10 random 80/20 splits by prompt",
