@@ -60,6 +60,7 @@ def main() -> None:
         lines += [f"## {path.stem}", "", f"`{figures['command']}`; {about}.", ""]
         if path.stem == "bench":
             lines += accuracy(figures) + ablation(figures)
+            lines += ["Seconds per image, and images per second and core, are processor time.", ""]
         lines += aims(figures) + plain(figures)
     output.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
