@@ -5,6 +5,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE := 1
 
+NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
+
 .PHONY: install demo test lint format bench bench-segment results schema lock clean
 
 install: .venv/installed
@@ -37,11 +39,11 @@ format: install
 	$(BIN)/snakefmt Snakefile workflow
 
 bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation, across data sets
-	@test -n "$(DATA)" || { echo "make bench: DATA must name the folder of the data sets, found nothing; try make bench DATA=~/data" >&2; exit 2; }
+	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/bench.py $(DATA)
 
 bench-segment: install ## DATA=DIR: SAM regions against the package's own generator, superpixels
-	@test -n "$(DATA)" || { echo "make bench-segment: DATA must name the folder of the data sets, found nothing; try make bench-segment DATA=~/data" >&2; exit 2; }
+	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/segment.py $(DATA)
 
 results: install ## docs/results.md from results/bench/*.json

@@ -100,6 +100,23 @@ def reduced_shape(shape: tuple[int, int], long_side: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def read_with_labels(
+    path: Path, labels: np.ndarray, long_side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """An image uint8 (H, W, 3) and its label map (H, W) at the image's size.
+
+    Args:
+        path: of the image.
+        labels: its label map.
+        long_side: the image is reduced to it, but not below the label map: no region vanishes.
+
+    Raises:
+        ImageError: as `read_rgb`.
+    """
+    image = reduce(read_rgb(path), max(long_side, *labels.shape))
+    return image, fit_labels(labels, image.shape[:2])
+
+
 def fit_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """A label map (h, w) brought to another size (H, W) by its nearest labels.
 

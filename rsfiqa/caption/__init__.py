@@ -53,9 +53,7 @@ def caption_shard(shard: Shard, options: CaptionOptions) -> pa.Table:
     for image_id in shard.progress(reader.image_ids):
         with shard.guarded(image_id):
             labels = reader[image_id].labels
-            long_side = max(options.long_side, *labels.shape)  # so that no region vanishes
-            image = images.reduce(images.read_rgb(paths[image_id]), long_side)
-            labels = images.fit_labels(labels, image.shape[:2])
+            image, labels = images.read_with_labels(paths[image_id], labels, options.long_side)
             rows += [{"image_id": image_id, **row} for row in measured.caption(image, labels)]
     shard.counts["regions"] = len(rows)
     return pa.Table.from_pylist(rows, schema=captions.SCHEMA)

@@ -111,9 +111,16 @@ def _over_words(token: Mapping[str, Any], before: int) -> float | None:
     return sum(rating * share[word] for rating, word in enumerate(LEVELS, start=1)) / total
 
 
+def worst_first(answer: Answer) -> list[Distortion]:
+    """The distortions by falling severity, then by name."""
+    return sorted(answer.distortions, key=lambda found: (-found.severity, found.family))
+
+
 def sentence(answer: Answer) -> str:
     """The text that is embedded: content, distortions, overall rating."""
-    worst = sorted(answer.distortions, key=lambda found: (-found.severity, found.family))
-    named = [f"{SEVERITY_WORDS[d.severity]} {d.family.replace('_', ' ')}" for d in worst]
+    named = [
+        f"{SEVERITY_WORDS[found.severity]} {found.family.replace('_', ' ')}"
+        for found in worst_first(answer)
+    ]
     content = answer.content.strip().rstrip(".")
     return f"{content} with {', '.join(named) or 'no distortion'}. Overall {answer.overall}."

@@ -16,7 +16,7 @@ from rsfiqa import captions, images, regions
 from rsfiqa.caption import answer, prompt
 from rsfiqa.caption.client import BusyError, Client, RejectedError, Reply
 from rsfiqa.caption.store import Store, Stored, key_of
-from rsfiqa.errors import ImageError, InputError
+from rsfiqa.errors import InputError
 from rsfiqa.shards import Shard
 from rsfiqa.stages import CaptionOptions
 
@@ -180,13 +180,12 @@ class _Work:
     ) -> None:
         """All missing regions of an image: the first alone, for the server to cache the prefix."""
         try:
-            bodies = await asyncio.to_thread(self._bodies, image, known)
-            for part in (bodies[:1], bodies[1:]):
-                async with asyncio.TaskGroup() as group:
-                    for key, body in part:
-                        group.create_task(self._region(client, key, body))
-        except ImageError as error:
-            self.shard.reasons[image.image_id] = str(error)
+            with self.shard.guarded(image.image_id):
+                bodies = await asyncio.to_thread(self._bodies, image, known)
+                for part in (bodies[:1], bodies[1:]):
+                    async with asyncio.TaskGroup() as group:
+                        for key, body in part:
+                            group.create_task(self._region(client, key, body))
         finally:
             places.release()
 
@@ -195,9 +194,7 @@ class _Work:
     ) -> list[tuple[str, dict[str, Any]]]:
         """Key and request of each region that the store lacks."""
         options, labels = self.options, self.reader[image.image_id].labels
-        long_side = max(options.long_side, *labels.shape)
-        pixels = images.reduce(images.read_rgb(image.path), long_side)
-        labels = images.fit_labels(labels, pixels.shape[:2])
+        pixels, labels = images.read_with_labels(image.path, labels, options.long_side)
         whole = prompt.picture(pixels, options.max_pixels)
         return [
             (key, self._body(whole, prompt.cut_out(pixels, labels, region)))
@@ -257,13 +254,12 @@ def _row(stored: Stored) -> dict[str, Any]:
             "status": "failed",
         }
     found = answer.read_answer(stored.raw, None)
-    worst = sorted(found.distortions, key=lambda one: (-one.severity, one.family))
     return {
         "content": found.content,
         **{name: captions.LEVELS.index(getattr(found, name)) + 1 for name in captions.RATINGS},
         **{f"{name}_expected": stored.expected.get(name) for name in captions.RATINGS},
         "text": answer.sentence(found),
-        "distortions": [one.model_dump() for one in worst],
+        "distortions": [one.model_dump() for one in answer.worst_first(found)],
         "raw": stored.raw,
         "status": "ok",
     }

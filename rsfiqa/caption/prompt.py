@@ -49,10 +49,7 @@ def picture(image: np.ndarray, max_pixels: int) -> str:
         max_pixels: at most.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, (max_pixels / (height * width)) ** 0.5)
-    if min(height, width) * scale < LEAST:
-        scale = LEAST / min(height, width)
-        scale = min(scale, max(1.0, (max_pixels / (height * width)) ** 0.5))
+    scale = min((max_pixels / (height * width)) ** 0.5, max(1.0, LEAST / min(height, width)))
     if scale != 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST

@@ -44,6 +44,7 @@ def test_a_picture_arrives_as_it_is(noise):
     ("shape", "limit", "expected"),
     [
         ((400, 300), 30_000, (200, 150)),
+        ((80, 4000), 80_000, (40, 2000)),  # the limit comes before the least side
         ((1, 1), 10**6, (64, 64)),
         ((8, 100), 10**6, (64, 800)),
         ((8, 20000), 160_000, (8, 20000)),  # too thin to be enlarged within the limit
