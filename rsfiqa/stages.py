@@ -98,8 +98,8 @@ class SegmentOptions(Options):
     mode: Literal["exact", "adaptive"] = Field(
         "exact",
         description="sam: exact prompts all points of the grid, as the package's generator does;"
-        " adaptive goes from a coarse to the whole grid and leaves out points that lie in three"
-        " masks it has.",
+        " adaptive goes from a coarse to the whole grid and leaves out points that lie in"
+        " several masks it has.",
     )
     points_per_side: int = Field(
         32, ge=1, le=128, description="sam: points along each side of the prompt grid."

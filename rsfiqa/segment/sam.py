@@ -28,8 +28,7 @@ log = logging.getLogger("rsfiqa")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 REDUCTION = 4  # pixels of the model's input to one of a mask
 PATCH = 16  # pixels of the model's input to one cell of the embedding
-STRIDES = (4, 2, 1)  # of the point grid in the rounds of the adaptive mode
-MASKS = 3  # that a point asks for: a whole, a part, a part of that
+ROUNDS = {4: 0, 2: 2, 1: 3}  # adaptive: stride of the grid, masks that spare a point its question
 MARGIN = 0.06  # of stability, within which a mask is judged in pixels of the label map
 CPU_POINTS = 8  # at once: 64 take 1.4 times as long each, out of the processor's cache
 AT_ONCE = 64  # masks enlarged at a time: 64 MB at 512 pixels
@@ -99,8 +98,9 @@ class MaskGenerator:
             self.points_per_batch = min(options.points_per_batch, CPU_POINTS)
             self.images_per_batch = 1  # more take memory and save no time
         self.out_of_memory = 0
-        strides = STRIDES if options.mode == "adaptive" else (1,)
-        self.rounds = point_rounds(options.points_per_side, strides)
+        rounds = ROUNDS if options.mode == "adaptive" else {1: 0}
+        grids = point_rounds(options.points_per_side, tuple(rounds))
+        self.rounds = list(zip(grids, rounds.values(), strict=True))
 
     def embedded(self, batches: Iterable[Sequence[Decoded]]) -> Iterator[tuple[Decoded, Tensor]]:
         """Every image of the batches with its embedding, float (256, 64, 64)."""
@@ -170,8 +170,8 @@ class MaskGenerator:
     def masks(self, embedding: Tensor, size: Size, shape: Size) -> Masks:
         """The masks of one image that pass all filters, the best first.
 
-        In the adaptive mode the grid is walked from coarse to fine, and points that lie in three
-        masks already accepted are left out: they would ask for the same ones again.
+        In the adaptive mode the grid is walked from coarse to fine, and points that lie in two or
+        three masks already accepted are left out: they would ask for the same ones again.
 
         Args:
             embedding: float (256, 64, 64).
@@ -181,9 +181,10 @@ class MaskGenerator:
         height, width = (min(-(-side // REDUCTION) + 1, 256) for side in size)
         kept = [_nothing((height, width), self.device)]
         accepted = kept[0]
-        for grid in self.rounds:
+        for grid, enough in self.rounds:
             points = torch.from_numpy(grid * np.array(size[::-1])).to(self.device)  # (P, 2), x y
-            points = points[~_covered(accepted, points)]
+            if len(accepted.iou):
+                points = points[_depth(accepted, points) < enough]
             kept += [
                 self._batch(embedding, part, (height, width), size, shape)
                 for part in points.split(self.points_per_batch)
@@ -393,12 +394,12 @@ def _inside(logits: Tensor, size: Size) -> Tensor:
     return logits[:, :height, :width]
 
 
-def _covered(found: Masks, points: Tensor) -> Tensor:
-    """Which points (P, 2) of the input lie in as many masks as a point can ask for: bool (P,)."""
+def _depth(found: Masks, points: Tensor) -> Tensor:
+    """In how many masks each point (P, 2) of the input lies: int64 (P,)."""
     x, y = (points / REDUCTION).long().T
     height, width = found.logits.shape[1:]
     depth = (found.logits > 0).sum(0)
-    return depth[y.clamp_max(height - 1), x.clamp_max(width - 1)] >= MASKS
+    return depth[y.clamp_max(height - 1), x.clamp_max(width - 1)]
 
 
 def _largest_part(labels: np.ndarray, painted: np.ndarray) -> np.ndarray:
