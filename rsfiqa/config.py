@@ -42,14 +42,18 @@ def _check_models(config: Config) -> None:
         from rsfiqa.segment import sam_checkpoint
 
         sam_checkpoint.check(config.segment)
+    if config.caption.backend == "vllm":
+        from rsfiqa.caption import asked
+
+        asked.check(config.caption)
     if _differs(config.extract, "backbone", "weights"):
         from rsfiqa import backbone
 
         backbone.weights_path(config.extract.backbone, config.extract.weights)
     if _differs(config.embed, "encoder"):
-        from rsfiqa.embed import encoder_folder
+        from rsfiqa import embed
 
-        encoder_folder(config.embed.encoder)
+        embed.check(config.embed.encoder)
 
 
 def _differs(options: Options, *names: str) -> bool:

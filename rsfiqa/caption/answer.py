@@ -3,9 +3,10 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
 
@@ -37,18 +38,43 @@ class Answer(BaseModel):
     overall: Level
 
 
-RESPONSE_FORMAT: dict[str, Any] = {
-    "type": "json_schema",
-    "json_schema": {"name": "region", "schema": Answer.model_json_schema(), "strict": True},
-}
+def response_format(regions: int | None) -> dict[str, Any]:
+    """What holds an answer to its schema.
+
+    Args:
+        regions: how many an answer is about, by number; None where it is about the one shown.
+    """
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "region" if regions is None else "regions",
+            "schema": _form(regions).model_json_schema(),
+            "strict": True,
+        },
+    }
+
+
+@cache
+def _form(regions: int | None) -> type[BaseModel]:
+    if regions is None:
+        return Answer
+    fields: dict[str, Any] = {f"region_{i}": (Answer, ...) for i in range(1, regions + 1)}
+    return create_model("Regions", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
 
 
 class AnswerError(ValueError):
     """Why an answer cannot be used; it is asked for again."""
 
 
-def read_answer(text: str | None, finish_reason: str | None) -> Answer:
-    """The answer in a completed text.
+def read_answers(
+    text: str | None, finish_reason: str | None, regions: int | None = None
+) -> list[Answer]:
+    """The answers in a completed text, one for each region.
+
+    Args:
+        text: of the completion.
+        finish_reason: as the server gives it; length means that the text was cut.
+        regions: as in `response_format`.
 
     Raises:
         AnswerError: cut by the limit of tokens, empty, not JSON, or not of the schema.
@@ -58,14 +84,17 @@ def read_answer(text: str | None, finish_reason: str | None) -> Answer:
     if not text or not text.strip():
         raise AnswerError("empty")
     try:
-        return Answer.model_validate_json(text)
+        found = _form(regions).model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"
         raise AnswerError(f"{place}: {first['msg']}") from error
+    return [found] if isinstance(found, Answer) else [part for _, part in found]
 
 
-def expectations(tokens: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def expectations(
+    tokens: Sequence[Mapping[str, Any]], region: int | None = None
+) -> dict[str, float | None]:
     """Expected rating in [1, 5] of each of `RATINGS`, from the probabilities of the five words.
 
     The words differ in their first letter, so the token that holds it decides; words that begin
@@ -76,13 +105,21 @@ def expectations(tokens: Sequence[Mapping[str, Any]]) -> dict[str, float | None]
     Args:
         tokens: of the answer as the server gives them with `logprobs`: token, logprob and
             top_logprobs (token, logprob).
+        region: its number, 1 or more, in an answer about several.
     """
     text = "".join(token["token"] for token in tokens)
-    return {name: _expectation(text, tokens, name) for name in RATINGS}
+    start, end = 0, len(text)
+    if region is not None:
+        start = max(text.find(f'"region_{region}"'), 0)
+        following = text.find(f'"region_{region + 1}"', start)
+        end = following if following >= 0 else end
+    return {name: _expectation(text, tokens, name, start, end) for name in RATINGS}
 
 
-def _expectation(text: str, tokens: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    found = list(re.finditer(rf'"{name}"\s*:\s*"', text))
+def _expectation(
+    text: str, tokens: Sequence[Mapping[str, Any]], name: str, start: int, end: int
+) -> float | None:
+    found = list(re.compile(rf'"{name}"\s*:\s*"').finditer(text, start, end))
     if not found:
         return None
     place, start = found[-1].end(), 0  # of the word's first letter; of a token

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from rsfiqa import captions, images, regions
-from rsfiqa.caption import answer, prompt
+from rsfiqa.caption import answer, prompt, server
 from rsfiqa.caption.client import BusyError, Client, RejectedError, Reply
 from rsfiqa.caption.store import Store, Stored, key_of
 from rsfiqa.errors import InputError
@@ -21,7 +23,8 @@ from rsfiqa.shards import Shard
 from rsfiqa.stages import CaptionOptions
 
 TOP_LOGPROBS = 20  # the most that servers give; the five words begin with at most ten tokens
-COMMIT_S = 0.2  # finished answers are made durable this often, and then reported
+COMMIT_S = 0.02  # finished answers are made durable this often, and then reported
+WATCH_S = 1.0  # an own server is looked after this often
 
 
 @dataclass(frozen=True)
@@ -33,72 +36,205 @@ class Wanted:
     keys: list[str]
 
 
-def check(options: CaptionOptions) -> str:
-    """The servers' key, empty if there is none.
+@dataclass(frozen=True)
+class Question:
+    """One request: its body, and the keys of the answers that it brings.
+
+    `regions` is their number where the answer is about several, and None where it is about one.
+    """
+
+    keys: list[str]
+    body: dict[str, Any]
+    regions: int | None
+
+
+def check(options: CaptionOptions) -> None:
+    """Refuse what can be known to be wrong without a server.
 
     Raises:
-        InputError: options that vllm needs are missing; a server does not list the model.
+        InputError: no model is named, or its folder cannot be served.
     """
-    for name in ("endpoints", "model"):
-        if not getattr(options, name):
-            raise InputError(
-                f"caption.{name}: must be given for the backend vllm, found nothing; set it"
-            )
-    key = os.environ.get(options.key_variable, "")
-    asyncio.run(_check_models(options, key))
-    return key
+    if not options.model:
+        raise InputError(
+            "caption.model: must be given for the backend vllm, found nothing; name the model"
+        )
+    if not options.endpoints:
+        server.check(options)
 
 
-async def _check_models(options: CaptionOptions, key: str) -> None:
-    async with _client(options, key) as client:
-        for endpoint in options.endpoints:
-            served = await client.models(endpoint)
-            if options.model not in served:
-                raise InputError(
-                    f"{endpoint}: must serve {options.model} (caption.model), found"
-                    f" {', '.join(served) or 'nothing'}; name one of these"
-                )
+def store_path(shard: Shard) -> Path:
+    """Where the answers about a shard are kept."""
+    return shard.path.parent / "answers" / f"{shard.name}.sqlite"
 
 
-def _client(options: CaptionOptions, key: str) -> Client:
-    return Client(
-        options.endpoints,
-        key=key,
-        concurrency=options.concurrency,
-        timeout=options.timeout,
-        patience=options.patience,
+class Asker:
+    """Asks servers for captions; use it as a context manager.
+
+    Without endpoints it starts a server of its own at the first question that the store cannot
+    answer, and ends it on leaving.
+
+    Args:
+        options: of the stage.
+        digests: SHA-256 of the model's files, where they are known.
+        server_log: takes what an own server writes.
+    """
+
+    def __init__(
+        self, options: CaptionOptions, digests: Mapping[str, str], server_log: Path
+    ) -> None:
+        self.options, self.digests, self.server_log = options, digests, server_log
+        self.key = os.environ.get(options.key_variable, "")
+        self.endpoints = tuple(url.rstrip("/") for url in options.endpoints)
+        self.server: server.Server | None = None
+        self._ready = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Asker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def caption_shard(self, shard: Shard) -> pa.Table:
+        """The captions of a shard's regions; answers that are in the store are not asked for again.
+
+        Raises:
+            InputError: the servers do not answer or cannot be used; what was answered is kept.
+        """
+        reader = regions.Reader(shard.path_of("segment"))
+        wanted = self.wanted(shard, reader)
+        keys = [key for image in wanted for key in image.keys]
+        store = Store(store_path(shard))
+        try:
+            known = store.get(keys)
+            shard.counts["from_store"] = len(known)
+            if len(known) < len(set(keys)):
+                self.make_ready()
+                work = _Work(shard, reader, store, self)
+                asyncio.run(work.run(wanted, known))
+                known = store.get(keys)
+        except ExceptionGroup as group:  # of tasks that ran side by side
+            raise _first(group, shard, self.options) from group
+        finally:
+            store.close()
+        rows = [
+            {"image_id": image.image_id, "region": region, **_row(known[key])}
+            for image in wanted
+            if image.image_id not in shard.reasons
+            for region, key in enumerate(image.keys)
+        ]
+        shard.counts |= _counts(known.values())
+        if self.server is not None:
+            shard.counts["restarts"] = self.server.restarted
+        return pa.Table.from_pylist(rows, schema=captions.SCHEMA)
+
+    def client(self) -> Client:
+        """A client of all servers."""
+        own = self.options.startup if self.server is not None else 0  # it may be restarted
+        return Client(
+            self.endpoints,
+            key=self.key,
+            concurrency=self.options.concurrency,
+            timeout=self.options.timeout,
+            patience=self.options.patience + own,
+        )
+
+    def wanted(self, shard: Shard, reader: regions.Reader) -> list[Wanted]:
+        """The images of a shard that have regions."""
+        return [
+            self._wanted(row, reader[row["image_id"]].labels)
+            for row in shard.images
+            if row["image_id"] in reader
+        ]
+
+    def _wanted(self, row: Mapping[str, Any], labels: np.ndarray) -> Wanted:
+        """An answer depends on the model, the question, the image's bytes and its label map."""
+        common = {
+            "model": self.options.model,
+            "files": self.digests,
+            "prompt": prompt.VERSION,
+            "options": self.options.recorded(),
+            "image": row["sha256"],
+            "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
+            "shape": labels.shape,
+        }
+        keys = [key_of(**common, region=region) for region in range(int(labels.max()) + 1)]
+        return Wanted(row["image_id"], Path(row["path"]), keys)
+
+    def make_ready(self) -> None:
+        """Start the own server, if there is to be one, and check all servers, once.
+
+        Raises:
+            InputError: a server that does not start or cannot be used.
+        """
+        if self._ready:
+            return
+        if not self.endpoints:
+            own = server.Server(self.options, self.server_log, restarts=self.options.restarts)
+            self.server = self._stack.enter_context(own)
+            self.endpoints = (own.url,)
+        asyncio.run(self._check_servers())
+        self._ready = True
+
+    async def _check_servers(self) -> None:
+        """Refuse servers that lack the model or cannot answer as large a request as may come."""
+        options = self.options
+        side = int(options.max_pixels**0.5)
+        grey = prompt.picture(np.full((side, side, 3), 128, np.uint8), options.max_pixels)
+        body = _body(options, prompt.region_messages(grey, grey), None) | {"seed": 0}
+        async with self.client() as client:
+            for endpoint in self.endpoints:
+                served = await client.models(endpoint)
+                if options.model not in served:
+                    raise InputError(
+                        f"{endpoint}: must serve {options.model} (caption.model), found"
+                        f" {', '.join(served) or 'nothing'}; name one of these"
+                    )
+                try:
+                    await client.ask(body, endpoint)
+                except (RejectedError, BusyError) as error:
+                    raise InputError(
+                        f"{endpoint}: must answer about two pictures of {options.max_pixels} pixels"
+                        f" with {options.max_tokens} tokens, found {error}; lower"
+                        " caption.max_pixels, raise the server's context, or use a model that sees"
+                    ) from error
+
+
+def questions_about(
+    image: Wanted, reader: regions.Reader, options: CaptionOptions, known: Mapping[str, Stored]
+) -> list[Question]:
+    """The requests for the regions of an image that are not known, in their order."""
+    pixels, labels = images.read_with_labels(
+        image.path, reader[image.image_id].labels, options.long_side
     )
+    whole = prompt.picture(pixels, options.max_pixels)
+    if options.prompt == "image":
+        number = len(image.keys)
+        marks = prompt.picture(prompt.marked(pixels, labels), options.max_pixels)
+        messages = prompt.image_messages(whole, marks, number)
+        return [Question(image.keys, _body(options, messages, number), number)]
+    found = []
+    for region, key in enumerate(image.keys):
+        if key not in known:
+            cut = prompt.picture(prompt.cut_out(pixels, labels, region), options.max_pixels)
+            body = _body(options, prompt.region_messages(whole, cut), None)
+            found.append(Question([key], body, None))
+    return found
 
 
-def caption_shard(shard: Shard, options: CaptionOptions, key: str) -> pa.Table:
-    """The captions of a shard's regions; answers that are in the store are not asked for again.
-
-    Raises:
-        InputError: the servers do not answer; what has been answered is kept.
-    """
-    reader = regions.Reader(shard.path_of("segment"))
-    wanted = [
-        _wanted(row, reader[row["image_id"]].labels, options)
-        for row in shard.images
-        if row["image_id"] in reader
-    ]
-    store = Store(shard.path.parent / "answers" / f"{shard.name}.sqlite")
-    try:
-        work = _Work(shard, reader, store, options)
-        asyncio.run(work.run(wanted, key))
-        known = store.get([key for image in wanted for key in image.keys])
-    except ExceptionGroup as group:  # of tasks that ran side by side
-        raise _first(group, shard, options) from group
-    finally:
-        store.close()
-    rows = [
-        {"image_id": image.image_id, "region": region, **_row(known[key])}
-        for image in wanted
-        if image.image_id not in shard.reasons
-        for region, key in enumerate(image.keys)
-    ]
-    shard.counts |= _counts(known.values())
-    return pa.Table.from_pylist(rows, schema=captions.SCHEMA)
+def _body(
+    options: CaptionOptions, messages: list[dict[str, Any]], number: int | None
+) -> dict[str, Any]:
+    """A request about one region (None) or about a number of them."""
+    return {
+        "model": options.model,
+        "messages": messages,
+        "response_format": answer.response_format(number),
+        "max_tokens": options.max_tokens * (number or 1),
+        "temperature": options.temperature,
+        "logprobs": True,
+        "top_logprobs": TOP_LOGPROBS,
+    }
 
 
 def _first(group: ExceptionGroup, shard: Shard, options: CaptionOptions) -> Exception:
@@ -114,47 +250,51 @@ def _first(group: ExceptionGroup, shard: Shard, options: CaptionOptions) -> Exce
     return error
 
 
-def _wanted(row: Mapping[str, Any], labels: np.ndarray, options: CaptionOptions) -> Wanted:
-    """An answer depends on the model, the question, the image's bytes and its label map."""
-    common = {
-        "model": options.model,
-        "prompt": prompt.VERSION,
-        "options": options.recorded(),
-        "image": row["sha256"],
-        "labels": hashlib.sha256(labels.tobytes()).hexdigest(),
-        "shape": labels.shape,
-    }
-    keys = [key_of(**common, region=region) for region in range(int(labels.max()) + 1)]
-    return Wanted(row["image_id"], Path(row["path"]), keys)
-
-
 class _Work:
     """Asks for what the store lacks, image by image, and makes it durable as it comes."""
 
-    def __init__(
-        self, shard: Shard, reader: regions.Reader, store: Store, options: CaptionOptions
-    ) -> None:
-        self.shard, self.reader, self.store, self.options = shard, reader, store, options
+    def __init__(self, shard: Shard, reader: regions.Reader, store: Store, asker: Asker) -> None:
+        self.shard, self.reader, self.store, self.asker = shard, reader, store, asker
+        self.options = asker.options
         self.finished: dict[str, Stored] = {}
+        self.totals: Counter[str] = Counter()  # of tokens, in this run
 
-    async def run(self, wanted: Sequence[Wanted], key: str) -> None:
-        known = self.store.get([key for image in wanted for key in image.keys])
+    async def run(self, wanted: Sequence[Wanted], known: Mapping[str, Stored]) -> None:
         missing = [image for image in wanted if not all(key in known for key in image.keys)]
         total = sum(key not in known for image in wanted for key in image.keys)
-        self.shard.counts["from_store"] = len(known)
         name = f"caption {self.shard.name}"
         with tqdm(total=total, desc=name, unit="region", disable=None, mininterval=0.5) as bar:
-            keeper = asyncio.create_task(self._keep(bar))
-            # an image in work for each place, so that a place is never idle
-            places = asyncio.Semaphore(self.options.concurrency * len(self.options.endpoints))
+            helpers = [asyncio.create_task(self._keep(bar))]
             try:
-                async with _client(self.options, key) as client, asyncio.TaskGroup() as group:
-                    for image in missing:
-                        await places.acquire()
-                        group.create_task(self._image(client, image, known, places))
+                async with self.asker.client() as client, asyncio.TaskGroup() as group:
+                    if self.asker.server is not None:
+                        helpers.append(group.create_task(self._watch(self.asker.server)))
+                    await self._all(client, missing, known)
+                    for helper in helpers:
+                        helper.cancel()
             finally:
-                keeper.cancel()
+                helpers[0].cancel()
                 self._commit(bar)
+
+    async def _all(
+        self, client: Client, missing: Sequence[Wanted], known: Mapping[str, Stored]
+    ) -> None:
+        # an image in work for each place, so that a place is never idle
+        places = asyncio.Semaphore(self.options.concurrency * len(self.asker.endpoints))
+        async with asyncio.TaskGroup() as group:
+            for image in missing:
+                await places.acquire()
+                group.create_task(self._image(client, image, known, places))
+
+    async def _watch(self, own: server.Server) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if not own.alive:
+                try:
+                    await asyncio.to_thread(own.revive)
+                except asyncio.CancelledError:
+                    own.stop()  # which ends the thread
+                    raise
 
     async def _keep(self, bar: tqdm) -> None:
         while True:
@@ -164,12 +304,16 @@ class _Work:
     def _commit(self, bar: tqdm) -> None:
         """Make finished answers durable, then report them."""
         finished, self.finished = self.finished, {}
-        if finished:
-            self.store.put(finished)
-            asked = sum(answer.prompt_tokens for answer in finished.values())
-            cached = sum(answer.cached_tokens for answer in finished.values())
-            bar.set_postfix(cached=f"{cached / max(asked, 1):.0%}", refresh=False)
-            bar.update(len(finished))
+        if not finished:
+            return
+        self.store.put(finished)
+        for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):
+            self.totals[name] += sum(getattr(one, name) for one in finished.values())
+        spent = max(bar.format_dict["elapsed"], 1e-9)
+        tokens = self.totals["prompt_tokens"] + self.totals["completion_tokens"]
+        cached = self.totals["cached_tokens"] / max(self.totals["prompt_tokens"], 1)
+        bar.set_postfix({"tokens/s": f"{tokens / spent:.0f}", "cached": f"{cached:.0%}"}, False)
+        bar.update(len(finished))
 
     async def _image(
         self,
@@ -181,46 +325,25 @@ class _Work:
         """All missing regions of an image: the first alone, for the server to cache the prefix."""
         try:
             with self.shard.guarded(image.image_id):
-                bodies = await asyncio.to_thread(self._bodies, image, known)
-                for part in (bodies[:1], bodies[1:]):
+                questions = await asyncio.to_thread(
+                    questions_about, image, self.reader, self.options, known
+                )
+                for part in (questions[:1], questions[1:]):
                     async with asyncio.TaskGroup() as group:
-                        for key, body in part:
-                            group.create_task(self._region(client, key, body))
+                        for question in part:
+                            group.create_task(self._ask(client, question))
         finally:
             places.release()
 
-    def _bodies(
-        self, image: Wanted, known: Mapping[str, Stored]
-    ) -> list[tuple[str, dict[str, Any]]]:
-        """Key and request of each region that the store lacks."""
-        options, labels = self.options, self.reader[image.image_id].labels
-        pixels, labels = images.read_with_labels(image.path, labels, options.long_side)
-        whole = prompt.picture(pixels, options.max_pixels)
-        return [
-            (key, self._body(whole, prompt.cut_out(pixels, labels, region)))
-            for region, key in enumerate(image.keys)
-            if key not in known
-        ]
-
-    def _body(self, whole: str, cut: np.ndarray) -> dict[str, Any]:
-        return {
-            "model": self.options.model,
-            "messages": prompt.messages(whole, prompt.picture(cut, self.options.max_pixels)),
-            "response_format": answer.RESPONSE_FORMAT,
-            "max_tokens": self.options.max_tokens,
-            "temperature": self.options.temperature,
-            "logprobs": True,
-            "top_logprobs": TOP_LOGPROBS,
-        }
-
-    async def _region(self, client: Client, key: str, body: dict[str, Any]) -> None:
+    async def _ask(self, client: Client, question: Question) -> None:
         """Ask until the answer can be used, with another seed each time; keep what came."""
         spent, reply, reason = 0, Reply("", None, [], {}), ""
+        found: list[answer.Answer] = []
         for attempt in range(1, self.options.attempts + 1):
             try:
-                reply = await client.ask(body | {"seed": attempt})
+                reply = await client.ask(question.body | {"seed": attempt})
                 spent += reply.usage["completion_tokens"]
-                answer.read_answer(reply.text, reply.finish_reason)
+                found = answer.read_answers(reply.text, reply.finish_reason, question.regions)
                 reason = ""
                 break
             except answer.AnswerError as error:
@@ -228,15 +351,20 @@ class _Work:
             except RejectedError as error:
                 reason = str(error)
                 break
-        self.finished[key] = Stored(
-            raw=reply.text or "",
-            reason=reason,
-            expected={} if reason or not reply.tokens else answer.expectations(reply.tokens),
-            attempts=attempt,
-            prompt_tokens=reply.usage.get("prompt_tokens", 0),
-            cached_tokens=reply.usage.get("cached_tokens", 0),
-            completion_tokens=spent,
-        )
+        for index, key in enumerate(question.keys):
+            number = None if question.regions is None else index + 1
+            expected = answer.expectations(reply.tokens, number) if found and reply.tokens else {}
+            raw = reply.text or ""
+            first = index == 0  # what the request cost is noted once
+            self.finished[key] = Stored(
+                raw=found[index].model_dump_json() if found and number is not None else raw,
+                reason=reason,
+                expected=expected,
+                attempts=attempt if first else 0,
+                prompt_tokens=reply.usage.get("prompt_tokens", 0) if first else 0,
+                cached_tokens=reply.usage.get("cached_tokens", 0) if first else 0,
+                completion_tokens=spent if first else 0,
+            )
 
 
 def _row(stored: Stored) -> dict[str, Any]:
@@ -253,7 +381,7 @@ def _row(stored: Stored) -> dict[str, Any]:
             "raw": stored.raw,
             "status": "failed",
         }
-    found = answer.read_answer(stored.raw, None)
+    (found,) = answer.read_answers(stored.raw, None)
     return {
         "content": found.content,
         **{name: captions.LEVELS.index(getattr(found, name)) + 1 for name in captions.RATINGS},

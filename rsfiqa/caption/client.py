@@ -68,7 +68,7 @@ class Client:
         timeout: float,
         patience: float,
     ) -> None:
-        self.under_way = {url.rstrip("/"): 0 for url in endpoints}
+        self.under_way = dict.fromkeys(endpoints, 0)
         self.timeout, self.patience = timeout, patience
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._places = asyncio.Semaphore(concurrency * len(self.under_way))
@@ -93,7 +93,7 @@ class Client:
             InputError: it cannot be reached, refuses the key, or does not speak the protocol.
         """
         try:
-            content = await self._call("GET", f"{endpoint.rstrip('/')}/models", None)
+            content = await self._call("GET", f"{endpoint}/models", None)
             return [str(model["id"]) for model in content["data"]]
         except (BusyError, RejectedError, KeyError, TypeError) as error:
             raise InputError(
@@ -101,8 +101,12 @@ class Client:
                 " caption.endpoints"
             ) from error
 
-    async def ask(self, body: Mapping[str, Any]) -> Reply:
+    async def ask(self, body: Mapping[str, Any], endpoint: str | None = None) -> Reply:
         """The completion of a chat request, asked for until it comes.
+
+        Args:
+            body: of the request.
+            endpoint: whom to ask; by default the one with the fewest requests under way.
 
         Raises:
             RejectedError: the server refuses this request.
@@ -119,13 +123,14 @@ class Client:
             async for attempt in retrying:
                 with attempt:
                     async with self._places:
-                        return await self._complete(body)
+                        return await self._complete(body, endpoint)
         except RetryError as error:
             raise BusyError(str(error.last_attempt.exception())) from error
         raise AssertionError("a retry ends with an answer or an error")
 
-    async def _complete(self, body: Mapping[str, Any]) -> Reply:
-        endpoint = min(self.under_way, key=lambda url: self.under_way[url])
+    async def _complete(self, body: Mapping[str, Any], endpoint: str | None) -> Reply:
+        if endpoint is None:
+            endpoint = min(self.under_way, key=lambda url: self.under_way[url])
         self.under_way[endpoint] += 1
         try:
             content = await self._call("POST", f"{endpoint}/chat/completions", body)

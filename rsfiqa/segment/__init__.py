@@ -82,9 +82,10 @@ def load_generator(checkpoint: Path, options: SegmentOptions) -> "MaskGenerator"
     Raises:
         InputError: a GPU is asked for and there is none.
     """
+    from rsfiqa.devices import device_of
     from rsfiqa.segment import sam, sam_checkpoint
 
-    model = sam_checkpoint.load(checkpoint, sam.device_of(options.device))
+    model = sam_checkpoint.load(checkpoint, device_of(options.device, "segment.device"))
     if options.compile:
         model.image_encoder.compile()
     return sam.MaskGenerator(model, options)

@@ -19,13 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import nms
 
-from rsfiqa.errors import InputError
+from rsfiqa.devices import PRECISIONS
 from rsfiqa.segment.partition import SMALLEST, paint, settle
 from rsfiqa.segment.reading import Decoded
 from rsfiqa.stages import SegmentOptions
 
 log = logging.getLogger("rsfiqa")
-PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 REDUCTION = 4  # pixels of the model's input to one of a mask
 PATCH = 16  # pixels of the model's input to one cell of the embedding
 ROUNDS = {4: 0, 2: 2, 1: 3}  # adaptive: stride of the grid, masks that spare a point its question
@@ -284,18 +283,6 @@ def draw(model: Sam, tokens: Tensor, cells: Tensor, chosen: Tensor, shape: Size)
         [mlp(tokens[used, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps[1:])], dim=1
     )  # (p, 3, 32)
     return (weights @ fine.flatten(2)).unflatten(2, shape)[chosen[used]]
-
-
-def device_of(name: str) -> torch.device:
-    """The device that an option names; auto takes a GPU where there is one.
-
-    Raises:
-        InputError: cuda, and there is none.
-    """
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise InputError("segment.device: must be there, found no cuda; set device to auto or cpu")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
 def point_rounds(side: int, strides: Sequence[int]) -> list[np.ndarray]:

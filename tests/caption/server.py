@@ -20,9 +20,16 @@ GOOD = {
 }
 
 
-def completion(text: str | None = None, finish: str = "stop", **changes: Any) -> dict[str, Any]:
-    """The body of an answer; its tokens are its characters, each certain."""
-    text = json.dumps(GOOD | changes) if text is None else text
+def completion(
+    text: str | None = None, finish: str = "stop", regions: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """The body of an answer; its tokens are its characters, each certain.
+
+    About the region shown, or about several: their contents end in their numbers.
+    """
+    one = GOOD | changes
+    several = {f"region_{i}": one | {"content": f"wall {i}"} for i in range(1, regions + 1)}
+    text = json.dumps(several or one) if text is None else text
     tokens = [{"token": c, "logprob": 0.0, "top_logprobs": []} for c in text]
     return {
         "choices": [
@@ -43,8 +50,9 @@ def completion(text: str | None = None, finish: str = "stop", **changes: Any) ->
 class Server:
     """Answers with `respond(body, number)`: a completion, or an HTTP status.
 
-    Used as a context manager. `bodies` holds the requests in the order in which they came,
-    `most` how many were under way at once.
+    Used as a context manager. `bodies` holds the requests in the order in which they came, without
+    those of the check before work, which are in `checks`; `most` tells how many were under way at
+    once.
     """
 
     def __init__(
@@ -53,9 +61,13 @@ class Server:
         *,
         key: str = "",
         delay: float = 0.0,
+        port: int = 0,
+        model: str = MODEL,
     ) -> None:
         self.respond, self.key, self.delay = respond, key, delay
+        self.port, self.model = port, model
         self.bodies: list[dict[str, Any]] = []
+        self.checks: list[dict[str, Any]] = []
         self.under_way = self.most = 0
         self.url = ""
         self._ready = threading.Event()
@@ -71,16 +83,17 @@ class Server:
         self._thread.join(10)
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        asyncio.run(self.serve())
 
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=2**26)
+        app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._complete)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         self._ready.set()
@@ -90,16 +103,19 @@ class Server:
     def _refused(self, request: web.Request) -> bool:
         return bool(self.key) and request.headers.get("Authorization") != f"Bearer {self.key}"
 
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response()
+
     async def _models(self, request: web.Request) -> web.Response:
         if self._refused(request):
             return web.Response(status=401)
-        return web.json_response({"data": [{"id": MODEL}]})
+        return web.json_response({"data": [{"id": self.model}]})
 
     async def _complete(self, request: web.Request) -> web.Response:
         if self._refused(request):
             return web.Response(status=401)
         body = await request.json()
-        self.bodies.append(body)
+        (self.bodies if body["seed"] else self.checks).append(body)
         number = len(self.bodies)
         self.under_way += 1
         self.most = max(self.most, self.under_way)

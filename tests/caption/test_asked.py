@@ -74,6 +74,51 @@ def test_every_region_is_asked_once_and_read(folder):
     assert (stats["cached_share"], stats["failed_regions"], stats["from_store"]) == (0.75, 0, 0)
 
 
+def numbers(body: dict) -> int:
+    """Of how many regions a request wants to know."""
+    return len(body["response_format"]["json_schema"]["schema"]["required"])
+
+
+def test_one_request_for_all_regions_of_an_image(folder):
+    def respond(body, number):
+        return completion(regions=numbers(body), overall="poor")
+
+    with Server(respond) as server:
+        rows, stats = run(folder, server, prompt="image", max_tokens=100)
+    per_image = Counter(row["image_id"] for row in rows)
+    assert len(server.bodies) == len(per_image) == stats["attempts"] < len(rows)
+    assert sorted(map(numbers, server.bodies)) == sorted(per_image.values())
+    assert all(body["max_tokens"] == 100 * numbers(body) for body in server.bodies)
+    assert [row["content"] for row in rows] == [f"wall {row['region'] + 1}" for row in rows]
+    assert {(row["overall"], row["overall_expected"], row["noise"]) for row in rows} == {(2, 2, 2)}
+    assert json.loads(rows[0]["raw"]) == GOOD | {"content": "wall 1", "overall": "poor"}
+
+
+def test_an_answer_that_leaves_a_region_out_fails_all_of_its_image(folder):
+    def respond(body, number):
+        return completion(regions=numbers(body) - 1 or 2)
+
+    with Server(respond) as server:
+        rows, stats = run(folder, server, prompt="image", attempts=2)
+    assert {row["status"] for row in rows} == {"failed"}
+    assert stats["failed_regions"] == len(rows)
+
+
+def test_servers_are_asked_for_as_much_as_may_come_before_work(folder):
+    with Server() as first, Server() as second:
+        run(folder, first, second, max_pixels=10_000)
+    for server in (first, second):
+        (body,) = server.checks
+        assert [len(images_of(body)), body["max_tokens"]] == [2, 300]
+
+
+def test_a_server_that_cannot_take_what_may_come(folder):
+    wrong = r"must answer about two pictures of 10000 pixels .*HTTP 400: too long by far; lower"
+    with Server(lambda body, number: 400) as server, pytest.raises(InputError, match=wrong):
+        run(folder, server, max_pixels=10_000)
+    assert server.bodies == []
+
+
 def test_a_request(folder):
     with Server() as server:
         run(folder, server, max_tokens=99, temperature=0.5)
@@ -160,7 +205,9 @@ def test_a_failed_caption_has_a_vector_that_says_nothing(folder):
 
 
 def test_a_request_that_is_refused_fails_its_region_alone(folder):
-    with Server(lambda body, number: 400 if number == 1 else completion()) as server:
+    with Server(
+        lambda body, number: 400 if body["seed"] and number == 1 else completion()
+    ) as server:
         rows, stats = run(folder, server)
     assert stats["failed_regions"] == 1
     assert len(server.bodies) == len(rows)  # it is not asked again
@@ -228,9 +275,6 @@ def test_an_endpoint_that_is_not_there(folder):
         caption.run(folder, nowhere, max_failed_share=0)
 
 
-@pytest.mark.parametrize("name", ["endpoints", "model"])
-def test_what_vllm_needs(folder, name):
-    given = {"model": MODEL, "endpoints": ("http://127.0.0.1:9/v1",)}
-    del given[name]
-    with pytest.raises(InputError, match=rf"caption.{name}: must be given for the backend vllm"):
-        caption.run(folder, CaptionOptions(backend="vllm", **given), max_failed_share=0)
+def test_a_model_must_be_named(folder):
+    with pytest.raises(InputError, match=r"caption.model: must be given for the backend vllm"):
+        caption.run(folder, CaptionOptions(backend="vllm"), max_failed_share=0)

@@ -15,9 +15,9 @@ def decoded(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
-def test_the_exact_messages():
-    assert prompt.messages("data:whole", "data:region") == [
-        {"role": "system", "content": prompt.instructions()},
+def test_the_exact_messages_about_a_region():
+    assert prompt.region_messages("data:whole", "data:region") == [
+        {"role": "system", "content": prompt.instructions("regions")},
         {
             "role": "user",
             "content": [
@@ -30,8 +30,40 @@ def test_the_exact_messages():
     ]
 
 
-def test_the_instructions_name_all_words():
-    text = prompt.instructions()
+def test_the_exact_messages_about_an_image():
+    numbered = "The same with its regions outlined and numbered, 1 to 3:"
+    assert prompt.image_messages("data:whole", "data:marks", 3) == [
+        {"role": "system", "content": prompt.instructions("image")},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "The photograph:"},
+                {"type": "image_url", "image_url": {"url": "data:whole"}},
+                {"type": "text", "text": numbered},
+                {"type": "image_url", "image_url": {"url": "data:marks"}},
+            ],
+        },
+    ]
+
+
+def test_marks_outline_and_number_every_region_and_leave_the_rest():
+    image = np.full((200, 300, 3), 120, np.uint8)
+    labels = np.zeros((200, 300), np.uint16)
+    labels[:, 150:] = 1
+    labels[150:, :] = 2
+    marks = prompt.marked(image, labels)
+    changed = (marks != image).any(axis=2)
+    assert changed[:150, 149:151].all()  # the border of regions 1 and 2
+    assert changed[149:151, :].all()
+    assert not changed[:10, :10].any()
+    for y0, y1, x0, x1 in ((10, 140, 10, 140), (10, 140, 160, 290), (160, 190, 10, 290)):
+        assert 20 < changed[y0:y1, x0:x1].sum() < 800  # a number
+    assert (image == 120).all()
+
+
+@pytest.mark.parametrize("kind", ["regions", "image"])
+def test_the_instructions_name_all_words(kind):
+    text = prompt.instructions(kind)
     for word in (*FAMILIES, *RATINGS, *LEVELS):
         assert word in text
 

@@ -6,6 +6,7 @@ import torch
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 
+from rsfiqa.devices import device_of
 from rsfiqa.errors import InputError
 from rsfiqa.segment import sam, sam_checkpoint
 from rsfiqa.segment.reading import decoded
@@ -321,5 +322,5 @@ def test_a_gpu_that_is_not_there():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match=r"segment.device: must be there, found no cuda"):
-        sam.device_of("cuda")
-    assert sam.device_of("auto") == torch.device("cpu")
+        device_of("cuda", "segment.device")
+    assert device_of("auto", "segment.device") == torch.device("cpu")

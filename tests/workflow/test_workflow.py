@@ -114,7 +114,8 @@ def test_every_rule_names_its_environment():
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         rules = re.findall(r"^rule \w+:", path.read_text("utf-8"), re.MULTILINE)
         environments = re.findall(r'"\.\./\.\./envs/(\w+\.yaml)"', path.read_text("utf-8"))
-        assert len(rules) == len(environments)
+        own_server = ["vllm.yaml"] if path.name == "caption.smk" else []
+        assert len(rules + own_server) == len(environments)
         assert all((ROOT / "envs" / name).is_file() for name in environments)
 
 

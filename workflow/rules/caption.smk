@@ -7,13 +7,14 @@ rule caption:
         failures=f"{RESULTS}/{{dataset}}/caption/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/caption/{{shard}}.stats.json",
     log:
-        "logs/caption/{dataset}/{shard}.log",
+        job="logs/caption/{dataset}/{shard}.log",
+        server="logs/caption/{dataset}/{shard}.server.log",
     benchmark:
         "logs/caption/{dataset}/{shard}.tsv"
     priority: 70
     retries: 0
     conda:
-        "../../envs/core.yaml"
+        "../../envs/vllm.yaml" if OWN_SERVER else "../../envs/core.yaml"
     threads: 1
     resources:
         gpu=config["gpus"]["caption"],
@@ -26,4 +27,5 @@ rule caption:
     message:
         "caption {wildcards.dataset} {wildcards.shard}: regions to ratings and text"
     shell:
-        "exec python -m rsfiqa caption {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"
+        "exec python -m rsfiqa caption {params.folder} --shard {wildcards.shard}"
+        " --server-log {log.server} {params.flags} > {log.job} 2>&1"

@@ -35,6 +35,8 @@ shell.prefix(
 SEGMENT_THREADS = (
     1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
 )
+# captions that a job's own server makes need vllm beside the stage
+OWN_SERVER = config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
 
 
 wildcard_constraints:
@@ -51,15 +53,14 @@ def flags(options):
     words = []
     for key, value in sorted(options.items()):
         flag = f"--{key.replace('_', '-')}"
-        if value is None or value == []:
+        if value is None or value == [] or value == "":
             continue
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
         else:
             values = value if isinstance(value, list) else [value]
-            words += [
-                word for item in values for word in (flag, shlex.quote(str(item)))
-            ]
+            # with = because a value may begin with a dash
+            words += [f"{flag}={shlex.quote(str(item))}" for item in values]
     return " ".join(words)
 
 

@@ -1,0 +1,46 @@
+"""Runs a command that must not outlive the process which started it.
+
+`python guard.py COMMAND...`: the command gets a process group of its own. The group is ended when
+standard input closes, which happens however the other process ends, by SIGKILL too; and what is
+left of it when the command ends by itself. Needs the standard library only.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+GRACE_S = 15  # between SIGTERM and SIGKILL
+BY_SIGNAL = 128  # plus its number: exit status where a signal ended the command, as in a shell
+
+
+def main(command: list[str]) -> int:
+    """Run the command; its exit status."""
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: over.set())
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    waits: list[Callable[[], object]] = [sys.stdin.buffer.read, child.wait]
+    for wait in waits:
+        threading.Thread(target=_then, args=(wait, over), daemon=True).start()
+    over.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # also children whose parent is gone
+    status = child.wait()
+    return status if status >= 0 else BY_SIGNAL - status
+
+
+def _then(wait: Callable[[], object], over: threading.Event) -> None:
+    wait()
+    over.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

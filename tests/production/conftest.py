@@ -1,0 +1,47 @@
+"""The real vLLM, on a CPU, with a tiny model of the production architecture: make test-vllm."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rsfiqa.caption.server import Server
+from rsfiqa.stages import ServerOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / ".venv-vllm/bin/python"
+NAME = "tiny-qwen"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """The folder of a tiny random Qwen2.5-VL."""
+    if not PYTHON.is_file():
+        pytest.skip("no .venv-vllm; run make install-vllm")
+    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    folder = tmp_path_factory.mktemp("model") / NAME
+    script = Path(__file__).parent / "tiny_qwen.py"
+    subprocess.run([PYTHON, script, folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def served(model):
+    """What a job is told of the model."""
+    return {
+        "model": NAME,
+        "weights": str(model),
+        "python": str(PYTHON),
+        "dtype": "float32",
+        "max_model_len": 4096,
+        "server_arguments": "--enforce-eager",
+    }
+
+
+@pytest.fixture(scope="session")
+def endpoint(served, tmp_path_factory):
+    """A server that several tests share."""
+    log_file = tmp_path_factory.mktemp("logs") / "server.log"
+    with Server(ServerOptions(**served), log_file) as server:
+        yield server.url

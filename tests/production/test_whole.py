@@ -1,0 +1,103 @@
+"""The paper's system as config/production.yaml describes it, with small models of its classes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from segment_anything.build_sam import _build_sam
+from skimage import data
+from timm import create_model
+
+from rsfiqa import captions, regions
+from rsfiqa.shards import shard_path
+from tests.production.conftest import ROOT
+from tests.segment.conftest import SIZES
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "cat", "hubble_deep_field")
+
+
+def write_pictures(root):
+    """Six photographs with made-up scores; the path of their table."""
+    rows = ["path,mos,group"]
+    for i, name in enumerate(PHOTOGRAPHS):
+        image = Image.fromarray(np.asarray(getattr(data, name)())[..., :3])
+        image.thumbnail((192, 192))
+        image.save(root / f"{name}.png")
+        rows.append(f"{name}.png,{1 + 0.7 * i:.1f},g{i}")
+    table = root / "scores.csv"
+    table.write_text("\n".join(rows), "utf-8")
+    return table
+
+
+@pytest.fixture
+def small(tmp_path):
+    """What takes the place of the checkpoints, and of the data sets, in production.yaml."""
+    torch.manual_seed(0)
+    torch.save(_build_sam(**SIZES).state_dict(), tmp_path / "sam.pth")
+    backbone = create_model("resnet10t", pretrained=False)
+    torch.save(backbone.state_dict(), tmp_path / "backbone.pth")
+    pictures = {
+        "layout": "csv",
+        "root": str(write_pictures(tmp_path)),
+        "mos_range": [1, 5],
+    }
+    return {
+        "shard_size": 3,
+        "datasets": {"pictures": pictures},
+        "gpus": dict.fromkeys(("segment", "caption", "embed", "extract", "train"), 0),
+        "segment": {
+            "checkpoint": str(tmp_path / "sam.pth"),
+            "model_type": "auto",
+            "precision": "fp32",
+            "compile": False,
+            "points_per_side": 3,
+            "pred_iou_thresh": -10.0,
+            "stability_score_thresh": 0.0,
+            "workers": 0,
+        },
+        "embed": {"encoder": "packaged-minilm"},
+        "extract": {"backbone": "resnet10t", "weights": str(tmp_path / "backbone.pth"), "grid": 4},
+        "train": {"epochs": 2, "members": 2, "width": 8, "hidden": 8},
+        "benchmark": {"datasets": ["pictures"], "splits": 1, "test_share": 0.34},
+        "report": {"images": 2},
+    }
+
+
+def snakemake(folder, overlay, *arguments):
+    """production.yaml with an overlay, in a folder."""
+    path = folder / "overlay.yaml"
+    path.write_text(yaml.safe_dump(overlay), "utf-8")
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "1"]
+    files = ["--configfile", str(ROOT / "config/production.yaml"), str(path)]
+    profile = ["--workflow-profile", str(ROOT / "profiles/default")]
+    return subprocess.run(
+        [*command, *profile, "--directory", str(folder), *files, *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_six_pictures_through_everything(small, served, tmp_path):
+    small["caption"] = served | {"max_pixels": 50_000, "max_tokens": 400, "concurrency": 8}
+    found = snakemake(tmp_path, small)
+    assert found.returncode == 0, found.stdout
+    folder = tmp_path / "results/pictures"
+    for shard in ("00000", "00001"):
+        table, origin = captions.read(shard_path(folder, "caption", shard))
+        reader = regions.Reader(shard_path(folder, "segment", shard))
+        counts = [int(reader[image_id].labels.max()) + 1 for image_id in reader.image_ids]
+        assert table.num_rows == sum(counts) > 3
+        assert "ok" in table["status"].to_pylist()
+        assert set(origin.models) == {"model.safetensors"}
+        log_file = tmp_path / f"logs/caption/pictures/{shard}.server.log"
+        assert "vllm.entrypoints.openai.api_server" in log_file.read_text("utf-8")
+    card = json.loads((tmp_path / "results/train/pictures.full/split-00/card.json").read_text())
+    assert card["backbone"]["name"] == "resnet10t"
+    assert (tmp_path / "results/report/index.html").is_file()
+    assert "Nothing to be done" in snakemake(tmp_path, small).stdout
