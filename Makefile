@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-segment bench-caption results schema lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption results schema lock clean
 
 install: .venv/installed
 
@@ -54,6 +54,11 @@ format: install
 bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation, across data sets
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/bench.py $(DATA)
+
+SPLITS ?= 3
+bench-finetune: install ## DATA=DIR SPLITS=3: LIVEC with the backbone fine-tuned, half an hour a split
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS)
 
 bench-segment: install ## DATA=DIR: SAM regions against the package's own generator, superpixels
 	$(NEEDS_DATA)

@@ -15,6 +15,7 @@ import yaml
 from figures import FOLDER, ROOT, run, write
 
 from rsfiqa import results
+from rsfiqa.benchmark.peers import PEERS
 from rsfiqa.correlation import median_interval, paired_test
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
@@ -31,7 +32,7 @@ def configuration(data: Path) -> dict[str, Any]:
             name: {"layout": name, "root": str((data / folder).resolve())}
             for name, folder in SETS.items()
         },
-        "benchmark": {"datasets": list(SETS), "splits": 10, "seeds": 10},
+        "benchmark": {"datasets": list(SETS), "splits": 10, "seeds": 10, "peers": list(PEERS)},
     }
 
 
@@ -77,8 +78,9 @@ def accuracy(root: Path) -> dict[str, float]:
                 median, low, high = median_interval(column(root, train, test, "full", metric))
                 figures[f"{name}_{metric}"] = median
                 figures |= {f"{name}_{metric}_low": low, f"{name}_{metric}_high": high}
-            peer = float(np.median(column(root, train, test, "probe", "srcc")))
-            figures[f"peer_probe_{name}_srcc"] = peer
+            for peer in PEERS:
+                found = column(root, train, test, peer, "srcc")
+                figures[f"peer_{peer}_{name}_srcc"] = float(np.median(found))
     full, share = column(root, "livec", "livec", "full", "srcc"), 0.2
     for name, variant in ABLATION.items():
         other = column(root, "livec", "livec", variant, "srcc")

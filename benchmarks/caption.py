@@ -155,7 +155,7 @@ def stage(data: Path, given: CaptionOptions) -> float:
     forget(data)
     shard = shard_of(data)
     with asked.Asker(given, {}, data / "unused.log") as asker:
-        asker.make_ready()
+        asker.make_ready(1)
         started = time.perf_counter()
         asker.caption_shard(shard)
         spent = time.perf_counter() - started

@@ -1,23 +1,28 @@
 """Any timm backbone as multi-scale statistics on a grid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from rsfiqa.errors import InputError
 from rsfiqa.files import first_line, sha256_of
 
 PACKAGED = "packaged"
 PACKAGED_BACKBONE = "tf_efficientnet_lite0"
+SCALES = 4  # layers of a model of one scale
+TRIED = (3, 5)  # strides high and wide
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Backbone:
     Attributes:
         stages: the timm model; gives one map (B, C_s, h_s, w_s) per stage, earliest first.
         channels: C_s of each stage.
+        stride: pixels that the sides of an image must be a multiple of, for those that mind.
         mean: of each color channel of an image in [0, 1], shape (3, 1, 1).
         std: likewise.
         sha256: of the weights' file.
@@ -34,6 +40,7 @@ class Backbone:
 
     stages: nn.Module
     channels: tuple[int, ...]
+    stride: int
     mean: Tensor
     std: Tensor
     sha256: str
@@ -53,15 +60,32 @@ class Backbone:
         """
         x = torch.from_numpy(image).to(self.mean.device).permute(2, 0, 1).float() / 255
         x = ((x - self.mean) / self.std)[None]  # (1, 3, H, W)
-        found = [statistics(stage, grid) for stage in self.stages(x)]
+        found = [statistics(stage, grid) for stage in maps(self.stages, x, self.stride)]
         return torch.cat(found, dim=2)[0].cpu().numpy()
 
 
-def statistics(stage: Tensor, grid: int) -> Tensor:
-    """Mean and standard deviation within cells: float (B, 2, C, G, G) of a map (B, C, h, w)."""
+def maps(stages: nn.Module, x: Tensor, stride: int) -> list[Tensor]:
+    """The maps (B, C_s, h_s, w_s) of images float (B, 3, H, W).
+
+    For a model that cuts images into patches or windows, which timm wraps as a getter, images are
+    mirrored at their right and lower borders until these fit.
+    """
+    if isinstance(stages, FeatureGetterNet):
+        height, width = x.shape[2:]
+        below, right = -height % stride, -width % stride
+        small = below >= height or right >= width  # to be mirrored
+        x = pad(x, (0, right, 0, below), "replicate" if small else "reflect")
+    return list(stages(x))
+
+
+def statistics(stage: Tensor, grid: int, floor: float = 0) -> Tensor:
+    """Mean and standard deviation within cells: float (B, 2, C, G, G) of a map (B, C, h, w).
+
+    In training a `floor` of the variance keeps the root's slope finite.
+    """
     mean = adaptive_avg_pool2d(stage, grid)
     square = adaptive_avg_pool2d(stage.square(), grid)
-    return torch.stack([mean, (square - mean.square()).clamp_min(0).sqrt()], dim=1)
+    return torch.stack([mean, (square - mean.square()).clamp_min(floor).sqrt()], dim=1)
 
 
 def weights_path(backbone: str, weights: str) -> Path:
@@ -91,34 +115,104 @@ def load(backbone: str, weights: str) -> Backbone:
         InputError: an unknown name, no such weights, or weights of another architecture.
     """
     path = weights_path(backbone, weights)
-    try:
-        whole = timm.create_model(backbone, pretrained=False)
-        stages = timm.create_model(backbone, pretrained=False, features_only=True)
-    except (RuntimeError, AttributeError) as error:
-        raise InputError(
-            f"extract.backbone: must be a timm model with feature maps, found {backbone}"
-            f" ({first_line(error)})"
-        ) from error
+    whole = _create(backbone)
     state = _read_state(path)
-    names = list(whole.state_dict())
     if weights == PACKAGED:  # same tensors in the same order under other names
-        state = dict(zip(names, state.values(), strict=True))
+        state = dict(zip(whole.state_dict(), state.values(), strict=True))
     try:
         whole.load_state_dict(state)
-        # without the classifier the two have the same parameters
-        stages.load_state_dict({name: state[name] for name in stages.state_dict()})
-    except (RuntimeError, KeyError) as error:
-        raise InputError(
-            f"{path}: must hold weights of {backbone} ({first_line(error)})"
-        ) from error
-    config = timm.data.resolve_model_data_config(whole)
+    except RuntimeError as error:
+        raise _unfit(path, backbone, error) from error
+    stages = _create_stages(backbone)
+    own = {_flat(name): value for name, value in whole.state_dict().items()}
+    stages.load_state_dict({name: own[_flat(name)] for name in stages.state_dict()})
+    return _backbone(backbone, stages, path)
+
+
+def load_stages(backbone: str, state: Mapping[str, Tensor], path: Path) -> Backbone:
+    """A backbone with the weights of one that was fine-tuned.
+
+    Args:
+        backbone: name of a timm model.
+        state: of `Backbone.stages`.
+        path: where it comes from.
+
+    Raises:
+        InputError: an unknown name, or weights of another architecture.
+    """
+    stages = _create_stages(backbone)
+    try:
+        stages.load_state_dict(state)
+    except RuntimeError as error:
+        raise _unfit(path, backbone, error) from error
+    return _backbone(backbone, stages, path)
+
+
+def _backbone(backbone: str, stages: Any, path: Path) -> Backbone:
+    config = timm.data.resolve_model_data_config(_create(backbone))
     return Backbone(
         stages=stages.eval().requires_grad_(False),
         channels=tuple(stages.feature_info.channels()),
+        stride=max(stages.feature_info.reduction()),
         mean=torch.tensor(config["mean"]).view(3, 1, 1),
         std=torch.tensor(config["std"]).view(3, 1, 1),
         sha256=sha256_of(path),
     )
+
+
+def _create_stages(backbone: str) -> Any:
+    """Timm's extractor of feature maps, for images of any size.
+
+    A model of one scale, such as a ViT, gives the maps of four layers at even distances.
+    """
+    arguments: dict[str, Any] = {"features_only": True}
+    for any_size in ({"dynamic_img_size": True}, {"strict_img_size": False}, {}):
+        try:
+            stages = timm.create_model(backbone, pretrained=False, **arguments, **any_size)
+        except TypeError:  # it has no such argument
+            continue
+        except (RuntimeError, AttributeError) as error:
+            raise _unknown(backbone, error) from error
+        break
+    if len(set(stages.feature_info.reduction())) == 1:
+        depth = len(stages.model.blocks)
+        layers = [depth * i // SCALES - 1 for i in range(1, SCALES + 1)]
+        stages = timm.create_model(
+            backbone, pretrained=False, out_indices=layers, **arguments, **any_size
+        )
+    try:
+        with torch.inference_mode():
+            stride = max(stages.feature_info.reduction())
+            stages.eval()(torch.zeros(1, 3, *(stride * n for n in TRIED)))
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"extract.backbone: must take images of any size, found {backbone}"
+            f" ({first_line(error)}); choose another"
+        ) from error
+    return stages
+
+
+def _create(backbone: str) -> Any:
+    try:
+        return timm.create_model(backbone, pretrained=False)
+    except (RuntimeError, AttributeError) as error:
+        raise _unknown(backbone, error) from error
+
+
+def _flat(name: str) -> str:
+    """A tensor's name as in the whole model and in each of timm's extractors."""
+    return name.removeprefix("model.").replace(".", "_")
+
+
+def _unknown(backbone: str, error: Exception) -> InputError:
+    return InputError(
+        f"extract.backbone: must be a timm model with feature maps, found {backbone}"
+        f" ({first_line(error)})"
+    )
+
+
+def _unfit(path: Path, backbone: str, error: Exception) -> InputError:
+    return InputError(f"{path}: must hold weights of {backbone} ({first_line(error)})")
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -11,12 +11,16 @@ import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from rsfiqa import backbone
+from rsfiqa.backbone import Backbone
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, atomic, first_line, sha256_of, write_json, write_table
 from rsfiqa.model import RSA
 
 VERSION = 1
+BACKBONE = "backbone."  # before the names of a fine-tuned backbone's tensors
 SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train or test
 
 
@@ -37,6 +41,7 @@ class Card:
         options: of the training.
         seed: of the training.
         losses: mean training loss of each epoch.
+        finetuned: the backbone was trained too; the checkpoint holds its weights.
         versions: of the packages that shape the numbers.
     """
 
@@ -52,6 +57,7 @@ class Card:
     options: dict[str, Any]
     seed: int
     losses: list[float]
+    finetuned: bool = False
     versions: dict[str, str] = field(
         default_factory=lambda: {
             "python": platform.python_version(),
@@ -60,11 +66,24 @@ class Card:
     )
 
 
-def write(folder: Path, model: RSA, card: Card, split: pa.Table) -> None:
-    """Write model.safetensors, split.parquet and, last, card.json."""
+def write(
+    folder: Path, model: RSA, card: Card, split: pa.Table, stages: nn.Module | None = None
+) -> None:
+    """Write model.safetensors, split.parquet and, last, card.json.
+
+    Args:
+        folder: of the checkpoint.
+        model: on top of the backbone.
+        card: what is said of it.
+        split: image_id and part.
+        stages: the backbone, if it was trained too.
+    """
+    state = dict(model.state_dict())
+    if stages is not None:
+        state |= {f"{BACKBONE}{name}": value for name, value in stages.state_dict().items()}
     weights = folder / "model.safetensors"
     with atomic(weights) as partial:
-        save_file(model.state_dict(), partial)
+        save_file({name: value.contiguous().cpu() for name, value in state.items()}, partial)
     provenance = Provenance("split", VERSION, "train", VERSION)
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
@@ -100,7 +119,22 @@ def read(folder: Path) -> tuple[RSA, Card]:
     with torch.random.fork_rng():
         model = RSA(**card.model)
     try:
-        model.load_state_dict(load_file(weights))
+        state = load_file(weights)
+        model.load_state_dict({k: v for k, v in state.items() if not k.startswith(BACKBONE)})
     except (RuntimeError, SafetensorError) as error:
         raise InputError(f"{weights}: damaged ({first_line(error)}); train it again") from error
     return model.eval(), card
+
+
+def read_backbone(folder: Path, card: Card) -> Backbone | None:
+    """The backbone of a fine-tuned checkpoint; None where it was frozen.
+
+    Raises:
+        InputError: weights that the card does not describe.
+    """
+    if not card.finetuned:
+        return None
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    own = {k.removeprefix(BACKBONE): v for k, v in state.items() if k.startswith(BACKBONE)}
+    return backbone.load_stages(card.backbone["backbone"], own, path)

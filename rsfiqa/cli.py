@@ -156,7 +156,8 @@ class Extract(Sharded, stages.ExtractOptions):
 class Train(stages.TrainOptions):
     """Train one model on one split of a data set.
 
-    Reads FOLDER/manifest.parquet and the products of segment, caption, embed and extract. Writes
+    Reads FOLDER/manifest.parquet and the products of segment, caption, embed and extract, and, to
+    fine-tune, the images. Under torchrun several GPUs share a fine-tuning. Writes
     a checkpoint: model.safetensors, card.json, split.parquet and stats.json. By default the full
     model on the training part of the first random split, into
     results/train/<dataset>.<variant>/<split>.
@@ -172,6 +173,7 @@ class Train(stages.TrainOptions):
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of splits, initial weights and shuffling.")
+    weights: str = Field("packaged", description="finetune: of the backbone, as of extract.")
 
     def run(self) -> None:
         from rsfiqa import train
@@ -188,6 +190,7 @@ class Train(stages.TrainOptions):
             split=self.split,
             test_share=self.test_share,
             seed=self.seed,
+            weights=self.weights,
         )
 
 

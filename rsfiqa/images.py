@@ -62,12 +62,21 @@ def read_rgb(path: Path) -> np.ndarray:
         ImageError: as `read_size`, or damaged pixel data (a JPEG cut short, say).
     """
     with _open(path) as image:
-        try:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-        except Exception as error:  # damaged files also raise TypeError, struct.error, KeyError
-            raise ImageError(f"damaged or cut short ({first_line(error)})") from error
-        return _to_rgb(upright)
+        return rgb_of(image)
+
+
+def rgb_of(image: Image.Image) -> np.ndarray:
+    """As `read_rgb`, of an image that Pillow has opened.
+
+    Raises:
+        ImageError: damaged pixel data.
+    """
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+    except Exception as error:  # damaged files also raise TypeError, struct.error, KeyError
+        raise ImageError(f"damaged or cut short ({first_line(error)})") from error
+    return _to_rgb(upright)
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The products of a data set, put together as inputs of the model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from tqdm import tqdm
 
-from rsfiqa import captions, embeddings, features, manifest, regions
+from rsfiqa import captions, embeddings, features, images, manifest, regions
+from rsfiqa.backbone import Backbone
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, check_input, sha256_of
 from rsfiqa.model import Batch
@@ -85,6 +87,23 @@ class Samples:
             self.mos_range,
             self.provenance,
         )
+
+
+def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
+    """The images as another backbone sees them, such as one that was fine-tuned.
+
+    Args:
+        data: N images; their files are read again.
+        backbone: with the channels of that which made `data`.
+        long_side: larger images are reduced to it.
+    """
+    grid = data.batch.cells.shape[-1]
+    cells = [
+        backbone.cells(images.reduce(images.read_rgb(Path(path)), long_side), grid)
+        for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None)
+    ]
+    batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
+    return replace(data, batch=batch)
 
 
 def load(folder: Path) -> Samples:

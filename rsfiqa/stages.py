@@ -33,7 +33,7 @@ Layout = Literal[
     "demo",
 ]
 Variant = Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"]
-Peer = Literal["probe"]
+Peer = Literal["brisque", "mlp", "probe"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Device = Literal["auto", "cuda", "cpu"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -282,7 +282,7 @@ class ExtractOptions(Options):
 
 
 class TrainOptions(Options):
-    """The RSA model and how it is trained on frozen features."""
+    """The RSA model: trained on frozen features, and then perhaps together with its backbone."""
 
     epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
@@ -292,6 +292,37 @@ class TrainOptions(Options):
     members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each of them.")
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
+    finetune: bool = Field(
+        False, description="Go on with the backbone's weights free, on crops of the images."
+    )
+    tune_epochs: int = Field(6, ge=1, le=1000, description="finetune: passes over the images.")
+    tune_batch_size: int = Field(16, ge=2, le=4096, description="finetune: images per step.")
+    tune_rate: float = Field(
+        2e-4, gt=0, le=1, description="finetune: peak rate of the backbone's last layer."
+    )
+    tune_head_rate: float = Field(
+        5e-4, gt=0, le=1, description="finetune: peak rate of the model on top of it."
+    )
+    layer_decay: float = Field(
+        0.9, gt=0, le=1, description="finetune: rate of a layer, over that of the layer above."
+    )
+    crop: int = Field(352, ge=32, le=8192, description="finetune: side of the crops, pixels.")
+    accumulate: int = Field(
+        1, ge=1, le=4096, description="finetune: parts of a batch that are computed in turn."
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="finetune: of the backbone's arithmetic."
+    )
+    compile: bool = Field(False, description="finetune: compile the backbone (torch.compile).")
+    device: Device = Field("auto", description="finetune: auto takes a GPU where there is one.")
+    workers: int = Field(
+        0, ge=0, le=64, description="finetune: processes that read and crop images."
+    )
+    threads: int = Field(1, ge=1, le=256, description="finetune: of a processor, without a GPU.")
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the weights; where and how fast they are made is left out."""
+        return self.model_dump(exclude={"device", "workers", "compile"})
 
 
 class BenchmarkOptions(Options):
@@ -311,7 +342,8 @@ class BenchmarkOptions(Options):
     peers: tuple[Peer, ...] = Field(
         ("probe",),
         description="Other methods on the same splits: probe is a support vector regression on"
-        " the frozen backbone's whole-image statistics.",
+        " the frozen backbone's whole-image statistics, mlp a network on its mean-pooled features,"
+        " brisque a support vector regression on BRISQUE's features.",
     )
     cross: bool = Field(
         True, description="Also train on all of each data set and test on all of each other."

@@ -124,3 +124,74 @@ def test_an_unknown_backbone(tmp_path):
     (tmp_path / "a.pth").touch()
     with pytest.raises(InputError, match=r"extract.backbone: must be a timm model .*, found nonet"):
         backbone.load("nonet", str(tmp_path / "a.pth"))
+
+
+ARCHITECTURES = [
+    "test_resnet",
+    "test_convnext",
+    "test_efficientnet",
+    "test_vit",
+    "swin_tiny_patch4_window7_224",
+]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def any_backbone(request, tmp_path_factory):
+    """A backbone with random weights from a file, and timm's whole model with the same."""
+    torch.manual_seed(0)
+    whole = timm.create_model(request.param, pretrained=False).eval()
+    path = tmp_path_factory.mktemp("weights") / "a.safetensors"
+    save_file(whole.state_dict(), path)
+    return request.param, whole, backbone.load(request.param, str(path))
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (70, 101), (3, 40)])
+def test_any_architecture_and_size(any_backbone, shape):
+    _, _, found = any_backbone
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    cells = found.cells(image, 4)
+    assert cells.shape == (2, sum(found.channels), 4, 4)
+    assert np.isfinite(cells).all()
+    assert len(found.channels) >= 4
+
+
+def test_the_weights_are_the_files(any_backbone):
+    """Every tensor of the extractor is one of the whole model's, by its place in the model."""
+    _, whole, found = any_backbone
+    state = {name.replace(".", "_"): value for name, value in whole.state_dict().items()}
+    for name, value in found.stages.state_dict().items():
+        assert torch.equal(value, state[name.removeprefix("model.").replace(".", "_")])
+
+
+def test_a_fine_tuned_backbone_is_read_back(any_backbone, noise, tmp_path):
+    name, _, found = any_backbone
+    state = {key: value + 0.01 for key, value in found.stages.state_dict().items()}
+    (tmp_path / "a").write_text("")
+    again = backbone.load_stages(name, state, tmp_path / "a")
+    for key, value in again.stages.state_dict().items():
+        assert torch.equal(value, state[key])
+    assert again.cells(noise, 2).shape == found.cells(noise, 2).shape
+
+
+def test_a_vit_gives_layers_at_even_distances(any_backbone, noise):
+    name, whole, found = any_backbone
+    if name != "test_vit":
+        pytest.skip("of several scales")
+    x = torch.from_numpy(noise).permute(2, 0, 1).float() / 255
+    x = ((x - found.mean) / found.std)[None]
+    depth = len(whole.blocks)
+    layers = [depth // 4 - 1, depth // 2 - 1, 3 * depth // 4 - 1, depth - 1]
+    vit = timm.create_model(name, pretrained=False, dynamic_img_size=True).eval()
+    vit.load_state_dict(whole.state_dict())
+    with torch.inference_mode():
+        wanted = vit.forward_intermediates(x, indices=layers, intermediates_only=True)
+        made = backbone.maps(found.stages, x, found.stride)
+    for a, b in zip(wanted, made, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_model_for_one_size_of_image(tmp_path):
+    whole = timm.create_model("mixer_s32_224", pretrained=False)
+    save_file(whole.state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=r"extract.backbone: must .* found mixer_s32_224 \("):
+        backbone.load("mixer_s32_224", str(tmp_path / "a.safetensors"))

@@ -108,6 +108,7 @@ def _checkpoint(
 ) -> tuple[Predict, np.ndarray]:
     """A checkpoint's predictions and its test part, checked against the split's definition."""
     model, card = checkpoints.read(folder)
+    tuned = checkpoints.read_backbone(folder, card)
     part = splits.tested_part(
         card.split["name"],
         trained.groups,
@@ -123,6 +124,8 @@ def _checkpoint(
 
     def predict(data: Samples) -> np.ndarray:
         _expect_origin(folder, card, data)
+        if tuned is not None:
+            data = samples.with_cells(data, tuned, card.backbone["long_side"])
         return predict_quality(model, data)
 
     return predict, part

@@ -1,12 +1,18 @@
 """Other methods on the same splits."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
+import cv2
 import numpy as np
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
+from rsfiqa import images
 from rsfiqa.samples import Samples
 
 
@@ -26,4 +32,48 @@ def probe(trained: Samples, tested: Samples) -> np.ndarray:
     return regression.predict(whole_image_statistics(tested))
 
 
-PEERS: dict[str, Callable[[Samples, Samples], np.ndarray]] = {"probe": probe}
+def mlp(trained: Samples, tested: Samples) -> np.ndarray:
+    """Quality (N,) by a network with one hidden layer on mean-pooled features of the backbone.
+
+    It stops early on a tenth of the training images.
+    """
+
+    def pooled(data: Samples) -> np.ndarray:
+        return data.batch.cells[:, 0].flatten(2).double().numpy().mean(axis=-1)  # (N, C)
+
+    network = MLPRegressor((256,), early_stopping=True, max_iter=500, random_state=0)
+    regression = make_pipeline(StandardScaler(), network)
+    regression.fit(pooled(trained), trained.quality)
+    return regression.predict(pooled(tested))
+
+
+def brisque(trained: Samples, tested: Samples) -> np.ndarray:
+    """Quality (N,) by RBF support vector regression on the features of BRISQUE.
+
+    Mittal, Moorthy and Bovik 2012; OpenCV's implementation of the features, fitted anew. The
+    hyperparameters are chosen by cross-validation on the training images, as the authors advise.
+    """
+    regression = make_pipeline(MinMaxScaler((-1, 1)), SVR(epsilon=0.05))
+    grid = {"svr__C": [0.1, 1.0, 10.0, 100.0], "svr__gamma": [0.01, 0.05, 0.2]}
+    search = GridSearchCV(regression, grid, cv=GroupKFold(5))
+    search.fit(brisque_features(trained), trained.quality, groups=trained.groups)
+    return search.predict(brisque_features(tested))
+
+
+def brisque_features(data: Samples) -> np.ndarray:
+    """The 36 features of each image, read again: float64 (N, 36)."""
+    return np.stack([_brisque_features(path) for path in data.rows["path"].to_pylist()])
+
+
+@cache
+def _brisque_features(path: str) -> np.ndarray:
+    image = images.read_rgb(Path(path))[..., ::-1]
+    compute = cv2.quality.QualityBRISQUE_computeFeatures  # type: ignore[attr-defined]
+    return compute(np.ascontiguousarray(image))[0].astype(float)
+
+
+PEERS: dict[str, Callable[[Samples, Samples], np.ndarray]] = {
+    "brisque": brisque,
+    "mlp": mlp,
+    "probe": probe,
+}

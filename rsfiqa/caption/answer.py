@@ -1,14 +1,17 @@
 """What a language model answers for one region: its schema, its reading, its probabilities."""
 
+import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from rsfiqa.caption.completion import Token
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
+from rsfiqa.files import first_line
 
 Level = Literal[LEVELS]  # type: ignore[valid-type]
 Family = Literal[FAMILIES]  # type: ignore[valid-type]
@@ -84,7 +87,11 @@ def read_answers(
     if not text or not text.strip():
         raise AnswerError("empty")
     try:
-        found = _form(regions).model_validate_json(text)
+        content = json.loads(text, strict=False)  # grammars let control characters through
+    except (ValueError, RecursionError) as error:
+        raise AnswerError(f"answer: not JSON ({first_line(error)})") from error
+    try:
+        found = _form(regions).model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "answer"
@@ -92,9 +99,7 @@ def read_answers(
     return [found] if isinstance(found, Answer) else [part for _, part in found]
 
 
-def expectations(
-    tokens: Sequence[Mapping[str, Any]], region: int | None = None
-) -> dict[str, float | None]:
+def expectations(tokens: Sequence[Token], region: int | None = None) -> dict[str, float | None]:
     """Expected rating in [1, 5] of each of `RATINGS`, from the probabilities of the five words.
 
     The words differ in their first letter, so the token that holds it decides; words that begin
@@ -103,11 +108,10 @@ def expectations(
     most likely word (Q-Align, Wu et al. 2024).
 
     Args:
-        tokens: of the answer as the server gives them with `logprobs`: token, logprob and
-            top_logprobs (token, logprob).
+        tokens: of the answer, with the likeliest at each place.
         region: its number, 1 or more, in an answer about several.
     """
-    text = "".join(token["token"] for token in tokens)
+    text = "".join(token.token for token in tokens)
     start, end = 0, len(text)
     if region is not None:
         start = max(text.find(f'"region_{region}"'), 0)
@@ -117,25 +121,25 @@ def expectations(
 
 
 def _expectation(
-    text: str, tokens: Sequence[Mapping[str, Any]], name: str, start: int, end: int
+    text: str, tokens: Sequence[Token], name: str, start: int, end: int
 ) -> float | None:
     found = list(re.compile(rf'"{name}"\s*:\s*"').finditer(text, start, end))
     if not found:
         return None
     place, start = found[-1].end(), 0  # of the word's first letter; of a token
     for token in tokens:
-        end = start + len(token["token"])
+        end = start + len(token.token)
         if start <= place < end:
             return _over_words(token, place - start)
         start = end
     return None
 
 
-def _over_words(token: Mapping[str, Any], before: int) -> float | None:
+def _over_words(token: Token, before: int) -> float | None:
     """The expectation at a token whose first `before` characters come before the word."""
-    prefix = token["token"][:before]
+    prefix = token.token[:before]
     share = dict.fromkeys(LEVELS, 0.0)
-    seen = {entry["token"]: entry["logprob"] for entry in (token, *token.get("top_logprobs", ()))}
+    seen = {token.token: token.logprob} | {c.token: c.logprob for c in token.top_logprobs}
     for candidate, logprob in seen.items():
         rest = candidate.removeprefix(prefix)
         if rest and candidate.startswith(prefix):
@@ -159,5 +163,5 @@ def sentence(answer: Answer) -> str:
         f"{SEVERITY_WORDS[found.severity]} {found.family.replace('_', ' ')}"
         for found in worst_first(answer)
     ]
-    content = answer.content.strip().rstrip(".")
+    content = " ".join(answer.content.split()).rstrip(".")
     return f"{content} with {', '.join(named) or 'no distortion'}. Overall {answer.overall}."

@@ -109,7 +109,7 @@ class Asker:
             known = store.get(keys)
             shard.counts["from_store"] = len(known)
             if len(known) < len(set(keys)):
-                self.make_ready()
+                self.make_ready(max(len(image.keys) for image in wanted))
                 work = _Work(shard, reader, store, self)
                 asyncio.run(work.run(wanted, known))
                 known = store.get(keys)
@@ -161,8 +161,11 @@ class Asker:
         keys = [key_of(**common, region=region) for region in range(int(labels.max()) + 1)]
         return Wanted(row["image_id"], Path(row["path"]), keys)
 
-    def make_ready(self) -> None:
+    def make_ready(self, most: int) -> None:
         """Start the own server, if there is to be one, and check all servers, once.
+
+        Args:
+            most: regions that an image has.
 
         Raises:
             InputError: a server that does not start or cannot be used.
@@ -173,15 +176,18 @@ class Asker:
             own = server.Server(self.options, self.server_log, restarts=self.options.restarts)
             self.server = self._stack.enter_context(own)
             self.endpoints = (own.url,)
-        asyncio.run(self._check_servers())
+        asyncio.run(self._check_servers(most))
         self._ready = True
 
-    async def _check_servers(self) -> None:
+    async def _check_servers(self, most: int) -> None:
         """Refuse servers that lack the model or cannot answer as large a request as may come."""
         options = self.options
         side = int(options.max_pixels**0.5)
         grey = prompt.picture(np.full((side, side, 3), 128, np.uint8), options.max_pixels)
-        body = _body(options, prompt.region_messages(grey, grey), None) | {"seed": 0}
+        if options.prompt == "image":
+            body = _body(options, prompt.image_messages(grey, grey, most), most)
+        else:
+            body = _body(options, prompt.region_messages(grey, grey), None)
         async with self.client() as client:
             for endpoint in self.endpoints:
                 served = await client.models(endpoint)
@@ -191,11 +197,11 @@ class Asker:
                         f" {', '.join(served) or 'nothing'}; name one of these"
                     )
                 try:
-                    await client.ask(body, endpoint)
+                    await client.ask(body | {"seed": 0}, endpoint)
                 except (RejectedError, BusyError) as error:
                     raise InputError(
                         f"{endpoint}: must answer about two pictures of {options.max_pixels} pixels"
-                        f" with {options.max_tokens} tokens, found {error}; lower"
+                        f" with {body['max_tokens']} tokens, found {error}; lower"
                         " caption.max_pixels, raise the server's context, or use a model that sees"
                     ) from error
 
@@ -337,12 +343,12 @@ class _Work:
 
     async def _ask(self, client: Client, question: Question) -> None:
         """Ask until the answer can be used, with another seed each time; keep what came."""
-        spent, reply, reason = 0, Reply("", None, [], {}), ""
+        spent, reply, reason = 0, Reply("", None, [], 0, 0, 0), ""
         found: list[answer.Answer] = []
         for attempt in range(1, self.options.attempts + 1):
             try:
                 reply = await client.ask(question.body | {"seed": attempt})
-                spent += reply.usage["completion_tokens"]
+                spent += reply.completion_tokens
                 found = answer.read_answers(reply.text, reply.finish_reason, question.regions)
                 reason = ""
                 break
@@ -361,8 +367,8 @@ class _Work:
                 reason=reason,
                 expected=expected,
                 attempts=attempt if first else 0,
-                prompt_tokens=reply.usage.get("prompt_tokens", 0) if first else 0,
-                cached_tokens=reply.usage.get("cached_tokens", 0) if first else 0,
+                prompt_tokens=reply.prompt_tokens if first else 0,
+                cached_tokens=reply.cached_tokens if first else 0,
                 completion_tokens=spent if first else 0,
             )
 

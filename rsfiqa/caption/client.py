@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
+import msgspec
 from tenacity import (
     AsyncRetrying,
     RetryError,
@@ -16,8 +17,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from rsfiqa.caption.completion import Completion, Details, Models, Token, Usage
 from rsfiqa.errors import InputError
 
+T = TypeVar("T")
 log = logging.getLogger("rsfiqa")
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth asking again
 REFUSED = {401: "the key is not accepted", 403: "the key is not allowed"}
@@ -39,13 +42,17 @@ class Reply:
         text: of the answer; None if the model gave none.
         finish_reason: stop, or length if it was cut.
         tokens: with their log-probabilities; empty if the server gives none.
-        usage: prompt_tokens, completion_tokens and, where the server says it, cached_tokens.
+        prompt_tokens: of the request.
+        cached_tokens: of those, from the server's prefix cache; 0 where it does not say.
+        completion_tokens: of the answer.
     """
 
     text: str | None
     finish_reason: str | None
-    tokens: list[dict[str, Any]]
-    usage: dict[str, int]
+    tokens: list[Token]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
 
 
 class Client:
@@ -93,9 +100,9 @@ class Client:
             InputError: it cannot be reached, refuses the key, or does not speak the protocol.
         """
         try:
-            content = await self._call("GET", f"{endpoint}/models", None)
-            return [str(model["id"]) for model in content["data"]]
-        except (BusyError, RejectedError, KeyError, TypeError) as error:
+            content = await self._call("GET", f"{endpoint}/models", Models)
+            return [model.id for model in content.data]
+        except (BusyError, RejectedError) as error:
             raise InputError(
                 f"{endpoint}: must list its models at {endpoint}/models, found {error}; check"
                 " caption.endpoints"
@@ -133,26 +140,26 @@ class Client:
             endpoint = min(self.under_way, key=lambda url: self.under_way[url])
         self.under_way[endpoint] += 1
         try:
-            content = await self._call("POST", f"{endpoint}/chat/completions", body)
+            url = f"{endpoint}/chat/completions"
+            content = await self._call("POST", url, Completion, body)
         finally:
             self.under_way[endpoint] -= 1
-        try:
-            choice, usage = content["choices"][0], content.get("usage") or {}
-            details = usage.get("prompt_tokens_details") or {}
-            return Reply(
-                text=choice["message"]["content"],
-                finish_reason=choice["finish_reason"],
-                tokens=(choice.get("logprobs") or {}).get("content") or [],
-                usage={
-                    "prompt_tokens": usage.get("prompt_tokens") or 0,
-                    "completion_tokens": usage.get("completion_tokens") or 0,
-                    "cached_tokens": details.get("cached_tokens") or 0,
-                },
-            )
-        except (KeyError, IndexError, TypeError) as error:
-            raise BusyError(f"an answer without a completion ({error!r})") from error
+        if not content.choices:
+            raise BusyError("an answer without a completion")
+        choice, usage = content.choices[0], content.usage or Usage()
+        details = usage.prompt_tokens_details or Details()
+        return Reply(
+            text=choice.message.content,
+            finish_reason=choice.finish_reason,
+            tokens=(choice.logprobs and choice.logprobs.content) or [],
+            prompt_tokens=usage.prompt_tokens or 0,
+            cached_tokens=details.cached_tokens or 0,
+            completion_tokens=usage.completion_tokens or 0,
+        )
 
-    async def _call(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:
+    async def _call(
+        self, method: str, url: str, kind: type[T], body: Mapping[str, Any] | None = None
+    ) -> T:
         if self._session is None:
             raise RuntimeError("the client must be entered before it is used")
         try:
@@ -167,8 +174,10 @@ class Client:
                 if response.status >= 400:
                     text = (await response.text())[:300].replace("\n", " ")
                     raise RejectedError(f"HTTP {response.status}: {text}")
-                return await response.json()
+                return msgspec.json.decode(await response.read(), type=kind)
         except TimeoutError as error:
             raise BusyError(f"no answer within {self.timeout:g} s") from error
-        except (aiohttp.ClientError, ValueError) as error:
+        except msgspec.MsgspecError as error:
+            raise BusyError(f"an answer that is none of the protocol ({error})") from error
+        except aiohttp.ClientError as error:
             raise BusyError(f"{type(error).__name__}: {error}") from error

@@ -23,7 +23,7 @@ def main(command: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    waits: list[Callable[[], object]] = [sys.stdin.buffer.read, child.wait]
+    waits: list[Callable[[], object]] = [_wait_for_input_to_close, child.wait]
     for wait in waits:
         threading.Thread(target=_then, args=(wait, over), daemon=True).start()
     over.wait()
@@ -35,6 +35,12 @@ def main(command: list[str]) -> int:
         os.killpg(child.pid, signal.SIGKILL)  # also children whose parent is gone
     status = child.wait()
     return status if status >= 0 else BY_SIGNAL - status
+
+
+def _wait_for_input_to_close() -> None:
+    # not sys.stdin: a thread that reads it holds its lock, which the interpreter's end minds
+    while os.read(0, 1):
+        pass
 
 
 def _then(wait: Callable[[], object], over: threading.Event) -> None:

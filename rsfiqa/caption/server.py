@@ -82,6 +82,14 @@ def command(options: ServerOptions, host: str, port: int) -> list[str]:
     ]
 
 
+class EndedError(InputError):
+    """A server that ended before it answered."""
+
+    def __init__(self, cause: str, log_file: Path) -> None:
+        super().__init__(f"the model's server did not start: {cause}; its log is {log_file}")
+        self.cause = cause
+
+
 class Server:
     """Started on entering, ended on leaving, however that comes about.
 
@@ -141,23 +149,31 @@ class Server:
             InputError: it has been started anew as often as is allowed.
         """
         cause = self._cause()
-        self.stop()
-        if self.restarted >= self.restarts:
-            raise InputError(
-                f"the model's server ended: {cause}; it has been restarted {self.restarted} times"
-                f" (caption.restarts), its log is {self.log_file}"
+        while True:
+            self.stop()
+            if self.restarted >= self.restarts:
+                raise InputError(
+                    f"the model's server ended: {cause}; it has been restarted {self.restarted}"
+                    f" times (caption.restarts), its log is {self.log_file}"
+                )
+            self.restarted += 1
+            log.warning(
+                "the model's server ended: %s; restart %d of %d",
+                cause,
+                self.restarted,
+                self.restarts,
             )
-        self.restarted += 1
-        log.warning(
-            "the model's server ended: %s; restart %d of %d", cause, self.restarted, self.restarts
-        )
-        self._start()
+            try:
+                return self._start()
+            except EndedError as error:
+                cause = error.cause
 
     def _start(self) -> None:
         """Start it and wait until it answers.
 
         Raises:
-            InputError: it ended, or was not up in time.
+            EndedError: it ended.
+            InputError: it was not up in time.
         """
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         line = command(self.options, self.host, self.port)
@@ -176,9 +192,7 @@ class Server:
         log.info("starting the model's server; its log is %s", self.log_file)
         while not self._healthy():
             if not self.alive:
-                raise InputError(
-                    f"the model's server did not start: {self._cause()}; its log is {self.log_file}"
-                )
+                raise EndedError(self._cause(), self.log_file)
             if time.monotonic() - started > self.options.startup:
                 raise InputError(
                     f"the model's server must be up within {self.options.startup:g} s"

@@ -138,9 +138,12 @@ def pictures(
     predicted, quality = predictions["predicted"].to_numpy(), predictions["quality"].to_numpy()
     image_ids = predictions["image_id"].to_pylist()
     roles = {image_ids[i]: why for i, why in choose(predicted, quality, count).items()}
-    model, _ = checkpoints.read(checkpoint)
+    model, card = checkpoints.read(checkpoint)
+    tuned = checkpoints.read_backbone(checkpoint, card)
     data = samples.load(folder)
     data = data.take(np.isin(np.asarray(data.image_ids), list(roles)))
+    if tuned is not None:
+        data = samples.with_cells(data, tuned, card.backbone["long_side"])
     found = _predict(model, data)
     made = {
         row["image_id"]: _picture(folder, dataset, roles[row["image_id"]], row, found, i, size)

@@ -1,6 +1,7 @@
 """One model on one split of one data set."""
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
-from rsfiqa import checkpoints, samples, splits
+from rsfiqa import backbone, checkpoints, samples, splits
+from rsfiqa.devices import device_of
+from rsfiqa.errors import InputError
 from rsfiqa.files import write_json
 from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
+from rsfiqa.train.finetune import Tuned, finetune
 from rsfiqa.train.fit import fit
 
 log = logging.getLogger("rsfiqa")
@@ -29,12 +33,14 @@ def run(
     split: str,
     test_share: float,
     seed: int,
+    weights: str = backbone.PACKAGED,
 ) -> None:
     """Train a variant on the training part of a split of a data set's folder.
 
     Writes the checkpoint to `output`. The same split has the same images for every variant.
+    `weights` are those of the backbone, for fine-tuning.
     """
-    torch.set_num_threads(1)  # trainings are the unit of parallel work
+    torch.set_num_threads(options.threads)  # 1: trainings are the unit of parallel work
     started = time.time()
     data = samples.load(folder)
     tested = splits.tested_part(
@@ -44,6 +50,12 @@ def run(
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
     losses = train(model, trained, options, training_seed)
+    tuned = None
+    if options.finetune:
+        tuned, more = tune(model, trained, folder, output, options, training_seed, weights)
+        losses += more
+        if int(os.environ.get("RANK", 0)):
+            return  # the first process writes what all have made
     parts = np.where(tested, "test", "train")
     table = pa.table({"image_id": data.image_ids, "part": parts}, schema=checkpoints.SPLIT)
     card = make_card(trained, options, model=model_arguments(trained, options, variant))
@@ -61,8 +73,10 @@ def run(
             | {"train": len(trained), "test": int(tested.sum())},
             seed=training_seed,
             losses=[round(loss, 6) for loss in losses],
+            finetuned=options.finetune,
         ),
         table,
+        None if tuned is None else tuned.stages,
     )
     ended = time.time()
     write_json(output / "stats.json", {"started": started, "ended": ended, "images": len(trained)})
@@ -110,6 +124,53 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
         )
 
 
+def tune(
+    model: RSA,
+    data: Samples,
+    folder: Path,
+    output: Path,
+    options: TrainOptions,
+    seed: int,
+    weights: str,
+) -> tuple[Tuned, list[float]]:
+    """Go on with the backbone's weights free; the mean loss of each epoch."""
+    origin = data.origin["backbone"]
+    source = backbone.load(origin["backbone"], weights)
+    if source.sha256 != origin["sha256"]:
+        raise InputError(
+            f"{folder}: features of {origin['backbone']} are from other weights"
+            f" ({origin['sha256'][:12]}) than extract.weights, found {source.sha256[:12]}; give the"
+            " same"
+        )
+    device = device_of(options.device, "train.device")
+    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    tuned = Tuned(source, model, data.batch.cells.shape[-1]).to(device)
+    if options.compile:
+        tuned.stages.compile()
+    with tqdm(total=options.tune_epochs, desc="finetune", unit="epoch", disable=None) as bar:
+
+        def progress(epoch: int, loss: float) -> None:
+            bar.update()
+            bar.set_postfix(loss=f"{loss:.4f}")
+            log.info("finetune: epoch %d, loss %.4f", epoch, loss)
+
+        losses = finetune(
+            tuned,
+            data,
+            folder,
+            options,
+            seed=seed,
+            state=output / "state.pt",
+            long_side=origin["long_side"],
+            progress=progress,
+        )
+    tuned.to("cpu")
+    return tuned, losses
+
+
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:
     """What the card says of the data and of the stages before this one."""
     return {
@@ -118,5 +179,5 @@ def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> di
         "datasets": [data.dataset],
         "mos_range": data.mos_range,
         "lower_better": bool(data.provenance["manifest"].options.get("lower_better", False)),
-        "options": {"version": VERSIONS["train"], **options.model_dump()},
+        "options": {"version": VERSIONS["train"], **options.recorded()},
     }

@@ -56,10 +56,10 @@ def fit(
     steps = len(data) // size
     optimizer = _adamw(model, lr, weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _rate(step / (epochs * steps), warmup)
+        optimizer, lambda step: rate_of(step / (epochs * steps), warmup)
     )
     average = torch.optim.swa_utils.AveragedModel(
-        model, avg_fn=lambda old, new, step: old.lerp(new, 1 - _decay(int(step), ema))
+        model, avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), ema))
     )
     shuffling = torch.Generator().manual_seed(seed)
     losses = []
@@ -103,13 +103,13 @@ def _adamw(model: RSA, lr: float, weight_decay: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=lr)
 
 
-def _rate(done: float, warmup: float) -> float:
+def rate_of(done: float, warmup: float) -> float:
     """Share of the highest learning rate when the share `done` of the steps is done."""
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
 
 
-def _decay(step: int, ema: float) -> float:
+def decay_of(step: int, ema: float) -> float:
     """Decay of the averaged weights after `step` steps: rises from 0.1 to `ema`."""
     return min(ema, (1 + step) / (10 + step))

@@ -155,7 +155,7 @@ def test_no_more_requests_are_under_way_than_allowed_and_servers_share_them(fold
 
 def test_busy_servers_are_asked_again(folder):
     def respond(body, number):
-        return (429, 503, 500)[number % 3] if number < 7 else completion()
+        return (429, 503, 500)[number % 3] if 0 < number < 7 else completion()
 
     with Server(respond) as server:
         rows, stats = run(folder, server, patience=60.0)

@@ -34,7 +34,7 @@ def served(model):
         "weights": str(model),
         "python": str(PYTHON),
         "dtype": "float32",
-        "max_model_len": 4096,
+        "max_model_len": 8192,
         "server_arguments": "--enforce-eager",
     }
 

@@ -71,20 +71,20 @@ def bodies(count: int, **changes) -> list[dict]:
 def test_probabilities_are_those_of_the_allowed_words(endpoint):
     """They add up to 1 over the words' beginnings, after the schema's mask."""
     (reply,) = send(endpoint, bodies(1), 1)
-    text = "".join(token["token"] for token in reply.tokens)
+    text = "".join(token.token for token in reply.tokens)
     assert text == reply.text
     place = text.index('"overall"') + len('"overall":"')
     start = 0
     for token in reply.tokens:
-        if start <= place < start + len(token["token"]):
+        if start <= place < start + len(token.token):
             allowed = [
-                np.exp(other["logprob"])
-                for other in token["top_logprobs"]
-                if any(word.startswith(other["token"][place - start :]) for word in captions.LEVELS)
+                np.exp(other.logprob)
+                for other in token.top_logprobs
+                if any(word.startswith(other.token[place - start :]) for word in captions.LEVELS)
             ]
             assert sum(allowed) == pytest.approx(1, abs=0.02)
             return
-        start += len(token["token"])
+        start += len(token.token)
     raise AssertionError("no token holds the rating")
 
 
@@ -96,7 +96,7 @@ def test_the_prefix_cache_and_concurrency_change_no_answer(endpoint):
     pairs = list(zip(alone, together, strict=True))
     assert sum(a.text == b.text for a, b in pairs) >= 14
     for a, b in pairs:
-        first = [(x.tokens[0]["token"], x.tokens[0]["logprob"]) for x in (a, b)]
+        first = [(x.tokens[0].token, x.tokens[0].logprob) for x in (a, b)]
         assert first[0] == (first[1][0], pytest.approx(first[1][1], abs=1e-3))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rsfiqa.model import RSA, Batch
-from rsfiqa.train.fit import _decay, _rate, fit
+from rsfiqa.train.fit import decay_of, fit, rate_of
 
 IMAGES, REGIONS, GRID = 128, 3, 4
 
@@ -92,14 +92,14 @@ def test_reports_progress() -> None:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    rates = [_rate(done, warmup=0.1) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    rates = [rate_of(done, warmup=0.1) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
     assert rates == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert _rate(0.0, warmup=0.0) == 1
+    assert rate_of(0.0, warmup=0.0) == 1
 
 
 def test_averages_forget_the_start() -> None:
-    assert [_decay(step, 0.9) for step in (0, 5, 1000)] == pytest.approx([0.1, 0.4, 0.9])
-    assert _decay(1000, 0.0) == 0
+    assert [decay_of(step, 0.9) for step in (0, 5, 1000)] == pytest.approx([0.1, 0.4, 0.9])
+    assert decay_of(1000, 0.0) == 0
 
 
 def test_scores_of_training_images_are_on_the_scale_of_quality() -> None:

@@ -35,8 +35,11 @@ shell.prefix(
 SEGMENT_THREADS = (
     1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
 )
+FINETUNE = config["train"]["finetune"]
 # captions that a job's own server makes need vllm beside the stage
-OWN_SERVER = config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
+OWN_SERVER = (
+    config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
+)
 
 
 wildcard_constraints:

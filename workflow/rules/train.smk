@@ -15,7 +15,7 @@ rule train:
     retries: 0
     conda:
         "../../envs/core.yaml"
-    threads: 1
+    threads: config["train"]["threads"] if FINETUNE else 1
     resources:
         gpu=config["gpus"]["train"],
         mem_mb=memory(4000),
@@ -26,6 +26,7 @@ rule train:
         flags=flags(
             config["train"]
             | {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
+            | ({"weights": config["extract"]["weights"]} if FINETUNE else {})
         ),
         version=VERSIONS["train"],
     message:

@@ -1,0 +1,76 @@
+"""LIVEC with a fine-tuned backbone against the frozen one, on the same splits.
+
+Usage: python benchmarks/finetune.py DATA [SPLITS]. About half an hour a split on two cores; a split
+that is done is kept, and one that was broken off goes on from its last saved step.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from bench import configuration
+from figures import FOLDER, ROOT, run, write
+
+from rsfiqa import benchmark, checkpoints, samples, splits, train
+from rsfiqa.correlation import Agreement, agreement, median_interval
+from rsfiqa.stages import TrainOptions
+
+SPLIT: dict[str, Any] = {"test_share": 0.2, "seed": 0}
+THREADS = 2
+
+
+def products(data: Path) -> Path:
+    """The folder of LIVEC's products, made if need be; the same as of `make bench`."""
+    folder = FOLDER / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    overlay = folder / "config.yaml"
+    overlay.write_text(yaml.safe_dump(configuration(data)), "utf-8")
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
+    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
+    run(*snakemake, *profile, "--until", "embed", "extract")
+    return folder / "results" / "livec"
+
+
+def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
+    """Train on a split, unless that is done, and test."""
+    if not (output / "card.json").is_file():
+        train.run(folder, output, options, variant="full", split=split, **SPLIT)
+    model, card = checkpoints.read(output)
+    data = samples.load(folder)
+    part = splits.tested_part(split, data.groups, dataset=data.dataset, **SPLIT)
+    data = data.take(part)
+    backbone = checkpoints.read_backbone(output, card)
+    if backbone is not None:
+        data = samples.with_cells(data, backbone, card.backbone["long_side"])
+    return agreement(benchmark.predict_quality(model, data), data.quality)
+
+
+def main() -> None:
+    """Train, test and write the figures of the splits that are done."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python benchmarks/finetune.py DATA [SPLITS]")
+    number = int(sys.argv[2]) if len(sys.argv) == 3 else 3
+    folder = products(Path(sys.argv[1]))
+    frozen, tuned = TrainOptions(), TrainOptions(finetune=True, threads=THREADS)
+    found: dict[str, list[Agreement]] = {"frozen": [], "finetune": []}
+    for split in (splits.split_name("split", i) for i in range(number)):
+        for name, options in (("frozen", frozen), ("finetune", tuned)):
+            output = FOLDER / "finetune" / name / split
+            found[name].append(tested(folder, output, options, split))
+            print(f"{split} {name}: SRCC {found[name][-1].srcc:.4f}", file=sys.stderr, flush=True)
+    suffix = "10" if number == 10 else ""
+    figures: dict[str, float] = {"splits": number}
+    for name, each in found.items():
+        median, low, high = median_interval(np.array([one.srcc for one in each]))
+        figures |= {f"{name}_livec_srcc{suffix}": median}
+        figures |= {f"{name}_livec_srcc_low": low, f"{name}_livec_srcc_high": high}
+        figures[f"{name}_livec_plcc"] = float(np.median([one.plcc for one in each]))
+    gain = [a.srcc - b.srcc for a, b in zip(found["finetune"], found["frozen"], strict=True)]
+    figures["finetune_gain"] = float(np.median(gain))
+    write("bench-finetune", figures, "make bench-finetune DATA=DIR SPLITS=N")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Does the model point at the region that was spoilt, and do its scores fall with the level?
+
+Imported by bench.py; by hand: python benchmarks/pointing.py CHECKPOINT FOLDER-OF-PRISTINE-IMAGES.
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage.filters import gaussian
+
+from rsfiqa import images
+from rsfiqa.datasets.demo import DISTORTIONS
+from rsfiqa.scorer import Scorer
+
+LEVELS = (1, 3, 5)  # of pointing
+SMALLEST = 0.03  # share of the image that a spoilt region takes at least
+
+
+def _color(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
+    """Colors away: a fifth of the chroma at each level."""
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab[..., 1:] = 128 + (lab[..., 1:] - 128) * (1 - level / 5)
+    return cv2.cvtColor(np.rint(lab).astype(np.uint8), cv2.COLOR_LAB2RGB)
+
+
+KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {"color": _color}
+
+
+def spoil(image: np.ndarray, mask: np.ndarray, kind: str, level: int, seed: int) -> np.ndarray:
+    """The image with one region distorted, blended over its border.
+
+    Args:
+        image: uint8 (H, W, 3).
+        mask: bool (H, W), the region.
+        kind: one of `KINDS`.
+        level: 1 to 5.
+        seed: of noise.
+    """
+    worse = KINDS[kind](image, level, np.random.default_rng(seed))
+    share = gaussian(mask.astype(np.float32), 1.0)[..., None]
+    return np.rint(image + share * (worse.astype(np.float32) - image)).astype(np.uint8)
+
+
+def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
+    """Share of trials in which the spoilt region's quality falls most; and by kind."""
+    hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    chances = []
+    for i, path in enumerate(sorted(folder.glob("*.png"))):
+        image = images.read_rgb(path)
+        labels, _, before = scorer.predict(image)
+        random = np.random.default_rng(i)
+        areas = np.bincount(labels.ravel()) / labels.size
+        region = int(random.choice(np.flatnonzero(areas >= SMALLEST)))
+        mask = images.fit_labels(labels, image.shape[:2]) == region
+        chances.append(1 / len(areas))
+        for kind, found in hits.items():
+            for level in LEVELS:
+                _, _, after = scorer.predict(spoil(image, mask, kind, level, i), labels)
+                fall = (before.quality - after.quality)[0].numpy()
+                found.append(int(fall.argmax()) == region)
+    every = [hit for found in hits.values() for hit in found]
+    return {
+        "pointing_accuracy": float(np.mean(every)),
+        "pointing_chance": float(np.mean(chances)),
+        "pointing_trials": len(every),
+        **{f"pointing_{kind}": float(np.mean(found)) for kind, found in hits.items()},
+    }
+
+
+def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
+    """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
+    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    for i, path in enumerate(sorted(folder.glob("*.png"))):
+        image = images.read_rgb(path)
+        for kind, found in right.items():
+            scores = []
+            for level in range(6):
+                random = np.random.default_rng(i)
+                worse = KINDS[kind](image, level, random) if level else image
+                scores.append(float(scorer.predict(worse)[2].score[0]))
+            found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
+    every = [hit for found in right.values() for hit in found]
+    return {
+        "ordering_accuracy": float(np.mean(every)),
+        "ordering_pairs": len(every),
+        **{f"ordering_{kind}": float(np.mean(found)) for kind, found in right.items()},
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python benchmarks/pointing.py CHECKPOINT FOLDER")
+    own = Scorer(Path(sys.argv[1]))
+    for measure in (pointing, ordering):
+        print(measure(own, Path(sys.argv[2])), flush=True)

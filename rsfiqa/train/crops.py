@@ -1,0 +1,107 @@
+"""Training pictures for fine-tuning: random crops and flips of images with their label maps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rsfiqa import images, regions, samples
+from rsfiqa.samples import Samples
+from rsfiqa.shards import shard_path
+from rsfiqa.splits import seed_of
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of an image, and what is left of its R regions there.
+
+    Attributes:
+        pixels: uint8 (3, h, w), sRGB.
+        coverage: float32 (R, G * G), share of each cell that each region covers.
+        geometry: float32 (R, 7), as in `Batch`, within the crop.
+        present: bool (R,), which regions have a pixel in it.
+    """
+
+    pixels: Tensor
+    coverage: Tensor
+    geometry: Tensor
+    present: Tensor
+
+
+def crop_of(
+    image: np.ndarray, labels: np.ndarray, *, rows: int, side: int, grid: int, seed: int
+) -> Crop:
+    """A random square of an image, perhaps mirrored; image and label map stay together.
+
+    Args:
+        image: uint8 (H, W, 3).
+        labels: uint16 (h, w), its label map, of any size.
+        rows: R, at least as many as the label map has regions.
+        side: of the square in pixels; along a shorter side all of the image is taken.
+        grid: G, cells on each side.
+        seed: of place and mirroring.
+    """
+    random = np.random.default_rng(seed)
+    labels = images.fit_labels(labels, image.shape[:2])
+    height, width = (min(side, length) for length in image.shape[:2])
+    y = int(random.integers(image.shape[0] - height + 1))
+    x = int(random.integers(image.shape[1] - width + 1))
+    image, labels = image[y : y + height, x : x + width], labels[y : y + height, x : x + width]
+    if random.random() < 0.5:
+        image, labels = image[:, ::-1], labels[:, ::-1]
+    found, dense = np.unique(labels, return_inverse=True)  # the regions that are left
+    dense = dense.reshape(labels.shape).astype(np.uint16)
+    part = regions.ImageRegions("", dense, regions.region_table(dense))
+    coverage = np.zeros((rows, grid * grid), np.float32)
+    coverage[found] = samples.coverage(dense, grid)
+    geometry = np.zeros((rows, samples.GEOMETRY), np.float32)
+    geometry[found] = samples.geometry(part)
+    present = np.zeros(rows, bool)
+    present[found] = True
+    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return Crop(pixels, *(torch.from_numpy(part) for part in (coverage, geometry, present)))
+
+
+class Crops(Dataset):
+    """A crop of image i for `(epoch, i)`, whatever process makes it.
+
+    Args:
+        data: the training images.
+        folder: of the data set, which has their label maps.
+        side: of the crops in pixels.
+        long_side: larger images are reduced to it first.
+        seed: of all crops.
+    """
+
+    def __init__(
+        self, data: Samples, folder: Path, *, side: int, long_side: int, seed: int
+    ) -> None:
+        self.rows = data.rows.select(["image_id", "path", "shard"]).to_pylist()
+        self.grid = data.batch.cells.shape[-1]
+        self.most = data.batch.present.shape[1]
+        self.readers = {
+            shard: regions.Reader(shard_path(folder, "segment", f"{shard:05d}"))
+            for shard in sorted({row["shard"] for row in self.rows})
+        }
+        self.side, self.long_side, self.seed = side, long_side, seed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Crop]:
+        epoch, index = key
+        row = self.rows[index]
+        labels = self.readers[row["shard"]][row["image_id"]].labels
+        image = images.reduce(images.read_rgb(Path(row["path"])), self.long_side)
+        crop = crop_of(
+            image,
+            labels,
+            rows=self.most,
+            side=self.side,
+            grid=self.grid,
+            seed=seed_of(self.seed, epoch, row["image_id"]),
+        )
+        return index, crop

@@ -1,0 +1,280 @@
+"""Training backbone and model together, from a model that was trained on frozen features."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from rsfiqa.backbone import Backbone, maps, statistics
+from rsfiqa.files import atomic
+from rsfiqa.model import RSA, Batch, Prediction, quality_loss
+from rsfiqa.samples import Samples
+from rsfiqa.splits import seed_of
+from rsfiqa.stages import TrainOptions
+from rsfiqa.train.crops import Crop, Crops
+from rsfiqa.train.fit import decay_of, rate_of
+
+log = logging.getLogger("rsfiqa")
+WARMUP = 0.1  # share of the steps in which rates rise
+FLOOR = 1e-8  # of variances; live channels have 0.01 and more
+CLIP = 5.0  # longest gradient
+SAVE_STEPS = 50  # a training that is killed loses fewer steps than these
+
+
+class Tuned(nn.Module):
+    """A backbone and the model on top of it.
+
+    Args:
+        backbone: its normalisation layers keep their statistics.
+        model: trained on frozen features of the same backbone.
+        grid: G, cells on each side.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, model: RSA, grid: int) -> None:
+        super().__init__()
+        self.stages, self.model, self.grid = backbone.stages, model, grid
+        self.stride = backbone.stride
+        self.register_buffer("mean", backbone.mean, persistent=False)
+        self.register_buffer("std", backbone.std, persistent=False)
+
+    def train(self, mode: bool = True) -> "Tuned":
+        """As usual, but for batch normalisation, which stays as it was trained."""
+        super().train(mode)
+        for module in self.stages.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+    def cells(self, pixels: Sequence[Tensor]) -> Tensor:
+        """Float (B, 2, C, G, G) of B images uint8 (3, h, w); those of one size go together."""
+        shapes = sorted({tuple(image.shape) for image in pixels})
+        found: list[Tensor | None] = [None] * len(pixels)
+        for shape in shapes:
+            places = [i for i, image in enumerate(pixels) if tuple(image.shape) == shape]
+            x = torch.stack([pixels[i] for i in places]).to(self.mean.device).float() / 255
+            x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+            found_maps = maps(self.stages, x, self.stride)
+            stages = [statistics(stage.float(), self.grid, FLOOR) for stage in found_maps]
+            for i, cells in zip(places, torch.cat(stages, dim=2), strict=True):
+                found[i] = cells
+        return torch.stack(found)  # type: ignore[arg-type]
+
+    def forward(self, pixels: Sequence[Tensor], batch: Batch) -> Prediction:
+        """What the model says of B images; the cells of `batch` are not looked at."""
+        return self.model(replace(batch, cells=self.cells(pixels)))
+
+
+def finetune(
+    tuned: Tuned,
+    data: Samples,
+    folder: Path,
+    options: TrainOptions,
+    *,
+    seed: int,
+    state: Path,
+    long_side: int,
+    progress: Callable[[int, float], None] | None = None,
+) -> list[float]:
+    """Train in place and leave it in evaluation mode, with averaged weights.
+
+    Every step's pictures and dropout depend on the seed and the step's number alone, so that a
+    training that was killed goes on from its last saved state to the same result. Under torchrun
+    every process takes its share of each batch.
+
+    Args:
+        tuned: on the device where it is to be trained.
+        data: the training images.
+        folder: of the data set, for label maps.
+        options: epochs, rates, sizes.
+        seed: of crops, shuffling and dropout.
+        state: file for the state between steps; removed at the end.
+        long_side: larger images are reduced to it.
+        progress: called with the epoch, from 1, and its mean loss.
+
+    Returns:
+        Mean training loss of each epoch.
+    """
+    device = tuned.mean.device
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    size = min(options.tune_batch_size, len(data))
+    steps = len(data) // size
+    total = options.tune_epochs * steps
+    optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: rate_of(step / total, WARMUP)
+    )
+    average = torch.optim.swa_utils.AveragedModel(
+        tuned,
+        avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), options.ema)),
+    )
+    losses, first = _resume(state, tuned, average, optimizer, schedule)
+    crops = Crops(data, folder, side=options.crop, long_side=long_side, seed=seed)
+    loader = DataLoader(
+        crops,
+        batch_sampler=_Steps(
+            len(data), size, options.tune_epochs, seed, first=first, rank=rank, world=world
+        ),
+        num_workers=options.workers,
+        collate_fn=list,
+    )
+    parallel: nn.Module = tuned
+    if world > 1:
+        parallel = nn.parallel.DistributedDataParallel(tuned, broadcast_buffers=False)
+    quality = torch.from_numpy(data.quality)
+    tuned.train()
+    for step, items in enumerate(loader, start=first):
+        torch.manual_seed(seed_of(seed, step, rank))  # of dropout
+        optimizer.zero_grad()
+        value = 0.0
+        parts = _split(items, options.accumulate)
+        for part in parts:
+            index = torch.tensor([i for i, _ in part])
+            batch = batch_of(data.batch.take(index), [crop for _, crop in part]).to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
+                found = parallel([crop.pixels for _, crop in part], batch)
+            loss = quality_loss(found.members.float(), quality[index].to(device)) / len(parts)
+            loss.backward()
+            value += loss.item()
+        nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(tuned)
+        losses.append(value)
+        if rank == 0 and (step + 1) % SAVE_STEPS == 0:
+            _save(state, tuned, average, optimizer, schedule, losses)
+        if progress and (step + 1) % steps == 0:
+            progress((step + 1) // steps, sum(losses[-steps:]) / steps)
+    tuned.load_state_dict(average.module.state_dict())
+    tuned.eval()
+    if rank == 0:
+        state.unlink(missing_ok=True)
+    return [sum(losses[i : i + steps]) / steps for i in range(0, total, steps)]
+
+
+def batch_of(whole: Batch, crops: Sequence[Crop]) -> Batch:
+    """The batch of whole images as their crops show it; its cells are to be replaced."""
+    return replace(
+        whole,
+        coverage=torch.stack([crop.coverage for crop in crops]),
+        geometry=torch.stack([crop.geometry for crop in crops]),
+        present=torch.stack([crop.present for crop in crops]),
+    )
+
+
+def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
+    """Rates that fall from the top of the backbone to its bottom; the model's own on top.
+
+    Biases and the gains of normalisation are not decayed.
+    """
+    layers = [list(module.named_parameters()) for _, module in tuned.stages.named_children()]
+    layers = [layer for layer in layers if layer]
+    groups = []
+    for depth, layer in enumerate(reversed(layers)):
+        rate = options.tune_rate * options.layer_decay**depth
+        groups += _decayed(layer, rate, options.weight_decay)
+    return groups + _decayed(
+        tuned.model.named_parameters(), options.tune_head_rate, options.weight_decay
+    )
+
+
+def _decayed(
+    named: Sequence[tuple[str, nn.Parameter]] | Iterator[tuple[str, nn.Parameter]],
+    rate: float,
+    weight_decay: float,
+) -> list[dict]:
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in named:
+        parameter.requires_grad_(True)
+        (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
+    groups = [
+        {"params": decayed, "lr": rate, "weight_decay": weight_decay},
+        {"params": free, "lr": rate, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+class _Steps:
+    """Keys of the crops of each step that is left, of this process's share."""
+
+    def __init__(
+        self,
+        images: int,
+        size: int,
+        epochs: int,
+        seed: int,
+        *,
+        first: int,
+        rank: int,
+        world: int,
+    ) -> None:
+        self.images, self.size, self.steps, self.epochs = images, size, images // size, epochs
+        self.seed, self.first, self.rank, self.world = seed, first, rank, world
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for epoch in range(self.first // self.steps, self.epochs):
+            shuffling = torch.Generator().manual_seed(seed_of(self.seed, epoch))
+            order = torch.randperm(self.images, generator=shuffling).tolist()
+            for step in range(self.steps):
+                if epoch * self.steps + step >= self.first:
+                    batch = order[step * self.size : (step + 1) * self.size]
+                    yield [(epoch, index) for index in batch[self.rank :: self.world]]
+
+    def __len__(self) -> int:
+        return self.epochs * self.steps - self.first
+
+
+def _split(items: list, parts: int) -> list[list]:
+    """The items in about equal parts, none of them empty."""
+    size = math.ceil(len(items) / parts)
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _save(
+    path: Path,
+    tuned: Tuned,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    losses: list[float],
+) -> None:
+    content = {
+        "tuned": tuned.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+        "losses": losses,
+    }
+    with atomic(path) as partial:
+        torch.save(content, partial)
+
+
+def _resume(
+    path: Path,
+    tuned: Tuned,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> tuple[list[float], int]:
+    """The losses so far, and the number of the next step."""
+    if not path.is_file():
+        return [], 0
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in (
+        ("tuned", tuned),
+        ("average", average),
+        ("optimizer", optimizer),
+        ("schedule", schedule),
+    ):
+        part.load_state_dict(content[name])
+    log.info("training goes on after step %d", len(content["losses"]))
+    return content["losses"], len(content["losses"])

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from rsfiqa import samples
+from rsfiqa.train.crops import crop_of
+
+SEEDS = range(12)
+
+
+@pytest.fixture
+def scene():
+    """An image 60 x 80 whose colors tell its regions: 0 left, 1 right above, 2 right below."""
+    labels = np.zeros((30, 40), np.uint16)
+    labels[:, 20:] = 1
+    labels[15:, 20:] = 2
+    colors = np.array([[10, 0, 0], [0, 20, 0], [0, 0, 30]], np.uint8)
+    return colors[labels].repeat(2, axis=0).repeat(2, axis=1), labels
+
+
+def crop(scene, seed, side=40, rows=5, grid=4):
+    return crop_of(*scene, rows=rows, side=side, grid=grid, seed=seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_image_and_regions_stay_together(scene, seed):
+    """The share of a cell that shows a region's color is the share that the region covers."""
+    found = crop(scene, seed)
+    pixels = found.pixels.numpy()
+    assert pixels.shape == (3, 40, 40)
+    for region, color in enumerate((10, 20, 30)):
+        share = (pixels[region] == color).reshape(4, 10, 4, 10).mean((1, 3)).ravel()
+        np.testing.assert_allclose(found.coverage[region], share, atol=1e-6)
+    assert found.present.tolist() == [bool(part.any()) for part in found.coverage.numpy()]
+    np.testing.assert_allclose(found.coverage.sum(0), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_geometry_is_that_of_the_crop(scene, seed):
+    found = crop(scene, seed)
+    for region, color in enumerate((10, 20, 30)):
+        inside = found.pixels.numpy()[region] == color
+        if not inside.any():
+            assert (found.geometry[region] == 0).all()
+            continue
+        y, x = np.nonzero(inside)
+        area, cx, cy, *box = found.geometry[region].tolist()
+        assert area == pytest.approx(np.log(inside.mean()), abs=1e-5)
+        assert (cx, cy) == pytest.approx(((x.mean() + 0.5) / 40, (y.mean() + 0.5) / 40), abs=1e-5)
+        edges = (x.min(), y.min(), x.max() + 1, y.max() + 1)
+        assert box == pytest.approx([edge / 40 for edge in edges], abs=1e-5)
+
+
+def test_crops_differ_and_depend_on_the_seed_alone(scene):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    made = [crop((noise, scene[1]), seed).pixels.numpy().tobytes() for seed in SEEDS]
+    assert len(set(made)) == len(made)
+    assert made == [crop((noise, scene[1]), seed).pixels.numpy().tobytes() for seed in SEEDS]
+
+
+def test_an_image_smaller_than_the_crop_is_taken_whole(scene):
+    found = crop(scene, 0, side=100)
+    assert found.pixels.shape == (3, 60, 80)
+    mirrored = bool((found.pixels[0, :, -1] == 10).all())
+    labels = scene[1][:, ::-1] if mirrored else scene[1]
+    whole = samples.coverage(np.ascontiguousarray(labels), 4)
+    np.testing.assert_allclose(found.coverage[:3], whole, atol=1e-6)
