@@ -12,7 +12,6 @@ import timm
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
@@ -32,7 +31,7 @@ class Backbone:
     Attributes:
         stages: the timm model; gives one map (B, C_s, h_s, w_s) per stage, earliest first.
         channels: C_s of each stage.
-        stride: pixels that the sides of an image must be a multiple of, for those that mind.
+        fit: least length of an image's sides in pixels, and what they must be a multiple of.
         mean: of each color channel of an image in [0, 1], shape (3, 1, 1).
         std: likewise.
         sha256: of the weights' file.
@@ -40,7 +39,7 @@ class Backbone:
 
     stages: nn.Module
     channels: tuple[int, ...]
-    stride: int
+    fit: tuple[int, int]
     mean: Tensor
     std: Tensor
     sha256: str
@@ -49,6 +48,22 @@ class Backbone:
         """The same on another device."""
         moved = {name: getattr(self, name).to(device) for name in ("stages", "mean", "std")}
         return replace(self, **moved)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The maps (B, C_s, h_s, w_s) of images float (B, 3, H, W), normalised.
+
+        Images are mirrored at their right and lower borders until they fit a model that cuts them
+        into patches or windows.
+        """
+        least, multiple = self.fit
+        height, width = x.shape[2:]
+        below, right = (-(-max(side, least) // multiple) * multiple - side for side in x.shape[2:])
+        if below or right:
+            small = below >= height or right >= width  # to be mirrored
+            x = pad(x, (0, right, 0, below), "replicate" if small else "reflect")
+        found = zip(self.stages(x), self.channels, strict=True)
+        # some of timm's models have their channels last
+        return [m if m.shape[1] == count else m.permute(0, 3, 1, 2) for m, count in found]
 
     @torch.inference_mode()
     def cells(self, image: np.ndarray, grid: int) -> np.ndarray:
@@ -60,22 +75,8 @@ class Backbone:
         """
         x = torch.from_numpy(image).to(self.mean.device).permute(2, 0, 1).float() / 255
         x = ((x - self.mean) / self.std)[None]  # (1, 3, H, W)
-        found = [statistics(stage, grid) for stage in maps(self.stages, x, self.stride)]
+        found = [statistics(stage, grid) for stage in self.maps(x)]
         return torch.cat(found, dim=2)[0].cpu().numpy()
-
-
-def maps(stages: nn.Module, x: Tensor, stride: int) -> list[Tensor]:
-    """The maps (B, C_s, h_s, w_s) of images float (B, 3, H, W).
-
-    For a model that cuts images into patches or windows, which timm wraps as a getter, images are
-    mirrored at their right and lower borders until these fit.
-    """
-    if isinstance(stages, FeatureGetterNet):
-        height, width = x.shape[2:]
-        below, right = -height % stride, -width % stride
-        small = below >= height or right >= width  # to be mirrored
-        x = pad(x, (0, right, 0, below), "replicate" if small else "reflect")
-    return list(stages(x))
 
 
 def statistics(stage: Tensor, grid: int, floor: float = 0) -> Tensor:
@@ -153,7 +154,7 @@ def _backbone(backbone: str, stages: Any, path: Path) -> Backbone:
     return Backbone(
         stages=stages.eval().requires_grad_(False),
         channels=tuple(stages.feature_info.channels()),
-        stride=max(stages.feature_info.reduction()),
+        fit=_fit(backbone, stages),
         mean=torch.tensor(config["mean"]).view(3, 1, 1),
         std=torch.tensor(config["std"]).view(3, 1, 1),
         sha256=sha256_of(path),
@@ -180,16 +181,34 @@ def _create_stages(backbone: str) -> Any:
         stages = timm.create_model(
             backbone, pretrained=False, out_indices=layers, **arguments, **any_size
         )
-    try:
-        with torch.inference_mode():
-            stride = max(stages.feature_info.reduction())
-            stages.eval()(torch.zeros(1, 3, *(stride * n for n in TRIED)))
-    except (RuntimeError, AssertionError) as error:
+    return stages
+
+
+def _fit(backbone: str, stages: Any) -> tuple[int, int]:
+    """See `Backbone.fit`; found by trying.
+
+    Raises:
+        InputError: the model takes images of one size only.
+    """
+    stages.eval()
+    stride = max(stages.feature_info.reduction())
+    if (error := _refuses(stages, *(stride * n for n in TRIED))) is not None:
         raise InputError(
             f"extract.backbone: must take images of any size, found {backbone}"
             f" ({first_line(error)}); choose another"
         ) from error
-    return stages
+    odd = _refuses(stages, *(stride * n + 1 for n in TRIED)) is None
+    tiny = _refuses(stages, 1, 1) is None
+    return 1 if tiny else stride, 1 if odd else stride
+
+
+def _refuses(stages: nn.Module, height: int, width: int) -> Exception | None:
+    try:
+        with torch.inference_mode():
+            stages(torch.zeros(1, 3, height, width))
+    except (RuntimeError, AssertionError) as error:
+        return error
+    return None
 
 
 def _create(backbone: str) -> Any:

@@ -165,7 +165,10 @@ def test_the_weights_are_the_files(any_backbone):
 
 def test_a_fine_tuned_backbone_is_read_back(any_backbone, noise, tmp_path):
     name, _, found = any_backbone
-    state = {key: value + 0.01 for key, value in found.stages.state_dict().items()}
+    state = {
+        key: value + 0.01 if value.is_floating_point() else value
+        for key, value in found.stages.state_dict().items()
+    }
     (tmp_path / "a").write_text("")
     again = backbone.load_stages(name, state, tmp_path / "a")
     for key, value in again.stages.state_dict().items():
@@ -185,7 +188,7 @@ def test_a_vit_gives_layers_at_even_distances(any_backbone, noise):
     vit.load_state_dict(whole.state_dict())
     with torch.inference_mode():
         wanted = vit.forward_intermediates(x, indices=layers, intermediates_only=True)
-        made = backbone.maps(found.stages, x, found.stride)
+        made = found.maps(x)
     for a, b in zip(wanted, made, strict=True):
         torch.testing.assert_close(a, b)
 

@@ -18,7 +18,7 @@ from rsfiqa.files import write_json
 from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
-from rsfiqa.train.finetune import Tuned, finetune
+from rsfiqa.train.finetune import Tuned, fit_tuned
 from rsfiqa.train.fit import fit
 
 log = logging.getLogger("rsfiqa")
@@ -157,7 +157,7 @@ def tune(
             bar.set_postfix(loss=f"{loss:.4f}")
             log.info("finetune: epoch %d, loss %.4f", epoch, loss)
 
-        losses = finetune(
+        losses = fit_tuned(
             tuned,
             data,
             folder,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from rsfiqa.backbone import Backbone, maps, statistics
+from rsfiqa.backbone import Backbone, statistics
 from rsfiqa.files import atomic
 from rsfiqa.model import RSA, Batch, Prediction, quality_loss
 from rsfiqa.samples import Samples
@@ -42,7 +42,7 @@ class Tuned(nn.Module):
     def __init__(self, backbone: Backbone, model: RSA, grid: int) -> None:
         super().__init__()
         self.stages, self.model, self.grid = backbone.stages, model, grid
-        self.stride = backbone.stride
+        self.backbone = backbone
         self.register_buffer("mean", backbone.mean, persistent=False)
         self.register_buffer("std", backbone.std, persistent=False)
 
@@ -62,7 +62,7 @@ class Tuned(nn.Module):
             places = [i for i, image in enumerate(pixels) if tuple(image.shape) == shape]
             x = torch.stack([pixels[i] for i in places]).to(self.mean.device).float() / 255
             x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-            found_maps = maps(self.stages, x, self.stride)
+            found_maps = self.backbone.maps(x)
             stages = [statistics(stage.float(), self.grid, FLOOR) for stage in found_maps]
             for i, cells in zip(places, torch.cat(stages, dim=2), strict=True):
                 found[i] = cells
@@ -73,7 +73,7 @@ class Tuned(nn.Module):
         return self.model(replace(batch, cells=self.cells(pixels)))
 
 
-def finetune(
+def fit_tuned(
     tuned: Tuned,
     data: Samples,
     folder: Path,

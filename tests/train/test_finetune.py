@@ -11,7 +11,6 @@ import torch
 
 from rsfiqa import benchmark, checkpoints, samples, train
 from rsfiqa.stages import TrainOptions
-from rsfiqa.train import finetune as module
 from tests.pipeline import SEED, TEST_SHARE, made
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +61,7 @@ def test_a_checkpoint_holds_its_backbone_and_scores_the_same(root, tuned):
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(root, tuned, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SAVE_STEPS", 1)
+    monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
     steps = 0
     step = torch.optim.AdamW.step
 
