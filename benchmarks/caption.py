@@ -411,7 +411,7 @@ def server_kills(folder: Path, data: Path) -> dict[str, float]:
             raise SystemExit(f"the job failed, see {folder / 'jobs.log'}")
         lost += complete(data, keys_of(data))
         orphans += gone(folder)
-    return {"server_kills_tried": tried, "lost_by_server_kills": lost, "orphans": orphans}
+    return {"server_kills_tried": tried, "lost": lost, "orphans": orphans}
 
 
 def line_of(pid: int) -> str:
@@ -457,15 +457,16 @@ def main() -> None:
     subprocess.run([PYTHON, ROOT / "tests/production/tiny_qwen.py", folder / "model"], check=True)
     data = make_data(folder)
     figures: dict[str, float] = {"images": IMAGES, "regions": len(keys_of(data))}
-    orphans = 0.0
+    sums = {"orphans": 0.0, "lost": 0.0}  # over all kinds of kills
     for part in (throughput, job_kills, own_server_kills, server_kills):
         path = folder / f"{part.__name__}.json"
         if not path.is_file():
             path.write_text(json.dumps(part(folder, data)), "utf-8")
         found = json.loads(path.read_text("utf-8"))
-        orphans += found.pop("orphans", 0)
+        for name in sums:
+            sums[name] += found.pop(name, 0)
         figures |= found
-    figures["orphans"] = orphans
+    figures |= sums
     write("bench-caption", figures, "make bench-caption")
 
 

@@ -35,7 +35,7 @@ def test_captions_of_a_shard(folder, endpoint, kind):  # noqa: F811
     good = [row for row in rows if row["status"] == "ok"]
     assert len(good) > 0.8 * len(rows)  # random weights may talk until they are cut
     for row in good:
-        answer.Answer.model_validate_json(row["raw"])
+        answer.read_answers(row["raw"], None)
         for name in captions.RATINGS:
             assert row[name] in (1, 2, 3, 4, 5)
             assert 1 <= row[f"{name}_expected"] <= 5
@@ -72,7 +72,7 @@ def test_probabilities_are_those_of_the_allowed_words(endpoint):
     """They add up to 1 over the words' beginnings, after the schema's mask."""
     (reply,) = send(endpoint, bodies(1), 1)
     text = "".join(token.token for token in reply.tokens)
-    assert text == reply.text
+    assert text.startswith(reply.text)  # and the token that ends it
     place = text.index('"overall"') + len('"overall":"')
     start = 0
     for token in reply.tokens:
@@ -102,11 +102,11 @@ def test_the_prefix_cache_and_concurrency_change_no_answer(endpoint):
 
 def test_a_request_longer_than_the_context(endpoint):
     with pytest.raises(RejectedError, match="HTTP 400"):
-        send(endpoint, bodies(1, max_tokens=5000), 1)
+        send(endpoint, bodies(1, max_tokens=9000), 1)
 
 
 def test_a_limit_that_the_context_does_not_hold_is_found_before_work(folder, endpoint):  # noqa: F811
     with pytest.raises(
         InputError, match=r"must answer about two pictures .* lower caption.max_pix"
     ):
-        run(folder, endpoint, max_tokens=5000)
+        run(folder, endpoint, max_tokens=9000)

@@ -18,7 +18,7 @@ from rsfiqa.shards import shard_path
 from tests.production.conftest import ROOT
 from tests.segment.conftest import SIZES
 
-PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "cat", "hubble_deep_field")
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 
 
 def write_pictures(root):
@@ -55,15 +55,38 @@ def small(tmp_path):
             "model_type": "auto",
             "precision": "fp32",
             "compile": False,
+            "device": "auto",
             "points_per_side": 3,
             "pred_iou_thresh": -10.0,
             "stability_score_thresh": 0.0,
+            "box_nms_thresh": 1.0,
             "workers": 0,
         },
-        "embed": {"encoder": "packaged-minilm"},
-        "extract": {"backbone": "resnet10t", "weights": str(tmp_path / "backbone.pth"), "grid": 4},
-        "train": {"epochs": 2, "members": 2, "width": 8, "hidden": 8},
-        "benchmark": {"datasets": ["pictures"], "splits": 1, "test_share": 0.34},
+        "embed": {"encoder": "packaged-minilm", "device": "auto"},
+        "extract": {
+            "backbone": "resnet10t",
+            "weights": str(tmp_path / "backbone.pth"),
+            "device": "auto",
+            "grid": 4,
+        },
+        "train": {
+            "epochs": 2,
+            "members": 2,
+            "width": 8,
+            "hidden": 8,
+            "tune_epochs": 1,
+            "tune_batch_size": 2,
+            "crop": 96,
+            "compile": False,
+            "device": "auto",
+            "workers": 0,
+        },
+        "benchmark": {
+            "datasets": ["pictures"],
+            "splits": 1,
+            "test_share": 0.34,
+            "variants": ["full"],
+        },
         "report": {"images": 2},
     }
 
@@ -98,6 +121,7 @@ def test_six_pictures_through_everything(small, served, tmp_path):
         log_file = tmp_path / f"logs/caption/pictures/{shard}.server.log"
         assert "vllm.entrypoints.openai.api_server" in log_file.read_text("utf-8")
     card = json.loads((tmp_path / "results/train/pictures.full/split-00/card.json").read_text())
-    assert card["backbone"]["name"] == "resnet10t"
+    assert card["backbone"]["backbone"] == "resnet10t"
+    assert card["finetuned"]
     assert (tmp_path / "results/report/index.html").is_file()
     assert "Nothing to be done" in snakemake(tmp_path, small).stdout
