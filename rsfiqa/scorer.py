@@ -180,7 +180,7 @@ def pixels_of(image: Path | str | np.ndarray | Image.Image) -> np.ndarray:
             raise InputError(
                 f"image: must be uint8 (H, W, 3), found {image.dtype} {image.shape}; convert it"
             )
-        return image
+        return np.require(image, requirements=["C", "W"])  # torch wants both
     if isinstance(image, Image.Image):
         return images.rgb_of(image)
     return images.read_rgb(Path(image))
