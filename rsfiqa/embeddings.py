@@ -2,7 +2,7 @@
 
 image_id   uint8, line-separated, sorted
 offsets    (N + 1,)      int64, rows of image i: offsets[i]:offsets[i+1]
-vectors    (total R, D)  float16, one per region, unit length
+vectors    (total R, D)  float16, one per region; zeros where the caption failed
 truncated  (1,)          int64, captions longer than the encoder reads
 """
 

@@ -239,6 +239,8 @@ class CaptionOptions(ServerOptions):
         names = {"backend", "long_side"}
         if self.backend == "vllm":
             names |= {"model", "prompt", "max_pixels", "max_tokens", "temperature", "attempts"}
+            if not self.endpoints:
+                names |= {"dtype", "server_arguments"}
         return self.model_dump(include=names)
 
 

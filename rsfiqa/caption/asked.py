@@ -24,6 +24,7 @@ from rsfiqa.stages import CaptionOptions
 
 TOP_LOGPROBS = 20  # the most that servers give; the five words begin with at most ten tokens
 COMMIT_S = 0.02  # finished answers are made durable this often, and then reported
+CHECK_PATIENCE_S = 60.0  # of the check before work
 WATCH_S = 1.0  # an own server is looked after this often
 
 
@@ -83,10 +84,10 @@ class Asker:
         self, options: CaptionOptions, digests: Mapping[str, str], server_log: Path
     ) -> None:
         self.options, self.digests, self.server_log = options, digests, server_log
-        self.key = os.environ.get(options.key_variable, "")
+        self.key = os.environ.get(options.key_variable, "").strip()
         self.endpoints = tuple(url.rstrip("/") for url in options.endpoints)
         self.server: server.Server | None = None
-        self._ready = False
+        self._most = 0  # regions of an image that the servers are known to take
         self._stack = ExitStack()
 
     def __enter__(self) -> "Asker":
@@ -123,20 +124,22 @@ class Asker:
             if image.image_id not in shard.reasons
             for region, key in enumerate(image.keys)
         ]
-        shard.counts |= _counts(known.values())
+        shard.counts |= _counts([known[key] for key in keys if key in known])
         if self.server is not None:
             shard.counts["restarts"] = self.server.restarted
         return pa.Table.from_pylist(rows, schema=captions.SCHEMA)
 
-    def client(self) -> Client:
-        """A client of all servers."""
-        own = self.options.startup if self.server is not None else 0  # it may be restarted
+    def client(self, patience: float | None = None) -> Client:
+        """A client of all servers, by default with the patience of the options."""
+        if patience is None:
+            own = self.options.startup if self.server is not None else 0  # it may be restarted
+            patience = self.options.patience + own
         return Client(
             self.endpoints,
             key=self.key,
             concurrency=self.options.concurrency,
             timeout=self.options.timeout,
-            patience=self.options.patience + own,
+            patience=patience,
         )
 
     def wanted(self, shard: Shard, reader: regions.Reader) -> list[Wanted]:
@@ -162,7 +165,7 @@ class Asker:
         return Wanted(row["image_id"], Path(row["path"]), keys)
 
     def make_ready(self, most: int) -> None:
-        """Start the own server, if there is to be one, and check all servers, once.
+        """Start the own server, if there is to be one, and check all servers.
 
         Args:
             most: regions that an image has.
@@ -170,14 +173,14 @@ class Asker:
         Raises:
             InputError: a server that does not start or cannot be used.
         """
-        if self._ready:
+        if most <= self._most or (self._most and self.options.prompt == "regions"):
             return
         if not self.endpoints:
             own = server.Server(self.options, self.server_log, restarts=self.options.restarts)
             self.server = self._stack.enter_context(own)
             self.endpoints = (own.url,)
         asyncio.run(self._check_servers(most))
-        self._ready = True
+        self._most = most
 
     async def _check_servers(self, most: int) -> None:
         """Refuse servers that lack the model or cannot answer as large a request as may come."""
@@ -188,7 +191,7 @@ class Asker:
             body = _body(options, prompt.image_messages(grey, grey, most), most)
         else:
             body = _body(options, prompt.region_messages(grey, grey), None)
-        async with self.client() as client:
+        async with self.client(patience=min(CHECK_PATIENCE_S, options.patience)) as client:
             for endpoint in self.endpoints:
                 served = await client.models(endpoint)
                 if options.model not in served:
@@ -199,10 +202,16 @@ class Asker:
                 try:
                     await client.ask(body | {"seed": 0}, endpoint)
                 except (RejectedError, BusyError) as error:
+                    if self.server is not None and not self.server.alive:
+                        raise InputError(
+                            f"the model's server ended at its first question:"
+                            f" {self.server.cause()}; its log is {self.server_log}"
+                        ) from error
                     raise InputError(
                         f"{endpoint}: must answer about two pictures of {options.max_pixels} pixels"
                         f" with {body['max_tokens']} tokens, found {error}; lower"
-                        " caption.max_pixels, raise the server's context, or use a model that sees"
+                        " caption.max_pixels or max_tokens, raise the server's context, or use a"
+                        " model that sees"
                     ) from error
 
 
@@ -266,20 +275,21 @@ class _Work:
         self.totals: Counter[str] = Counter()  # of tokens, in this run
 
     async def run(self, wanted: Sequence[Wanted], known: Mapping[str, Stored]) -> None:
-        missing = [image for image in wanted if not all(key in known for key in image.keys)]
-        total = sum(key not in known for image in wanted for key in image.keys)
+        # images with the same bytes and regions have the same keys and are asked about once
+        unique = {tuple(image.keys): image for image in wanted}
+        missing = [image for keys, image in unique.items() if not known.keys() >= set(keys)]
+        total = sum(key not in known for keys in unique for key in keys)
         name = f"caption {self.shard.name}"
         with tqdm(total=total, desc=name, unit="region", disable=None, mininterval=0.5) as bar:
-            helpers = [asyncio.create_task(self._keep(bar))]
             try:
                 async with self.asker.client() as client, asyncio.TaskGroup() as group:
+                    helpers = [group.create_task(self._keep(bar))]
                     if self.asker.server is not None:
                         helpers.append(group.create_task(self._watch(self.asker.server)))
                     await self._all(client, missing, known)
                     for helper in helpers:
                         helper.cancel()
             finally:
-                helpers[0].cancel()
                 self._commit(bar)
 
     async def _all(
@@ -309,10 +319,12 @@ class _Work:
 
     def _commit(self, bar: tqdm) -> None:
         """Make finished answers durable, then report them."""
-        finished, self.finished = self.finished, {}
+        finished = dict(self.finished)
         if not finished:
             return
         self.store.put(finished)
+        for key in finished:
+            del self.finished[key]
         for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):
             self.totals[name] += sum(getattr(one, name) for one in finished.values())
         spent = max(bar.format_dict["elapsed"], 1e-9)

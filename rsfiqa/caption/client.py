@@ -13,7 +13,7 @@ from tenacity import (
     RetryError,
     before_sleep_log,
     retry_if_exception_type,
-    stop_after_delay,
+    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -22,8 +22,11 @@ from rsfiqa.errors import InputError
 
 T = TypeVar("T")
 log = logging.getLogger("rsfiqa")
-BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})  # worth asking again
-REFUSED = {401: "the key is not accepted", 403: "the key is not allowed"}
+BUSY = frozenset({408, 409, 425, 429})  # worth asking again, as are all from 500 on
+OF_THE_REQUEST = frozenset({400, 413, 422})  # too long, say; another request may pass
+KEY = "set the environment variable that caption.key_variable names"
+REFUSED = {401: f"the key is not accepted; {KEY}", 403: f"the key is not allowed; {KEY}"}
+SHUNNED_S = 5.0  # after a failure an endpoint is asked so much later, if there are others
 
 
 class BusyError(Exception):
@@ -76,6 +79,7 @@ class Client:
         patience: float,
     ) -> None:
         self.under_way = dict.fromkeys(endpoints, 0)
+        self._failed = dict.fromkeys(endpoints, -SHUNNED_S)  # when, by the loop's clock
         self.timeout, self.patience = timeout, patience
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._places = asyncio.Semaphore(concurrency * len(self.under_way))
@@ -123,25 +127,27 @@ class Client:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(BusyError),
             wait=wait_random_exponential(multiplier=0.5, max=30),
-            stop=stop_after_delay(self.patience),
+            stop=stop_before_delay(self.patience),
             before_sleep=before_sleep_log(log, logging.INFO),
         )
         try:
-            async for attempt in retrying:
-                with attempt:
-                    async with self._places:
+            async with self._places:  # before the clock of patience starts
+                async for attempt in retrying:
+                    with attempt:
                         return await self._complete(body, endpoint)
         except RetryError as error:
             raise BusyError(str(error.last_attempt.exception())) from error
         raise AssertionError("a retry ends with an answer or an error")
 
     async def _complete(self, body: Mapping[str, Any], endpoint: str | None) -> Reply:
-        if endpoint is None:
-            endpoint = min(self.under_way, key=lambda url: self.under_way[url])
+        endpoint = endpoint or self._next()
         self.under_way[endpoint] += 1
         try:
             url = f"{endpoint}/chat/completions"
             content = await self._call("POST", url, Completion, body)
+        except BusyError:
+            self._failed[endpoint] = asyncio.get_running_loop().time()
+            raise
         finally:
             self.under_way[endpoint] -= 1
         if not content.choices:
@@ -157,6 +163,15 @@ class Client:
             completion_tokens=usage.completion_tokens or 0,
         )
 
+    def _next(self) -> str:
+        """The endpoint with the fewest requests under way, of those that have not just failed."""
+        now = asyncio.get_running_loop().time()
+
+        def rank(url: str) -> tuple[bool, int]:
+            return now - self._failed[url] < SHUNNED_S, self.under_way[url]
+
+        return min(self.under_way, key=rank)
+
     async def _call(
         self, method: str, url: str, kind: type[T], body: Mapping[str, Any] | None = None
     ) -> T:
@@ -165,19 +180,18 @@ class Client:
         try:
             async with self._session.request(method, url, json=body) as response:
                 if response.status in REFUSED:
-                    raise InputError(
-                        f"{url}: {REFUSED[response.status]} (HTTP {response.status}); set the"
-                        " environment variable that caption.key_variable names"
-                    )
-                if response.status in BUSY:
+                    raise InputError(f"{url}: HTTP {response.status}, {REFUSED[response.status]}")
+                if response.status in BUSY or response.status >= 500:
                     raise BusyError(f"HTTP {response.status}")
                 if response.status >= 400:
-                    text = (await response.text())[:300].replace("\n", " ")
-                    raise RejectedError(f"HTTP {response.status}: {text}")
+                    text = (await response.text(errors="replace"))[:300].replace("\n", " ")
+                    if response.status in OF_THE_REQUEST or method == "GET":
+                        raise RejectedError(f"HTTP {response.status}: {text}")
+                    raise InputError(f"{url}: must answer, found HTTP {response.status}: {text}")
                 return msgspec.json.decode(await response.read(), type=kind)
         except TimeoutError as error:
             raise BusyError(f"no answer within {self.timeout:g} s") from error
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise BusyError(f"an answer that is none of the protocol ({error})") from error
         except aiohttp.ClientError as error:
             raise BusyError(f"{type(error).__name__}: {error}") from error

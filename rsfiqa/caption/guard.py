@@ -5,6 +5,7 @@ standard input closes, which happens however the other process ends, by SIGKILL 
 left of it when the command ends by itself. Needs the standard library only.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 GRACE_S = 15  # between SIGTERM and SIGKILL
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 BY_SIGNAL = 128  # plus its number: exit status where a signal ended the command, as in a shell
 
 
@@ -22,7 +24,9 @@ def main(command: list[str]) -> int:
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent
+    )
     waits: list[Callable[[], object]] = [_wait_for_input_to_close, child.wait]
     for wait in waits:
         threading.Thread(target=_then, args=(wait, over), daemon=True).start()
@@ -35,6 +39,12 @@ def main(command: list[str]) -> int:
         os.killpg(child.pid, signal.SIGKILL)  # also children whose parent is gone
     status = child.wait()
     return status if status >= 0 else BY_SIGNAL - status
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the guard is killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_for_input_to_close() -> None:

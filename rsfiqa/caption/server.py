@@ -3,10 +3,12 @@
 import json
 import logging
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,21 +22,36 @@ from rsfiqa.files import sha256_of
 from rsfiqa.stages import ServerOptions
 
 log = logging.getLogger("rsfiqa")
+MODEL_FILES = frozenset({".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"})
 POLL_S = 0.5
+ANY_HOST = frozenset({"0.0.0.0", "::"})
 PICTURES = 2  # in one request: the whole image and a region
 TAIL = 20_000  # bytes of a log that are searched for the cause of an end
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # of a model that sees
 
 
 def check(options: ServerOptions) -> None:
-    """Refuse a model folder that cannot be served.
+    """Refuse what cannot be served.
 
     Raises:
-        InputError: not a folder with a model, or a model that does not take pictures.
+        InputError: no such interpreter, arguments that a shell could not split, not a folder with
+            a model, or a model that does not take pictures.
     """
-    if options.weights is None:
+    if shutil.which(_python(options)) is None:
+        raise InputError(
+            f"caption.python: must be an interpreter, found none at {options.python}; give the path"
+            " of one whose environment holds vllm"
+        )
+    try:
+        shlex.split(options.server_arguments)
+    except ValueError as error:
+        raise InputError(
+            f"caption.server_arguments: must be words as in a shell, found"
+            f" {options.server_arguments!r} ({error})"
+        ) from error
+    folder = _folder(options)
+    if folder is None:
         return
-    folder = Path(options.weights).expanduser()
     if not (folder / "config.json").is_file():
         raise InputError(
             f"caption.weights: must be a model's folder with config.json, found {options.weights};"
@@ -48,11 +65,20 @@ def check(options: ServerOptions) -> None:
 
 
 def digests(options: ServerOptions) -> dict[str, str]:
-    """SHA-256 of each file of weights, by name; none of a model that vLLM downloads."""
-    if options.weights is None:
+    """SHA-256 of each of the model's files, by name; none of a model that vLLM downloads."""
+    folder = _folder(options)
+    if folder is None:
         return {}
-    folder = Path(options.weights).expanduser()
-    return {path.name: sha256_of(path) for path in sorted(folder.glob("*.safetensors"))}
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in MODEL_FILES]
+    return {path.name: sha256_of(path) for path in paths}
+
+
+def _folder(options: ServerOptions) -> Path | None:
+    return None if options.weights is None else Path(options.weights).expanduser()
+
+
+def _python(options: ServerOptions) -> str:
+    return str(Path(options.python).expanduser()) if options.python else sys.executable
 
 
 def command(options: ServerOptions, host: str, port: int) -> list[str]:
@@ -60,11 +86,10 @@ def command(options: ServerOptions, host: str, port: int) -> list[str]:
     structured = {"backend": options.structured_backend}
     if options.structured_backend != "outlines":  # which has no such setting
         structured["disable_any_whitespace"] = True  # type: ignore[assignment]
-    model = options.model if options.weights is None else str(Path(options.weights).expanduser())
     return [
-        options.python or sys.executable,
+        _python(options),
         *("-m", "vllm.entrypoints.openai.api_server"),
-        *("--model", str(model)),
+        *("--model", str(_folder(options) or options.model)),
         *("--served-model-name", str(options.model)),
         *("--host", host),
         *("--port", str(port)),
@@ -114,6 +139,7 @@ class Server:
         self.host, self.port = host, port or _free_port()
         self.restarted = 0
         self._begin = 0  # of the log, for this start
+        self._over = threading.Event()  # it is not to be started anew
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -148,9 +174,11 @@ class Server:
         Raises:
             InputError: it has been started anew as often as is allowed.
         """
-        cause = self._cause()
+        cause = self.cause()
         while True:
-            self.stop()
+            self._end()
+            if self._over.is_set():
+                return
             if self.restarted >= self.restarts:
                 raise InputError(
                     f"the model's server ended: {cause}; it has been restarted {self.restarted}"
@@ -175,6 +203,8 @@ class Server:
             EndedError: it ended.
             InputError: it was not up in time.
         """
+        if _taken(self.host, self.port):
+            raise InputError(f"port {self.port}: must be free, found it taken; choose another")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         line = command(self.options, self.host, self.port)
         started = time.monotonic()
@@ -192,13 +222,14 @@ class Server:
         log.info("starting the model's server; its log is %s", self.log_file)
         while not self._healthy():
             if not self.alive:
-                raise EndedError(self._cause(), self.log_file)
+                raise EndedError(self.cause(), self.log_file)
             if time.monotonic() - started > self.options.startup:
                 raise InputError(
                     f"the model's server must be up within {self.options.startup:g} s"
                     f" (caption.startup), found no answer at {self.url}; its log is {self.log_file}"
                 )
-            time.sleep(POLL_S)
+            if self._over.wait(POLL_S):
+                return
         log.info("the model's server is up after %.0f s", time.monotonic() - started)
 
     def _healthy(self) -> bool:
@@ -210,15 +241,19 @@ class Server:
             return False
 
     def stop(self) -> None:
-        """End it and all that it has started."""
+        """End it and all that it has started, for good."""
+        self._over.set()
+        self._end()
+
+    def _end(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             self._process.wait()
 
-    def _cause(self) -> str:
+    def cause(self) -> str:
         """The signal that ended it, or the last line of its log that names an error."""
         status = self._process.wait() if self._process is not None else 0
-        if status > guard.BY_SIGNAL:
+        if status - guard.BY_SIGNAL in signal.valid_signals():
             return f"ended by {signal.Signals(status - guard.BY_SIGNAL).name}"
         with self.log_file.open("rb") as file:
             file.seek(max(self._begin, self.log_file.stat().st_size - TAIL))
@@ -239,10 +274,21 @@ def serve(options: ServerOptions, log_file: Path, host: str, port: int) -> None:
     check(options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), Server(options, log_file, host=host, port=port) as server:
-        print(server.url, flush=True)
+        name = socket.gethostname() if host in ANY_HOST else host
+        print(f"http://{name}:{port}/v1", flush=True)
         while server.alive:
             time.sleep(POLL_S)
-        server.revive()
+        raise InputError(f"the model's server ended: {server.cause()}; its log is {log_file}")
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError:
+            return True
+    return False
 
 
 def _free_port() -> int:

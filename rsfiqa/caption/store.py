@@ -3,7 +3,8 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path)
+        with self._guarded():
+            self._connection = sqlite3.connect(path)
         try:
             # the rollback journal works on network file systems too; FULL waits for the disk
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -75,12 +77,13 @@ class Store:
     def get(self, keys: Sequence[str]) -> dict[str, Stored]:
         """The answers there are."""
         found: dict[str, Stored] = {}
-        for start in range(0, len(keys), AT_ONCE):
-            part = keys[start : start + AT_ONCE]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT key, answer FROM answers WHERE key IN ({marks})"
-            for key, text in self._connection.execute(query, part):
-                found[key] = Stored(**json.loads(text))
+        with self._guarded():
+            for start in range(0, len(keys), AT_ONCE):
+                part = keys[start : start + AT_ONCE]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, answer FROM answers WHERE key IN ({marks})"
+                for key, text in self._connection.execute(query, part):
+                    found[key] = Stored(**json.loads(text))
         return found
 
     def put(self, answers: Mapping[str, Stored]) -> None:
@@ -88,8 +91,18 @@ class Store:
         rows: Iterable[tuple[str, str]] = (
             (key, json.dumps(asdict(answer))) for key, answer in answers.items()
         )
-        with self._connection:
+        with self._guarded(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InputError(
+                f"{self.path}: must be readable and writable, found {error}; make room, or delete"
+                " it to ask again"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -95,12 +95,19 @@ def load(folder: Path, options: EmbedOptions) -> "SentenceTransformer":
     from rsfiqa.devices import PRECISIONS, device_of
 
     logging.disable_progress_bar()  # of 0.1 s of weights
-    return SentenceTransformer(
-        str(folder),
-        local_files_only=True,
-        device=str(device_of(options.device, "embed.device")),
-        model_kwargs={"dtype": PRECISIONS[options.precision]},
-    )
+    device = device_of(options.device, "embed.device")
+    try:
+        return SentenceTransformer(
+            str(folder),
+            local_files_only=True,
+            device=str(device),
+            model_kwargs={"dtype": PRECISIONS[options.precision]},
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{folder}: must be a transformers text encoder with safetensors, found other content"
+            f" ({first_line(error)}); give another as embed.encoder"
+        ) from error
 
 
 def embed_shard(

@@ -3,12 +3,16 @@
 import base64
 import json
 import shutil
+import sqlite3
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rsfiqa import caption, captions, embed, embeddings
+from rsfiqa import caption, captions, embed, embeddings, manifest, regions, shards
+from rsfiqa.caption import asked
+from rsfiqa.caption.store import Store
 from rsfiqa.errors import InputError
 from rsfiqa.shards import shard_path, stats_path
 from rsfiqa.stages import CaptionOptions, EmbedOptions
@@ -244,6 +248,69 @@ def test_the_same_bytes_in_whatever_order_answers_come(folder):
     assert made[0] == made[1]
 
 
+def test_an_endpoint_that_is_down_takes_nothing_from_the_others(folder):
+    """After the check, that is; a refused connection has the fewest requests under way."""
+    with Server() as first, Server() as second:
+        asker = asked.Asker(options(first, second, patience=2.0), {}, folder / "log")
+        asker.make_ready(1)
+        first.close()
+        shard = shards.Shard(
+            folder,
+            SHARD,
+            "caption",
+            manifest.read(folder / "manifest.parquet", SHARD)[0].to_pylist(),
+        )
+        asker.caption_shard(shard)
+    assert shard.counts["failed_regions"] == 0
+    assert len(second.bodies) == shard.counts["regions"]
+
+
+@pytest.mark.parametrize("status", [402, 404])
+def test_a_service_that_answers_nobody_ends_the_job(folder, status):
+    with (
+        Server(lambda body, number: status if number == 3 else completion()) as server,
+        pytest.raises(InputError, match=rf"must answer, found HTTP {status}"),
+    ):
+        run(folder, server)
+    assert not shard_path(folder, "caption", SHARD).exists()
+
+
+def test_errors_of_proxies_are_worth_asking_again(folder):
+    with Server(lambda body, number: 529 if number == 2 else completion()) as server:
+        _, stats = run(folder, server)
+    assert stats["failed_regions"] == 0
+
+
+def test_answers_that_cannot_be_kept_are_no_loss(folder, monkeypatch):
+    """The first write fails: what was answered by then is not forgotten, and the job ends."""
+
+    def full(self, answers):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with Server() as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "put", full)
+            with pytest.raises((InputError, sqlite3.OperationalError), match="disk is full"):
+                run(folder, server)
+        asked_before = len(server.bodies)
+        rows, _ = run(folder, server)
+    assert {row["status"] for row in rows} == {"ok"}
+    assert asked_before < len(rows)  # it did not go on asking in vain
+
+
+def test_equal_images_are_asked_about_once(folder):
+    table, _ = manifest.read(folder / "manifest.parquet")
+    with Server() as server:
+        shard = shards.Shard(folder, SHARD, "caption", table.to_pylist())
+        asker = asked.Asker(options(server), {}, folder / "log")
+        reader = regions.Reader(shard.path_of("segment"))
+        (first, *_) = asker.wanted(shard, reader)
+        twin = replace(first)
+        asker.wanted = lambda *_: [first, twin]
+        asker.caption_shard(shard)
+    assert len(server.bodies) == len(first.keys)
+
+
 def test_a_key_is_sent(folder, monkeypatch):
     monkeypatch.setenv("RSFIQA_API_KEY", "secret")
     with Server(key="secret") as server:
@@ -256,7 +323,7 @@ def test_a_wrong_key(folder, monkeypatch):
     monkeypatch.setenv("RSFIQA_API_KEY", "wrong")
     with (
         Server(key="secret") as server,
-        pytest.raises(InputError, match=r"the key is not accepted \(HTTP 401\); set the env"),
+        pytest.raises(InputError, match=r"HTTP 401, the key is not accepted; set the env"),
     ):
         run(folder, server)
 

@@ -194,3 +194,47 @@ def test_a_folder_that_cannot_be_served(tmp_path, files, message):
         (tmp_path / name).write_text("{}")
     with pytest.raises(InputError, match=message):
         server.check(options(weights=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"python": "/no/python"}, r"caption.python: must be an interpreter, found none at /no/py"),
+        ({"server_arguments": "--x 'a"}, r"caption.server_arguments: must be words as in a shell"),
+    ],
+)
+def test_options_that_no_server_could_have(changes, message):
+    with pytest.raises(InputError, match=message):
+        server.check(options(**changes))
+
+
+def test_a_port_that_is_taken(faults, tmp_path):
+    with (
+        server.Server(options(), tmp_path / "log") as first,
+        pytest.raises(InputError, match=rf"port {first.port}: must be free"),
+        server.Server(options(), tmp_path / "log", port=first.port),
+    ):
+        pass
+
+
+def test_a_server_does_not_outlive_its_guard(faults, tmp_path):
+    pids = faults()
+    with server.Server(options(), tmp_path / "log") as own:
+        own._process.kill()
+        own._process.wait()
+        first = int(pids.read_text().split()[0])
+        end = time.monotonic() + 10
+        while first in alive(pids) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert first not in alive(pids)
+        for pid in alive(pids):  # the stand-in's child; vLLM's engine ends with its server
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_server_that_is_stopped_is_not_started_anew(faults, tmp_path):
+    pids = faults()
+    with server.Server(options(), tmp_path / "log", restarts=5) as own:
+        own.stop()
+        own.revive()
+        assert own.restarted == 0
+    assert len(pids.read_text().splitlines()) == 1

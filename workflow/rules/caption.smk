@@ -15,10 +15,10 @@ rule caption:
     retries: 0
     conda:
         "../../envs/vllm.yaml" if OWN_SERVER else "../../envs/core.yaml"
-    threads: 1
+    threads: 8 if OWN_SERVER else 1
     resources:
         gpu=config["gpus"]["caption"],
-        mem_mb=memory(2000),
+        mem_mb=memory(64000 if OWN_SERVER else 2000),
         runtime=minutes(240),
     params:
         folder=subpath(input.manifest, parent=True),

@@ -56,7 +56,7 @@ def flags(options):
     words = []
     for key, value in sorted(options.items()):
         flag = f"--{key.replace('_', '-')}"
-        if value is None or value == [] or value == "":
+        if value is None or value == []:
             continue
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
