@@ -1,5 +1,6 @@
 """Any timm backbone as multi-scale statistics on a grid."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -31,6 +32,7 @@ class Backbone:
     Attributes:
         stages: the timm model; gives one map (B, C_s, h_s, w_s) per stage, earliest first.
         channels: C_s of each stage.
+        channels_last: the model gives its maps as (B, h_s, w_s, C_s).
         fit: least length of an image's sides in pixels, and what they must be a multiple of.
         mean: of each color channel of an image in [0, 1], shape (3, 1, 1).
         std: likewise.
@@ -39,6 +41,7 @@ class Backbone:
 
     stages: nn.Module
     channels: tuple[int, ...]
+    channels_last: bool
     fit: tuple[int, int]
     mean: Tensor
     std: Tensor
@@ -61,9 +64,14 @@ class Backbone:
         if below or right:
             small = below >= height or right >= width  # to be mirrored
             x = pad(x, (0, right, 0, below), "replicate" if small else "reflect")
-        found = zip(self.stages(x), self.channels, strict=True)
-        # some of timm's models have their channels last
-        return [m if m.shape[1] == count else m.permute(0, 3, 1, 2) for m, count in found]
+        found = self.stages(x)
+        if self.channels_last:
+            found = [stage.permute(0, 3, 1, 2) for stage in found]
+        if not (below or right):
+            return list(found)
+        down, across = height / (height + below), width / (width + right)  # not mirrored
+        ends = [(math.ceil(s.shape[2] * down), math.ceil(s.shape[3] * across)) for s in found]
+        return [s[..., :rows, :columns] for s, (rows, columns) in zip(found, ends, strict=True)]
 
     @torch.inference_mode()
     def cells(self, image: np.ndarray, grid: int) -> np.ndarray:
@@ -122,7 +130,7 @@ def load(backbone: str, weights: str) -> Backbone:
         state = dict(zip(whole.state_dict(), state.values(), strict=True))
     try:
         whole.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:  # TypeError: not a mapping
         raise _unfit(path, backbone, error) from error
     stages = _create_stages(backbone)
     own = {_flat(name): value for name, value in whole.state_dict().items()}
@@ -154,6 +162,7 @@ def _backbone(backbone: str, stages: Any, path: Path) -> Backbone:
     return Backbone(
         stages=stages.eval().requires_grad_(False),
         channels=tuple(stages.feature_info.channels()),
+        channels_last=str(getattr(stages, "output_fmt", "")).upper().endswith("NHWC"),
         fit=_fit(backbone, stages),
         mean=torch.tensor(config["mean"]).view(3, 1, 1),
         std=torch.tensor(config["std"]).view(3, 1, 1),

@@ -200,7 +200,7 @@ class Benchmark(stages.Options):
     Reads RESULTS/<test> (manifest and products) and RESULTS/train/<train>.<variant>/<split>.
     Writes RESULTS/benchmark/<train>.<test>.<variant>.parquet (a row per split: SRCC, KRCC, PLCC
     raw and after the 4-parameter logistic, RMSE, n) and .predictions.parquet. By default the full
-    model; a peer (probe) needs no checkpoint and is fitted here.
+    model; a peer (probe, mlp, brisque) needs no checkpoint and is fitted here.
     """
 
     results: Folder = Field(description="The folder of all results.")

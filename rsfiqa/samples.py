@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rsfiqa import captions, embeddings, features, images, manifest, regions
 from rsfiqa.backbone import Backbone
-from rsfiqa.errors import InputError
+from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, check_input, sha256_of
 from rsfiqa.model import Batch
 from rsfiqa.model.batch import GEOMETRY
@@ -98,10 +98,13 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
         long_side: larger images are reduced to it.
     """
     grid = data.batch.cells.shape[-1]
-    cells = [
-        backbone.cells(images.reduce(images.read_rgb(Path(path)), long_side), grid)
-        for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None)
-    ]
+    cells = []
+    for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
+        try:
+            image = images.reduce(images.read_rgb(Path(path)), long_side)
+        except ImageError as error:  # it could be read when the data set was prepared
+            raise InputError(f"{path}: {error}; prepare the data set again") from error
+        cells.append(backbone.cells(image, grid))
     batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
     return replace(data, batch=batch)
 

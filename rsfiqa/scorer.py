@@ -68,9 +68,10 @@ class Scorer:
 
     Args:
         folder: of a checkpoint whose regions are superpixels and whose captions are measured.
+        weights: of a frozen backbone, as of the extract stage.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, weights: str = backbone.PACKAGED) -> None:
         self.model, self.card = checkpoints.read(folder)
         for stage, backend in (("segment", "superpixel"), ("caption", "measured")):
             if (found := getattr(self.card, stage)["backend"]) != backend:
@@ -78,18 +79,27 @@ class Scorer:
                     f"{folder}: must be trained with {stage} backend {backend} to score without the"
                     f" pipeline, found {found}; score with the pipeline"
                 )
-        self.folder = folder
+        self.folder, self.weights = folder, weights
 
     @cached_property
     def backbone(self) -> backbone.Backbone:
         """Fine-tuned, or the frozen one that the card names."""
         tuned = checkpoints.read_backbone(self.folder, self.card)
-        return tuned or backbone.load(self.card.backbone["backbone"], backbone.PACKAGED)
+        if tuned is not None:
+            return tuned
+        frozen = backbone.load(self.card.backbone["backbone"], self.weights)
+        if frozen.sha256 != self.card.backbone["sha256"]:
+            raise InputError(
+                f"{self.folder}: trained on a backbone with other weights than {self.weights}; give"
+                " the file of those"
+            )
+        return frozen
 
     @cached_property
     def encoder(self) -> Any:
         """Of the sentences."""
-        options = EmbedOptions(encoder=self.card.encoder["encoder"])
+        names = ("encoder", "precision")
+        options = EmbedOptions(**{k: v for k, v in self.card.encoder.items() if k in names})
         return embed.load(embed.encoder_folder(options.encoder), options)
 
     def score(self, image: Path | str | np.ndarray | Image.Image) -> Score:

@@ -310,7 +310,11 @@ class TrainOptions(Options):
     )
     crop: int = Field(352, ge=32, le=8192, description="finetune: side of the crops, pixels.")
     accumulate: int = Field(
-        1, ge=1, le=4096, description="finetune: parts of a batch that are computed in turn."
+        1,
+        ge=1,
+        le=4096,
+        description="finetune: parts of a batch that are computed in turn; correlation"
+        " and ranking are those of a part.",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="finetune: of the backbone's arithmetic."

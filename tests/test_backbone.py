@@ -198,3 +198,24 @@ def test_a_model_for_one_size_of_image(tmp_path):
     save_file(whole.state_dict(), tmp_path / "a.safetensors")
     with pytest.raises(InputError, match=r"extract.backbone: must .* found mixer_s32_224 \("):
         backbone.load("mixer_s32_224", str(tmp_path / "a.safetensors"))
+
+
+def test_channels_last_maps_are_told_by_the_model_not_by_their_shape(any_backbone):
+    """Of Swin, whose first map is as high as it has channels here."""
+    name, _, found = any_backbone
+    assert found.channels_last == name.startswith("swin")
+    if not found.channels_last:
+        return
+    image = np.random.default_rng(0).integers(0, 256, (4 * found.channels[0], 64, 3))
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    assert [stage.shape[1] for stage in found.maps(x)] == list(found.channels)
+
+
+def test_cells_lie_where_the_picture_is_in_a_model_that_is_padded(any_backbone):
+    """The maps cover the image alone, not what was mirrored to fit."""
+    name, _, found = any_backbone
+    if found.fit[1] == 1:
+        pytest.skip("takes any size")
+    x = torch.randn(1, 3, 2 * found.fit[1] + 1, 3 * found.fit[1])
+    for stage, reduction in zip(found.maps(x), found.stages.feature_info.reduction(), strict=True):
+        assert stage.shape[2] == -(-x.shape[2] // reduction), name

@@ -11,8 +11,10 @@ import pyarrow as pa
 import torch
 
 from rsfiqa import checkpoints, results, samples, splits
+from rsfiqa.backbone import Backbone
 from rsfiqa.benchmark.peers import PEERS
 from rsfiqa.correlation import agreement
+from rsfiqa.devices import device_of
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, write_json
 from rsfiqa.model import RSA
@@ -21,6 +23,7 @@ from rsfiqa.shards import stats_path
 from rsfiqa.stages import VERSIONS
 
 log = logging.getLogger("rsfiqa")
+AT_ONCE = 128  # images
 Predict = Callable[[Samples], np.ndarray]
 
 
@@ -84,13 +87,24 @@ def results_path(root: Path, train: str, test: str, variant: str) -> Path:
     return root / "benchmark" / f"{train}.{test}.{variant}.parquet"
 
 
-def predict_quality(model: RSA, data: Samples, batch_size: int = 128) -> np.ndarray:
-    """Predicted quality float64 (N,), on the train set's scale."""
+def predict_quality(
+    model: RSA, data: Samples, tuned: Backbone | None = None, long_side: int = 0
+) -> np.ndarray:
+    """Predicted quality float64 (N,), on the train set's scale.
+
+    Args:
+        model: in evaluation mode.
+        data: N images.
+        tuned: a fine-tuned backbone, by which the images are seen anew.
+        long_side: for it, larger images are reduced to this.
+    """
     found = []
-    with torch.inference_mode():
-        for start in range(0, len(data), batch_size):
-            index = torch.arange(start, min(start + batch_size, len(data)))
-            found.append(model(data.batch.take(index)).score)
+    for part in np.array_split(np.arange(len(data)), -(-len(data) // AT_ONCE)):
+        chosen = data.take(np.isin(np.arange(len(data)), part))
+        if tuned is not None:
+            chosen = samples.with_cells(chosen, tuned, long_side)
+        with torch.inference_mode():
+            found.append(model(chosen.batch).score)
     return torch.cat(found).double().numpy()
 
 
@@ -109,6 +123,8 @@ def _checkpoint(
     """A checkpoint's predictions and its test part, checked against the split's definition."""
     model, card = checkpoints.read(folder)
     tuned = checkpoints.read_backbone(folder, card)
+    if tuned is not None:
+        tuned = tuned.to(device_of("auto", "benchmark"))
     part = splits.tested_part(
         card.split["name"],
         trained.groups,
@@ -124,9 +140,7 @@ def _checkpoint(
 
     def predict(data: Samples) -> np.ndarray:
         _expect_origin(folder, card, data)
-        if tuned is not None:
-            data = samples.with_cells(data, tuned, card.backbone["long_side"])
-        return predict_quality(model, data)
+        return predict_quality(model, data, tuned, card.backbone["long_side"])
 
     return predict, part
 

@@ -13,7 +13,10 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
 from rsfiqa import images
+from rsfiqa.errors import ImageError, InputError
 from rsfiqa.samples import Samples
+
+BRISQUE_FEATURES = 36
 
 
 def whole_image_statistics(data: Samples) -> np.ndarray:
@@ -41,7 +44,9 @@ def mlp(trained: Samples, tested: Samples) -> np.ndarray:
     def pooled(data: Samples) -> np.ndarray:
         return data.batch.cells[:, 0].flatten(2).double().numpy().mean(axis=-1)  # (N, C)
 
-    network = MLPRegressor((256,), early_stopping=True, max_iter=500, random_state=0)
+    network = MLPRegressor(
+        hidden_layer_sizes=(256,), early_stopping=True, max_iter=500, random_state=0
+    )
     regression = make_pipeline(StandardScaler(), network)
     regression.fit(pooled(trained), trained.quality)
     return regression.predict(pooled(tested))
@@ -55,21 +60,28 @@ def brisque(trained: Samples, tested: Samples) -> np.ndarray:
     """
     regression = make_pipeline(MinMaxScaler((-1, 1)), SVR(epsilon=0.05))
     grid = {"svr__C": [0.1, 1.0, 10.0, 100.0], "svr__gamma": [0.01, 0.05, 0.2]}
-    search = GridSearchCV(regression, grid, cv=GroupKFold(5))
+    folds = min(5, len(set(trained.groups)))
+    search = GridSearchCV(regression, grid, cv=GroupKFold(folds))
     search.fit(brisque_features(trained), trained.quality, groups=trained.groups)
     return search.predict(brisque_features(tested))
 
 
 def brisque_features(data: Samples) -> np.ndarray:
-    """The 36 features of each image, read again: float64 (N, 36)."""
+    """The 36 features of each image, read again: float64 (N, 36); 0 where there is none."""
     return np.stack([_brisque_features(path) for path in data.rows["path"].to_pylist()])
 
 
 @cache
 def _brisque_features(path: str) -> np.ndarray:
-    image = images.read_rgb(Path(path))[..., ::-1]
-    compute = cv2.quality.QualityBRISQUE_computeFeatures  # type: ignore[attr-defined]
-    return compute(np.ascontiguousarray(image))[0].astype(float)
+    try:
+        image = np.ascontiguousarray(images.read_rgb(Path(path))[..., ::-1])
+        compute = cv2.quality.QualityBRISQUE_computeFeatures  # type: ignore[attr-defined]
+        found = compute(image)[0].astype(float)
+    except cv2.error:  # too small for its second scale
+        return np.zeros(BRISQUE_FEATURES)
+    except ImageError as error:
+        raise InputError(f"{path}: {error}; prepare the data set again") from error
+    return np.nan_to_num(found)  # of a constant image
 
 
 PEERS: dict[str, Callable[[Samples, Samples], np.ndarray]] = {

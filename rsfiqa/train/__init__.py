@@ -1,8 +1,10 @@
 """One model on one split of one data set."""
 
+import json
 import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ import torch
 from tqdm import tqdm
 
 from rsfiqa import backbone, checkpoints, samples, splits
+from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
 from rsfiqa.errors import InputError
 from rsfiqa.files import write_json
 from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
+from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
 from rsfiqa.train.fit import fit
 
+CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, about
 log = logging.getLogger("rsfiqa")
 
 
@@ -40,7 +45,8 @@ def run(
     Writes the checkpoint to `output`. The same split has the same images for every variant.
     `weights` are those of the backbone, for fine-tuning.
     """
-    torch.set_num_threads(options.threads)  # 1: trainings are the unit of parallel work
+    # trainings are the unit of parallel work
+    torch.set_num_threads(options.threads if options.finetune else 1)
     started = time.time()
     data = samples.load(folder)
     tested = splits.tested_part(
@@ -49,10 +55,11 @@ def run(
     trained = data.take(~tested)
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
+    source = _check_tuning(trained, options, weights) if options.finetune else None
     losses = train(model, trained, options, training_seed)
-    tuned = None
-    if options.finetune:
-        tuned, more = tune(model, trained, folder, output, options, training_seed, weights)
+    tuned, state = None, output / "state.pt"
+    if source is not None:
+        tuned, more = tune(model, source, trained, folder, state, options, training_seed)
         losses += more
         if int(os.environ.get("RANK", 0)):
             return  # the first process writes what all have made
@@ -78,6 +85,7 @@ def run(
         table,
         None if tuned is None else tuned.stages,
     )
+    state.unlink(missing_ok=True)
     ended = time.time()
     write_json(output / "stats.json", {"started": started, "ended": ended, "images": len(trained)})
     log.info("train %s %s: %d images, %.0f s", variant, split, len(trained), ended - started)
@@ -124,30 +132,43 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
         )
 
 
-def tune(
-    model: RSA,
-    data: Samples,
-    folder: Path,
-    output: Path,
-    options: TrainOptions,
-    seed: int,
-    weights: str,
-) -> tuple[Tuned, list[float]]:
-    """Go on with the backbone's weights free; the mean loss of each epoch."""
+def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbone:
+    """The backbone to be fine-tuned, with the weights that made the features.
+
+    Raises:
+        InputError: other weights, no such device, batches that cannot be split evenly.
+    """
+    finetune.check(options, int(os.environ.get("WORLD_SIZE", 1)))
+    device_of(options.device, "train.device")
     origin = data.origin["backbone"]
     source = backbone.load(origin["backbone"], weights)
     if source.sha256 != origin["sha256"]:
         raise InputError(
-            f"{folder}: features of {origin['backbone']} are from other weights"
-            f" ({origin['sha256'][:12]}) than extract.weights, found {source.sha256[:12]}; give the"
-            " same"
+            f"extract.weights: must be those that made the features of {data.dataset}"
+            f" ({origin['sha256'][:12]}), found {source.sha256[:12]}; give the same"
         )
+    return source
+
+
+def tune(
+    model: RSA,
+    source: Backbone,
+    data: Samples,
+    folder: Path,
+    state: Path,
+    options: TrainOptions,
+    seed: int,
+) -> tuple[Tuned, list[float]]:
+    """Go on with the backbone's weights free, calibrate; the mean loss of each epoch."""
+    origin = data.origin["backbone"]
     device = device_of(options.device, "train.device")
     if device.type == "cuda" and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    shared = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    tuned = Tuned(source, model, data.batch.cells.shape[-1]).to(device)
+    half = options.precision == "bf16"
+    tuned = Tuned(source, model, data.batch.cells.shape[-1], half).to(device)
     if options.compile:
         tuned.stages.compile()
     with tqdm(total=options.tune_epochs, desc="finetune", unit="epoch", disable=None) as bar:
@@ -163,12 +184,41 @@ def tune(
             folder,
             options,
             seed=seed,
-            state=output / "state.pt",
+            state=state,
+            origin=_fingerprint(data, options, seed),
             long_side=origin["long_side"],
             progress=progress,
         )
+    if shared:
+        torch.distributed.destroy_process_group()
+    tuned.to("cpu")
+    _calibrate(tuned, replace(source, stages=tuned.stages).to(device), data, origin["long_side"])
     tuned.to("cpu")
     return tuned, losses
+
+
+def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
+    """Of all that a training depends on."""
+    parts = {
+        "images": splits.digest(data.image_ids),
+        "origin": data.origin,
+        "options": options.recorded(),
+        "seed": seed,
+        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "version": VERSIONS["train"],
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def _calibrate(tuned: Tuned, own: Backbone, data: Samples, long_side: int) -> None:
+    """As at the end of the frozen training, on some of the training images, seen whole."""
+    every = max(1, len(data) // CALIBRATED)
+    chosen = data.take(np.arange(len(data)) % every == 0)
+    seen = samples.with_cells(chosen, own, long_side)
+    tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
+    with torch.inference_mode():
+        scores = tuned.model(seen.batch).score
+    tuned.model.calibrate(scores.clone(), torch.from_numpy(seen.quality))
 
 
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:

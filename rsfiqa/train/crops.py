@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from rsfiqa import images, regions, samples
+from rsfiqa.errors import ImageError, InputError
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
@@ -19,16 +18,17 @@ class Crop:
     """A part of an image, and what is left of its R regions there.
 
     Attributes:
-        pixels: uint8 (3, h, w), sRGB.
+        pixels: uint8 (3, h, w), sRGB. All are arrays, not tensors, which would take a file
+            descriptor each on their way from another process.
         coverage: float32 (R, G * G), share of each cell that each region covers.
         geometry: float32 (R, 7), as in `Batch`, within the crop.
         present: bool (R,), which regions have a pixel in it.
     """
 
-    pixels: Tensor
-    coverage: Tensor
-    geometry: Tensor
-    present: Tensor
+    pixels: np.ndarray
+    coverage: np.ndarray
+    geometry: np.ndarray
+    present: np.ndarray
 
 
 def crop_of(
@@ -61,8 +61,8 @@ def crop_of(
     geometry[found] = samples.geometry(part)
     present = np.zeros(rows, bool)
     present[found] = True
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-    return Crop(pixels, *(torch.from_numpy(part) for part in (coverage, geometry, present)))
+    pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return Crop(pixels, coverage, geometry, present)
 
 
 class Crops(Dataset):
@@ -95,7 +95,10 @@ class Crops(Dataset):
         epoch, index = key
         row = self.rows[index]
         labels = self.readers[row["shard"]][row["image_id"]].labels
-        image = images.reduce(images.read_rgb(Path(row["path"])), self.long_side)
+        try:
+            image = images.reduce(images.read_rgb(Path(row["path"])), self.long_side)
+        except ImageError as error:  # it could be read when the data set was prepared
+            raise InputError(f"{row['path']}: {error}; prepare the data set again") from error
         crop = crop_of(
             image,
             labels,

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rsfiqa.backbone import Backbone, statistics
+from rsfiqa.errors import InputError
 from rsfiqa.files import atomic
 from rsfiqa.model import RSA, Batch, Prediction, quality_loss
 from rsfiqa.samples import Samples
@@ -34,16 +37,17 @@ class Tuned(nn.Module):
         backbone: its normalisation layers keep their statistics.
         model: trained on frozen features of the same backbone.
         grid: G, cells on each side.
+        bf16: the backbone computes in bfloat16.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone, model: RSA, grid: int) -> None:
+    def __init__(self, backbone: Backbone, model: RSA, grid: int, bf16: bool = False) -> None:
         super().__init__()
         # channels last: half the time a step on a processor
         self.stages = backbone.stages.to(memory_format=torch.channels_last)
-        self.model, self.grid = model, grid
+        self.model, self.grid, self.bf16 = model, grid, bf16
         self.backbone = backbone
         self.register_buffer("mean", backbone.mean, persistent=False)
         self.register_buffer("std", backbone.std, persistent=False)
@@ -56,21 +60,23 @@ class Tuned(nn.Module):
                 module.eval()
         return self
 
-    def cells(self, pixels: Sequence[Tensor]) -> Tensor:
+    def cells(self, pixels: Sequence[np.ndarray]) -> Tensor:
         """Float (B, 2, C, G, G) of B images uint8 (3, h, w); those of one size go together."""
         shapes = sorted({tuple(image.shape) for image in pixels})
         found: list[Tensor | None] = [None] * len(pixels)
         for shape in shapes:
             places = [i for i, image in enumerate(pixels) if tuple(image.shape) == shape]
-            x = torch.stack([pixels[i] for i in places]).to(self.mean.device).float() / 255
+            x = torch.from_numpy(np.stack([pixels[i] for i in places]))
+            x = x.to(self.mean.device).float() / 255
             x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-            found_maps = self.backbone.maps(x)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+                found_maps = self.backbone.maps(x)
             stages = [statistics(stage.float(), self.grid, FLOOR) for stage in found_maps]
             for i, cells in zip(places, torch.cat(stages, dim=2), strict=True):
                 found[i] = cells
         return torch.stack(found)  # type: ignore[arg-type]
 
-    def forward(self, pixels: Sequence[Tensor], batch: Batch) -> Prediction:
+    def forward(self, pixels: Sequence[np.ndarray], batch: Batch) -> Prediction:
         """What the model says of B images; the cells of `batch` are not looked at."""
         return self.model(replace(batch, cells=self.cells(pixels)))
 
@@ -83,6 +89,7 @@ def fit_tuned(
     *,
     seed: int,
     state: Path,
+    origin: str,
     long_side: int,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
@@ -98,7 +105,8 @@ def fit_tuned(
         folder: of the data set, for label maps.
         options: epochs, rates, sizes.
         seed: of crops, shuffling and dropout.
-        state: file for the state between steps; removed at the end.
+        state: file for the state between steps; the caller removes it when the result is kept.
+        origin: of the training; a state of another is not taken up.
         long_side: larger images are reduced to it.
         progress: called with the epoch, from 1, and its mean loss.
 
@@ -107,7 +115,8 @@ def fit_tuned(
     """
     device = tuned.mean.device
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    size = min(options.tune_batch_size, len(data))
+    parts = options.accumulate * world
+    size = min(options.tune_batch_size, len(data) // parts * parts)
     steps = len(data) // size
     total = options.tune_epochs * steps
     optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
@@ -118,7 +127,7 @@ def fit_tuned(
         tuned,
         avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), options.ema)),
     )
-    losses, first = _resume(state, tuned, average, optimizer, schedule)
+    losses, first = _resume(state, origin, tuned, average, optimizer, schedule)
     crops = Crops(data, folder, side=options.crop, long_side=long_side, seed=seed)
     loader = DataLoader(
         crops,
@@ -137,13 +146,12 @@ def fit_tuned(
         torch.manual_seed(seed_of(seed, step, rank))  # of dropout
         optimizer.zero_grad()
         value = 0.0
-        parts = _split(items, options.accumulate)
-        for part in parts:
+        split = _split(items, options.accumulate)
+        for part in split:
             index = torch.tensor([i for i, _ in part])
             batch = batch_of(data.batch.take(index), [crop for _, crop in part]).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
-                found = parallel([crop.pixels for _, crop in part], batch)
-            loss = quality_loss(found.members.float(), quality[index].to(device)) / len(parts)
+            found = parallel([crop.pixels for _, crop in part], batch)
+            loss = quality_loss(found.members, quality[index].to(device)) / len(split)
             loss.backward()
             value += loss.item()
         nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
@@ -152,23 +160,36 @@ def fit_tuned(
         average.update_parameters(tuned)
         losses.append(value)
         if rank == 0 and (step + 1) % SAVE_STEPS == 0:
-            _save(state, tuned, average, optimizer, schedule, losses)
+            _save(state, origin, tuned, average, optimizer, schedule, losses)
         if progress and (step + 1) % steps == 0:
             progress((step + 1) // steps, sum(losses[-steps:]) / steps)
     tuned.load_state_dict(average.module.state_dict())
     tuned.eval()
-    if rank == 0:
-        state.unlink(missing_ok=True)
     return [sum(losses[i : i + steps]) / steps for i in range(0, total, steps)]
+
+
+def check(options: TrainOptions, world: int) -> None:
+    """Refuse batches that cannot be split evenly, in which images would count unequally.
+
+    Raises:
+        InputError: so it is.
+    """
+    parts = options.accumulate * world
+    if options.tune_batch_size % parts or options.tune_batch_size < 2 * parts:
+        raise InputError(
+            f"train.tune_batch_size: must be a multiple, at least twofold, of accumulate times"
+            f" processes ({parts}), found {options.tune_batch_size}; change one of them"
+        )
 
 
 def batch_of(whole: Batch, crops: Sequence[Crop]) -> Batch:
     """The batch of whole images as their crops show it; its cells are to be replaced."""
     return replace(
         whole,
-        coverage=torch.stack([crop.coverage for crop in crops]),
-        geometry=torch.stack([crop.geometry for crop in crops]),
-        present=torch.stack([crop.present for crop in crops]),
+        **{
+            name: torch.from_numpy(np.stack([getattr(crop, name) for crop in crops]))
+            for name in ("coverage", "geometry", "present")
+        },
     )
 
 
@@ -177,15 +198,27 @@ def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
 
     Biases and the gains of normalisation are not decayed.
     """
-    layers = [list(module.named_parameters()) for _, module in tuned.stages.named_children()]
-    layers = [layer for layer in layers if layer]
+    layers: dict[str, list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in tuned.stages.named_parameters():
+        layers.setdefault(layer_of(name), []).append((name, parameter))
     groups = []
-    for depth, layer in enumerate(reversed(layers)):
+    for depth, layer in enumerate(reversed(layers.values())):
         rate = options.tune_rate * options.layer_decay**depth
         groups += _decayed(layer, rate, options.weight_decay)
     return groups + _decayed(
         tuned.model.named_parameters(), options.tune_head_rate, options.weight_decay
     )
+
+
+def layer_of(name: str) -> str:
+    """The layer of a backbone's tensor: its name up to the last number near its beginning.
+
+    `blocks.3.1.conv_pw.weight` is of `blocks.3.1`, `model.blocks.5.attn.qkv.weight` of
+    `model.blocks.5`.
+    """
+    parts = name.split(".")
+    last = max((i for i, part in enumerate(parts[:4]) if part.isdigit()), default=0)
+    return ".".join(parts[: last + 1])
 
 
 def _decayed(
@@ -243,6 +276,7 @@ def _split(items: list, parts: int) -> list[list]:
 
 def _save(
     path: Path,
+    origin: str,
     tuned: Tuned,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -250,6 +284,7 @@ def _save(
     losses: list[float],
 ) -> None:
     content = {
+        "origin": origin,
         "tuned": tuned.state_dict(),
         "average": average.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -262,6 +297,7 @@ def _save(
 
 def _resume(
     path: Path,
+    origin: str,
     tuned: Tuned,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -270,7 +306,14 @@ def _resume(
     """The losses so far, and the number of the next step."""
     if not path.is_file():
         return [], 0
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        same = content["origin"] == origin
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, UnpicklingError):
+        same = False
+    if not same:
+        log.warning("%s: of another training, or damaged; it is not taken up", path)
+        return [], 0
     for name, part in (
         ("tuned", tuned),
         ("average", average),

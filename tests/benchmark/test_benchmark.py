@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 
 from rsfiqa import benchmark, checkpoints, extract, features, results, samples, splits
-from rsfiqa.benchmark.peers import whole_image_statistics
+from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
 from rsfiqa.errors import InputError
 from rsfiqa.model import Batch
 from rsfiqa.samples import Samples
@@ -105,14 +105,15 @@ def test_rmse_is_in_points_of_the_test_set(copy, arguments, split):
     assert np.isnan([row["srcc"], row["plcc_raw"], row["plcc"]]).all()
 
 
-def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline):
+def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline, monkeypatch):
     data = samples.load(pipeline / "other")
     model, _ = checkpoints.read(pipeline / "train/tiny.full/all-01")
     _, predictions = tables(pipeline, "tiny.other.full")
     found = benchmark.predict_quality(model, data)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, predictions["all-01"]["predicted"])
-    alone = benchmark.predict_quality(model, data, batch_size=1)
+    monkeypatch.setattr(benchmark, "AT_ONCE", 1)
+    alone = benchmark.predict_quality(model, data)
     np.testing.assert_allclose(alone, found, atol=1e-6)
 
 
@@ -160,3 +161,13 @@ def test_statistics_of_cells_are_those_of_the_image():
     found = whole_image_statistics(Samples("a", None, batch, (3, 4), None, {}))
     expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_a_peer_learns(pipeline, name):
+    """On images whose features tell their quality, and on a constant one it says something."""
+    data = samples.load(pipeline / "tiny")
+    found = PEERS[name](data, data)
+    assert found.shape == (len(data),)
+    assert np.isfinite(found).all()
+    assert np.corrcoef(found, data.quality)[0, 1] > 0.3

@@ -15,7 +15,7 @@ rule train:
     retries: 0
     conda:
         "../../envs/core.yaml"
-    threads: config["train"]["threads"] if FINETUNE else 1
+    threads: config["train"]["threads"] + config["train"]["workers"] if FINETUNE else 1
     resources:
         gpu=config["gpus"]["train"],
         mem_mb=memory(4000),
