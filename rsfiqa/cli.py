@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -236,6 +236,39 @@ class Report(stages.ReportOptions):
         print(report.run(self.results, images=self.images, title=self.title))
 
 
+class ScorePictures(stages.Options):
+    """Score pictures: how good each is, and which region costs it most.
+
+    PATHS are pictures, folders, patterns, text files of paths, or - for a list on standard input.
+    Prints a line per picture, or writes a table (.parquet, .csv or .jsonl) that a second run of
+    the same command completes. Exit status 3: some could not be scored.
+    """
+
+    paths: CliPositionalArg[tuple[str, ...]] = Field(min_length=1, description="What to score.")
+    output: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("o", "output"),
+        description="Table to write: .parquet, .csv or .jsonl.",
+    )
+    checkpoint: Path = Field(description="Folder of a checkpoint that the train stage wrote.")
+    heatmaps: Path | None = Field(None, description="Folder for pictures of what counts where.")
+    explain: bool = Field(False, description="Also print each region.")
+    workers: int = Field(0, ge=0, le=256, description="Processes; 0 for one per core.")
+
+    def run(self) -> int:
+        from rsfiqa import score
+
+        everything = score.run(
+            self.paths,
+            checkpoint=self.checkpoint,
+            output=self.output,
+            heatmaps=self.heatmaps,
+            explain=self.explain,
+            workers=self.workers,
+        )
+        return 0 if everything else 3
+
+
 class Rsfiqa(BaseSettings):
     """No-reference image quality by region: how good, which region is to blame, and why.
 
@@ -255,6 +288,7 @@ class Rsfiqa(BaseSettings):
     train: CliSubCommand[Train] = Field(description="train one model on one split")
     benchmark: CliSubCommand[Benchmark] = Field(description="test models and peers")
     report: CliSubCommand[Report] = Field(description="make the report's page")
+    score: CliSubCommand[ScorePictures] = Field(description="score pictures")
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[()]:
@@ -276,10 +310,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"rsfiqa {describe(error, 'arguments')}", file=sys.stderr)
         return 2
     try:
-        command.run()
+        status = command.run()
     except InputError as error:
         print(f"rsfiqa {words[0]}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1
-    return 0
+    except KeyboardInterrupt:
+        print(f"rsfiqa {words[0]}: interrupted", file=sys.stderr)
+        return 130
+    return status or 0

@@ -61,8 +61,20 @@ def read_rgb(path: Path) -> np.ndarray:
     Raises:
         ImageError: as `read_size`, or damaged pixel data (a JPEG cut short, say).
     """
+    return read_rgb_noting(path)[0]
+
+
+def read_rgb_noting(path: Path) -> tuple[np.ndarray, bool]:
+    """As `read_rgb`, and whether more was done than to decode it: turned, scaled, laid on white.
+
+    Raises:
+        ImageError: as `read_rgb`.
+    """
     with _open(path) as image:
-        return rgb_of(image)
+        mode, pixels = image.mode, rgb_of(image)  # which refuses what is damaged
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+        frames = getattr(image, "n_frames", 1)
+        return pixels, mode not in ("RGB", "L") or turned or frames > 1
 
 
 def rgb_of(image: Image.Image) -> np.ndarray:

@@ -14,6 +14,7 @@ from PIL import Image
 from rsfiqa import backbone, captions, checkpoints, embed, images, regions, samples
 from rsfiqa.caption import measured
 from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
 from rsfiqa.model import Batch, Prediction
 from rsfiqa.segment import segment_image
 from rsfiqa.stages import EmbedOptions, SegmentOptions
@@ -80,6 +81,7 @@ class Scorer:
                     f" pipeline, found {found}; score with the pipeline"
                 )
         self.folder, self.weights = folder, weights
+        self.digest = sha256_of(folder / "model.safetensors")
 
     @cached_property
     def backbone(self) -> backbone.Backbone:
