@@ -181,7 +181,7 @@ def test_the_card_says_what_made_the_checkpoint(trained):
     assert found.caption["backend"] == "measured"
     assert found.datasets == ["tiny"]
     assert (tuple(found.mos_range), found.lower_better) == ((1, 5), False)
-    assert found.options == {"version": 1, **TRAIN.model_dump()}
+    assert found.options == {"version": 1, **TRAIN.recorded()}
     assert len(found.losses) == TRAIN.epochs
     assert found.versions.keys() == {"python", "torch", "timm", "transformers"}
     assert json.loads((trained / "card.json").read_text("utf-8")).keys() == {
