@@ -1,8 +1,8 @@
 """LIVEC and AGIQA-3K through the whole pipeline: 10 splits, ablation, across data sets.
 
 Usage: python benchmarks/bench.py DATA [FOLDER]. DATA holds ChallengeDB_release and AGIQA-3K as
-their authors release them; FOLDER (results/bench/run) takes the products. A run that was broken
-off is taken up where it stood.
+their authors release them, and kodak; FOLDER (results/bench/run) takes the products. A run that
+was broken off is taken up where it stood.
 """
 
 import json
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import yaml
 from figures import FOLDER, ROOT, run, write
+from pointing import ordering, pointing
 
 from rsfiqa import results
 from rsfiqa.benchmark.peers import PEERS
 from rsfiqa.correlation import median_interval, paired_test
+from rsfiqa.scorer import Scorer
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 STAGES = ("segment", "caption", "embed", "extract")
@@ -102,7 +104,9 @@ def main() -> None:
     root = folder / "results"
     seconds = stage_seconds(root, "livec")
     shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
-    figures = accuracy(root) | seconds
+    scorer = Scorer(root / "train/livec.full/all-00")
+    pristine = Path(sys.argv[1]) / "kodak"
+    figures = accuracy(root) | seconds | pointing(scorer, pristine) | ordering(scorer, pristine)
     figures["stages_images_per_s_core"] = 1 / sum(seconds[name] for name in shown)
     figures["bench_minutes"] = wall_seconds(root) / 60
     print((root / "report" / "headline.txt").read_text("utf-8"))

@@ -90,8 +90,8 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python benchmarks/pointing.py CHECKPOINT FOLDER")
+    if len(sys.argv) != 3 or not list(Path(sys.argv[2]).glob("*.png")):
+        sys.exit("usage: python benchmarks/pointing.py CHECKPOINT FOLDER-OF-PNG-FILES")
     own = Scorer(Path(sys.argv[1]))
     for measure in (pointing, ordering):
         print(measure(own, Path(sys.argv[2])), flush=True)

@@ -315,14 +315,19 @@ class _Work:
     async def _keep(self, bar: tqdm) -> None:
         while True:
             await asyncio.sleep(COMMIT_S)
-            self._commit(bar)
+            if finished := dict(self.finished):
+                # in a thread: the disk's time must not hold up requests
+                await asyncio.to_thread(self.store.put, finished)
+                self._report(bar, finished)
 
     def _commit(self, bar: tqdm) -> None:
-        """Make finished answers durable, then report them."""
-        finished = dict(self.finished)
-        if not finished:
-            return
-        self.store.put(finished)
+        """Make what is left durable, and report it."""
+        if finished := dict(self.finished):
+            self.store.put(finished)
+            self._report(bar, finished)
+
+    def _report(self, bar: tqdm, finished: Mapping[str, Stored]) -> None:
+        """Count answers that are durable."""
         for key in finished:
             del self.finished[key]
         for name in ("prompt_tokens", "cached_tokens", "completion_tokens"):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,9 +53,10 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._guarded():
-            self._connection = sqlite3.connect(path)
+            self._connection = sqlite3.connect(path, check_same_thread=False)
         try:
             # the rollback journal works on network file systems too; FULL waits for the disk
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -87,11 +89,11 @@ class Store:
         return found
 
     def put(self, answers: Mapping[str, Stored]) -> None:
-        """Keep answers; they are on the disk when this returns."""
+        """Keep answers; they are on the disk when this returns. From any thread."""
         rows: Iterable[tuple[str, str]] = (
             (key, json.dumps(asdict(answer))) for key, answer in answers.items()
         )
-        with self._guarded(), self._connection:
+        with self._lock, self._guarded(), self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
 
     @contextmanager
