@@ -21,6 +21,7 @@ from rsfiqa.correlation import median_interval, paired_test
 from rsfiqa.scorer import Scorer
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
+RUN = FOLDER / "run"
 STAGES = ("segment", "caption", "embed", "extract")
 PAUSE = 120  # seconds; Snakemake takes a few between jobs
 ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
@@ -36,6 +37,17 @@ def configuration(data: Path) -> dict[str, Any]:
         },
         "benchmark": {"datasets": list(SETS), "splits": 10, "seeds": 10, "peers": list(PEERS)},
     }
+
+
+def made(data: Path, folder: Path, *arguments: str) -> Path:
+    """The folder of results, once the pipeline has run with these further arguments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    overlay = folder / "config.yaml"
+    overlay.write_text(yaml.safe_dump(configuration(data)), "utf-8")
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
+    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
+    run(*snakemake, *profile, *arguments)
+    return folder / "results"
 
 
 def stage_seconds(root: Path, dataset: str) -> dict[str, float]:
@@ -95,13 +107,7 @@ def main() -> None:
     """Run the pipeline and write the figures."""
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python benchmarks/bench.py DATA [FOLDER]")
-    folder = Path(sys.argv[2]) if len(sys.argv) == 3 else FOLDER / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    overlay = folder / "config.yaml"
-    overlay.write_text(yaml.safe_dump(configuration(Path(sys.argv[1]))), "utf-8")
-    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
-    run(*snakemake, "--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
-    root = folder / "results"
+    root = made(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else RUN)
     seconds = stage_seconds(root, "livec")
     shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
     scorer = Scorer(root / "train/livec.full/all-00")

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from bench import configuration
-from figures import FOLDER, ROOT, run, write
+from bench import RUN, made
+from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
 from rsfiqa.correlation import Agreement, agreement, median_interval
@@ -19,18 +18,6 @@ from rsfiqa.stages import TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": 0.2, "seed": 0}
 THREADS = 2
-
-
-def products(data: Path) -> Path:
-    """The folder of LIVEC's products, made if need be; the same as of `make bench`."""
-    folder = FOLDER / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    overlay = folder / "config.yaml"
-    overlay.write_text(yaml.safe_dump(configuration(data)), "utf-8")
-    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
-    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
-    run(*snakemake, *profile, "--until", "embed", "extract")
-    return folder / "results" / "livec"
 
 
 def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
@@ -41,10 +28,9 @@ def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agr
     data = samples.load(folder)
     part = splits.tested_part(split, data.groups, dataset=data.dataset, **SPLIT)
     data = data.take(part)
-    backbone = checkpoints.read_backbone(output, card)
-    if backbone is not None:
-        data = samples.with_cells(data, backbone, card.backbone["long_side"])
-    return agreement(benchmark.predict_quality(model, data), data.quality)
+    tuned = checkpoints.read_backbone(output, card)
+    predicted = benchmark.predict_quality(model, data, tuned, card.backbone["long_side"])
+    return agreement(predicted, data.quality)
 
 
 def main() -> None:
@@ -52,7 +38,7 @@ def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python benchmarks/finetune.py DATA [SPLITS]")
     number = int(sys.argv[2]) if len(sys.argv) == 3 else 3
-    folder = products(Path(sys.argv[1]))
+    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / "livec"
     frozen, tuned = TrainOptions(), TrainOptions(finetune=True, threads=THREADS)
     found: dict[str, list[Agreement]] = {"frozen": [], "finetune": []}
     for split in (splits.split_name("split", i) for i in range(number)):

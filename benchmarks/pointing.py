@@ -49,7 +49,8 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
     chances = []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
         image = images.read_rgb(path)
-        labels, _, before = scorer.predict(image)
+        seen = scorer.predict(image)
+        labels, before = seen.part.labels, seen.prediction
         random = np.random.default_rng(i)
         areas = np.bincount(labels.ravel()) / labels.size
         region = int(random.choice(np.flatnonzero(areas >= SMALLEST)))
@@ -57,7 +58,7 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
         chances.append(1 / len(areas))
         for kind, found in hits.items():
             for level in LEVELS:
-                _, _, after = scorer.predict(spoil(image, mask, kind, level, i), labels)
+                after = scorer.predict(spoil(image, mask, kind, level, i), labels).prediction
                 fall = (before.quality - after.quality)[0].numpy()
                 found.append(int(fall.argmax()) == region)
     every = [hit for found in hits.values() for hit in found]
@@ -79,7 +80,7 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
             for level in range(6):
                 random = np.random.default_rng(i)
                 worse = KINDS[kind](image, level, random) if level else image
-                scores.append(float(scorer.predict(worse)[2].score[0]))
+                scores.append(float(scorer.predict(worse).prediction.score[0]))
             found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
     every = [hit for found in right.values() for hit in found]
     return {

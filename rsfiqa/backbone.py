@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -158,7 +159,9 @@ def load_stages(backbone: str, state: Mapping[str, Tensor], path: Path) -> Backb
 
 
 def _backbone(backbone: str, stages: Any, path: Path) -> Backbone:
-    config = timm.data.resolve_model_data_config(_create(backbone))
+    config = timm.data.resolve_data_config(
+        pretrained_cfg=timm.get_pretrained_cfg(backbone).to_dict()
+    )
     return Backbone(
         stages=stages.eval().requires_grad_(False),
         channels=tuple(stages.feature_info.channels()),
@@ -175,21 +178,14 @@ def _create_stages(backbone: str) -> Any:
 
     A model of one scale, such as a ViT, gives the maps of four layers at even distances.
     """
-    arguments: dict[str, Any] = {"features_only": True}
     for any_size in ({"dynamic_img_size": True}, {"strict_img_size": False}, {}):
-        try:
-            stages = timm.create_model(backbone, pretrained=False, **arguments, **any_size)
-        except TypeError:  # it has no such argument
-            continue
-        except (RuntimeError, AttributeError) as error:
-            raise _unknown(backbone, error) from error
-        break
+        with suppress(TypeError):  # it has no such argument
+            stages = _create(backbone, features_only=True, **any_size)
+            break
     if len(set(stages.feature_info.reduction())) == 1:
         depth = len(stages.model.blocks)
         layers = [depth * i // SCALES - 1 for i in range(1, SCALES + 1)]
-        stages = timm.create_model(
-            backbone, pretrained=False, out_indices=layers, **arguments, **any_size
-        )
+        stages = _create(backbone, features_only=True, out_indices=layers, **any_size)
     return stages
 
 
@@ -220,23 +216,19 @@ def _refuses(stages: nn.Module, height: int, width: int) -> Exception | None:
     return None
 
 
-def _create(backbone: str) -> Any:
+def _create(backbone: str, **arguments: Any) -> Any:
     try:
-        return timm.create_model(backbone, pretrained=False)
+        return timm.create_model(backbone, pretrained=False, **arguments)
     except (RuntimeError, AttributeError) as error:
-        raise _unknown(backbone, error) from error
+        raise InputError(
+            f"extract.backbone: must be a timm model with feature maps, found {backbone}"
+            f" ({first_line(error)})"
+        ) from error
 
 
 def _flat(name: str) -> str:
     """A tensor's name as in the whole model and in each of timm's extractors."""
     return name.removeprefix("model.").replace(".", "_")
-
-
-def _unknown(backbone: str, error: Exception) -> InputError:
-    return InputError(
-        f"extract.backbone: must be a timm model with feature maps, found {backbone}"
-        f" ({first_line(error)})"
-    )
 
 
 def _unfit(path: Path, backbone: str, error: Exception) -> InputError:

@@ -4,7 +4,7 @@ import inspect
 import logging
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import (
@@ -20,9 +20,15 @@ from rsfiqa import stages
 from rsfiqa.config import describe
 from rsfiqa.errors import InputError
 
+T = TypeVar("T", bound=stages.Options)
 Folder = CliPositionalArg[Path]
 DATASET = "The data set's folder, results/<dataset>; its last part is the data set's name."
 MAX_FAILED = "A shard with a larger share of unusable images fails."
+
+
+def plain(arguments: stages.Options, options: type[T]) -> T:
+    """The stage's own options among the arguments."""
+    return options(**arguments.model_dump(include=set(options.model_fields)))
 
 
 class Sharded(stages.Options):
@@ -31,10 +37,6 @@ class Sharded(stages.Options):
     folder: Folder = Field(description=DATASET)
     shard: tuple[str, ...] = Field((), description="Only this shard; can be given several times.")
     max_failed_share: stages.Share = Field(0.01, description=MAX_FAILED)
-
-    def plain(self, options: type[stages.Options]) -> Any:
-        """The stage's own options among the arguments."""
-        return options(**self.model_dump(include=set(options.model_fields)))
 
     @property
     def common(self) -> dict[str, Any]:
@@ -58,9 +60,7 @@ class Prepare(stages.PrepareOptions):
     def run(self) -> None:
         from rsfiqa import prepare
 
-        options = stages.PrepareOptions(
-            **self.model_dump(include=set(stages.PrepareOptions.model_fields))
-        )
+        options = plain(self, stages.PrepareOptions)
         prepare.run(
             self.folder,
             options,
@@ -81,7 +81,7 @@ class Segment(Sharded, stages.SegmentOptions):
     def run(self) -> None:
         from rsfiqa import segment
 
-        segment.run(self.folder, self.plain(stages.SegmentOptions), **self.common)
+        segment.run(self.folder, plain(self, stages.SegmentOptions), **self.common)
 
 
 class Caption(Sharded, stages.CaptionOptions):
@@ -100,7 +100,7 @@ class Caption(Sharded, stages.CaptionOptions):
     def run(self) -> None:
         from rsfiqa import caption
 
-        options = self.plain(stages.CaptionOptions)
+        options = plain(self, stages.CaptionOptions)
         caption.run(self.folder, options, server_log=self.server_log, **self.common)
 
 
@@ -119,9 +119,7 @@ class Serve(stages.ServerOptions):
     def run(self) -> None:
         from rsfiqa.caption import server
 
-        options = stages.ServerOptions(
-            **self.model_dump(include=set(stages.ServerOptions.model_fields))
-        )
+        options = plain(self, stages.ServerOptions)
         server.serve(options, self.log, self.host, self.port)
 
 
@@ -136,7 +134,7 @@ class Embed(Sharded, stages.EmbedOptions):
     def run(self) -> None:
         from rsfiqa import embed
 
-        embed.run(self.folder, self.plain(stages.EmbedOptions), **self.common)
+        embed.run(self.folder, plain(self, stages.EmbedOptions), **self.common)
 
 
 class Extract(Sharded, stages.ExtractOptions):
@@ -150,7 +148,7 @@ class Extract(Sharded, stages.ExtractOptions):
     def run(self) -> None:
         from rsfiqa import extract
 
-        extract.run(self.folder, self.plain(stages.ExtractOptions), **self.common)
+        extract.run(self.folder, plain(self, stages.ExtractOptions), **self.common)
 
 
 class Train(stages.TrainOptions):
@@ -179,9 +177,7 @@ class Train(stages.TrainOptions):
         from rsfiqa import train
 
         name = f"{self.folder.resolve().name}.{self.variant}"
-        options = stages.TrainOptions(
-            **self.model_dump(include=set(stages.TrainOptions.model_fields))
-        )
+        options = plain(self, stages.TrainOptions)
         train.run(
             self.folder,
             self.output or self.folder.parent / "train" / name / self.split,

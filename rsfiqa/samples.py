@@ -100,13 +100,21 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     grid = data.batch.cells.shape[-1]
     cells = []
     for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
-        try:
-            image = images.reduce(images.read_rgb(Path(path)), long_side)
-        except ImageError as error:  # it could be read when the data set was prepared
-            raise InputError(f"{path}: {error}; prepare the data set again") from error
-        cells.append(backbone.cells(image, grid))
+        cells.append(backbone.cells(images.reduce(read_again(path), long_side), grid))
     batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
     return replace(data, batch=batch)
+
+
+def read_again(path: str) -> np.ndarray:
+    """An image of a data set, uint8 (H, W, 3), which could be read when that was prepared.
+
+    Raises:
+        InputError: it cannot any more.
+    """
+    try:
+        return images.read_rgb(Path(path))
+    except ImageError as error:
+        raise InputError(f"{path}: {error}; prepare the data set again") from error
 
 
 def load(folder: Path) -> Samples:

@@ -22,6 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from rsfiqa import captions, images
+from rsfiqa.datasets.folder import pictures_below
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, atomic, first_line, write_table
 from rsfiqa.scorer import Region, Score, Scorer
@@ -73,11 +74,7 @@ def _expand(argument: str) -> Iterator[str]:
     if argument == "-":
         yield from _lines(sys.stdin)
     elif path.is_dir():
-        for place, folders, files in os.walk(path, onerror=_refuse):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
-                if Path(name).suffix.lower() in images.SUFFIXES and not name.startswith("."):
-                    yield os.path.join(place, name)  # noqa: PTH118 keeps ./ away
+        yield from map(str, pictures_below(path))
     elif path.suffix.lower() in LISTS and path.is_file():
         with path.open(encoding="utf-8") as file:
             yield from _lines(file)
@@ -96,13 +93,6 @@ def _lines(file: IO[str]) -> Iterator[str]:
     for line in file:
         if line.strip():
             yield line.strip()
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(
-        f"{error.filename}: the folder cannot be listed ({error.strerror}); mend its permissions"
-        " or leave it out"
-    ) from error
 
 
 def run(
@@ -152,8 +142,10 @@ def label_of(scorer: Scorer) -> str:
     return f"{'+'.join(scorer.card.datasets)} {scorer.digest[:12]}"
 
 
-def row_of(path: str, scorer: Scorer, label: str) -> tuple[dict[str, Any], Score | None]:
-    """A row of the table for one picture, whatever becomes of it, and its score."""
+def row_of(
+    path: str, scorer: Scorer, label: str
+) -> tuple[dict[str, Any], tuple[Score, np.ndarray] | None]:
+    """A row of the table for one picture, whatever becomes of it; its score and its pixels."""
     low, high = scorer.card.mos_range or (0.0, 1.0)
     row: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     row |= {"path": path, "low": low, "high": high, "checkpoint": label, "flags": []}
@@ -179,7 +171,7 @@ def row_of(path: str, scorer: Scorer, label: str) -> tuple[dict[str, Any], Score
         "worst_weight": worst.weight,
         "flags": [name for name, holds in sizes.items() if holds],
         "status": "ok",
-    }, found
+    }, (found, pixels)
 
 
 def worst_region(found: Score, lower_better: bool) -> Region:
@@ -201,13 +193,14 @@ def _start(checkpoint: Path, heatmaps: Path | None) -> None:
 
 def _score_one(path: str) -> tuple[dict[str, Any], list[Region]]:
     ((scorer, label, heatmaps),) = _worker
-    row, found = row_of(path, scorer, label)
-    if found is None:
+    row, seen = row_of(path, scorer, label)
+    if seen is None:
         return row, []
+    found, pixels = seen
     if heatmaps is not None:
         name = "_".join(Path(path).with_suffix(".png").parts[-2:])
         with atomic(heatmaps / name) as partial:
-            heatmap(images.read_rgb(Path(path)), found.attention).save(partial, format="PNG")
+            heatmap(pixels, found.attention).save(partial, format="PNG")
     return row, found.regions
 
 

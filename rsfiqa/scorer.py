@@ -64,6 +64,23 @@ class Score:
     attention: np.ndarray
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a scorer sees of one image, and what the model makes of it.
+
+    Attributes:
+        part: label map and region table.
+        rows: of the captions' schema, one per region.
+        ratings: float32 (R, 5), as the model gets them.
+        prediction: of a batch of this image alone.
+    """
+
+    part: regions.ImageRegions
+    rows: list[dict[str, Any]]
+    ratings: np.ndarray
+    prediction: Prediction
+
+
 class Scorer:
     """A checkpoint, ready for images.
 
@@ -114,13 +131,12 @@ class Scorer:
             ImageError: it cannot be read.
         """
         pixels = pixels_of(image)
-        labels, rows, found = self.predict(pixels)
+        seen = self.predict(pixels)
+        found, labels, table = seen.prediction, seen.part.labels, seen.part.table
         height, width = pixels.shape[:2]
         low, high = self.card.mos_range or (0.0, 1.0)
         span, base = (low - high, high) if self.card.lower_better else (high - low, low)
-        table = regions.region_table(labels)
         scale = np.tile([width / labels.shape[1], height / labels.shape[0]], 2)
-        rated = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
         value = float(found.score[0])
         return Score(
             score=base + span * value,
@@ -131,21 +147,19 @@ class Scorer:
                     box=_box(table["box"][r] * scale),
                     content=row["content"],
                     text=row["text"],
-                    ratings=dict(zip(captions.RATINGS, rated[r].tolist(), strict=True)),
+                    ratings=dict(zip(captions.RATINGS, seen.ratings[r].tolist(), strict=True)),
                     distortions=[(d["family"], d["severity"]) for d in row["distortions"]],
                     quality=base + span * float(found.quality[0, r]),
                     weight=float(found.weight[0, r]),
                 )
-                for r, row in enumerate(rows)
+                for r, row in enumerate(seen.rows)
             ],
             labels=labels,
             attention=_spread(found.attention[0].numpy(), (height, width)),
         )
 
-    def predict(
-        self, pixels: np.ndarray, labels: np.ndarray | None = None
-    ) -> tuple[np.ndarray, list[dict[str, Any]], Prediction]:
-        """Label map, rows of captions and what the model makes of them.
+    def predict(self, pixels: np.ndarray, labels: np.ndarray | None = None) -> Seen:
+        """Regions and captions of an image, and what the model makes of them.
 
         Args:
             pixels: uint8 (H, W, 3).
@@ -164,20 +178,18 @@ class Scorer:
         cells = self.backbone.cells(reduced, grid)
         if not card.finetuned:
             cells = cells.astype(np.float16)  # as the extract stage keeps them
-        table = pa.Table.from_pylist(
-            [row | {"image_id": ""} for row in rows], schema=captions.SCHEMA
-        )
+        ratings = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
         part = regions.ImageRegions("", labels, regions.region_table(labels))
         batch = Batch(
             cells=torch.from_numpy(cells)[None],
             coverage=torch.from_numpy(samples.coverage(labels, grid))[None],
             text=torch.from_numpy(vectors.astype(np.float32))[None],
-            ratings=torch.from_numpy(samples.ratings(table))[None],
+            ratings=torch.from_numpy(ratings)[None],
             geometry=torch.from_numpy(samples.geometry(part))[None],
             present=torch.ones(1, len(rows), dtype=torch.bool),
         )
         with torch.inference_mode():
-            return labels, rows, self.model(batch)
+            return Seen(part, rows, ratings, self.model(batch))
 
 
 def pixels_of(image: Path | str | np.ndarray | Image.Image) -> np.ndarray:

@@ -99,8 +99,9 @@ def predict_quality(
         long_side: for it, larger images are reduced to this.
     """
     found = []
-    for part in np.array_split(np.arange(len(data)), -(-len(data) // AT_ONCE)):
-        chosen = data.take(np.isin(np.arange(len(data)), part))
+    parts = np.arange(len(data)) // AT_ONCE
+    for part in np.unique(parts):
+        chosen = data.take(parts == part)
         if tuned is not None:
             chosen = samples.with_cells(chosen, tuned, long_side)
         with torch.inference_mode():

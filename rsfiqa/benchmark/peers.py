@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,9 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
-from rsfiqa import images
-from rsfiqa.errors import ImageError, InputError
-from rsfiqa.samples import Samples
+from rsfiqa.samples import Samples, read_again
 
 BRISQUE_FEATURES = 36
 
@@ -73,14 +70,12 @@ def brisque_features(data: Samples) -> np.ndarray:
 
 @cache
 def _brisque_features(path: str) -> np.ndarray:
+    image = np.ascontiguousarray(read_again(path)[..., ::-1])
+    compute = cv2.quality.QualityBRISQUE_computeFeatures  # type: ignore[attr-defined]
     try:
-        image = np.ascontiguousarray(images.read_rgb(Path(path))[..., ::-1])
-        compute = cv2.quality.QualityBRISQUE_computeFeatures  # type: ignore[attr-defined]
         found = compute(image)[0].astype(float)
     except cv2.error:  # too small for its second scale
         return np.zeros(BRISQUE_FEATURES)
-    except ImageError as error:
-        raise InputError(f"{path}: {error}; prepare the data set again") from error
     return np.nan_to_num(found)  # of a constant image
 
 

@@ -1,6 +1,7 @@
 """A bare folder of pictures that are to be scored."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,16 +22,28 @@ def read(root: Path) -> list[Entry]:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; set root to the folder of pictures")
     entries = []
+    for path in pictures_below(root):
+        relative = path.relative_to(root)
+        image_id = image_id_of(relative)
+        origin = ascii(relative.as_posix())  # shows Unicode forms that look alike
+        entries.append(Entry(image_id=image_id, path=path, group=image_id, origin=origin))
+    return sorted(entries, key=lambda entry: (entry.image_id, entry.path))
+
+
+def pictures_below(root: Path) -> Iterator[Path]:
+    """Every picture below a folder by its suffix, files of a folder before those of its folders.
+
+    Hidden files and folders are left out, links to folders are not followed.
+
+    Raises:
+        InputError: a folder that may not be read.
+    """
     for place, folders, files in os.walk(root, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
             path = Path(place, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                relative = path.relative_to(root)
-                image_id = image_id_of(relative)
-                origin = ascii(relative.as_posix())  # shows Unicode forms that look alike
-                entries.append(Entry(image_id=image_id, path=path, group=image_id, origin=origin))
-    return sorted(entries, key=lambda entry: (entry.image_id, entry.path))
+                yield path
 
 
 def _refuse(error: OSError) -> NoReturn:

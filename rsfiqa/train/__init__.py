@@ -61,7 +61,7 @@ def run(
     if source is not None:
         tuned, more = tune(model, source, trained, folder, state, options, training_seed)
         losses += more
-        if int(os.environ.get("RANK", 0)):
+        if finetune.processes()[0]:
             return  # the first process writes what all have made
     parts = np.where(tested, "test", "train")
     table = pa.table({"image_id": data.image_ids, "part": parts}, schema=checkpoints.SPLIT)
@@ -138,7 +138,7 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
     Raises:
         InputError: other weights, no such device, batches that cannot be split evenly.
     """
-    finetune.check(options, int(os.environ.get("WORLD_SIZE", 1)))
+    finetune.check(options)
     device_of(options.device, "train.device")
     origin = data.origin["backbone"]
     source = backbone.load(origin["backbone"], weights)
@@ -164,7 +164,7 @@ def tune(
     device = device_of(options.device, "train.device")
     if device.type == "cuda" and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    shared = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    shared = finetune.processes()[1] > 1
     if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     half = options.precision == "bf16"
@@ -204,7 +204,7 @@ def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
         "origin": data.origin,
         "options": options.recorded(),
         "seed": seed,
-        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "processes": finetune.processes()[1],
         "version": VERSIONS["train"],
     }
     return json.dumps(parts, sort_keys=True)

@@ -7,7 +7,6 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from rsfiqa import images, regions, samples
-from rsfiqa.errors import ImageError, InputError
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
@@ -95,10 +94,7 @@ class Crops(Dataset):
         epoch, index = key
         row = self.rows[index]
         labels = self.readers[row["shard"]][row["image_id"]].labels
-        try:
-            image = images.reduce(images.read_rgb(Path(row["path"])), self.long_side)
-        except ImageError as error:  # it could be read when the data set was prepared
-            raise InputError(f"{row['path']}: {error}; prepare the data set again") from error
+        image = images.reduce(samples.read_again(row["path"]), self.long_side)
         crop = crop_of(
             image,
             labels,

@@ -3,10 +3,11 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.stages import TrainOptions
 from rsfiqa.train.crops import Crop, Crops
-from rsfiqa.train.fit import decay_of, rate_of
+from rsfiqa.train.fit import averaged, decay_groups, rate_of
 
 log = logging.getLogger("rsfiqa")
 WARMUP = 0.1  # share of the steps in which rates rise
@@ -46,7 +47,7 @@ class Tuned(nn.Module):
     def __init__(self, backbone: Backbone, model: RSA, grid: int, bf16: bool = False) -> None:
         super().__init__()
         # channels last: half the time a step on a processor
-        self.stages = backbone.stages.to(memory_format=torch.channels_last)
+        self.stages = backbone.stages.to(memory_format=torch.channels_last).requires_grad_(True)
         self.model, self.grid, self.bf16 = model, grid, bf16
         self.backbone = backbone
         self.register_buffer("mean", backbone.mean, persistent=False)
@@ -114,7 +115,7 @@ def fit_tuned(
         Mean training loss of each epoch.
     """
     device = tuned.mean.device
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = processes()
     parts = options.accumulate * world
     size = min(options.tune_batch_size, len(data) // parts * parts)
     steps = len(data) // size
@@ -123,11 +124,10 @@ def fit_tuned(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_of(step / total, WARMUP)
     )
-    average = torch.optim.swa_utils.AveragedModel(
-        tuned,
-        avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), options.ema)),
-    )
-    losses, first = _resume(state, origin, tuned, average, optimizer, schedule)
+    average = averaged(tuned, options.ema)
+    kept = {"tuned": tuned, "average": average, "optimizer": optimizer, "schedule": schedule}
+    losses = _resume(state, origin, kept)
+    first = len(losses)
     crops = Crops(data, folder, side=options.crop, long_side=long_side, seed=seed)
     loader = DataLoader(
         crops,
@@ -160,7 +160,7 @@ def fit_tuned(
         average.update_parameters(tuned)
         losses.append(value)
         if rank == 0 and (step + 1) % SAVE_STEPS == 0:
-            _save(state, origin, tuned, average, optimizer, schedule, losses)
+            _save(state, origin, kept, losses)
         if progress and (step + 1) % steps == 0:
             progress((step + 1) // steps, sum(losses[-steps:]) / steps)
     tuned.load_state_dict(average.module.state_dict())
@@ -168,13 +168,18 @@ def fit_tuned(
     return [sum(losses[i : i + steps]) / steps for i in range(0, total, steps)]
 
 
-def check(options: TrainOptions, world: int) -> None:
+def processes() -> tuple[int, int]:
+    """The number of this process and how many there are, as torchrun tells them."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def check(options: TrainOptions) -> None:
     """Refuse batches that cannot be split evenly, in which images would count unequally.
 
     Raises:
         InputError: so it is.
     """
-    parts = options.accumulate * world
+    parts = options.accumulate * processes()[1]
     if options.tune_batch_size % parts or options.tune_batch_size < 2 * parts:
         raise InputError(
             f"train.tune_batch_size: must be a multiple, at least twofold, of accumulate times"
@@ -204,8 +209,8 @@ def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
     groups = []
     for depth, layer in enumerate(reversed(layers.values())):
         rate = options.tune_rate * options.layer_decay**depth
-        groups += _decayed(layer, rate, options.weight_decay)
-    return groups + _decayed(
+        groups += decay_groups(layer, rate, options.weight_decay)
+    return groups + decay_groups(
         tuned.model.named_parameters(), options.tune_head_rate, options.weight_decay
     )
 
@@ -219,23 +224,6 @@ def layer_of(name: str) -> str:
     parts = name.split(".")
     last = max((i for i, part in enumerate(parts[:4]) if part.isdigit()), default=0)
     return ".".join(parts[: last + 1])
-
-
-def _decayed(
-    named: Sequence[tuple[str, nn.Parameter]] | Iterator[tuple[str, nn.Parameter]],
-    rate: float,
-    weight_decay: float,
-) -> list[dict]:
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in named:
-        parameter.requires_grad_(True)
-        (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
-    groups = [
-        {"params": decayed, "lr": rate, "weight_decay": weight_decay},
-        {"params": free, "lr": rate, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
 
 
 class _Steps:
@@ -274,38 +262,16 @@ def _split(items: list, parts: int) -> list[list]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _save(
-    path: Path,
-    origin: str,
-    tuned: Tuned,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    losses: list[float],
-) -> None:
-    content = {
-        "origin": origin,
-        "tuned": tuned.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "losses": losses,
-    }
+def _save(path: Path, origin: str, kept: Mapping[str, Any], losses: list[float]) -> None:
+    content = {name: part.state_dict() for name, part in kept.items()}
     with atomic(path) as partial:
-        torch.save(content, partial)
+        torch.save({"origin": origin, **content, "losses": losses}, partial)
 
 
-def _resume(
-    path: Path,
-    origin: str,
-    tuned: Tuned,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> tuple[list[float], int]:
-    """The losses so far, and the number of the next step."""
+def _resume(path: Path, origin: str, kept: Mapping[str, Any]) -> list[float]:
+    """The losses of the steps so far, whose end the parts of `kept` are brought to."""
     if not path.is_file():
-        return [], 0
+        return []
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         same = content["origin"] == origin
@@ -313,13 +279,8 @@ def _resume(
         same = False
     if not same:
         log.warning("%s: of another training, or damaged; it is not taken up", path)
-        return [], 0
-    for name, part in (
-        ("tuned", tuned),
-        ("average", average),
-        ("optimizer", optimizer),
-        ("schedule", schedule),
-    ):
+        return []
+    for name, part in kept.items():
         part.load_state_dict(content[name])
     log.info("training goes on after step %d", len(content["losses"]))
-    return content["losses"], len(content["losses"])
+    return content["losses"]

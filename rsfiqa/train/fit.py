@@ -1,10 +1,11 @@
 """Training one model on images whose features are in memory."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsfiqa.model import RSA, Batch, LossWeights, quality_loss
 
@@ -54,13 +55,11 @@ def fit(
     model.standardise(data, quality)
     size = min(batch_size, len(data))
     steps = len(data) // size
-    optimizer = _adamw(model, lr, weight_decay)
+    optimizer = torch.optim.AdamW(decay_groups(model.named_parameters(), lr, weight_decay))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_of(step / (epochs * steps), warmup)
     )
-    average = torch.optim.swa_utils.AveragedModel(
-        model, avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), ema))
-    )
+    average = averaged(model, ema)
     shuffling = torch.Generator().manual_seed(seed)
     losses = []
     model.train()
@@ -90,17 +89,26 @@ def fit(
     return losses
 
 
-def _adamw(model: RSA, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices, and leaves biases, norms and the spread of attention alone."""
-    decayed: list[Tensor] = []
-    free: list[Tensor] = []
-    for name, parameter in model.named_parameters():
+def decay_groups(
+    named: Iterable[tuple[str, nn.Parameter]], lr: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Groups for AdamW: matrices decay; biases, norms and the spread of attention do not."""
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in named:
         (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {"params": decayed, "lr": lr, "weight_decay": weight_decay},
+        {"params": free, "lr": lr, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=lr)
+    return [group for group in groups if group["params"]]
+
+
+def averaged(model: nn.Module, ema: float) -> torch.optim.swa_utils.AveragedModel:
+    """The running average of a model's weights, with a decay that rises to `ema`."""
+    return torch.optim.swa_utils.AveragedModel(
+        model, avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), ema))
+    )
 
 
 def rate_of(done: float, warmup: float) -> float:
