@@ -1,6 +1,8 @@
 """The only door through which pixels enter: upright 8-bit sRGB, or a stated reason why not."""
 
+import math
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,8 @@ from rsfiqa.files import first_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
 MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
+HUGE = 24_000_000  # pixels; larger images are reduced while they are read, for memory's sake
+BAND = 1 << 22  # pixels that are converted at a time then
 BACKGROUND = (255, 255, 255)  # transparent parts are shown on white, as a browser shows them
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 # Once and for all: `warnings.catch_warnings` around each open is not safe in threads.
@@ -35,6 +39,23 @@ def _open(path: Path) -> Image.Image:
         raise ImageError(f"unreadable header ({first_line(error)})") from error
 
 
+@dataclass(frozen=True)
+class Picture:
+    """One image as it was read.
+
+    Attributes:
+        pixels: uint8 (h, w, 3), upright sRGB.
+        size: width and height in pixels of the upright image as it is stored; more than those of
+            `pixels` where it is huge.
+        converted: more was done than to decode it: turned, scaled to 8 bits, laid on white, one
+            frame of several taken.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    converted: bool
+
+
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of the upright image (after EXIF), from the header alone.
 
@@ -42,39 +63,51 @@ def read_size(path: Path) -> tuple[int, int]:
         ImageError: missing, empty, not an image, or more than 178 megapixels.
     """
     with _open(path) as image:
-        width, height = image.size
         if image.format == "TIFF":  # Pillow gives the upright size of this format alone
-            return width, height
-        try:
-            rotated = image.getexif().get(ORIENTATION) in ROTATED
-        except (OSError, ValueError, SyntaxError):
-            rotated = False
-    return (height, width) if rotated else (width, height)
+            return image.size
+        return _turned(image.size, _orientation(image))
+
+
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size[::-1] if orientation in ROTATED else size
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError):
+        return 1
 
 
 def read_rgb(path: Path) -> np.ndarray:
     """The upright image as 8-bit sRGB: uint8, shape (H, W, 3).
 
     The first frame of an animation; 16-bit grey is scaled, not clipped; transparent parts lie on
-    white.
+    white. An image of more than 24 megapixels is reduced by the least whole factor that brings it
+    to that: by averages of square blocks, or, as far as a power of two goes, by the decoder of
+    JPEG.
 
     Raises:
         ImageError: as `read_size`, or damaged pixel data (a JPEG cut short, say).
     """
-    return read_rgb_noting(path)[0]
+    return read(path).pixels
 
 
-def read_rgb_noting(path: Path) -> tuple[np.ndarray, bool]:
-    """As `read_rgb`, and whether more was done than to decode it: turned, scaled, laid on white.
+def read(path: Path) -> Picture:
+    """As `read_rgb`, with what is to be known of the file.
 
     Raises:
         ImageError: as `read_rgb`.
     """
     with _open(path) as image:
-        mode, pixels = image.mode, rgb_of(image)  # which refuses what is damaged
-        turned = image.getexif().get(ORIENTATION, 1) != 1
-        frames = getattr(image, "n_frames", 1)
-        return pixels, mode not in ("RGB", "L") or turned or frames > 1
+        size, mode, factor = image.size, image.mode, _factor(image)
+        if factor > 1:  # of JPEG alone: a quarter of the memory and less
+            image.draft(None, (image.width // factor, image.height // factor))
+        pixels = rgb_of(image)  # which refuses what is damaged
+        orientation = _orientation(image)  # Pillow has turned a TIFF already
+        several = getattr(image, "n_frames", 1) > 1
+        converted = mode not in ("RGB", "L") or orientation != 1 or several
+        return Picture(pixels, _turned(size, orientation), converted)
 
 
 def rgb_of(image: Image.Image) -> np.ndarray:
@@ -85,10 +118,36 @@ def rgb_of(image: Image.Image) -> np.ndarray:
     """
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        if (factor := _factor(image)) > 1:
+            return _reduced(image, factor)
+        upright = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     except Exception as error:  # damaged files also raise TypeError, struct.error, KeyError
         raise ImageError(f"damaged or cut short ({first_line(error)})") from error
     return _to_rgb(upright)
+
+
+def _factor(image: Image.Image) -> int:
+    """By which both sides are to be divided for the image to have no more than `HUGE` pixels."""
+    return math.ceil(math.sqrt(image.width * image.height / HUGE))
+
+
+def _reduced(image: Image.Image, factor: int) -> np.ndarray:
+    """The upright image, each pixel the mean of `factor` by `factor`: uint8 (h, w, 3).
+
+    Band by band, so that no whole copy is made; the last rows and columns that fill no block are
+    left out.
+    """
+    width, height = image.width // factor, image.height // factor
+    rows = max(1, BAND // (image.width * factor))
+    bands = []
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        band = image.crop((0, top * factor, width * factor, below * factor))
+        size = (width, below - top)
+        bands.append(cv2.resize(_to_rgb(band), size, interpolation=cv2.INTER_AREA))
+    small = Image.fromarray(np.concatenate(bands))
+    small.getexif()[ORIENTATION] = _orientation(image)
+    return np.array(ImageOps.exif_transpose(small))
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
@@ -101,7 +160,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         image = image.convert("RGBA")
         below = Image.new("RGBA", image.size, (*BACKGROUND, 255))
         image = Image.alpha_composite(below, image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def reduce(image: np.ndarray, long_side: int) -> np.ndarray:

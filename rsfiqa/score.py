@@ -29,7 +29,7 @@ from rsfiqa.scorer import Region, Score, Scorer
 
 log = logging.getLogger("rsfiqa")
 VERSION = 1
-TINY, HUGE = 64, 24_000_000  # pixels of the shorter side; of the image
+TINY = 64  # pixels of the shorter side
 LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
 FORMATS = (".parquet", ".csv", ".jsonl")
 SCHEMA = pa.schema(
@@ -151,15 +151,16 @@ def row_of(
     row |= {"path": path, "low": low, "high": high, "checkpoint": label, "flags": []}
     row["direction"] = "lower" if scorer.card.lower_better else "higher"
     try:
-        pixels, converted = images.read_rgb_noting(Path(path))
+        picture = images.read(Path(path))
+        pixels = picture.pixels
         found = scorer.score(pixels)
     except (ImageError, OSError) as error:
         return row | {"status": "failed", "reason": first_line(error)}, None
     worst = worst_region(found, scorer.card.lower_better)
     sizes = {
         "tiny": min(pixels.shape[:2]) < TINY,
-        "huge": pixels.shape[0] * pixels.shape[1] > HUGE,
-        "converted": converted,
+        "huge": picture.size[0] * picture.size[1] > images.HUGE,
+        "converted": picture.converted,
     }
     return row | {
         "score": found.score,

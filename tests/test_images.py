@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsfiqa import images
 from rsfiqa.errors import ImageError
 from rsfiqa.images import read_rgb, read_size
 
@@ -112,6 +113,45 @@ def test_a_jpeg_cut_short_is_found_when_it_is_decoded(tmp_path, stored):
     assert read_size(path) == (160, 96)
     with pytest.raises(ImageError, match="damaged or cut short"):
         read_rgb(path)
+
+
+@pytest.fixture(scope="module")
+def huge():
+    """Noise and waves of 25 megapixels, uint8, shape (4101, 6101, 3): two over a whole factor."""
+    wave = 100 + 60 * np.sin(np.arange(4101)[:, None] / 300) * np.cos(np.arange(6101) / 500)
+    noise = np.random.default_rng(0).integers(0, 40, (4101, 6101)).astype(np.float32)
+    return np.repeat((wave + noise).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_a_huge_image_is_averaged_in_blocks(tmp_path, huge):
+    Image.fromarray(huge).save(tmp_path / "a.png", compress_level=1)
+    found = images.read(tmp_path / "a.png")
+    blocks = huge[:4100, :6100].reshape(2050, 2, 3050, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(found.pixels, blocks, atol=0.5)
+    assert (found.size, found.converted) == ((6101, 4101), False)
+
+
+def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
+    """The decoder's own reduction: the same but for detail that no stage sees."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(huge).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    found = images.read(tmp_path / "a.jpg")
+    assert found.size == read_size(tmp_path / "a.jpg") == (4101, 6101)
+    assert found.pixels.shape == (3051, 2051, 3)
+    seen, whole = (images.reduce(x, 1024).astype(int) for x in (found.pixels, np.rot90(huge, -1)))
+    assert np.abs(seen - whole).mean() < 0.7  # grey levels
+
+
+def test_an_image_in_memory_is_reduced_alike(huge):
+    image = Image.fromarray(huge[..., 0])
+    np.testing.assert_array_equal(images.rgb_of(image), images.rgb_of(image.convert("RGB")))
+    assert image.size == (6101, 4101)
+
+
+def test_an_image_of_24_megapixels_is_read_whole(tmp_path):
+    Image.new("L", (6000, 4000)).save(tmp_path / "a.png")
+    assert read_rgb(tmp_path / "a.png").shape == (4000, 6000, 3)
 
 
 @pytest.mark.parametrize("read", [read_size, read_rgb])
