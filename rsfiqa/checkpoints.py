@@ -2,24 +2,33 @@
 
 import json
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-from rsfiqa import backbone
-from rsfiqa.backbone import Backbone
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, atomic, first_line, sha256_of, write_json, write_table
-from rsfiqa.model import RSA
+from rsfiqa.files import (
+    Provenance,
+    atomic,
+    first_line,
+    read_table,
+    sha256_of,
+    write_json,
+    write_table,
+)
+
+if TYPE_CHECKING:  # torch and timm take 3 s, which a look at the card need not wait for
+    from torch import nn
+
+    from rsfiqa.backbone import Backbone
+    from rsfiqa.model import RSA
 
 VERSION = 1
+PACKAGED = Path(str(files("rsfiqa"))) / "packaged"
 BACKBONE = "backbone."  # before the names of a fine-tuned backbone's tensors
 SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train or test
 
@@ -42,6 +51,7 @@ class Card:
         seed: of the training.
         losses: mean training loss of each epoch.
         finetuned: the backbone was trained too; the checkpoint holds its weights.
+        tested: what the same training reached on splits that hold images out; empty if unknown.
         versions: of the packages that shape the numbers.
     """
 
@@ -58,6 +68,7 @@ class Card:
     seed: int
     losses: list[float]
     finetuned: bool = False
+    tested: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(
         default_factory=lambda: {
             "python": platform.python_version(),
@@ -67,7 +78,13 @@ class Card:
 
 
 def write(
-    folder: Path, model: RSA, card: Card, split: pa.Table, stages: nn.Module | None = None
+    folder: Path,
+    model: "RSA",
+    card: Card,
+    split: pa.Table,
+    stages: "nn.Module | None" = None,
+    *,
+    half: bool = False,
 ) -> None:
     """Write model.safetensors, split.parquet and, last, card.json.
 
@@ -77,24 +94,66 @@ def write(
         card: what is said of it.
         split: image_id and part.
         stages: the backbone, if it was trained too.
+        half: matrices and kernels as float16. Vectors and statistics stay float32: they are small,
+            and some lie below what float16 holds.
     """
-    state = dict(model.state_dict())
-    if stages is not None:
-        state |= {f"{BACKBONE}{name}": value for name, value in stages.state_dict().items()}
+    from safetensors.torch import save_file
+
+    modules: dict[str, nn.Module] = {"": model} | ({BACKBONE: stages} if stages is not None else {})
+    state = {}
+    for prefix, module in modules.items():
+        large = {name for name, value in module.named_parameters() if half and value.ndim > 1}
+        for name, value in module.state_dict().items():
+            value = value.half() if name in large else value
+            state[f"{prefix}{name}"] = value.contiguous().cpu()
     weights = folder / "model.safetensors"
     with atomic(weights) as partial:
-        save_file({name: value.contiguous().cpu() for name, value in state.items()}, partial)
+        save_file(state, partial)
     provenance = Provenance("split", VERSION, "train", VERSION)
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
     write_json(folder / "card.json", content)
 
 
-def read(folder: Path) -> tuple[RSA, Card]:
-    """The model, in evaluation mode on the CPU, and its card.
+def pack(source: Path, target: Path, tested: dict[str, float]) -> None:
+    """Write a checkpoint again, at about half its size, to come with the package.
+
+    Args:
+        source: folder of the checkpoint.
+        target: folder of the small one.
+        tested: see `Card`.
 
     Raises:
-        InputError: missing, damaged, another schema, or weights that the card does not describe.
+        InputError: as `read`.
+    """
+    model, card = read(source)
+    tuned = read_backbone(source, card)
+    split, _ = read_table(source / "split.parquet", "split", SPLIT, VERSION)
+    stages = None if tuned is None else tuned.stages
+    write(target, model, replace(card, tested=tested), split, stages, half=True)
+
+
+def located(folder: Path | None) -> Path:
+    """The folder of a checkpoint; of the one that comes with the package where none is named.
+
+    Raises:
+        InputError: none is named and none comes with the package.
+    """
+    if folder is not None:
+        return folder.expanduser()
+    if not (PACKAGED / "card.json").is_file():
+        raise InputError(
+            "checkpoint: must be given where none comes with the package, found nothing; name the"
+            " folder of one that the train stage wrote, or make one with make checkpoint DATA=DIR"
+        )
+    return PACKAGED
+
+
+def read_card(folder: Path) -> tuple[Card, str]:
+    """What a checkpoint says of itself, and the SHA-256 that its weights must have.
+
+    Raises:
+        InputError: missing, damaged or another schema.
     """
     path = folder / "card.json"
     if not path.is_file():
@@ -107,15 +166,31 @@ def read(folder: Path) -> tuple[RSA, Card]:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     if (found := content.pop("schema", None)) != VERSION:
         raise InputError(f"{path}: expected schema {VERSION}, found {found}; train it again")
-    weights = folder / "model.safetensors"
-    if not weights.is_file() or sha256_of(weights) != content.pop("weights_sha256", None):
-        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
+    digest = str(content.pop("weights_sha256", None))
     try:
         for holder, key in ((content, "mos_range"), (content["model"], "stage_channels")):
             holder[key] = holder[key] and tuple(holder[key])  # JSON has lists only
-        card = Card(**content)
+        return Card(**content), digest
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
+
+
+def read(folder: Path) -> "tuple[RSA, Card]":
+    """The model, float32, in evaluation mode on the CPU, and its card.
+
+    Raises:
+        InputError: as `read_card`, or weights that the card does not describe.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from rsfiqa.model import RSA
+
+    card, digest = read_card(folder)
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or sha256_of(weights) != digest:
+        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
     with torch.random.fork_rng():
         model = RSA(**card.model)
     try:
@@ -126,7 +201,7 @@ def read(folder: Path) -> tuple[RSA, Card]:
     return model.eval(), card
 
 
-def read_backbone(folder: Path, card: Card) -> Backbone | None:
+def read_backbone(folder: Path, card: Card) -> "Backbone | None":
     """The backbone of a fine-tuned checkpoint; None where it was frozen.
 
     Raises:
@@ -134,6 +209,10 @@ def read_backbone(folder: Path, card: Card) -> Backbone | None:
     """
     if not card.finetuned:
         return None
+    from safetensors.torch import load_file
+
+    from rsfiqa import backbone
+
     path = folder / "model.safetensors"
     state = load_file(path)
     own = {k.removeprefix(BACKBONE): v for k, v in state.items() if k.startswith(BACKBONE)}

@@ -1,12 +1,12 @@
 import json
 import shutil
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import pyarrow as pa
 import pytest
 import torch
 
-from rsfiqa import checkpoints, splits
+from rsfiqa import backbone, checkpoints, splits
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
 from rsfiqa.files import read_table, sha256_of, write_json
@@ -97,6 +97,40 @@ def test_written_twice_are_the_same_bytes(folder, tmp_path):
     checkpoints.write(tmp_path / "again", model(), card(), SPLIT)
     for path in folder.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_packed_it_is_half_as_large_and_predicts_nearly_the_same(tmp_path):
+    written = model()
+    stages = backbone.load("tf_efficientnet_lite0", backbone.PACKAGED).stages
+    described = card(finetuned=True, backbone={"backbone": "tf_efficientnet_lite0"})
+    checkpoints.write(tmp_path / "whole", written, described, SPLIT, stages)
+    checkpoints.pack(tmp_path / "whole", tmp_path / "small", {"livec_srcc": 0.9})
+    found, read = checkpoints.read(tmp_path / "small")
+    assert read == replace(described, tested={"livec_srcc": 0.9})
+    with torch.inference_mode():
+        one, other = written(batch()), found(batch())
+    torch.testing.assert_close(one.score, other.score, atol=1e-3, rtol=0)
+    for name, value in written.named_buffers():
+        assert torch.equal(value, found.get_buffer(name)), name  # statistics lose nothing
+    tuned = checkpoints.read_backbone(tmp_path / "small", read)
+    for name, value in stages.state_dict().items():
+        torch.testing.assert_close(tuned.stages.state_dict()[name], value, atol=1e-6, rtol=1e-3)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "small")]
+    assert sizes[1] < 0.55 * sizes[0]
+    rows = [
+        read_table(tmp_path / name / "split.parquet", "split", checkpoints.SPLIT, 1)[0]
+        for name in ("whole", "small")
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_the_packaged_checkpoint_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "PACKAGED", tmp_path)
+    assert checkpoints.located(tmp_path / "own") == tmp_path / "own"
+    with pytest.raises(InputError, match=r"checkpoint: must be given .*, found nothing; name the"):
+        checkpoints.located(None)
+    (tmp_path / "card.json").touch()
+    assert checkpoints.located(None) == tmp_path
 
 
 def no_card(folder):
