@@ -115,7 +115,7 @@ class Asker:
                 asyncio.run(work.run(wanted, known))
                 known = store.get(keys)
         except ExceptionGroup as group:  # of tasks that ran side by side
-            raise _first(group, shard, self.options) from group
+            raise _first(group, str(shard.path), self.options) from group
         finally:
             store.close()
         rows = [
@@ -128,6 +128,31 @@ class Asker:
         if self.server is not None:
             shard.counts["restarts"] = self.server.restarted
         return pa.Table.from_pylist(rows, schema=captions.SCHEMA)
+
+    def caption(self, image: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+        """One row of the captions' schema per region, without image_id; nothing is kept.
+
+        Args:
+            image: uint8, sRGB, shape (H, W, 3).
+            labels: the image's label map, shape (H, W), 0..R-1.
+
+        Raises:
+            InputError: the servers do not answer or cannot be used.
+        """
+        keys = [str(region) for region in range(int(labels.max()) + 1)]
+        try:
+            self.make_ready(len(keys))
+            questions = questions_of(image, labels, keys, self.options, {})
+            found = asyncio.run(self._answers(questions))
+        except ExceptionGroup as group:
+            raise _first(group, "caption", self.options) from group
+        return [{"region": region, **_row(found[key])} for region, key in enumerate(keys)]
+
+    async def _answers(self, questions: Sequence[Question]) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
+        async with self.client() as client:
+            await ask_in_order(client, questions, self.options.attempts, found)
+        return found
 
     def client(self, patience: float | None = None) -> Client:
         """A client of all servers, by default with the patience of the options."""
@@ -222,14 +247,25 @@ def questions_about(
     pixels, labels = images.read_with_labels(
         image.path, reader[image.image_id].labels, options.long_side
     )
+    return questions_of(pixels, labels, image.keys, options, known)
+
+
+def questions_of(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    keys: list[str],
+    options: CaptionOptions,
+    known: Mapping[str, Stored],
+) -> list[Question]:
+    """As `questions_about`, of an image uint8 (H, W, 3), its label map (H, W) and their keys."""
     whole = prompt.picture(pixels, options.max_pixels)
     if options.prompt == "image":
-        number = len(image.keys)
+        number = len(keys)
         marks = prompt.picture(prompt.marked(pixels, labels), options.max_pixels)
         messages = prompt.image_messages(whole, marks, number)
-        return [Question(image.keys, _body(options, messages, number), number)]
+        return [Question(keys, _body(options, messages, number), number)]
     found = []
-    for region, key in enumerate(image.keys):
+    for region, key in enumerate(keys):
         if key not in known:
             cut = prompt.picture(prompt.cut_out(pixels, labels, region), options.max_pixels)
             body = _body(options, prompt.region_messages(whole, cut), None)
@@ -252,14 +288,14 @@ def _body(
     }
 
 
-def _first(group: ExceptionGroup, shard: Shard, options: CaptionOptions) -> Exception:
+def _first(group: ExceptionGroup, subject: str, options: CaptionOptions) -> Exception:
     """The error to be shown of those that ended the work."""
     error: Exception = group
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BusyError):
         return InputError(
-            f"{shard.path}: the servers must answer within {options.patience:g} s"
+            f"{subject}: the servers must answer within {options.patience:g} s"
             f" (caption.patience), found {error}; what was answered is kept, run it again"
         )
     return error
@@ -351,43 +387,54 @@ class _Work:
                 questions = await asyncio.to_thread(
                     questions_about, image, self.reader, self.options, known
                 )
-                for part in (questions[:1], questions[1:]):
-                    async with asyncio.TaskGroup() as group:
-                        for question in part:
-                            group.create_task(self._ask(client, question))
+                await ask_in_order(client, questions, self.options.attempts, self.finished)
         finally:
             places.release()
 
-    async def _ask(self, client: Client, question: Question) -> None:
-        """Ask until the answer can be used, with another seed each time; keep what came."""
-        spent, reply, reason = 0, Reply("", None, [], 0, 0, 0), ""
-        found: list[answer.Answer] = []
-        for attempt in range(1, self.options.attempts + 1):
-            try:
-                reply = await client.ask(question.body | {"seed": attempt})
-                spent += reply.completion_tokens
-                found = answer.read_answers(reply.text, reply.finish_reason, question.regions)
-                reason = ""
-                break
-            except answer.AnswerError as error:
-                reason = str(error)
-            except RejectedError as error:
-                reason = str(error)
-                break
-        for index, key in enumerate(question.keys):
-            number = None if question.regions is None else index + 1
-            expected = answer.expectations(reply.tokens, number) if found and reply.tokens else {}
-            raw = reply.text or ""
-            first = index == 0  # what the request cost is noted once
-            self.finished[key] = Stored(
-                raw=found[index].model_dump_json() if found and number is not None else raw,
-                reason=reason,
-                expected=expected,
-                attempts=attempt if first else 0,
-                prompt_tokens=reply.prompt_tokens if first else 0,
-                cached_tokens=reply.cached_tokens if first else 0,
-                completion_tokens=spent if first else 0,
-            )
+
+async def ask_in_order(
+    client: Client, questions: Sequence[Question], attempts: int, found: dict[str, Stored]
+) -> None:
+    """Answers to all questions about an image: the first alone, for the server to cache the prefix.
+
+    Each goes into `found` as it comes.
+    """
+    for part in (questions[:1], questions[1:]):
+        async with asyncio.TaskGroup() as group:
+            for question in part:
+                group.create_task(_ask(client, question, attempts, found))
+
+
+async def _ask(client: Client, question: Question, attempts: int, found: dict[str, Stored]) -> None:
+    """Ask until the answer can be used, with another seed each time; keep what came."""
+    spent, reply, reason = 0, Reply("", None, [], 0, 0, 0), ""
+    answers: list[answer.Answer] = []
+    for attempt in range(1, attempts + 1):
+        try:
+            reply = await client.ask(question.body | {"seed": attempt})
+            spent += reply.completion_tokens
+            answers = answer.read_answers(reply.text, reply.finish_reason, question.regions)
+            reason = ""
+            break
+        except answer.AnswerError as error:
+            reason = str(error)
+        except RejectedError as error:
+            reason = str(error)
+            break
+    for index, key in enumerate(question.keys):
+        number = None if question.regions is None else index + 1
+        expected = answer.expectations(reply.tokens, number) if answers and reply.tokens else {}
+        raw = reply.text or ""
+        first = index == 0  # what the request cost is noted once
+        found[key] = Stored(
+            raw=answers[index].model_dump_json() if answers and number is not None else raw,
+            reason=reason,
+            expected=expected,
+            attempts=attempt if first else 0,
+            prompt_tokens=reply.prompt_tokens if first else 0,
+            cached_tokens=reply.cached_tokens if first else 0,
+            completion_tokens=spent if first else 0,
+        )
 
 
 def _row(stored: Stored) -> dict[str, Any]:

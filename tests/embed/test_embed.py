@@ -8,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from rsfiqa import captions, embed, embeddings, shards
+from rsfiqa.embed.bert import Bert
 from rsfiqa.errors import InputError
 from rsfiqa.stages import EmbedOptions
 
@@ -54,6 +55,15 @@ def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
     mask = tokens["attention_mask"][..., None]
     mean = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1))
     np.testing.assert_allclose(found.vectors, mean.numpy(), atol=HALF)
+
+
+def test_the_encoder_that_starts_fast_gives_the_same_vectors():
+    texts = [*TEXTS, LONG, "na\u00efve caf\u00e9 \u6f22\u5b57"]
+    folder = embed.encoder_folder(embed.PACKAGED)
+    library = SentenceTransformer(str(folder), local_files_only=True).encode(texts)
+    own = Bert(folder)
+    np.testing.assert_allclose(own.encode(texts), library, atol=1e-5)
+    np.testing.assert_allclose(own.encode(texts[-1:]), library[-1:], atol=1e-5)  # not padded
 
 
 def test_batches_and_shards_change_nothing(embedded):
