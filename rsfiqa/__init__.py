@@ -1,3 +1,18 @@
 """No-reference image quality by region: how good, which region is to blame, and why."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsfiqa.scorer import Scorer
+
+__all__ = ["Scorer"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Scorer, once it is asked for: torch and timm take 3 s to import."""
+    if name == "Scorer":
+        from rsfiqa.scorer import Scorer
+
+        return Scorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -100,14 +100,24 @@ def read(path: Path) -> Picture:
         ImageError: as `read_rgb`.
     """
     with _open(path) as image:
-        size, mode, factor = image.size, image.mode, _factor(image)
+        size, factor = image.size, _factor(image)
         if factor > 1:  # of JPEG alone: a quarter of the memory and less
             image.draft(None, (image.width // factor, image.height // factor))
-        pixels = rgb_of(image)  # which refuses what is damaged
-        orientation = _orientation(image)  # Pillow has turned a TIFF already
-        several = getattr(image, "n_frames", 1) > 1
-        converted = mode not in ("RGB", "L") or orientation != 1 or several
-        return Picture(pixels, _turned(size, orientation), converted)
+        return replace(picture_of(image), size=_turned(size, _orientation(image)))
+
+
+def picture_of(image: Image.Image) -> Picture:
+    """As `read`, of an image that Pillow has opened.
+
+    Raises:
+        ImageError: damaged pixel data.
+    """
+    size, mode = image.size, image.mode
+    pixels = rgb_of(image)  # which refuses what is damaged
+    orientation = _orientation(image)  # Pillow has turned a TIFF already
+    several = getattr(image, "n_frames", 1) > 1
+    converted = mode not in ("RGB", "L") or orientation != 1 or several
+    return Picture(pixels, _turned(size, orientation), converted)
 
 
 def rgb_of(image: Image.Image) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Scores of single images in process: regions, captions, features and model, without files."""
+"""Scores of single images in process, equal to those of the pipeline."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 from PIL import Image
+from pydantic import ValidationError
+from torch import Tensor, nn
 
-from rsfiqa import backbone, captions, checkpoints, embed, images, regions, samples
-from rsfiqa.caption import measured
-from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
+from rsfiqa import captions, checkpoints, images, inprocess, regions, samples
+from rsfiqa.config import describe
+from rsfiqa.devices import device_of
+from rsfiqa.errors import ImageError, InputError
+from rsfiqa.images import Picture
 from rsfiqa.model import Batch, Prediction
-from rsfiqa.segment import segment_image
-from rsfiqa.stages import EmbedOptions, SegmentOptions
+from rsfiqa.stages import ScoreOptions
+
+Source = Path | str | Image.Image | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Score:
         global_term: what the whole image adds, in MOS units.
         regions: largest first.
         labels: uint16 (h, w), the region of each pixel of the reduced image.
-        attention: float32 (H, W) of the upright image, how much each pixel counts; sums to 1.
+        cells: float32 (G, G), how much each cell of the image counts; sums to 1.
+        size: width and height in pixels of the upright image.
     """
 
     score: float
@@ -61,7 +66,17 @@ class Score:
     global_term: float
     regions: list[Region]
     labels: np.ndarray
-    attention: np.ndarray
+    cells: np.ndarray
+    size: tuple[int, int]
+
+    @cached_property
+    def attention(self) -> np.ndarray:
+        """Float32 (H, W) of the upright image, how much each pixel counts; sums to 1."""
+        grid = len(self.cells)
+        across, down = ((np.arange(side) * grid) // side for side in self.size)
+        spread = self.cells[down[:, None], across].astype(np.float32)
+        spread /= spread.sum(dtype=np.float64)
+        return spread
 
 
 @dataclass(frozen=True)
@@ -81,62 +96,112 @@ class Seen:
     prediction: Prediction
 
 
-class Scorer:
+class Scorer(nn.Module):
     """A checkpoint, ready for images.
 
+    As a torch module it takes what the metrics of pyiqa take. It cannot be differentiated: regions
+    and captions come from 8-bit pixels, and scores carry no gradient.
+
     Args:
-        folder: of a checkpoint whose regions are superpixels and whose captions are measured.
-        weights: of a frozen backbone, as of the extract stage.
+        folder: of a checkpoint.
+        options: where it runs, and what it needs that the checkpoint does not hold.
+
+    Attributes:
+        card: what the checkpoint says of itself.
+        digest: SHA-256 of its weights.
+        lower_better: whether a low score means a good image, as the training set has it.
+        score_range: lowest and highest MOS of the training set; a score may lie a little outside.
+
+    Raises:
+        InputError: the checkpoint cannot be used, or needs something that is not given.
     """
 
-    def __init__(self, folder: Path, weights: str = backbone.PACKAGED) -> None:
-        self.model, self.card = checkpoints.read(folder)
-        for stage, backend in (("segment", "superpixel"), ("caption", "measured")):
-            if (found := getattr(self.card, stage)["backend"]) != backend:
-                raise InputError(
-                    f"{folder}: must be trained with {stage} backend {backend} to score without the"
-                    f" pipeline, found {found}; score with the pipeline"
-                )
-        self.folder, self.weights = folder, weights
-        self.digest = sha256_of(folder / "model.safetensors")
+    lower_better = False
+    mean: Tensor
+    std: Tensor
 
-    @cached_property
-    def backbone(self) -> backbone.Backbone:
-        """Fine-tuned, or the frozen one that the card names."""
-        tuned = checkpoints.read_backbone(self.folder, self.card)
-        if tuned is not None:
-            return tuned
-        frozen = backbone.load(self.card.backbone["backbone"], self.weights)
-        if frozen.sha256 != self.card.backbone["sha256"]:
+    def __init__(self, folder: Path, options: ScoreOptions | None = None) -> None:
+        super().__init__()
+        options = options or ScoreOptions()
+        model, self.card = checkpoints.read(folder)
+        self.digest = checkpoints.read_card(folder)[1]
+        self.lower_better = self.card.lower_better
+        self.score_range = self.card.mos_range or (0.0, 1.0)
+        self.segment = inprocess.segmenter(self.card, options)
+        self.caption = inprocess.captioner(self.card, options)
+        self._backbone = inprocess.backbone_of(folder, self.card, options.weights)
+        self.encoder = inprocess.encoder(self.card, options.device)
+        self.model, self.stages = model, self._backbone.stages
+        self.register_buffer("mean", self._backbone.mean, persistent=False)
+        self.register_buffer("std", self._backbone.std, persistent=False)
+        self.to(device_of(options.device, "device")).eval()
+
+    @classmethod
+    def load(
+        cls, checkpoint: Path | str | None = None, device: str = "auto", **options: Any
+    ) -> "Scorer":
+        """A checkpoint, by default the one that comes with the package.
+
+        Args:
+            checkpoint: its folder.
+            device: auto, cuda or cpu.
+            options: others of `ScoreOptions`, such as sam_checkpoint and endpoint.
+
+        Raises:
+            InputError: as the class, or none comes with the package.
+        """
+        folder = checkpoints.located(None if checkpoint is None else Path(checkpoint))
+        try:
+            return cls(folder, ScoreOptions.model_validate({"device": device, **options}))
+        except ValidationError as error:
+            raise InputError(describe(error, "Scorer")) from error
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Scores (B,) of images float (B, 3, H, W) in [0, 1], sRGB, on the device of these.
+
+        Raises:
+            InputError: another shape or type, or values that lie elsewhere.
+        """
+        if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
             raise InputError(
-                f"{self.folder}: trained on a backbone with other weights than {self.weights}; give"
-                " the file of those"
+                f"images: must be float (B, 3, H, W), found {batch.dtype} {tuple(batch.shape)};"
+                " convert them"
             )
-        return frozen
+        if batch.numel() and not (batch.min() >= 0 and batch.max() <= 1):
+            raise InputError(
+                f"images: must lie in [0, 1], found [{batch.min():g}, {batch.max():g}]; scale them"
+            )
+        pixels = (batch.detach() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        scores = [self.score(image).score for image in pixels]
+        return torch.tensor(scores, dtype=batch.dtype, device=batch.device)
 
-    @cached_property
-    def encoder(self) -> Any:
-        """Of the sentences."""
-        names = ("encoder", "precision")
-        options = EmbedOptions(**{k: v for k, v in self.card.encoder.items() if k in names})
-        return embed.load(embed.encoder_folder(options.encoder), options)
+    def score_many(self, sources: Iterable[Source]) -> Iterator[Score | ImageError]:
+        """What `score` says of each image, in their order, one at a time.
 
-    def score(self, image: Path | str | np.ndarray | Image.Image) -> Score:
+        In place of an image that cannot be read stands its `ImageError`.
+        """
+        for source in sources:
+            try:
+                yield self.score(source)
+            except ImageError as error:
+                yield error
+
+    def score(self, source: Source) -> Score:
         """The score of one image.
 
         Args:
-            image: a path, an image of Pillow's, or uint8 (H, W, 3) in sRGB.
+            source: a path, an image of Pillow's, or uint8 (H, W, 3) in sRGB.
 
         Raises:
             ImageError: it cannot be read.
+            InputError: an array of another type or shape.
         """
-        pixels = pixels_of(image)
-        seen = self.predict(pixels)
+        picture = picture_of(source)
+        seen = self.predict(picture.pixels)
         found, labels, table = seen.prediction, seen.part.labels, seen.part.table
-        height, width = pixels.shape[:2]
-        low, high = self.card.mos_range or (0.0, 1.0)
-        span, base = (low - high, high) if self.card.lower_better else (high - low, low)
-        scale = np.tile([width / labels.shape[1], height / labels.shape[0]], 2)
+        low, high = self.score_range
+        span, base = (low - high, high) if self.lower_better else (high - low, low)
+        scale = np.tile([picture.size[0] / labels.shape[1], picture.size[1] / labels.shape[0]], 2)
         value = float(found.score[0])
         return Score(
             score=base + span * value,
@@ -155,7 +220,8 @@ class Scorer:
                 for r, row in enumerate(seen.rows)
             ],
             labels=labels,
-            attention=_spread(found.attention[0].numpy(), (height, width)),
+            cells=found.attention[0].numpy(),
+            size=picture.size,
         )
 
     def predict(self, pixels: np.ndarray, labels: np.ndarray | None = None) -> Seen:
@@ -167,57 +233,60 @@ class Scorer:
         """
         card = self.card
         if labels is None:
-            options = {k: v for k, v in card.segment.items() if k != "version"}
-            labels = segment_image(pixels, SegmentOptions(**options))
+            labels = self.segment(pixels)
         small = images.reduce(pixels, max(card.caption["long_side"], *labels.shape))
-        rows = measured.caption(small, images.fit_labels(labels, small.shape[:2]))
-        texts = [row["text"] for row in rows]
-        vectors = embed.encode(self.encoder, texts, len(texts)).astype(np.float16)
-        grid = card.backbone["grid"]
-        reduced = images.reduce(pixels, card.backbone["long_side"])
-        cells = self.backbone.cells(reduced, grid)
-        if not card.finetuned:
-            cells = cells.astype(np.float16)  # as the extract stage keeps them
+        rows = self.caption(small, images.fit_labels(labels, small.shape[:2]))
         ratings = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
         part = regions.ImageRegions("", labels, regions.region_table(labels))
+        grid = card.backbone["grid"]
         batch = Batch(
-            cells=torch.from_numpy(cells)[None],
+            cells=torch.from_numpy(self._cells(pixels))[None],
             coverage=torch.from_numpy(samples.coverage(labels, grid))[None],
-            text=torch.from_numpy(vectors.astype(np.float32))[None],
+            text=torch.from_numpy(self._vectors([row["text"] for row in rows]))[None],
             ratings=torch.from_numpy(ratings)[None],
             geometry=torch.from_numpy(samples.geometry(part))[None],
             present=torch.ones(1, len(rows), dtype=torch.bool),
         )
         with torch.inference_mode():
-            return Seen(part, rows, ratings, self.model(batch))
+            found = self.model(batch.to(self.mean.device))
+        return Seen(part, rows, ratings, _on_cpu(found))
+
+    def _cells(self, pixels: np.ndarray) -> np.ndarray:
+        """Features (2, C, G, G), as the extract stage keeps them if the backbone is frozen."""
+        stages = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
+        described = self.card.backbone
+        cells = stages.cells(images.reduce(pixels, described["long_side"]), described["grid"])
+        return cells if self.card.finetuned else cells.astype(np.float16)
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        """Float32 (R, D) as the embed stage keeps them: in float16, zeros for a failed caption."""
+        vectors = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
+        return vectors * (np.array(texts) != "")[:, None]
 
 
-def pixels_of(image: Path | str | np.ndarray | Image.Image) -> np.ndarray:
-    """Uint8 (H, W, 3) of what a user hands in.
+def picture_of(source: Source) -> Picture:
+    """What a user hands in, as it is read.
 
     Raises:
         ImageError: a file that cannot be read.
         InputError: an array of another type or shape.
     """
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    if isinstance(source, np.ndarray):
+        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
             raise InputError(
-                f"image: must be uint8 (H, W, 3), found {image.dtype} {image.shape}; convert it"
+                f"image: must be uint8 (H, W, 3), found {source.dtype} {source.shape}; convert it"
             )
-        return np.require(image, requirements=["C", "W"])  # torch wants both
-    if isinstance(image, Image.Image):
-        return images.rgb_of(image)
-    return images.read_rgb(Path(image))
+        pixels = np.require(source, requirements=["C", "W"])  # torch wants both
+        return Picture(pixels, pixels.shape[1::-1], converted=False)
+    if isinstance(source, Image.Image):
+        return images.picture_of(source)
+    return images.read(Path(source))
+
+
+def _on_cpu(found: Prediction) -> Prediction:
+    return Prediction(**{name: value.cpu() for name, value in vars(found).items()})
 
 
 def _box(sides: np.ndarray) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (int(side) for side in np.rint(sides))
     return x0, y0, x1, y1
-
-
-def _spread(attention: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A map (G, G) over an image's pixels: float32 (H, W), sums to 1."""
-    grid = len(attention)
-    rows, columns = ((np.arange(side) * grid) // side for side in shape)
-    spread = attention[rows[:, None], columns].astype(np.float32)
-    return spread / spread.sum()

@@ -363,6 +363,26 @@ class ReportOptions(Options):
     images: int = Field(12, ge=0, le=200, description="Images shown with regions and attention.")
 
 
+class ScoreOptions(Options):
+    """Where a checkpoint scores pictures, and what it needs that it does not hold."""
+
+    device: Device = Field("auto", description="auto takes a GPU where there is one.")
+    weights: str = Field(
+        "packaged", description="Of a backbone that was not fine-tuned, as of extract."
+    )
+    sam_checkpoint: str | None = Field(
+        None, description="The checkpoint of segment-anything that made the regions trained on."
+    )
+    endpoint: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
+        (),
+        description="Base URL of a server of the model that made the captions trained on, such as"
+        " http://localhost:8000/v1; can be given several times.",
+    )
+    key_variable: str = Field(
+        "RSFIQA_API_KEY", description="Environment variable that holds the servers' key."
+    )
+
+
 class GpuOptions(Options):
     """GPUs that a job of each stage asks of the scheduler; 0 for none."""
 

@@ -12,14 +12,17 @@ SIZES = {
 }
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
+def write_checkpoint(path):
     """A checkpoint file of a small random model of segment-anything's classes."""
-    path = tmp_path_factory.mktemp("sam") / "small.pth"
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(_build_sam(**SIZES).state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("sam") / "small.pth")
 
 
 @pytest.fixture(scope="session")

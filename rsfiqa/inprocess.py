@@ -1,0 +1,139 @@
+"""What the stages before the model make of one image, in process and without files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rsfiqa import backbone, checkpoints, embed
+from rsfiqa.backbone import Backbone
+from rsfiqa.caption import measured
+from rsfiqa.checkpoints import Card
+from rsfiqa.devices import device_of
+from rsfiqa.embed.bert import Bert
+from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
+from rsfiqa.segment import load_generator, segment_image
+from rsfiqa.stages import CaptionOptions, EmbedOptions, ScoreOptions, SegmentOptions
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from rsfiqa.segment.sam import MaskGenerator
+
+Segment = Callable[[np.ndarray], np.ndarray]
+Caption = Callable[[np.ndarray, np.ndarray], list[dict[str, Any]]]
+RECORDED = {"version", "sha256"}  # by the card, beside options
+
+
+class Encoder(Protocol):
+    """What makes vectors of sentences."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors float32 (N, D) of N texts."""
+
+
+def segmenter(card: Card, options: ScoreOptions) -> Segment:
+    """Gives the label map uint16 (h, w) of an image uint8 (H, W, 3), as trained on.
+
+    Raises:
+        InputError: SAM's checkpoint is not given, or another.
+    """
+    settings = SegmentOptions(
+        **{name: value for name, value in card.segment.items() if name not in RECORDED},
+        checkpoint=options.sam_checkpoint,
+        device=options.device,
+    )
+    if settings.backend == "superpixel":
+        return lambda image: segment_image(image, settings)
+    from rsfiqa.segment import sam_checkpoint
+
+    if settings.checkpoint is None:
+        raise InputError(
+            "sam_checkpoint: must be given where regions come from SAM, found nothing; give the"
+            f" file whose SHA-256 begins with {card.segment['sha256'][:12]}"
+        )
+    path = sam_checkpoint.check(settings)
+    if (found := sha256_of(path)) != card.segment["sha256"]:
+        raise InputError(
+            f"{path}: must be the checkpoint that made the regions trained on"
+            f" ({card.segment['sha256'][:12]}), found {found[:12]}; give that one"
+        )
+    generator = load_generator(path, settings)
+    return lambda image: _masks(generator, image)
+
+
+def _masks(generator: "MaskGenerator", image: np.ndarray) -> np.ndarray:
+    from rsfiqa.segment.reading import decoded
+
+    ready = decoded("", image, generator.side, generator.options.long_side)
+    ((_, embedding),) = generator.embedded([[ready]])
+    return generator.partition(embedding, ready.pixels.shape[:2], ready.shape).labels
+
+
+def captioner(card: Card, options: ScoreOptions) -> Caption:
+    """Gives rows of the captions' schema of an image uint8 (H, W, 3) and its label map (H, W).
+
+    Raises:
+        InputError: captions come from a model, and no server of it is named.
+    """
+    if card.caption["backend"] == "measured":
+        return measured.caption
+    if not options.endpoint:
+        raise InputError(
+            "endpoint: must be given where captions come from a model, found nothing; give the"
+            f" base URL of a server of {card.caption['model']}"
+        )
+    from rsfiqa.caption import asked  # a client others need not install
+
+    settings = CaptionOptions(
+        **{name: value for name, value in card.caption.items() if name not in RECORDED},
+        endpoints=options.endpoint,
+        key_variable=options.key_variable,
+    )
+    return asked.Asker(settings, {}, Path()).caption
+
+
+def encoder(card: Card, device: str) -> Encoder:
+    """The encoder trained on; the packaged one without the library, which takes long to import."""
+    names = EmbedOptions.model_fields.keys() & card.encoder.keys()
+    settings = EmbedOptions(**{k: card.encoder[k] for k in names} | {"device": device})
+    folder = embed.encoder_folder(settings.encoder)
+    if settings.encoder == embed.PACKAGED and settings.precision == "fp32":
+        return Bert(folder).to(device_of(device, "device"))
+    return _Library(embed.load(folder, settings))
+
+
+class _Library:
+    """An encoder of sentence-transformers."""
+
+    def __init__(self, model: "SentenceTransformer") -> None:
+        self.model = model
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """As `Encoder` has it."""
+        return embed.encode(self.model, texts, len(texts))
+
+
+def backbone_of(folder: Path, card: Card, weights: str) -> Backbone:
+    """Fine-tuned, or the frozen one that the card names.
+
+    Args:
+        folder: of the checkpoint.
+        card: of the checkpoint.
+        weights: of the frozen one, as of the extract stage.
+
+    Raises:
+        InputError: other weights than those trained on.
+    """
+    tuned = checkpoints.read_backbone(folder, card)
+    if tuned is not None:
+        return tuned
+    frozen = backbone.load(card.backbone["backbone"], weights)
+    if frozen.sha256 != card.backbone["sha256"]:
+        raise InputError(
+            f"{folder}: trained on a backbone with other weights than {weights}; give the file of"
+            " those"
+        )
+    return frozen
