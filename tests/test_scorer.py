@@ -36,6 +36,11 @@ def scorer(root):
     return Scorer(root / CHECKPOINT)
 
 
+@pytest.fixture(scope="module")
+def sam(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("sam") / "small.pth")
+
+
 def test_the_score_is_that_of_the_pipeline(root, scorer):
     data = samples.load(root / "tiny")
     model, _ = checkpoints.read(root / "train/tiny.full/split-00")
@@ -172,10 +177,6 @@ def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
 
 class TestSAM:
     """A checkpoint whose regions come from segment-anything."""
-
-    @pytest.fixture(scope="class")
-    def sam(self, tmp_path_factory):
-        return write_checkpoint(tmp_path_factory.mktemp("sam") / "small.pth")
 
     @pytest.fixture
     def folder(self, root, sam, tmp_path):
