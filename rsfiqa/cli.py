@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,12 +233,13 @@ class Report(stages.ReportOptions):
         print(report.run(self.results, images=self.images, title=self.title))
 
 
-class ScorePictures(stages.Options):
+class ScorePictures(stages.ScoreOptions):
     """Score pictures: how good each is, and which region costs it most.
 
     PATHS are pictures, folders, patterns, text files of paths, or - for a list on standard input.
-    Prints a line per picture, or writes a table (.parquet, .csv or .jsonl) that a second run of
-    the same command completes. Exit status 3: some could not be scored.
+    Reads a checkpoint, by default the one that comes with the package. Prints a line per picture,
+    or writes a table (.parquet, .csv or .jsonl) that a second run of the same command completes.
+    Exit status 3: some could not be scored.
     """
 
     paths: CliPositionalArg[tuple[str, ...]] = Field(min_length=1, description="What to score.")
@@ -246,16 +248,19 @@ class ScorePictures(stages.Options):
         validation_alias=AliasChoices("o", "output"),
         description="Table to write: .parquet, .csv or .jsonl.",
     )
-    checkpoint: Path = Field(description="Folder of a checkpoint that the train stage wrote.")
+    checkpoint: Path | None = Field(
+        None, description="Folder of a checkpoint; by default the one that comes with the package."
+    )
     heatmaps: Path | None = Field(None, description="Folder for pictures of what counts where.")
     explain: bool = Field(False, description="Also print each region.")
-    workers: int = Field(0, ge=0, le=256, description="Processes; 0 for one per core.")
+    workers: int = Field(0, ge=0, le=256, description="Processes; 0 for one per core or one GPU.")
 
     def run(self) -> int:
         from rsfiqa import score
 
         everything = score.run(
             self.paths,
+            plain(self, stages.ScoreOptions),
             checkpoint=self.checkpoint,
             output=self.output,
             heatmaps=self.heatmaps,
@@ -310,7 +315,8 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"rsfiqa {words[0]}: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read has enough; the interpreter's end must not mind
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print(f"rsfiqa {words[0]}: interrupted", file=sys.stderr)

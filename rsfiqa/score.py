@@ -1,56 +1,43 @@
 """Scores of anybody's pictures: files and folders in, one table out, resumable."""
 
-import csv
 import glob
-import json
 import logging
+import math
+import multiprocessing
 import os
+import signal
 import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import matplotlib
 import numpy as np
-import pyarrow as pa
-import torch
 from PIL import Image
 from tqdm import tqdm
 
-from rsfiqa import captions, images
+from rsfiqa import checkpoints, images, scores
 from rsfiqa.datasets.folder import pictures_below
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import Provenance, atomic, first_line, write_table
-from rsfiqa.scorer import Region, Score, Scorer
+from rsfiqa.files import atomic, first_line
+from rsfiqa.images import Picture
+from rsfiqa.scores import Row
+from rsfiqa.stages import ScoreOptions
+
+if TYPE_CHECKING:  # torch takes long to import, which a wrong argument need not wait for
+    from rsfiqa.scorer import Region, Score, Scorer
 
 log = logging.getLogger("rsfiqa")
-VERSION = 1
 TINY = 64  # pixels of the shorter side
+UPSCALED = 0.55  # of detail, by octaves: enlarged by 2, 24 photographs of Kodak's lie at 0.35-0.50
+SHARP = 0.5  # grey levels; less detail tells nothing
+LOOKED_AT = 1024  # pixels of the middle, for detail
 LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
-FORMATS = (".parquet", ".csv", ".jsonl")
-SCHEMA = pa.schema(
-    [
-        ("path", pa.string()),
-        ("score", pa.float64()),  # in MOS units of the checkpoint's training set; null if failed
-        ("quality", pa.float64()),  # the same in [0, 1], higher is better
-        ("direction", pa.string()),  # higher or lower is better, of score
-        ("low", pa.float64()),  # range of score
-        ("high", pa.float64()),
-        ("checkpoint", pa.string()),  # its data set and the beginning of its SHA-256
-        ("worst_box", pa.list_(pa.int32())),  # x0, y0, x1, y1 of the region that costs most
-        ("worst_caption", pa.string()),
-        *((f"worst_{name}", pa.float64()) for name in captions.RATINGS),  # 1 bad to 5 excellent
-        ("worst_quality", pa.float64()),  # of the region, in MOS units
-        ("worst_weight", pa.float64()),  # of the region, in [0, 1]
-        ("flags", pa.list_(pa.string())),  # tiny, huge, converted
-        ("status", pa.string()),  # ok or failed
-        ("reason", pa.string()),  # why it failed
-    ]
-)
+AHEAD = 4  # pictures handed out to each process
 
 
 def listed(arguments: Sequence[str]) -> list[str]:
@@ -61,22 +48,28 @@ def listed(arguments: Sequence[str]) -> list[str]:
             file of paths, or - for such a list on standard input.
 
     Raises:
-        InputError: a path that names nothing, or a folder that cannot be listed.
+        InputError: a pattern that matches nothing, a folder or a list that may not be read.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}  # a picture may be named in several ways
     for argument in arguments:
-        found |= dict.fromkeys(_expand(argument))
-    return list(found)
+        try:
+            for path in _expand(argument):
+                found.setdefault(os.path.abspath(path), path)
+        except OSError as error:
+            raise InputError(
+                f"{argument}: cannot be read ({error.strerror}); mend its permissions"
+            ) from error
+    return list(found.values())
 
 
 def _expand(argument: str) -> Iterator[str]:
     path = Path(argument).expanduser()
     if argument == "-":
-        yield from _lines(sys.stdin)
+        yield from _lines(sys.stdin.buffer)
     elif path.is_dir():
         yield from map(str, pictures_below(path))
     elif path.suffix.lower() in LISTS and path.is_file():
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             yield from _lines(file)
     elif path.is_file() or not glob.has_magic(argument):
         yield str(path)
@@ -89,16 +82,22 @@ def _expand(argument: str) -> Iterator[str]:
                 yield match
 
 
-def _lines(file: IO[str]) -> Iterator[str]:
+def _lines(file: Iterable[bytes]) -> Iterator[str]:
     for line in file:
-        if line.strip():
-            yield line.strip()
+        if name := line.rstrip(b"\r\n"):
+            yield os.fsdecode(name)
+
+
+def shown(path: str) -> str:
+    r"""A path as text; bytes that are not UTF-8 appear as \xe9, say."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def run(
     arguments: Sequence[str],
+    options: ScoreOptions,
     *,
-    checkpoint: Path,
+    checkpoint: Path | None,
     output: Path | None,
     heatmaps: Path | None,
     explain: bool,
@@ -106,243 +105,261 @@ def run(
 ) -> bool:
     """Score pictures; whether all could be scored.
 
-    With an output, finished rows are kept in a journal beside it and not computed again; without
-    one, lines are printed as they come.
+    With an output, finished rows are kept in a journal beside it and not computed again, failures
+    are tried again; without one, lines are printed as they come.
+
+    Args:
+        arguments: see `listed`.
+        options: of the scorer.
+        checkpoint: its folder; None for the one that comes with the package.
+        output: the table.
+        heatmaps: folder for heat maps.
+        explain: also print each region.
+        workers: processes; 0 for one per core, or one where there is a GPU.
 
     Raises:
         InputError: a wrong path, checkpoint or output.
     """
+    if output is not None:
+        scores.check(output)
     paths = listed(arguments)
     if not paths:
-        raise InputError("no pictures found; name files or a folder that holds some")
-    if output is not None and output.suffix not in FORMATS:
-        raise InputError(f"{output}: must end in {', '.join(FORMATS)}; give such a name")
-    label = label_of(Scorer(checkpoint))
-    failed = 0
-    with _journal(output, label) as journal:
-        wanted = [path for path in paths if path not in journal.rows]
-        if len(wanted) < len(paths):
-            log.info("%d of %d are done already", len(paths) - len(wanted), len(paths))
-        scored = _scored(wanted, checkpoint, heatmaps, workers)
-        for row, details in tqdm(scored, "score", len(wanted), unit="image", disable=None):
-            journal.add(row)
-            if output is None:
-                _print(row, details, explain)
-        rows = [journal.rows[path] for path in paths]
-        failed = sum(row["status"] == "failed" for row in rows)
-        if output is not None:
-            _write(output, rows, label)
-    if failed:
-        log.warning("%d of %d could not be scored; column reason says why", failed, len(paths))
+        raise InputError("paths: must name pictures, found none; give files or a folder of some")
+    folder = checkpoints.located(checkpoint)
+    label = label_of(*checkpoints.read_card(folder))
+    started = time.monotonic()
+    make = _Makes(folder, options, heatmaps, workers)
+    if output is None:
+        failed = sum(_printed(row, regions, explain) for row, regions in make.rows(paths))
+        done = len(paths)
+    else:
+        done, failed = _written(paths, make, scores.Journal(output, label), explain)
+    spent = max(time.monotonic() - started, 1e-9)
+    log.info("score: %d images, %d failed, %.1f images/s", done, failed, done / spent)
     return not failed
 
 
-def label_of(scorer: Scorer) -> str:
+def _written(
+    paths: Sequence[str], make: "_Makes", journal: scores.Journal, explain: bool
+) -> tuple[int, int]:
+    """How many pictures were scored now for a table, and how many of all failed."""
+    with journal:
+        wanted = [p for p in paths if shown(p) not in journal or not make.has_map(p)]
+        if len(wanted) < len(paths):
+            log.info("%d of %d are done already", len(paths) - len(wanted), len(paths))
+        hidden = True if explain else None  # None: where stderr is no terminal
+        rows = make.rows(wanted)
+        for row, regions in tqdm(rows, "score", len(wanted), unit="image", disable=hidden):
+            journal.add(row)
+            if explain:
+                _printed(row, regions, explain)
+        names = [shown(path) for path in paths]
+        journal.publish(names)
+        return len(wanted), len(journal.failed.intersection(names))
+
+
+def label_of(card: checkpoints.Card, digest: str) -> str:
     """What rows call a checkpoint."""
-    return f"{'+'.join(scorer.card.datasets)} {scorer.digest[:12]}"
+    return f"{'+'.join(card.datasets)} {digest[:12]}"
 
 
 def row_of(
-    path: str, scorer: Scorer, label: str
-) -> tuple[dict[str, Any], tuple[Score, np.ndarray] | None]:
+    path: str, scorer: "Scorer", label: str
+) -> tuple[Row, tuple["Score", np.ndarray] | None]:
     """A row of the table for one picture, whatever becomes of it; its score and its pixels."""
-    low, high = scorer.card.mos_range or (0.0, 1.0)
-    row: dict[str, Any] = dict.fromkeys(SCHEMA.names)
-    row |= {"path": path, "low": low, "high": high, "checkpoint": label, "flags": []}
-    row["direction"] = "lower" if scorer.card.lower_better else "higher"
+    low, high = scorer.score_range
+    row: Row = dict.fromkeys(scores.SCHEMA.names)
+    row |= {"path": shown(path), "low": low, "high": high, "checkpoint": label, "flags": []}
+    row["direction"] = "lower" if scorer.lower_better else "higher"
     try:
         picture = images.read(Path(path))
-        pixels = picture.pixels
-        found = scorer.score(pixels)
+        found = scorer.judge(picture)
     except (ImageError, OSError) as error:
         return row | {"status": "failed", "reason": first_line(error)}, None
-    worst = worst_region(found, scorer.card.lower_better)
-    sizes = {
-        "tiny": min(pixels.shape[:2]) < TINY,
-        "huge": picture.size[0] * picture.size[1] > images.HUGE,
-        "converted": picture.converted,
-    }
+    worst = worst_region(found, scorer.lower_better)
     return row | {
         "score": found.score,
         "quality": found.quality,
         "worst_box": list(worst.box),
         "worst_caption": worst.text,
-        **{f"worst_{name}": value for name, value in worst.ratings.items()},
+        **{f"worst_{k}": None if math.isnan(v) else v for k, v in worst.ratings.items()},
         "worst_quality": worst.quality,
         "worst_weight": worst.weight,
-        "flags": [name for name, holds in sizes.items() if holds],
+        "flags": flags_of(picture),
         "status": "ok",
-    }, (found, pixels)
+    }, (found, picture.pixels)
 
 
-def worst_region(found: Score, lower_better: bool) -> Region:
+def flags_of(picture: Picture) -> list[str]:
+    """What makes a picture unusual: tiny, huge, upscaled, converted."""
+    width, height = picture.size
+    found = {
+        "tiny": min(width, height) < TINY,
+        "huge": width * height > images.HUGE,
+        "upscaled": upscaled(picture.pixels),
+        "converted": picture.converted,
+    }
+    return [name for name, holds in found.items() if holds]
+
+
+def upscaled(image: np.ndarray) -> bool:
+    """Whether an image uint8 (H, W, 3) lacks detail beyond half of its resolution.
+
+    So do images that were enlarged by 2 or more, and those that are blurred as much. Photographs
+    have about as much detail in the finest octave as in the next.
+    """
+    height, width = image.shape[:2]
+    top, left = (max(side - LOOKED_AT, 0) // 2 for side in (height, width))
+    middle = image[top : top + LOOKED_AT, left : left + LOOKED_AT]
+    fine, half = _octave(cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).astype(np.float32))
+    coarse, _ = _octave(half)
+    return coarse > SHARP and fine < UPSCALED * coarse
+
+
+def _octave(grey: np.ndarray) -> tuple[float, np.ndarray]:
+    """What halving an image float (H, W) loses, as a standard deviation; and the halved image."""
+    height, width = grey.shape
+    half = cv2.resize(grey, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    lost = grey - cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
+    return float(lost.std()), half
+
+
+def worst_region(found: "Score", lower_better: bool) -> "Region":
     """The region that costs the image most: its weight times how far it lies below the mean."""
     sign = -1 if lower_better else 1
     mean = sum(region.weight * region.quality for region in found.regions)
     return min(found.regions, key=lambda region: sign * region.weight * (region.quality - mean))
 
 
-_worker: list[tuple[Scorer, str, Path | None]] = []  # of this process
+class _Makes:
+    """Rows of pictures, and their heat maps.
+
+    Args:
+        folder: of the checkpoint.
+        options: of the scorer.
+        heatmaps: folder for heat maps; None for none.
+        workers: see `run`.
+    """
+
+    def __init__(
+        self, folder: Path, options: ScoreOptions, heatmaps: Path | None, workers: int
+    ) -> None:
+        self.folder, self.options, self.heatmaps = folder, options, heatmaps
+        self.workers = workers
+
+    def has_map(self, path: str) -> bool:
+        """Whether nothing is left to be done for the heat map of a picture."""
+        return self.heatmaps is None or heatmap_path(self.heatmaps, path).is_file()
+
+    def rows(self, paths: Sequence[str]) -> Iterator[tuple[Row, list["Region"]]]:
+        """Row and regions of each picture in their order, by several processes if it pays."""
+        workers = min(self._processes(len(paths)), len(paths))
+        arguments = (self.folder, self.options, self.heatmaps)
+        if workers <= 1:
+            start(*arguments)
+            yield from map(score_one, paths)
+            return
+        context = multiprocessing.get_context("forkserver")
+        pool = ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=arguments
+        )
+        try:
+            waiting: deque[Future] = deque()  # a million at once would fill the memory
+            for path in paths:
+                waiting.append(pool.submit(score_one, path))
+                if len(waiting) >= AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _processes(self, pictures: int) -> int:
+        if self.workers or pictures < 2:
+            return self.workers or 1
+        if self.options.device != "cpu":
+            from rsfiqa.devices import device_of
+
+            if device_of(self.options.device, "device").type == "cuda":
+                return 1  # which the model fills
+        return os.cpu_count() or 1
 
 
-def _start(checkpoint: Path, heatmaps: Path | None) -> None:
+_worker: list[tuple["Scorer", str, Path | None]] = []  # of this process
+
+
+def start(folder: Path, options: ScoreOptions, heatmaps: Path | None) -> None:
+    """Make this process ready for `score_one`."""
+    import torch
+
     torch.set_num_threads(1)  # images are the unit of parallel work
     cv2.setNumThreads(1)
-    scorer = Scorer(checkpoint)
-    _worker.append((scorer, label_of(scorer), heatmaps))
+    from rsfiqa.scorer import Scorer
+
+    scorer = Scorer(folder, options)
+    _worker[:] = [(scorer, label_of(scorer.card, scorer.digest), heatmaps)]
 
 
-def _score_one(path: str) -> tuple[dict[str, Any], list[Region]]:
+def _start_worker(*arguments: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that collects
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start(*arguments)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that collects is gone, however it ended."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def score_one(path: str) -> tuple[Row, list["Region"]]:
+    """Row and regions of a picture; its heat map, if such are wanted, is written."""
     ((scorer, label, heatmaps),) = _worker
     row, seen = row_of(path, scorer, label)
     if seen is None:
         return row, []
     found, pixels = seen
     if heatmaps is not None:
-        name = "_".join(Path(path).with_suffix(".png").parts[-2:])
-        with atomic(heatmaps / name) as partial:
-            heatmap(pixels, found.attention).save(partial, format="PNG")
+        with (
+            scores.guarded(heatmaps),
+            atomic(heatmap_path(heatmaps, path)) as partial,
+        ):
+            heatmap(pixels, found.cells).save(partial, format="PNG")
     return row, found.regions
 
 
-def _scored(
-    paths: Sequence[str], checkpoint: Path, heatmaps: Path | None, workers: int
-) -> Iterable[tuple[dict[str, Any], list[Region]]]:
-    """Rows and regions in the order of the paths, from several processes if there is enough."""
-    workers = min(workers or os.cpu_count() or 1, len(paths))
-    if workers <= 1:
-        _worker.clear()
-        _start(checkpoint, heatmaps)
-        yield from map(_score_one, paths)
-        return
-    context = get_context("forkserver")
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start, initargs=(checkpoint, heatmaps)
-    ) as pool:
-        yield from pool.map(_score_one, paths, chunksize=1)
+def heatmap_path(folder: Path, path: str) -> Path:
+    """Where the heat map of a picture lies: under its own path, so that none has another's."""
+    own = Path(path)
+    if ".." in own.parts:
+        own = Path(os.path.abspath(own))
+    return folder / own.relative_to(own.anchor).with_name(f"{own.name}.png")
 
 
-def heatmap(image: np.ndarray, attention: np.ndarray) -> Image.Image:
+def heatmap(image: np.ndarray, cells: np.ndarray) -> Image.Image:
     """An image with what counts for its score: bright where it counts much.
 
     Args:
         image: uint8 (H, W, 3).
-        attention: float (H, W).
+        cells: float (G, G), of `Score`.
     """
+    import matplotlib
+
     small = images.reduce(image, 1024)
     size = small.shape[1::-1]
-    share = cv2.resize(attention / max(attention.max(), 1e-12), size, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(cells / max(cells.max(), 1e-12), size, interpolation=cv2.INTER_NEAREST)
     colors = matplotlib.colormaps["magma"](share)[..., :3] * 255
     return Image.fromarray(np.rint(0.45 * small + 0.55 * colors).astype(np.uint8))
 
 
-class _Journal:
-    """Finished rows, each on the disk before the next is begun."""
-
-    def __init__(self, rows: dict[str, dict[str, Any]], file: IO[str] | None) -> None:
-        self.rows, self.file = rows, file
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows[row["path"]] = row
-        if self.file is not None:
-            self.file.write(json.dumps(row) + "\n")
-            self.file.flush()
-
-
-@contextmanager
-def _journal(output: Path | None, label: str) -> Iterator[_Journal]:
-    """Rows of earlier runs with the same checkpoint, and a place for new ones.
-
-    Raises:
-        InputError: the output or its journal is of another checkpoint.
-    """
-    if output is None:
-        yield _Journal({}, None)
-        return
-    path = output.with_name(f".{output.name}.journal")
-    rows = {row["path"]: row for row in _read(output)} if output.is_file() else {}
-    if path.is_file():
-        for line in path.read_text("utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # cut short by a kill
-                continue
-            rows[row["path"]] = row
-    other = {row["checkpoint"] for row in rows.values()} - {label}
-    if other:
-        raise InputError(
-            f"{output}: must be of checkpoint {label}, found {other.pop()}; delete it or give"
-            " another name"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            yield _Journal(rows, file)
-    except OSError as error:
-        raise InputError(
-            f"{output}: cannot be written ({error.strerror}); what was scored is in {path}"
-        ) from error
-    path.unlink()
-
-
-def _write(output: Path, rows: list[dict[str, Any]], label: str) -> None:
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    if output.suffix == ".parquet":
-        origin = Provenance("scores", VERSION, "score", VERSION, {"checkpoint": label})
-        write_table(output, table, origin)
-        return
-    with atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        if output.suffix == ".jsonl":
-            file.writelines(json.dumps(row) + "\n" for row in table.to_pylist())
-            return
-        writer = csv.DictWriter(file, SCHEMA.names)
-        writer.writeheader()
-        for row in table.to_pylist():
-            lists = {name: " ".join(map(str, row[name] or [])) for name in ("worst_box", "flags")}
-            writer.writerow(row | lists)
-
-
-def _read(output: Path) -> list[dict[str, Any]]:
-    """The rows of an output, as they were written.
-
-    Raises:
-        InputError: it is something else.
-    """
-    try:
-        if output.suffix == ".parquet":
-            return pa.parquet.read_table(output).select(SCHEMA.names).to_pylist()
-        with output.open(encoding="utf-8", newline="") as file:
-            if output.suffix == ".jsonl":
-                return [json.loads(line) for line in file]
-            return [_typed(row) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{output}: must be scores, found other content ({first_line(error)}); give another"
-            " name"
-        ) from error
-
-
-def _typed(row: dict[str, str]) -> dict[str, Any]:
-    """A row of CSV with the types of `SCHEMA`."""
-    found: dict[str, Any] = {}
-    for field in SCHEMA:
-        text = row[field.name]
-        if pa.types.is_list(field.type):
-            words = text.split()
-            found[field.name] = [int(word) for word in words] if "box" in field.name else words
-        elif pa.types.is_floating(field.type):
-            found[field.name] = float(text) if text else None
-        else:
-            found[field.name] = text or None
-    return found
-
-
-def _print(row: dict[str, Any], details: Sequence[Region], explain: bool) -> None:
+def _printed(row: Row, regions: Sequence["Region"], explain: bool) -> bool:
+    """Print a line, or several; whether the picture failed."""
     if row["status"] == "failed":
-        print(f"{'failed':>8}  {row['path']}: {row['reason']}")
-        return
+        print(f"{'failed':>8}  {row['path']}: {row['reason']}", flush=True)
+        return True
     print(f"{row['score']:8.2f}  {row['path']}  (worst region: {row['worst_caption']})", flush=True)
-    if explain:
-        for region in details:
-            words = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
-            print(f"          {region.weight:4.0%} {region.quality:8.2f}  {region.text} [{words}]")
+    for region in regions if explain else ():
+        words = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
+        print(f"          {region.weight:4.0%} {region.quality:8.2f}  {region.text} [{words}]")
+    return False

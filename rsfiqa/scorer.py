@@ -196,7 +196,10 @@ class Scorer(nn.Module):
             ImageError: it cannot be read.
             InputError: an array of another type or shape.
         """
-        picture = picture_of(source)
+        return self.judge(picture_of(source))
+
+    def judge(self, picture: Picture) -> Score:
+        """As `score`, of an image that has been read."""
         seen = self.predict(picture.pixels)
         found, labels, table = seen.prediction, seen.part.labels, seen.part.table
         low, high = self.score_range
