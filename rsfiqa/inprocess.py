@@ -6,24 +6,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rsfiqa import backbone, checkpoints, embed
-from rsfiqa.backbone import Backbone
-from rsfiqa.caption import measured
+from rsfiqa import checkpoints, images
 from rsfiqa.checkpoints import Card
-from rsfiqa.devices import device_of
-from rsfiqa.embed.bert import Bert
 from rsfiqa.errors import InputError
 from rsfiqa.files import sha256_of
-from rsfiqa.segment import load_generator, segment_image
 from rsfiqa.stages import CaptionOptions, EmbedOptions, ScoreOptions, SegmentOptions
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from rsfiqa.backbone import Backbone
     from rsfiqa.segment.sam import MaskGenerator
 
+Rows = list[dict[str, Any]]
 Segment = Callable[[np.ndarray], np.ndarray]
-Caption = Callable[[np.ndarray, np.ndarray], list[dict[str, Any]]]
+Caption = Callable[[np.ndarray, np.ndarray], Rows]
 RECORDED = {"version", "sha256"}  # by the card, beside options
 
 
@@ -34,12 +31,37 @@ class Encoder(Protocol):
         """Vectors float32 (N, D) of N texts."""
 
 
+def is_light(card: Card) -> bool:
+    """Whether regions and captions need no model, and so no torch."""
+    return (card.segment["backend"], card.caption["backend"]) == ("superpixel", "measured")
+
+
+def look(path: Path, card: Card) -> tuple[np.ndarray, Rows]:
+    """Label map and captions of an image file, where `is_light` holds.
+
+    Raises:
+        ImageError: as `images.read`.
+    """
+    options = ScoreOptions(device="cpu")
+    pixels = images.read_rgb(path)
+    labels = segmenter(card, options)(pixels)
+    return labels, described(pixels, labels, card, captioner(card, options))
+
+
+def described(pixels: np.ndarray, labels: np.ndarray, card: Card, caption: Caption) -> Rows:
+    """Captions of an image uint8 (H, W, 3) of any size with a label map (h, w)."""
+    small = images.reduce(pixels, max(card.caption["long_side"], *labels.shape))
+    return caption(small, images.fit_labels(labels, small.shape[:2]))
+
+
 def segmenter(card: Card, options: ScoreOptions) -> Segment:
     """Gives the label map uint16 (h, w) of an image uint8 (H, W, 3), as trained on.
 
     Raises:
         InputError: SAM's checkpoint is not given, or another.
     """
+    from rsfiqa.segment import load_generator, segment_image  # scikit-learn takes 1 s
+
     settings = SegmentOptions(
         **{name: value for name, value in card.segment.items() if name not in RECORDED},
         checkpoint=options.sam_checkpoint,
@@ -79,6 +101,8 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
         InputError: captions come from a model, and no server of it is named.
     """
     if card.caption["backend"] == "measured":
+        from rsfiqa.caption import measured
+
         return measured.caption
     if not options.endpoint:
         raise InputError(
@@ -97,6 +121,10 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
 
 def encoder(card: Card, device: str) -> Encoder:
     """The encoder trained on; the packaged one without the library, which takes long to import."""
+    from rsfiqa import embed
+    from rsfiqa.devices import device_of
+    from rsfiqa.embed.bert import Bert
+
     names = EmbedOptions.model_fields.keys() & card.encoder.keys()
     settings = EmbedOptions(**{k: card.encoder[k] for k in names} | {"device": device})
     folder = embed.encoder_folder(settings.encoder)
@@ -113,10 +141,12 @@ class _Library:
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """As `Encoder` has it."""
+        from rsfiqa import embed
+
         return embed.encode(self.model, texts, len(texts))
 
 
-def backbone_of(folder: Path, card: Card, weights: str) -> Backbone:
+def backbone_of(folder: Path, card: Card, weights: str) -> "Backbone":
     """Fine-tuned, or the frozen one that the card names.
 
     Args:
@@ -127,6 +157,8 @@ def backbone_of(folder: Path, card: Card, weights: str) -> Backbone:
     Raises:
         InputError: other weights than those trained on.
     """
+    from rsfiqa import backbone
+
     tuned = checkpoints.read_backbone(folder, card)
     if tuned is not None:
         return tuned

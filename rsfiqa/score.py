@@ -20,11 +20,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from rsfiqa import checkpoints, images, scores
+from rsfiqa import checkpoints, images, inprocess, scores
 from rsfiqa.datasets.folder import pictures_below
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import atomic, first_line
 from rsfiqa.images import Picture
+from rsfiqa.inprocess import Rows
 from rsfiqa.scores import Row
 from rsfiqa.stages import ScoreOptions
 
@@ -38,6 +39,7 @@ SHARP = 0.5  # grey levels; less detail tells nothing
 LOOKED_AT = 1024  # pixels of the middle, for detail
 LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
 AHEAD = 4  # pictures handed out to each process
+Look = tuple[np.ndarray | None, Rows | None]
 
 
 def listed(arguments: Sequence[str]) -> list[str]:
@@ -164,7 +166,7 @@ def label_of(card: checkpoints.Card, digest: str) -> str:
 
 
 def row_of(
-    path: str, scorer: "Scorer", label: str
+    path: str, scorer: "Scorer", label: str, look: Look = (None, None)
 ) -> tuple[Row, tuple["Score", np.ndarray] | None]:
     """A row of the table for one picture, whatever becomes of it; its score and its pixels."""
     low, high = scorer.score_range
@@ -173,7 +175,7 @@ def row_of(
     row["direction"] = "lower" if scorer.lower_better else "higher"
     try:
         picture = images.read(Path(path))
-        found = scorer.judge(picture)
+        found = scorer.judge(picture, *look)
     except (ImageError, OSError) as error:
         return row | {"status": "failed", "reason": first_line(error)}, None
     worst = worst_region(found, scorer.lower_better)
@@ -256,8 +258,7 @@ class _Makes:
         workers = min(self._processes(len(paths)), len(paths))
         arguments = (self.folder, self.options, self.heatmaps)
         if workers <= 1:
-            start(*arguments)
-            yield from map(score_one, paths)
+            yield from self._rows_here(paths)
             return
         context = multiprocessing.get_context("forkserver")
         pool = ProcessPoolExecutor(
@@ -273,6 +274,22 @@ class _Makes:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _rows_here(self, paths: Sequence[str]) -> Iterator[tuple[Row, list["Region"]]]:
+        """As `rows`, in this process; another looks at the first picture until torch is there."""
+        arguments = (self.folder, self.options, self.heatmaps)
+        card, _ = checkpoints.read_card(self.folder)
+        if "torch" in sys.modules or not inprocess.is_light(card) or not paths:
+            start(*arguments)
+            yield from map(score_one, paths)
+            return
+        # a fork is safe and takes no time: nothing runs yet that keeps threads
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            look = pool.submit(_look, paths[0], card)
+            start(*arguments)
+            yield score_one(paths[0], look.result())
+        yield from map(score_one, paths[1:])
 
     def _processes(self, pictures: int) -> int:
         if self.workers or pictures < 2:
@@ -313,10 +330,23 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def score_one(path: str) -> tuple[Row, list["Region"]]:
-    """Row and regions of a picture; its heat map, if such are wanted, is written."""
+def _look(path: str, card: checkpoints.Card) -> Look:
+    """What `inprocess.look` sees; nothing of a picture that cannot be read."""
+    try:
+        return inprocess.look(Path(path), card)
+    except (ImageError, OSError):
+        return None, None
+
+
+def score_one(path: str, look: Look = (None, None)) -> tuple[Row, list["Region"]]:
+    """Row and regions of a picture; its heat map, if such are wanted, is written.
+
+    Args:
+        path: of the picture.
+        look: its label map and captions, if they are known.
+    """
     ((scorer, label, heatmaps),) = _worker
-    row, seen = row_of(path, scorer, label)
+    row, seen = row_of(path, scorer, label, look)
     if seen is None:
         return row, []
     found, pixels = seen

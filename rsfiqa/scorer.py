@@ -91,7 +91,7 @@ class Seen:
     """
 
     part: regions.ImageRegions
-    rows: list[dict[str, Any]]
+    rows: inprocess.Rows
     ratings: np.ndarray
     prediction: Prediction
 
@@ -127,14 +127,21 @@ class Scorer(nn.Module):
         self.digest = checkpoints.read_card(folder)[1]
         self.lower_better = self.card.lower_better
         self.score_range = self.card.mos_range or (0.0, 1.0)
-        self.segment = inprocess.segmenter(self.card, options)
+        self.options = options
         self.caption = inprocess.captioner(self.card, options)
         self._backbone = inprocess.backbone_of(folder, self.card, options.weights)
         self.encoder = inprocess.encoder(self.card, options.device)
         self.model, self.stages = model, self._backbone.stages
         self.register_buffer("mean", self._backbone.mean, persistent=False)
         self.register_buffer("std", self._backbone.std, persistent=False)
+        if not inprocess.is_light(self.card):
+            _ = self.segment  # what is wrong with it shows now
         self.to(device_of(options.device, "device")).eval()
+
+    @cached_property
+    def segment(self) -> inprocess.Segment:
+        """Gives the label map of an image."""
+        return inprocess.segmenter(self.card, self.options)
 
     @classmethod
     def load(
@@ -198,9 +205,15 @@ class Scorer(nn.Module):
         """
         return self.judge(picture_of(source))
 
-    def judge(self, picture: Picture) -> Score:
-        """As `score`, of an image that has been read."""
-        seen = self.predict(picture.pixels)
+    def judge(self, picture: Picture, labels: Any = None, rows: Any = None) -> Score:
+        """As `score`, of an image that has been read.
+
+        Args:
+            picture: the image.
+            labels: see `predict`.
+            rows: see `predict`.
+        """
+        seen = self.predict(picture.pixels, labels, rows)
         found, labels, table = seen.prediction, seen.part.labels, seen.part.table
         low, high = self.score_range
         span, base = (low - high, high) if self.lower_better else (high - low, low)
@@ -227,18 +240,24 @@ class Scorer(nn.Module):
             size=picture.size,
         )
 
-    def predict(self, pixels: np.ndarray, labels: np.ndarray | None = None) -> Seen:
+    def predict(
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray | None = None,
+        rows: inprocess.Rows | None = None,
+    ) -> Seen:
         """Regions and captions of an image, and what the model makes of them.
 
         Args:
             pixels: uint8 (H, W, 3).
             labels: a label map to use in place of the image's own.
+            rows: captions of its regions to use in place of the image's own.
         """
         card = self.card
         if labels is None:
             labels = self.segment(pixels)
-        small = images.reduce(pixels, max(card.caption["long_side"], *labels.shape))
-        rows = self.caption(small, images.fit_labels(labels, small.shape[:2]))
+        if rows is None:
+            rows = inprocess.described(pixels, labels, card, self.caption)
         ratings = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
         part = regions.ImageRegions("", labels, regions.region_table(labels))
         grid = card.backbone["grid"]

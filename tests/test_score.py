@@ -260,6 +260,7 @@ def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
     assert process.returncode == 3
     lines = output.splitlines()
     assert sum("worst region:" in line for line in lines) == 2
+    assert lines[0].split()[0] == f"{Scorer(checkpoint).score(pictures / 'a.png').score:.2f}"
     assert sum(line.lstrip().startswith("failed") for line in lines) == 1
     assert any("%" in line and "[color" in line for line in lines)
     assert "score: 3 images, 1 failed, " in errors
