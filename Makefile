@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption results schema lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption bench-score checkpoint results schema lock clean
 
 install: .venv/installed
 
@@ -66,6 +66,14 @@ bench-segment: install ## DATA=DIR: SAM regions against the package's own genera
 
 bench-caption: install install-vllm ## the caption stage against a bare loop, its cache, kills: about 30 minutes
 	$(BIN)/python benchmarks/caption.py
+
+bench-score: install ## DATA=DIR: speed and memory of rsfiqa score, an installation by pip
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/score.py $(DATA)
+
+checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the package, on LIVEC
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/checkpoint.py $(DATA)
 
 results: install ## docs/results.md from results/bench/*.json
 	$(BIN)/python benchmarks/results.py results/bench docs/results.md

@@ -42,6 +42,8 @@ LEAST = {
     "finetune_gain": 0.02,
     "pointing_accuracy": 0.70,
     "ordering_accuracy": 0.90,
+    "images_per_s": 3.0,
+    "pip_install_ok": 1.0,
 }
 MOST = {
     "bench_minutes": 60.0,
@@ -51,6 +53,11 @@ MOST = {
     "lost": 0.0,
     "asked_twice": 0.0,
     "orphans": 0.0,
+    "first_score_s": 6.0,
+    "growth_share": 0.05,
+    "peak_mb_24mp": 1500.0,
+    "peak_mb_100mp": 1500.0,
+    "peak_mb_100mp_png": 1500.0,
 }
 PEERS = {
     "probe": "SVR probe, frozen Lite0",

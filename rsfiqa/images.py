@@ -15,7 +15,7 @@ from rsfiqa.files import first_line
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
 MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
 HUGE = 24_000_000  # pixels; larger images are reduced while they are read, for memory's sake
-BAND = 1 << 22  # pixels that are converted at a time then
+BAND = 1 << 20  # pixels that are converted at a time then
 BACKGROUND = (255, 255, 255)  # transparent parts are shown on white, as a browser shows them
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
 # Once and for all: `warnings.catch_warnings` around each open is not safe in threads.
@@ -100,10 +100,26 @@ def read(path: Path) -> Picture:
         ImageError: as `read_rgb`.
     """
     with _open(path) as image:
-        size, factor = image.size, _factor(image)
-        if factor > 1:  # of JPEG alone: a quarter of the memory and less
-            image.draft(None, (image.width // factor, image.height // factor))
+        size = image.size
+        _draft(image)
         return replace(picture_of(image), size=_turned(size, _orientation(image)))
+
+
+def decoded_pixels(path: Path) -> int:
+    """How many pixels are in memory at once while an image is read, 4 bytes each.
+
+    Raises:
+        ImageError: as `read_size`.
+    """
+    with _open(path) as image:
+        _draft(image)
+        return image.width * image.height
+
+
+def _draft(image: Image.Image) -> None:
+    """Have a JPEG that is huge decoded at a half, a quarter or an eighth of its size."""
+    if (factor := _factor(image)) > 1:
+        image.draft(None, (image.width // factor, image.height // factor))
 
 
 def picture_of(image: Image.Image) -> Picture:
@@ -149,14 +165,16 @@ def _reduced(image: Image.Image, factor: int) -> np.ndarray:
     """
     width, height = image.width // factor, image.height // factor
     rows = max(1, BAND // (image.width * factor))
-    bands = []
+    found = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         below = min(top + rows, height)
         band = image.crop((0, top * factor, width * factor, below * factor))
         size = (width, below - top)
-        bands.append(cv2.resize(_to_rgb(band), size, interpolation=cv2.INTER_AREA))
-    small = Image.fromarray(np.concatenate(bands))
-    small.getexif()[ORIENTATION] = _orientation(image)
+        found[top:below] = cv2.resize(_to_rgb(band), size, interpolation=cv2.INTER_AREA)
+    if (orientation := _orientation(image)) == 1:
+        return found
+    small = Image.fromarray(found)
+    small.getexif()[ORIENTATION] = orientation
     return np.array(ImageOps.exif_transpose(small))
 
 

@@ -37,6 +37,7 @@ TINY = 64  # pixels of the shorter side
 UPSCALED = 0.55  # of detail, by octaves: enlarged by 2, 24 photographs of Kodak's lie at 0.35-0.50
 SHARP = 0.5  # grey levels; less detail tells nothing
 LOOKED_AT = 1024  # pixels of the middle, for detail
+MUCH = 2 * images.HUGE  # pixels
 LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
 AHEAD = 4  # pictures handed out to each process
 Look = tuple[np.ndarray | None, Rows | None]
@@ -174,7 +175,7 @@ def row_of(
     row |= {"path": shown(path), "low": low, "high": high, "checkpoint": label, "flags": []}
     row["direction"] = "lower" if scorer.lower_better else "higher"
     try:
-        picture = images.read(Path(path))
+        picture = read(Path(path))
         found = scorer.judge(picture, *look)
     except (ImageError, OSError) as error:
         return row | {"status": "failed", "reason": first_line(error)}, None
@@ -190,6 +191,19 @@ def row_of(
         "flags": flags_of(picture),
         "status": "ok",
     }, (found, picture.pixels)
+
+
+def read(path: Path) -> Picture:
+    """A picture; one that takes much memory is decoded by a process that ends with it.
+
+    Raises:
+        ImageError: as `images.read`.
+    """
+    if images.decoded_pixels(path) <= MUCH:
+        return images.read(path)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(images.read, path).result()
 
 
 def flags_of(picture: Picture) -> list[str]:

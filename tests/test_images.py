@@ -129,6 +129,7 @@ def test_a_huge_image_is_averaged_in_blocks(tmp_path, huge):
     blocks = huge[:4100, :6100].reshape(2050, 2, 3050, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(found.pixels, blocks, atol=0.5)
     assert (found.size, found.converted) == ((6101, 4101), False)
+    assert images.decoded_pixels(tmp_path / "a.png") == 6101 * 4101
 
 
 def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
@@ -138,6 +139,7 @@ def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
     Image.fromarray(huge).save(tmp_path / "a.jpg", quality=95, exif=exif)
     found = images.read(tmp_path / "a.jpg")
     assert found.size == read_size(tmp_path / "a.jpg") == (4101, 6101)
+    assert images.decoded_pixels(tmp_path / "a.jpg") == 3051 * 2051
     assert found.pixels.shape == (3051, 2051, 3)
     seen, whole = (images.reduce(x, 1024).astype(int) for x in (found.pixels, np.rot90(huge, -1)))
     assert np.abs(seen - whole).mean() < 0.7  # grey levels

@@ -253,6 +253,15 @@ def test_flags(checkpoint, tmp_path, noise):
     assert score.flags_of(huge) == ["huge"]
 
 
+def test_a_picture_of_much_memory_is_read_alike(tmp_path):
+    Image.radial_gradient("L").resize((8000, 7000)).save(tmp_path / "a.png", compress_level=1)
+    found, wanted = score.read(tmp_path / "a.png"), images.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels, wanted.pixels)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-1000])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        score.read(tmp_path / "a.png")
+
+
 def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
     words = ("--explain", "--workers=1", "--checkpoint", checkpoint)
     with command(pictures, *words) as process:

@@ -1,0 +1,181 @@
+"""How fast and in what memory pictures are scored, and whether the package works once installed.
+
+Usage: python benchmarks/score.py DATA [CHECKPOINT] [PART...]. DATA holds ChallengeDB_release and
+kodak; the checkpoint is by default the one that comes with the package. Parts: speed, memory,
+growth, install; by default all of them, about 30 minutes on two cores, of which half are an
+installation into an empty environment.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from figures import ROOT, write
+from PIL import Image
+
+from rsfiqa import checkpoints, scores
+
+SPEED_IMAGES = 200
+GROWTH_IMAGES = 10_000
+GROWTH_PART = 0.1  # of them, first and last
+SMALL = 64  # pixels a side
+PAUSE_S = 0.2
+MB = 1e6
+Line = Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended.
+
+    Attributes:
+        seconds: that it took.
+        first: seconds until its first line of output.
+        peak: of the memory of its largest process, bytes.
+        memory: of its first process, bytes, every `PAUSE_S` with the rows finished by then.
+    """
+
+    seconds: float
+    first: float
+    peak: float
+    memory: list[tuple[int, float]]
+
+
+def score(words: Line, journal: Path | None = None) -> Ran:
+    """Run `rsfiqa score` with these words; the rows of its journal are counted.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    line = [sys.executable, "-m", "rsfiqa", "score", *map(str, words)]
+    started, memory = time.perf_counter(), []
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, env=environment)
+    first = 0.0
+    if journal is None and process.stdout is not None:
+        process.stdout.readline()
+        first = time.perf_counter() - started
+        process.stdout.read()
+    while True:
+        ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        if journal is not None:
+            memory.append((_lines(journal), _resident(process.pid)))
+        time.sleep(PAUSE_S)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(line)}: failed with status {process.returncode}")
+    return Ran(time.perf_counter() - started, first, usage.ru_maxrss * 1024.0, memory)
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.is_file() else 0
+
+
+def _resident(process: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError):  # it has just ended
+        return 0.0
+    return float(pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def speed(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """Pictures of 500 x 500 pixels a second, start included; seconds to the first score."""
+    paths = sorted((data / "ChallengeDB_release" / "Images").glob("*.*"))[:SPEED_IMAGES]
+    (folder / "list.txt").write_text("\n".join(map(str, paths)), "utf-8")
+    first = [score([paths[0], *checkpoint]).first for _ in range(3)]
+    ran = score([folder / "list.txt", "-o", folder / "speed.parquet", *checkpoint])
+    return {
+        "images_per_s": len(paths) / ran.seconds,
+        "first_score_s": float(np.median(first)),
+    }
+
+
+def memory(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """Most memory that a photograph of 24 megapixels takes, and one of 100 in two formats."""
+    photo = Image.open(sorted((data / "kodak").glob("*.png"))[0]).convert("RGB")
+    figures = {}
+    for name, size in (
+        ("24mp.jpg", (6000, 4000)),
+        ("100mp.jpg", (12240, 8160)),
+        ("100mp.png", (12240, 8160)),
+    ):
+        path = folder / name
+        photo.resize(size).save(path, quality=92, compress_level=1)  # each format takes its own
+        key = name.replace(".jpg", "").replace(".", "_")
+        figures[f"peak_mb_{key}"] = score([path, *checkpoint]).peak / MB
+        path.unlink()
+    return figures
+
+
+def growth(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """By how much the memory of one process grows from the first tenth of pictures to the last."""
+    photos = [np.asarray(Image.open(p).convert("RGB")) for p in sorted((data / "kodak").glob("*"))]
+    random = np.random.default_rng(0)
+    for i in range(GROWTH_IMAGES):
+        photo = photos[i % len(photos)]
+        top, left = (random.integers(side - SMALL) for side in photo.shape[:2])
+        cut = photo[top : top + SMALL, left : left + SMALL]
+        path = folder / "small" / f"{i // 1000:02d}" / f"{i:05d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(cut).save(path)
+    output = folder / "growth.jsonl"
+    journal = output.with_name(f".{output.name}.journal")
+    words = [folder / "small", "-o", output, "--workers=1", *checkpoint]
+    ran = score(words, journal)
+    bound = GROWTH_PART * GROWTH_IMAGES
+    before, after = (
+        float(np.median([size for rows, size in ran.memory if low <= rows <= high and size]))
+        for low, high in ((1, bound), (GROWTH_IMAGES - bound, GROWTH_IMAGES))
+    )
+    if len(list(scores.read(output))) != GROWTH_IMAGES:
+        sys.exit(f"{output}: must hold {GROWTH_IMAGES} rows, found others")
+    return {"growth_share": after / before - 1, "growth_images": GROWTH_IMAGES}
+
+
+def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """Whether the package, installed by pip into an empty environment, scores from elsewhere."""
+    environment = folder / "environment"
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run([python, "-m", "pip", "install", "--quiet", ROOT], check=True, env=plain)
+    photo = sorted((data / "kodak").glob("*.png"))[0].resolve()
+    command = [environment / "bin" / "rsfiqa", "score", photo, *checkpoint]
+    found = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True)
+    print(found.stdout, found.stderr, file=sys.stderr)
+    works = found.returncode == 0 and re.match(r" *\d+\.\d\d  ", found.stdout) is not None
+    return {"pip_install_ok": float(works)}
+
+
+PARTS = {"speed": speed, "memory": memory, "growth": growth, "install": install}
+
+
+def main() -> None:
+    """Measure, and write the figures if all parts were."""
+    data, *words = sys.argv[1:] or sys.exit("usage: python benchmarks/score.py DATA [CHECKPOINT]")
+    own = [Path(word).resolve() for word in words if word not in PARTS]
+    checkpoints.located(own[0] if own else None)
+    checkpoint: Line = ["--checkpoint", own[0]] if own else []
+    chosen = [word for word in words if word in PARTS] or list(PARTS)
+    figures: dict[str, float] = {}
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            figures |= PARTS[name](Path(data), checkpoint, Path(folder))
+        print(f"{name}: {figures}", file=sys.stderr, flush=True)
+    if chosen == list(PARTS):
+        write("bench-score", figures, "make bench-score DATA=DIR")
+
+
+if __name__ == "__main__":
+    main()
