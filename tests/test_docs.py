@@ -1,0 +1,46 @@
+"""The examples of the documentation, run in its order."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsfiqa import checkpoints, scores
+from rsfiqa.stages import ScoreOptions
+from tests.pipeline import made
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def place(tmp_path_factory, tmp_path, monkeypatch):
+    """A folder with photo.jpg, where the package has a checkpoint."""
+    folder = made(tmp_path_factory) / "train/tiny.full/split-00"
+    monkeypatch.setattr(checkpoints, "PACKAGED", folder)
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save("photo.jpg")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/score.md"])
+def test_python_runs_as_it_stands(place, page, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+    assert blocks
+    names: dict = {}
+    for block in blocks:
+        exec(block, names)
+    assert re.match(r"\d\.\d+\n", capsys.readouterr().out)  # of the first example
+
+
+def test_every_column_and_flag_of_scores_is_described():
+    text = (ROOT / "docs/score.md").read_text("utf-8")
+    for word in (*scores.SCHEMA.names, "tiny", "huge", "upscaled", "converted"):
+        assert re.search(rf"\b{word}\b", text), word
+
+
+def test_every_option_of_the_scorer_is_described():
+    text = (ROOT / "docs/score.md").read_text("utf-8")
+    for name in ScoreOptions.model_fields.keys() - {"weights"}:
+        assert name in text or f"--{name.replace('_', '-')}" in text, name
