@@ -1,6 +1,5 @@
 """Scores of anybody's pictures: files and folders in, one table out, resumable."""
 
-import glob
 import logging
 import math
 import multiprocessing
@@ -10,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +20,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from rsfiqa import checkpoints, images, inprocess, scores
-from rsfiqa.datasets.folder import pictures_below
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import atomic, first_line
+from rsfiqa.flags import flags_of
 from rsfiqa.images import Picture
 from rsfiqa.inprocess import Rows
+from rsfiqa.pictures import listed, shown
 from rsfiqa.scores import Row
 from rsfiqa.stages import ScoreOptions
 
@@ -33,67 +33,9 @@ if TYPE_CHECKING:  # torch takes long to import, which a wrong argument need not
     from rsfiqa.scorer import Region, Score, Scorer
 
 log = logging.getLogger("rsfiqa")
-TINY = 64  # pixels of the shorter side
-UPSCALED = 0.55  # of detail, by octaves: enlarged by 2, 24 photographs of Kodak's lie at 0.35-0.50
-SHARP = 0.5  # grey levels; less detail tells nothing
-LOOKED_AT = 1024  # pixels of the middle, for detail
 MUCH = 2 * images.HUGE  # pixels
-LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
 AHEAD = 4  # pictures handed out to each process
 Look = tuple[np.ndarray | None, Rows | None]
-
-
-def listed(arguments: Sequence[str]) -> list[str]:
-    """The pictures that paths name: sorted within a folder, each once, in the arguments' order.
-
-    Args:
-        arguments: a picture, a folder (with all below, hidden ones left out), a pattern, a text
-            file of paths, or - for such a list on standard input.
-
-    Raises:
-        InputError: a pattern that matches nothing, a folder or a list that may not be read.
-    """
-    found: dict[str, str] = {}  # a picture may be named in several ways
-    for argument in arguments:
-        try:
-            for path in _expand(argument):
-                found.setdefault(os.path.abspath(path), path)
-        except OSError as error:
-            raise InputError(
-                f"{argument}: cannot be read ({error.strerror}); mend its permissions"
-            ) from error
-    return list(found.values())
-
-
-def _expand(argument: str) -> Iterator[str]:
-    path = Path(argument).expanduser()
-    if argument == "-":
-        yield from _lines(sys.stdin.buffer)
-    elif path.is_dir():
-        yield from map(str, pictures_below(path))
-    elif path.suffix.lower() in LISTS and path.is_file():
-        with path.open("rb") as file:
-            yield from _lines(file)
-    elif path.is_file() or not glob.has_magic(argument):
-        yield str(path)
-    else:
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 ** and ~ alike
-        if not matches:
-            raise InputError(f"{argument}: must match a file, found none; check the pattern")
-        for match in matches:
-            if Path(match).is_file():
-                yield match
-
-
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
-    for line in file:
-        if name := line.rstrip(b"\r\n"):
-            yield os.fsdecode(name)
-
-
-def shown(path: str) -> str:
-    r"""A path as text; bytes that are not UTF-8 appear as \xe9, say."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def run(
@@ -131,27 +73,27 @@ def run(
     folder = checkpoints.located(checkpoint)
     label = label_of(*checkpoints.read_card(folder))
     started = time.monotonic()
-    make = _Makes(folder, options, heatmaps, workers)
+    work = _Work(folder, options, heatmaps, workers)
     if output is None:
-        failed = sum(_printed(row, regions, explain) for row, regions in make.rows(paths))
+        failed = sum(_printed(row, regions, explain) for row, regions in work.rows(paths))
         done = len(paths)
     else:
-        done, failed = _written(paths, make, scores.Journal(output, label), explain)
+        done, failed = _written(paths, work, scores.Journal(output, label), explain)
     spent = max(time.monotonic() - started, 1e-9)
     log.info("score: %d images, %d failed, %.1f images/s", done, failed, done / spent)
     return not failed
 
 
 def _written(
-    paths: Sequence[str], make: "_Makes", journal: scores.Journal, explain: bool
+    paths: Sequence[str], work: "_Work", journal: scores.Journal, explain: bool
 ) -> tuple[int, int]:
     """How many pictures were scored now for a table, and how many of all failed."""
     with journal:
-        wanted = [p for p in paths if shown(p) not in journal or not make.has_map(p)]
+        wanted = [p for p in paths if shown(p) not in journal or not work.has_map(p)]
         if len(wanted) < len(paths):
             log.info("%d of %d are done already", len(paths) - len(wanted), len(paths))
         hidden = True if explain else None  # None: where stderr is no terminal
-        rows = make.rows(wanted)
+        rows = work.rows(wanted)
         for row, regions in tqdm(rows, "score", len(wanted), unit="image", disable=hidden):
             journal.add(row)
             if explain:
@@ -206,40 +148,6 @@ def read(path: Path) -> Picture:
         return pool.submit(images.read, path).result()
 
 
-def flags_of(picture: Picture) -> list[str]:
-    """What makes a picture unusual: tiny, huge, upscaled, converted."""
-    width, height = picture.size
-    found = {
-        "tiny": min(width, height) < TINY,
-        "huge": width * height > images.HUGE,
-        "upscaled": upscaled(picture.pixels),
-        "converted": picture.converted,
-    }
-    return [name for name, holds in found.items() if holds]
-
-
-def upscaled(image: np.ndarray) -> bool:
-    """Whether an image uint8 (H, W, 3) lacks detail beyond half of its resolution.
-
-    So do images that were enlarged by 2 or more, and those that are blurred as much. Photographs
-    have about as much detail in the finest octave as in the next.
-    """
-    height, width = image.shape[:2]
-    top, left = (max(side - LOOKED_AT, 0) // 2 for side in (height, width))
-    middle = image[top : top + LOOKED_AT, left : left + LOOKED_AT]
-    fine, half = _octave(cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY).astype(np.float32))
-    coarse, _ = _octave(half)
-    return coarse > SHARP and fine < UPSCALED * coarse
-
-
-def _octave(grey: np.ndarray) -> tuple[float, np.ndarray]:
-    """What halving an image float (H, W) loses, as a standard deviation; and the halved image."""
-    height, width = grey.shape
-    half = cv2.resize(grey, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
-    lost = grey - cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR)
-    return float(lost.std()), half
-
-
 def worst_region(found: "Score", lower_better: bool) -> "Region":
     """The region that costs the image most: its weight times how far it lies below the mean."""
     sign = -1 if lower_better else 1
@@ -247,7 +155,7 @@ def worst_region(found: "Score", lower_better: bool) -> "Region":
     return min(found.regions, key=lambda region: sign * region.weight * (region.quality - mean))
 
 
-class _Makes:
+class _Work:
     """Rows of pictures, and their heat maps.
 
     Args:
@@ -269,6 +177,8 @@ class _Makes:
 
     def rows(self, paths: Sequence[str]) -> Iterator[tuple[Row, list["Region"]]]:
         """Row and regions of each picture in their order, by several processes if it pays."""
+        if not paths:
+            return
         workers = min(self._processes(len(paths)), len(paths))
         arguments = (self.folder, self.options, self.heatmaps)
         if workers <= 1:
@@ -293,7 +203,7 @@ class _Makes:
         """As `rows`, in this process; another looks at the first picture until torch is there."""
         arguments = (self.folder, self.options, self.heatmaps)
         card, _ = checkpoints.read_card(self.folder)
-        if "torch" in sys.modules or not inprocess.is_light(card) or not paths:
+        if "torch" in sys.modules or not inprocess.is_light(card):
             start(*arguments)
             yield from map(score_one, paths)
             return

@@ -1,6 +1,5 @@
 """The score command: what it takes, what it writes, and that it goes on where it stood."""
 
-import io
 import json
 import os
 import signal
@@ -17,6 +16,8 @@ from PIL import Image
 
 from rsfiqa import checkpoints, images, score, scores
 from rsfiqa.errors import ImageError, InputError
+from rsfiqa.flags import flags_of
+from rsfiqa.pictures import listed
 from rsfiqa.scorer import Scorer
 from rsfiqa.stages import ScoreOptions
 from tests.pipeline import made
@@ -58,24 +59,6 @@ def command(*words, **options) -> subprocess.Popen:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     return subprocess.Popen(line, env=environment, **pipes | options)
-
-
-def test_folders_patterns_lists_and_files(pictures, tmp_path, monkeypatch):
-    every = [str(pictures / name) for name in ("a.png", "bad.jpg", "b/c.png")]
-    assert score.listed([str(pictures)]) == every
-    assert score.listed([str(pictures), str(pictures / "a.png")]) == every  # each once
-    assert score.listed([str(pictures / "**/*.png")]) == [every[0], every[2]]
-    (tmp_path / "list.txt").write_text("\n".join(every))
-    assert score.listed([str(tmp_path / "list.txt")]) == every
-    assert score.listed([every[0], f"{pictures}/b/../a.png"]) == every[:1]
-    typed = io.TextIOWrapper(io.BytesIO("\r\n".join(every).encode()))
-    monkeypatch.setattr("sys.stdin", typed)
-    assert score.listed(["-"]) == every
-
-
-def test_a_pattern_that_matches_nothing(tmp_path):
-    with pytest.raises(InputError, match=r"\*\.png: must match a file, found none"):
-        score.listed([str(tmp_path / "*.png")])
 
 
 @pytest.mark.parametrize("suffix", scores.FORMATS)
@@ -250,7 +233,7 @@ def test_flags(checkpoint, tmp_path, noise):
     flags = pq.read_table(tmp_path / "s.parquet")["flags"].to_pylist()
     assert flags == [["tiny", "converted"], ["upscaled"], []]
     huge = images.Picture(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
-    assert score.flags_of(huge) == ["huge"]
+    assert flags_of(huge) == ["huge"]
 
 
 def test_a_picture_of_much_memory_is_read_alike(tmp_path):
@@ -348,21 +331,21 @@ class TestPermissions:
         self.locked(place / "sub")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"sub: the folder cannot be listed \(Permission den"):
-            score.listed([str(place)])
+            listed([str(place)])
 
     def test_a_list(self, place, request):
         (place / "a.txt").touch()
         self.locked(place / "a.txt")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"a.txt: cannot be read \(Permission denied\); mend"):
-            score.listed([str(place / "a.txt")])
+            listed([str(place / "a.txt")])
 
     def test_what_lies_in_a_folder(self, place, request):
         (place / "sub").mkdir()
         self.locked(place / "sub")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"a.png: cannot be read \(Permission denied\); mend"):
-            score.listed([str(place / "sub/a.png")])
+            listed([str(place / "sub/a.png")])
 
     def test_an_output(self, place, request):
         (place / "sub").mkdir()
