@@ -1,5 +1,6 @@
 """The score command: what it takes, what it writes, and that it goes on where it stood."""
 
+import fcntl
 import json
 import os
 import signal
@@ -141,8 +142,10 @@ def test_a_command_that_was_killed_goes_on(checkpoint, tmp_path, noise, monkeypa
     for i in range(60):
         Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
     output, journal = tmp_path / "s.jsonl", tmp_path / ".s.jsonl.journal"
-    words = (tmp_path / "p", "--workers=2", "--checkpoint", checkpoint, "-o", output)
+    words = (tmp_path / "p", "--workers=2", "--checkpoint", checkpoint, "-o", output, "--explain")
     with command(*words, start_new_session=True) as process:
+        # what is printed fills the pipe, and the command waits until it is killed
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
         while process.poll() is None and not (journal.is_file() and journal.stat().st_size):
             time.sleep(0.01)
         process.kill() if number == signal.SIGKILL else os.killpg(process.pid, number)
