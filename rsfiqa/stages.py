@@ -11,8 +11,8 @@ VERSIONS = {
     "segment": 1,
     "caption": 1,
     "embed": 1,
-    "extract": 1,
-    "train": 1,
+    "extract": 2,
+    "train": 2,
     "benchmark": 1,
     "report": 1,
 }
@@ -273,19 +273,26 @@ class ExtractOptions(Options):
     )
     weights: str = Field(
         "packaged",
-        description="packaged (ImageNet weights of tf_efficientnet_lite0 from a Python package),"
-        " or the path of a state dict (.safetensors or .pth).",
+        description="packaged (ImageNet weights of tf_efficientnet_lite0, lite1 or lite2, from"
+        " Python packages), the path of a state dict (.safetensors or .pth), or hub (timm's"
+        " weights, from the Hugging Face hub or its cache).",
     )
     long_side: int = Field(
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
+    copies: bool = Field(
+        True,
+        description="Also features of a mirrored and of a distorted copy of each image, for"
+        " training; three times the time.",
+    )
     device: Device = Field("auto", description="auto takes a GPU where there is one.")
 
 
 class TrainOptions(Options):
     """The RSA model: trained on frozen features, and then perhaps together with its backbone."""
 
+    min_images: int = Field(20, ge=2, description="A data set with fewer images is refused.")
     epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
@@ -293,6 +300,13 @@ class TrainOptions(Options):
     width: int = Field(64, ge=8, le=4096, description="Channels of mixed features and tokens.")
     members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each of them.")
+    pointing: float = Field(
+        0.3,
+        ge=0,
+        le=100,
+        description="Weight in the loss of telling the region that was spoilt from distorted"
+        " copies; 0: off.",
+    )
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
     finetune: bool = Field(
         False, description="Go on with the backbone's weights free, on crops of the images."
@@ -328,7 +342,7 @@ class TrainOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the weights; where and how fast they are made is left out."""
-        return self.model_dump(exclude={"device", "workers", "compile"})
+        return self.model_dump(exclude={"min_images", "device", "workers", "compile"})
 
 
 class BenchmarkOptions(Options):

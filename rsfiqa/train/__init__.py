@@ -49,6 +49,7 @@ def run(
     torch.set_num_threads(options.threads if options.finetune else 1)
     started = time.time()
     data = samples.load(folder)
+    _check_scores(data, options.min_images)
     tested = splits.tested_part(
         split, data.groups, dataset=data.dataset, test_share=test_share, seed=seed
     )
@@ -91,6 +92,24 @@ def run(
     log.info("train %s %s: %d images, %.0f s", variant, split, len(trained), ended - started)
 
 
+def _check_scores(data: Samples, least: int) -> None:
+    """Refuse what nothing can be learnt from.
+
+    Raises:
+        InputError: too few images, or a MOS that is the same for all.
+    """
+    if len(data) < least:
+        raise InputError(
+            f"{data.dataset}: training needs at least {least} images (train.min_images), found"
+            f" {len(data)}; add images"
+        )
+    if np.ptp(data.mos) == 0:
+        raise InputError(
+            f"{data.dataset}: 'mos' must differ between images, found {data.mos[0]:g} for all"
+            f" {len(data)}; give the scores of observers"
+        )
+
+
 def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[str, Any]:
     """The arguments of `RSA` for these images."""
     return {
@@ -128,6 +147,9 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             weight_decay=options.weight_decay,
             ema=options.ema,
             seed=seed,
+            mirrored=data.mirrored,
+            distorted=data.distorted,
+            pointing=options.pointing,
             progress=progress,
         )
 

@@ -20,6 +20,7 @@ from tests.pipeline import SEED, TEST_SHARE, made
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
+    "min_images": 2,
     "epochs": 1,
     "members": 2,
     "width": 8,
