@@ -90,11 +90,11 @@ def write(
     write_json(folder / "card.json", content)
 
 
-def read(folder: Path) -> tuple[RSA, Card]:
-    """The model, in evaluation mode on the CPU, and its card.
+def read_card(folder: Path) -> tuple[Card, str]:
+    """The card of a checkpoint, and the SHA-256 that its weights must have.
 
     Raises:
-        InputError: missing, damaged, another schema, or weights that the card does not describe.
+        InputError: missing, damaged or another schema.
     """
     path = folder / "card.json"
     if not path.is_file():
@@ -107,15 +107,25 @@ def read(folder: Path) -> tuple[RSA, Card]:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     if (found := content.pop("schema", None)) != VERSION:
         raise InputError(f"{path}: expected schema {VERSION}, found {found}; train it again")
-    weights = folder / "model.safetensors"
-    if not weights.is_file() or sha256_of(weights) != content.pop("weights_sha256", None):
-        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
+    digest = str(content.pop("weights_sha256", ""))
     try:
         for holder, key in ((content, "mos_range"), (content["model"], "stage_channels")):
             holder[key] = holder[key] and tuple(holder[key])  # JSON has lists only
-        card = Card(**content)
+        return Card(**content), digest
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
+
+
+def read(folder: Path) -> tuple[RSA, Card]:
+    """The model, in evaluation mode on the CPU, and its card.
+
+    Raises:
+        InputError: as `read_card`, or weights that the card does not describe.
+    """
+    card, digest = read_card(folder)
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or sha256_of(weights) != digest:
+        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
     with torch.random.fork_rng():
         model = RSA(**card.model)
     try:

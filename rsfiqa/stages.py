@@ -374,7 +374,7 @@ class BenchmarkOptions(Options):
 class ReportOptions(Options):
     """What the page shows."""
 
-    images: int = Field(12, ge=0, le=200, description="Images shown with regions and attention.")
+    images: int = Field(24, ge=0, le=200, description="Images shown with regions and attention.")
 
 
 class GpuOptions(Options):

@@ -140,14 +140,14 @@ def _pair(train: DataSet, test: DataSet, found: dict[str, list[Row]], backend: s
     return Pair(
         train,
         test,
-        [_line(v, label(v, backend), found[v]) for v in sorted(found, key=_order)],
+        [_line(v, label(v, backend), found[v]) for v in sorted(found, key=order)],
         [(marks[row.protocol, row.source], row) for row in numbers],
         {mark: f"{protocol} ({source})" for (protocol, source), mark in marks.items()},
     )
 
 
-def _order(variant: str) -> tuple[int, str]:
-    """The full model first, its variants, then peers by name."""
+def order(variant: str) -> tuple[int, str]:
+    """Sorts the full model first, its variants, then peers by name."""
     return (VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)), variant
 
 
@@ -181,6 +181,36 @@ def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
             tests = (paired_test(srcc, share), paired_test(plcc, share))
             differences.append(Difference(line.label, spread(srcc), spread(plcc), *tests))
     return differences
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """SRCC of the full model on every pair of data sets.
+
+    Attributes:
+        train: sets trained on, a row each.
+        test: sets tested on, a column each.
+        srcc: by the names of both sets; a pair that was not tested is missing.
+    """
+
+    train: list[DataSet]
+    test: list[DataSet]
+    srcc: dict[tuple[str, str], Spread]
+
+
+def matrix(found: Sequence[Pair]) -> Matrix:
+    """All pairs at a glance."""
+    srcc = {
+        (pair.train.name, pair.test.name): line.srcc
+        for pair in found
+        for line in pair.lines
+        if line.variant == "full"
+    }
+    train = {pair.train.name: pair.train for pair in found}
+    test = {pair.test.name: pair.test for pair in found}
+    return Matrix(
+        [train[name] for name in sorted(train)], [test[name] for name in sorted(test)], srcc
+    )
 
 
 def headline(found: Sequence[Pair]) -> str:

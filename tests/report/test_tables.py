@@ -202,3 +202,15 @@ def test_an_interval():
     assert tables.interval(Spread(0.5, 0.5, 0.5, 1)) == ""
     assert tables.number_range((4, 4)) == "4"
     assert tables.number_range((4, 6)) == "4\N{EN DASH}6"
+
+
+def test_the_matrix_holds_the_full_model_on_every_pair():
+    found = rows("full", [0.5]) + rows("probe", [0.9]) + rows("full", [0.25, 0.75], test="other")
+    matrix = tables.matrix(pairs(found))
+    assert [dataset.name for dataset in matrix.train] == ["tiny"]
+    assert [dataset.name for dataset in matrix.test] == ["other", "tiny"]
+    assert {pair: found.median for pair, found in matrix.srcc.items()} == {
+        ("tiny", "tiny"): 0.5,
+        ("tiny", "other"): 0.5,
+    }
+    assert matrix.srcc["tiny", "other"].count == 2
