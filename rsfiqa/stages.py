@@ -14,7 +14,7 @@ VERSIONS = {
     "extract": 2,
     "train": 2,
     "benchmark": 1,
-    "report": 1,
+    "report": 2,
 }
 Layout = Literal[
     "live",

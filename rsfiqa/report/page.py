@@ -55,5 +55,6 @@ def _environment() -> jinja2.Environment:
         "signed": tables.signed,
         "p": tables.p_value,
         "quantile": np.quantile,
+        "reach": tables.reach,
     }
     return environment

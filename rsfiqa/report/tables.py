@@ -183,6 +183,13 @@ def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
     return differences
 
 
+def reach(differences: Sequence[Difference]) -> float:
+    """The farthest from zero that an interval of these differences goes; 0 if there is none."""
+    spreads = [spread for found in differences for spread in (found.srcc, found.plcc)]
+    ends = [abs(end) for spread in spreads for end in (spread.low, spread.high)]
+    return max((end for end in ends if not math.isnan(end)), default=0.0)
+
+
 @dataclass(frozen=True)
 class Matrix:
     """SRCC of the full model on every pair of data sets.

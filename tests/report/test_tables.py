@@ -214,3 +214,15 @@ def test_the_matrix_holds_the_full_model_on_every_pair():
         ("tiny", "other"): 0.5,
     }
     assert matrix.srcc["tiny", "other"].count == 2
+
+
+def test_the_reach_of_intervals():
+    nothing = Spread(math.nan, math.nan, math.nan, 2)
+    far, near = Spread(0.1, -0.5, 0.25, 2), Spread(0.1, 0, 0.125, 2)
+    differences = [
+        tables.Difference("a", near, far, 1, 1),
+        tables.Difference("b", nothing, near, 1, 1),
+    ]
+    assert tables.reach(differences) == 0.5
+    assert tables.reach([tables.Difference("b", nothing, nothing, 1, 1)]) == 0
+    assert tables.reach([]) == 0
