@@ -294,6 +294,16 @@ class TrainOptions(Options):
 
     min_images: int = Field(20, ge=2, description="A data set with fewer images is refused.")
     epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
+    validation_share: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="Share of the training part, by group, that is held out to take the best epoch"
+        " and to stop early; 0: the last epoch.",
+    )
+    patience: int = Field(
+        3, ge=1, le=10000, description="validation_share: epochs without a better one, then stop."
+    )
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on matrices only.")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rsfiqa.model import RSA, Batch, LossWeights, pointing_loss, quality_loss
 from rsfiqa.train.spoilt import spoil
+from rsfiqa.train.stopping import BestEpoch
 
 SPOILT = 4  # one in so many images of a step is also seen with a region spoilt
 
@@ -30,6 +31,7 @@ def fit(
     mirrored: Tensor | None = None,
     distorted: Tensor | None = None,
     pointing: float = 0.3,
+    best: BestEpoch | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Trains `model` in place and leaves it calibrated, in evaluation mode, with averaged weights.
@@ -58,6 +60,7 @@ def fit(
         distorted: likewise of a distorted copy of each image, from which the model
             learns to tell spoilt regions.
         pointing: weight of that in the loss.
+        best: judges the averaged weights after each epoch; the best are taken.
         progress: called with the epoch, from 1, and its mean loss.
 
     Returns:
@@ -105,7 +108,9 @@ def fit(
             losses.append(total / steps)
             if progress:
                 progress(epoch, losses[-1])
-    model.load_state_dict(average.module.state_dict())
+            if best is not None and best.stop(average.module):
+                break
+    model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
     with torch.inference_mode():
         parts = torch.arange(len(data)).split(256)

@@ -4,9 +4,10 @@ import shutil
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from rsfiqa import manifest, train
+from rsfiqa import checkpoints, manifest, samples, train
 from rsfiqa.errors import InputError
 from rsfiqa.stages import TrainOptions
 from tests.pipeline import SEED, TEST_SHARE, TRAIN, made
@@ -51,3 +52,23 @@ def test_a_mos_that_never_differs(tiny):
 def test_one_group_only(tiny):
     change(tiny, group="g")
     refused(tiny, r"tiny: a split needs at least 2 groups with images on both sides, found 1; give")
+
+
+def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
+    options = TRAIN.model_copy(update={"validation_share": 0.3, "epochs": 6, "patience": 2})
+    train.run(tiny, tiny / "checkpoint", options, **SPLIT)
+    _, card = checkpoints.read(tiny / "checkpoint")
+    table = pq.read_table(tiny / "checkpoint/split.parquet")
+    groups = dict(zip(samples.load(tiny).image_ids, samples.load(tiny).groups, strict=True))
+    found: dict[str, set[str]] = {}
+    for image_id, part in zip(*table.to_pydict().values(), strict=True):
+        found.setdefault(part, set()).add(groups[image_id])
+    assert sum(map(len, found.values())) == 6  # no group is in two parts
+    assert {part: card.split[part] for part in found} == {
+        part: 2 * len(members) for part, members in found.items()
+    }
+    assert found.keys() == {"train", "validation", "test"}
+    assert 1 <= len(card.losses) <= 6
+    train.run(tiny, tiny / "whole", TRAIN, **SPLIT)
+    _, whole = checkpoints.read(tiny / "whole")
+    assert card.split["sha256"] == whole.split["sha256"]  # of all images that are not tested
