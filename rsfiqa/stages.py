@@ -293,7 +293,7 @@ class TrainOptions(Options):
     """The RSA model: trained on frozen features, and then perhaps together with its backbone."""
 
     min_images: int = Field(20, ge=2, description="A data set with fewer images is refused.")
-    epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
+    epochs: int = Field(15, ge=1, le=10000, description="Passes over the training part.")
     validation_share: float = Field(
         0,
         ge=0,
