@@ -167,7 +167,9 @@ class Train(stages.TrainOptions):
         "full", description="The whole model, or what is taken from it."
     )
     split: str = Field(
-        "split-00", description="split-<n>: a random split by group; all-<n>: all images, seed n."
+        "split-00",
+        description="split-<n>: a random split by group; official-<n>: the set's official split,"
+        " seed n; all-<n>: all images, seed n.",
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of splits, initial weights and shuffling.")
@@ -205,7 +207,10 @@ class Benchmark(stages.Options):
     variant: stages.Variant | stages.Peer = Field(
         "full", description="A variant of the model, or a peer."
     )
-    number: int = Field(10, ge=1, description="Random splits; seeds if train and test differ.")
+    number: int = Field(
+        10, ge=1, description="Random splits; seeds if official or train and test differ."
+    )
+    official: bool = Field(False, description="The set's official split, not random ones.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of the splits.")
 

@@ -72,6 +72,11 @@ class Samples:
         return self.rows["group"].to_pylist()
 
     @property
+    def subsets(self) -> list[str | None]:
+        """Official part of each image, None where there is none."""
+        return self.rows["subset"].to_pylist()
+
+    @property
     def origin(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part of the card."""
 

@@ -363,6 +363,11 @@ class BenchmarkOptions(Options):
     )
     splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    official: tuple[Name, ...] = Field(
+        (),
+        description="Data sets that are trained and tested on their official split instead, with"
+        " several seeds; trained on is all that is not its test part.",
+    )
     variants: tuple[Variant, ...] = Field(
         ("full", "no_mhf", "no_mllm", "no_rsa"),
         min_length=1,
@@ -378,7 +383,12 @@ class BenchmarkOptions(Options):
     cross: bool = Field(
         True, description="Also train on all of each data set and test on all of each other."
     )
-    seeds: int = Field(10, ge=1, le=1000, description="Trainings behind a cross-data-set median.")
+    seeds: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Trainings behind a median across data sets, or of an official split.",
+    )
 
 
 class ReportOptions(Options):

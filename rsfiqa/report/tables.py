@@ -61,6 +61,7 @@ class Pair:
     lines: list[Line]
     published: list[tuple[str, Published]]  # mark of the footnote, number
     footnotes: dict[str, str]  # mark: protocol and source
+    official: bool = False  # the set's official split, in place of random ones
 
     @property
     def title(self) -> str:
@@ -143,6 +144,7 @@ def _pair(train: DataSet, test: DataSet, found: dict[str, list[Row]], backend: s
         [_line(v, label(v, backend), found[v]) for v in sorted(found, key=order)],
         [(marks[row.protocol, row.source], row) for row in numbers],
         {mark: f"{protocol} ({source})" for (protocol, source), mark in marks.items()},
+        official=any(row["split"].startswith("official") for v in found.values() for row in v),
     )
 
 
@@ -243,7 +245,8 @@ def _headline(pair: Pair) -> str:
 
 def resampled(pair: Pair) -> str:
     """What a median of this pair is taken over, and its interval resamples."""
-    return "random splits by group" if pair.within else "trainings that differ in their seed"
+    random = pair.within and not pair.official
+    return "random splits by group" if random else "trainings that differ in their seed"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -52,7 +52,7 @@ def run(
     data = samples.load(folder)
     _check_scores(data, options.min_images)
     tested = splits.tested_part(
-        split, data.groups, dataset=data.dataset, test_share=test_share, seed=seed
+        split, data.groups, data.subsets, dataset=data.dataset, test_share=test_share, seed=seed
     )
     parts = np.where(tested, "test", "train").astype(object)
     if options.validation_share:

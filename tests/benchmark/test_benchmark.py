@@ -6,12 +6,22 @@ import pytest
 import torch
 from scipy import stats
 
-from rsfiqa import benchmark, checkpoints, extract, features, results, samples, splits
+from rsfiqa import (
+    benchmark,
+    checkpoints,
+    extract,
+    features,
+    manifest,
+    results,
+    samples,
+    splits,
+    train,
+)
 from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
 from rsfiqa.errors import InputError
 from rsfiqa.model import Batch
 from rsfiqa.samples import Samples
-from tests.pipeline import EXTRACT, SPLITS, made
+from tests.pipeline import EXTRACT, SPLITS, TRAIN, made
 
 TINY = {"train": "tiny", "test": "tiny", "variant": "full", "number": 2, **SPLITS}
 OTHER = TINY | {"test": "other"}
@@ -133,6 +143,28 @@ def test_a_checkpoint_of_fewer_images_is_refused(copy):
     message = r"full/all-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
+
+
+def test_the_official_split_is_kept_to(copy):
+    path = copy / "tiny/manifest.parquet"
+    table, provenance = manifest.read(path)
+    subsets = [
+        "test" if group in ("g1", "g4") else "training" for group in table["group"].to_pylist()
+    ]
+    column = pa.array(subsets)
+    place = table.schema.get_field_index("subset")
+    manifest.write(path, table.set_column(place, "subset", column), provenance)
+    for split in ("official-00", "official-01"):
+        folder = benchmark.checkpoint_folder(copy, "tiny", "full", split)
+        train.run(copy / "tiny", folder, TRAIN, variant="full", split=split, **SPLITS)
+    for variant, number in (("full", 2), ("probe", 1)):
+        benchmark.run(copy, **TINY | {"variant": variant, "number": number}, official=True)
+        rows, predictions = tables(copy, f"tiny.tiny.{variant}")
+        assert [row["n"] for row in rows] == [4] * number
+        data = samples.load(copy / "tiny")
+        tested = [i for i, g in zip(data.image_ids, data.groups, strict=True) if g in ("g1", "g4")]
+        for found in predictions.values():
+            assert found["image_id"].tolist() == tested
 
 
 def test_a_set_that_is_only_tested_needs_no_copies(copy, pipeline):
