@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption bench-score checkpoint results schema lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption bench-score checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -80,6 +80,9 @@ results: install ## docs/results.md from results/bench/*.json
 
 schema: install ## workflow/schemas/config.schema.yaml from the stages' options
 	$(BIN)/python -m rsfiqa.config > workflow/schemas/config.schema.yaml
+
+screenshot: demo ## docs/report.png: the demo run's page in Debian's chromium (apt-get install chromium)
+	$(BIN)/python docs/screenshot.py results/report/index.html docs/report.png
 
 lock: ## requirements.lock: everything that the direct pins of pyproject.toml bring
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -26,7 +26,7 @@ def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agr
         train.run(folder, output, options, variant="full", split=split, **SPLIT)
     model, card = checkpoints.read(output)
     data = samples.load(folder)
-    part = splits.tested_part(split, data.groups, dataset=data.dataset, **SPLIT)
+    part = splits.tested_part(split, data.groups, data.subsets, dataset=data.dataset, **SPLIT)
     data = data.take(part)
     tuned = checkpoints.read_backbone(output, card)
     predicted = benchmark.predict_quality(model, data, tuned, card.backbone["long_side"])

@@ -6,26 +6,20 @@ Imported by bench.py; by hand: python benchmarks/pointing.py CHECKPOINT FOLDER-O
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 from skimage.filters import gaussian
 
 from rsfiqa import images
-from rsfiqa.datasets.demo import DISTORTIONS
+from rsfiqa.distortions import DISTORTIONS
 from rsfiqa.scorer import Scorer
 
 LEVELS = (1, 3, 5)  # of pointing
 SMALLEST = 0.03  # share of the image that a spoilt region takes at least
 
 
-def _color(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    """Colors away: a fifth of the chroma at each level."""
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 1:] = 128 + (lab[..., 1:] - 128) * (1 - level / 5)
-    return cv2.cvtColor(np.rint(lab).astype(np.uint8), cv2.COLOR_LAB2RGB)
-
-
-KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {"color": _color}
+KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
+    "color": DISTORTIONS["saturation_low"]
+}
 
 
 def spoil(image: np.ndarray, mask: np.ndarray, kind: str, level: int, seed: int) -> np.ndarray:

@@ -168,7 +168,9 @@ class Train(stages.TrainOptions):
         "full", description="The whole model, or what is taken from it."
     )
     split: str = Field(
-        "split-00", description="split-<n>: a random split by group; all-<n>: all images, seed n."
+        "split-00",
+        description="split-<n>: a random split by group; official-<n>: the set's official split,"
+        " seed n; all-<n>: all images, seed n.",
     )
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of splits, initial weights and shuffling.")
@@ -206,7 +208,10 @@ class Benchmark(stages.Options):
     variant: stages.Variant | stages.Peer = Field(
         "full", description="A variant of the model, or a peer."
     )
-    number: int = Field(10, ge=1, description="Random splits; seeds if train and test differ.")
+    number: int = Field(
+        10, ge=1, description="Random splits; seeds if official or train and test differ."
+    )
+    official: bool = Field(False, description="The set's official split, not random ones.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of the splits.")
 
@@ -218,19 +223,38 @@ class Benchmark(stages.Options):
 
 
 class Report(stages.ReportOptions):
-    """Make one self-contained page: tables, scatter plots, images with regions and attention.
+    """Make one self-contained page: tables, plots, images with regions and attention.
 
     Reads RESULTS/benchmark and, for the images shown, RESULTS/train and the data sets' products.
-    Writes RESULTS/report/index.html and prints the headline table.
+    Writes RESULTS/report/index.html and prints the headline table. With --scores, reads instead a
+    table that the score command wrote, and the pictures that it names; by default writes beside it.
     """
 
-    results: Folder = Field(description="The folder of all results.")
+    results: CliPositionalArg[Path | None] = Field(None, description="The folder of all results.")
     title: str = Field("RSFIQA", description="Of the page.")
+    scores: Path | None = Field(None, description="Table of scores (.parquet) to show instead.")
+    output: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("o", "output"),
+        description="scores: the page; by default the table's name with .html.",
+    )
+    checkpoint: Path | None = Field(
+        None, description="scores: folder of their checkpoint; looked for in results/train."
+    )
 
     def run(self) -> None:
         from rsfiqa import report
+        from rsfiqa.report import scored
 
-        print(report.run(self.results, images=self.images, title=self.title))
+        shown: dict[str, Any] = {"images": self.images, "title": self.title}
+        if self.results is not None and self.scores is None:
+            print(report.run(self.results, **shown))
+        elif self.scores is not None and self.results is None:
+            shown |= {"output": self.output, "checkpoint": self.checkpoint}
+            print(scored.run(self.scores, trained=Path("results/train"), **shown))
+        else:
+            found = "neither" if self.results is None else "both"
+            raise InputError(f"needs the folder of all results or --scores, found {found}")
 
 
 class ScorePictures(stages.ScoreOptions):

@@ -72,6 +72,49 @@ def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...
     return tuple(float(value) for value in solution.x)
 
 
+@dataclass(frozen=True)
+class Bins:
+    """Images in bins of like prediction, lowest first; all float or int (B,).
+
+    Attributes:
+        predicted: mean prediction.
+        scores: mean score.
+        error: standard error of the mean score; NaN in a bin of one image.
+        count: images.
+    """
+
+    predicted: np.ndarray
+    scores: np.ndarray
+    error: np.ndarray
+    count: np.ndarray
+
+
+def calibration(
+    predicted: np.ndarray, scores: np.ndarray, *, bins: int = 10, least: int = 5
+) -> Bins:
+    """Whether predictions (N,) are right on average, low ones as well as high ones.
+
+    Args:
+        predicted: in units of the scores.
+        scores: opinion scores.
+        bins: at most, of equal numbers of images.
+        least: images of a bin, if there are as many.
+    """
+    order = np.argsort(predicted, kind="stable")
+    parts = np.array_split(order, max(1, min(bins, len(order) // least)))
+    return Bins(
+        predicted=np.array([np.mean(predicted[part]) for part in parts]),
+        scores=np.array([np.mean(scores[part]) for part in parts]),
+        error=np.array(
+            [
+                np.std(scores[part], ddof=1) / np.sqrt(len(part)) if len(part) > 1 else np.nan
+                for part in parts
+            ]
+        ),
+        count=np.array([len(part) for part in parts]),
+    )
+
+
 def paired_test(differences: np.ndarray, test_share: float) -> float:
     """Two-sided p of no mean difference between two methods on the same random splits, in [0, 1].
 

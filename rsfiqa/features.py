@@ -2,7 +2,11 @@
 
 image_id  uint8, line-separated, sorted
 cells     (N, 2, C, G, G)  float16, mean and standard deviation of each channel in each cell
+mirrored  (N, 2, C, G, G)  float16, likewise of the mirrored image, each cell in its place
+distorted (N, 2, C, G, G)  float16, likewise of a distorted copy of the image
 channels  (S,)             int64, channels of each of the S stages, C in all
+
+The copies are for training, and are (0, 2, C, G, G) where they were not wanted.
 """
 
 from dataclasses import dataclass
@@ -13,15 +17,25 @@ import numpy as np
 from rsfiqa import arrays
 from rsfiqa.files import Provenance
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Features:
-    """Cells float16 (N, 2, C, G, G) of the images in order; C = sum of `channels`."""
+    """Cells of the images in order.
+
+    Attributes:
+        image_ids: N of them.
+        cells: float16 (N, 2, C, G, G); C = sum of `channels`.
+        mirrored: likewise of the mirrored images, each cell in its place; or (0, 2, C, G, G).
+        distorted: likewise of distorted copies of the images; or (0, 2, C, G, G).
+        channels: of each stage of the backbone.
+    """
 
     image_ids: list[str]
     cells: np.ndarray
+    mirrored: np.ndarray
+    distorted: np.ndarray
     channels: tuple[int, ...]
 
 
@@ -30,6 +44,8 @@ def write(path: Path, features: Features, provenance: Provenance) -> None:
     content = {
         "image_id": arrays.encode_strings(features.image_ids),
         "cells": features.cells.astype(np.float16),
+        "mirrored": features.mirrored.astype(np.float16),
+        "distorted": features.distorted.astype(np.float16),
         "channels": np.array(features.channels, np.int64),
     }
     arrays.write(path, content, provenance)
@@ -45,6 +61,8 @@ def read(path: Path) -> tuple[Features, Provenance]:
     features = Features(
         image_ids=arrays.decode_strings(content["image_id"]),
         cells=content["cells"],
+        mirrored=content["mirrored"],
+        distorted=content["distorted"],
         channels=tuple(int(count) for count in content["channels"]),
     )
     return features, provenance

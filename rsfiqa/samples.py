@@ -20,6 +20,7 @@ from rsfiqa.model.batch import GEOMETRY
 from rsfiqa.shards import SUFFIX, images_digest, shard_path
 
 ORIGIN = ("backbone", "encoder", "segment", "caption")  # parts of a checkpoint's card
+FOR_TRAINING = ("copies",)  # options of a stage that do not shape what a model is tested on
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Samples:
         dataset: the name of the data set's folder.
         rows: the manifest's rows of these images.
         batch: inputs of the model for all of them.
+        mirrored: float16 (N, 2, C, G, G), cells of the mirrored images, in the place of their own;
+            None if there are none.
+        distorted: likewise of distorted copies.
         channels: of each backbone stage.
         mos_range: lowest and highest possible MOS, native units; None for unrated pictures.
         provenance: of the manifest and of each stage's products, from the first shard.
@@ -38,6 +42,8 @@ class Samples:
     dataset: str
     rows: pa.Table
     batch: Batch
+    mirrored: torch.Tensor | None
+    distorted: torch.Tensor | None
     channels: tuple[int, ...]
     mos_range: tuple[float, float] | None
     provenance: dict[str, Provenance]
@@ -66,26 +72,32 @@ class Samples:
         return self.rows["group"].to_pylist()
 
     @property
+    def subsets(self) -> list[str | None]:
+        """Official part of each image, None where there is none."""
+        return self.rows["subset"].to_pylist()
+
+    @property
     def origin(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part of the card."""
 
         def stage(name: str) -> dict[str, Any]:
             made = self.provenance[name]
             weights = {"sha256": ",".join(made.models[key] for key in sorted(made.models))}
-            return {"version": made.version, **made.options} | (weights if made.models else {})
+            options = {k: v for k, v in made.options.items() if k not in FOR_TRAINING}
+            return {"version": made.version, **options} | (weights if made.models else {})
 
         parts = {"backbone": "extract", "encoder": "embed"}
         return {name: stage(parts.get(name, name)) for name in ORIGIN}
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""
-        return Samples(
-            self.dataset,
-            self.rows.filter(pa.array(chosen)),
-            self.batch.take(torch.from_numpy(chosen)),
-            self.channels,
-            self.mos_range,
-            self.provenance,
+        index = torch.from_numpy(chosen)
+        return replace(
+            self,
+            rows=self.rows.filter(pa.array(chosen)),
+            batch=self.batch.take(index),
+            mirrored=None if self.mirrored is None else self.mirrored[index],
+            distorted=None if self.distorted is None else self.distorted[index],
         )
 
 
@@ -102,7 +114,7 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
         cells.append(backbone.cells(images.reduce(read_again(path), long_side), grid))
     batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
-    return replace(data, batch=batch)
+    return replace(data, batch=batch, mirrored=None, distorted=None)
 
 
 def read_again(path: str) -> np.ndarray:
@@ -141,6 +153,8 @@ def load(folder: Path) -> Samples:
         dataset=folder.name,
         rows=rows,
         batch=_stack(parts),
+        mirrored=_copies([part.mirrored for part in parts], len(rows)),
+        distorted=_copies([part.distorted for part in parts], len(rows)),
         channels=parts[0].channels,
         mos_range=manifest.mos_range(provenance),
         provenance={"manifest": provenance} | parts[0].provenance,
@@ -154,6 +168,8 @@ class _Part:
     image_ids: list[str]
     channels: tuple[int, ...]
     cells: np.ndarray  # float16 (n, 2, C, G, G)
+    mirrored: np.ndarray  # likewise, or (0, 2, C, G, G)
+    distorted: np.ndarray
     offsets: np.ndarray
     coverage: np.ndarray  # float32 (r, G * G)
     text: np.ndarray  # float16 (r, T)
@@ -168,6 +184,7 @@ def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
     origins = {"manifest": images_digest(rows)}
     reader = regions.Reader(paths["segment"])
     described, caption_origin = captions.read(paths["caption"])
+    _check_ratings(described, paths["caption"])
     embedded, embed_origin = embeddings.read(paths["embed"])
     extracted, extract_origin = features.read(paths["extract"])
     origins["regions"] = sha256_of(paths["segment"])
@@ -187,10 +204,13 @@ def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
     chosen = [np.arange(embedded.offsets[i], embedded.offsets[i + 1]) for i in kept]
     index = np.concatenate([np.zeros(0, np.int64), *chosen])
     maps = [reader[image_id] for image_id in image_ids]
+    order = [found[image_id] for image_id in image_ids]
     return _Part(
         image_ids=image_ids,
         channels=extracted.channels,
-        cells=extracted.cells[[found[image_id] for image_id in image_ids]],
+        cells=extracted.cells[order],
+        mirrored=extracted.mirrored[order if len(extracted.mirrored) else []],
+        distorted=extracted.distorted[order if len(extracted.distorted) else []],
         offsets=np.cumsum([0, *(len(part) for part in chosen)]),
         coverage=np.concatenate(
             [np.zeros((0, grid * grid), np.float32), *(coverage(m.labels, grid) for m in maps)]
@@ -200,6 +220,18 @@ def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
         geometry=np.concatenate([np.zeros((0, GEOMETRY), np.float32), *map(geometry, maps)]),
         provenance=made,
     )
+
+
+def _check_ratings(table: pa.Table, path: Path) -> None:
+    """Refuse an expectation that is no number; one that is missing is null."""
+    for name in captions.RATINGS:
+        bad = pc.is_nan(table[f"{name}_expected"]).combine_chunks()
+        if pc.any(bad).as_py():
+            image_id = table["image_id"].filter(bad)[0].as_py()
+            raise InputError(
+                f"{path}: '{name}_expected' must be a number in [1, 5] or null, found NaN for"
+                f" {image_id}; caption the shard again"
+            )
 
 
 def coverage(labels: np.ndarray, grid: int) -> np.ndarray:
@@ -233,6 +265,12 @@ def ratings(table: pa.Table) -> np.ndarray:
         word = table[name].cast(pa.float32()).to_numpy()  # null becomes NaN
         columns.append(np.where(np.isnan(expected), word, expected))
     return np.column_stack(columns).astype(np.float32)
+
+
+def _copies(parts: Sequence[np.ndarray], number: int) -> torch.Tensor | None:
+    """The copies' cells of all parts, if each of that number of images has one."""
+    whole = np.concatenate(parts)
+    return torch.from_numpy(whole) if len(whole) == number else None
 
 
 def _stack(parts: Sequence[_Part]) -> Batch:

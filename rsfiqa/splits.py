@@ -8,7 +8,8 @@ import numpy as np
 
 from rsfiqa.errors import InputError
 
-NAME = re.compile(r"(split|all)-(\d+)")
+NAME = re.compile(r"(split|official|all)-(\d+)")
+TESTED = "test"  # what official splits call the part that is tested on
 
 
 def seed_of(*parts: str | int) -> int:
@@ -23,23 +24,38 @@ def digest(image_ids: Sequence[str]) -> str:
 
 
 def split_name(kind: str, number: int) -> str:
-    """How a split is called in paths: `split-03` (random), `all-03` (all images, seed 3)."""
+    """How a split is called in paths.
+
+    `split-03` is the random split 3; `official-03` the set's official split, `all-03` all images,
+    both with the training's seed 3.
+    """
     return f"{kind}-{number:02d}"
 
 
 def tested_part(
-    name: str, groups: Sequence[str], *, dataset: str, test_share: float, seed: int
+    name: str,
+    groups: Sequence[str],
+    subsets: Sequence[str | None],
+    *,
+    dataset: str,
+    test_share: float,
+    seed: int,
 ) -> np.ndarray:
     """Which images the named split tests: bool, shape (N,); none of them for `all-<n>`.
 
     Raises:
-        InputError: another name; a part that would be empty.
+        InputError: another name; a part that would be empty; a group on both sides of an official
+            split.
     """
     match = NAME.fullmatch(name)
     if not match:
-        raise InputError(f"split: must be split-<n> or all-<n>, found {name}; try split-00")
+        raise InputError(
+            f"split: must be split-<n>, official-<n> or all-<n>, found {name}; try split-00"
+        )
     if match[1] == "all":
         return np.zeros(len(groups), bool)
+    if match[1] == "official":
+        return official_split(groups, subsets, dataset=dataset)
     return random_split(
         groups, test_share=test_share, seed=seed, dataset=dataset, split=int(match[2])
     )
@@ -66,3 +82,26 @@ def random_split(
             f" {len(names)}; give the images more groups or change benchmark.test_share"
         )
     return np.isin(np.asarray(groups, dtype=str), names[order[:taken]])
+
+
+def official_split(
+    groups: Sequence[str], subsets: Sequence[str | None], *, dataset: str
+) -> np.ndarray:
+    """Which images the set's authors test on: bool, shape (N,).
+
+    Raises:
+        InputError: there is no official test part, or nothing else; a group on both sides.
+    """
+    tested = np.array([subset == TESTED for subset in subsets])
+    if tested.all() or not tested.any():
+        raise InputError(
+            f"{dataset}: an official split needs images whose subset is {TESTED}, and others, found"
+            f" {tested.sum()} of {len(tested)}; take random splits"
+        )
+    names = np.asarray(groups, dtype=str)
+    if both := sorted(set(names[tested]) & set(names[~tested])):
+        raise InputError(
+            f"{dataset}: a group must lie on one side of the official split, found {both[0]} on"
+            " both; take random splits"
+        )
+    return tested

@@ -11,10 +11,10 @@ VERSIONS = {
     "segment": 1,
     "caption": 1,
     "embed": 1,
-    "extract": 1,
-    "train": 1,
+    "extract": 2,
+    "train": 2,
     "benchmark": 1,
-    "report": 1,
+    "report": 2,
 }
 Layout = Literal[
     "live",
@@ -273,26 +273,50 @@ class ExtractOptions(Options):
     )
     weights: str = Field(
         "packaged",
-        description="packaged (ImageNet weights of tf_efficientnet_lite0 from a Python package),"
-        " or the path of a state dict (.safetensors or .pth).",
+        description="packaged (ImageNet weights of tf_efficientnet_lite0, lite1 or lite2, from"
+        " Python packages), the path of a state dict (.safetensors or .pth), or hub (timm's"
+        " weights, from the Hugging Face hub or its cache).",
     )
     long_side: int = Field(
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
+    copies: bool = Field(
+        True,
+        description="Also features of a mirrored and of a distorted copy of each image, for"
+        " training; three times the time.",
+    )
     device: Device = Field("auto", description="auto takes a GPU where there is one.")
 
 
 class TrainOptions(Options):
     """The RSA model: trained on frozen features, and then perhaps together with its backbone."""
 
-    epochs: int = Field(10, ge=1, le=10000, description="Passes over the training part.")
+    min_images: int = Field(20, ge=2, description="A data set with fewer images is refused.")
+    epochs: int = Field(15, ge=1, le=10000, description="Passes over the training part.")
+    validation_share: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="Share of the training part, by group, that is held out to take the best epoch"
+        " and to stop early; 0: the last epoch.",
+    )
+    patience: int = Field(
+        3, ge=1, le=10000, description="validation_share: epochs without a better one, then stop."
+    )
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on matrices only.")
     width: int = Field(64, ge=8, le=4096, description="Channels of mixed features and tokens.")
     members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each of them.")
+    pointing: float = Field(
+        0.3,
+        ge=0,
+        le=100,
+        description="Weight in the loss of telling the region that was spoilt from distorted"
+        " copies; 0: off.",
+    )
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
     finetune: bool = Field(
         False, description="Go on with the backbone's weights free, on crops of the images."
@@ -328,7 +352,7 @@ class TrainOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the weights; where and how fast they are made is left out."""
-        return self.model_dump(exclude={"device", "workers", "compile"})
+        return self.model_dump(exclude={"min_images", "device", "workers", "compile"})
 
 
 class BenchmarkOptions(Options):
@@ -339,6 +363,11 @@ class BenchmarkOptions(Options):
     )
     splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
     test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    official: tuple[Name, ...] = Field(
+        (),
+        description="Data sets that are trained and tested on their official split instead, with"
+        " several seeds; trained on is all that is not its test part.",
+    )
     variants: tuple[Variant, ...] = Field(
         ("full", "no_mhf", "no_mllm", "no_rsa"),
         min_length=1,
@@ -354,13 +383,18 @@ class BenchmarkOptions(Options):
     cross: bool = Field(
         True, description="Also train on all of each data set and test on all of each other."
     )
-    seeds: int = Field(10, ge=1, le=1000, description="Trainings behind a cross-data-set median.")
+    seeds: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="Trainings behind a median across data sets, or of an official split.",
+    )
 
 
 class ReportOptions(Options):
     """What the page shows."""
 
-    images: int = Field(12, ge=0, le=200, description="Images shown with regions and attention.")
+    images: int = Field(24, ge=0, le=200, description="Images shown with regions and attention.")
 
 
 class ScoreOptions(Options):

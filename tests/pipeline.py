@@ -30,7 +30,7 @@ HOSTILE = """<script>alert("&'")</script>.png"""  # tested in split-00
 CAPTION = '"><img src="https://example.org/x" onerror=alert(2)>'  # of the regions of HOSTILE
 SPLITS = {"seed": SEED, "test_share": TEST_SHARE}
 EXTRACT = stages.ExtractOptions(grid=4)
-TRAIN = stages.TrainOptions(epochs=2, members=2, width=8, hidden=8)
+TRAIN = stages.TrainOptions(min_images=2, epochs=2, members=2, width=8, hidden=8)
 
 
 def made(factory: pytest.TempPathFactory) -> Path:

@@ -23,24 +23,26 @@ def chelsea():
     return skimage.data.chelsea()
 
 
-def test_the_packaged_weights_know_a_cat(lite0, chelsea):
-    whole = timm.create_model(LITE0, pretrained=False).eval()
+@pytest.mark.parametrize("name", list(backbone.PACKAGES))
+def test_the_packaged_weights_know_a_cat(name, chelsea):
+    loaded = backbone.load(name, "packaged")
+    whole = timm.create_model(name, pretrained=False).eval()
     state = dict(
         zip(
             whole.state_dict(),
-            torch.load(backbone.weights_path(LITE0, "packaged"), weights_only=True).values(),
+            torch.load(backbone.weights_path(name, "packaged"), weights_only=True).values(),
             strict=True,
         )
     )
     whole.load_state_dict(state)
-    stages = lite0.stages.state_dict()
+    stages = loaded.stages.state_dict()
     assert len(stages) > 200
-    for name, tensor in stages.items():  # the same order of loading
-        assert torch.equal(tensor, state[name]), name
+    for key, tensor in stages.items():  # the same order of loading
+        assert torch.equal(tensor, state[key]), key
     square = cv2.resize(chelsea, (224, 224), interpolation=cv2.INTER_AREA)  # as in training
     x = torch.from_numpy(square).permute(2, 0, 1).float() / 255
     with torch.inference_mode():
-        shares = whole(((x - lite0.mean) / lite0.std)[None]).softmax(-1)[0]
+        shares = whole(((x - loaded.mean) / loaded.std)[None]).softmax(-1)[0]
     assert shares.argmax() == 285  # Egyptian cat
     assert shares[285] > 0.5
 
@@ -109,10 +111,41 @@ def test_weights_that_are_no_weights(tmp_path, name):
         backbone.load("test_resnet", str(tmp_path / name))
 
 
-def test_packaged_weights_belong_to_one_backbone():
-    message = r"extract.weights: packaged weights belong to tf_efficientnet_lite0, found backbone x"
-    with pytest.raises(InputError, match=message):
+def test_packaged_weights_belong_to_three_backbones():
+    message = r"extract.weights: packaged weights belong to tf_efficientnet_lite0, .*, found"
+    with pytest.raises(InputError, match=message + r" backbone x; give the path"):
         backbone.weights_path("x", "packaged")
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A cache of the hub, with room for one model, and no connection."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path
+
+
+def test_weights_from_the_hub(hub):
+    repository = hub / "models--timm--resnet18.a1_in1k"
+    folder = repository / "snapshots" / ("0" * 40)
+    folder.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40, "utf-8")
+    whole = timm.create_model("resnet18", pretrained=False)
+    save_file(whole.state_dict(), folder / "model.safetensors")
+    found = backbone.load("resnet18", "hub")
+    assert torch.equal(found.stages.state_dict()["conv1.weight"], whole.conv1.weight)
+
+
+def test_weights_that_the_hub_has_not(hub):
+    message = "extract.weights: timm/resnet18.a1_in1k must be on the hub or in its cache, found"
+    with pytest.raises(InputError, match=message):
+        backbone.weights_path("resnet18", "hub")
+
+
+def test_a_backbone_that_the_hub_does_not_know():
+    with pytest.raises(InputError, match=r"the hub must have weights of test_no, found none; give"):
+        backbone.weights_path("test_no", "hub")
 
 
 def test_no_weights():

@@ -11,6 +11,7 @@ from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
 from rsfiqa.files import read_table, sha256_of, write_json
 from rsfiqa.model import RSA, Batch
+from rsfiqa.stages import VERSIONS
 from tests.pipeline import SEED, TEST_SHARE, TRAIN, made
 
 MODEL = {"stage_channels": (3, 4), "text_dim": 6, "width": 8, "members": 2, "hidden": 8}
@@ -215,7 +216,7 @@ def test_the_card_says_what_made_the_checkpoint(trained):
     assert found.caption["backend"] == "measured"
     assert found.datasets == ["tiny"]
     assert (tuple(found.mos_range), found.lower_better) == ((1, 5), False)
-    assert found.options == {"version": 1, **TRAIN.recorded()}
+    assert found.options == {"version": VERSIONS["train"], **TRAIN.recorded()}
     assert len(found.losses) == TRAIN.epochs
     assert found.versions.keys() == {"python", "torch", "timm", "transformers"}
     assert json.loads((trained / "card.json").read_text("utf-8")).keys() == {
@@ -236,6 +237,7 @@ def test_the_card_identifies_the_split(trained):
         "seed": SEED,
         "test_share": TEST_SHARE,
         "train": 8,
+        "validation": 0,
         "test": 4,
         "sha256": splits.digest(parts["train"]),
     }

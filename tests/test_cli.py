@@ -59,6 +59,9 @@ def test_every_option_is_a_flag_with_the_same_default(capsys, stage):
         ("prepare x --layout csv", 1, "csv: mos_range must be given, found none; set it"),
         ("prepare x --layout folder", 1, "folder: needs root, found none; set it"),
         ("report /nowhere", 1, "holds no table of results; run the benchmark stage first"),
+        ("report", 1, "report: needs the folder of all results or --scores, found neither"),
+        ("report x --scores y.parquet", 1, "results or --scores, found both"),
+        ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
     ],
 )
 def test_an_error_is_one_line_on_stderr(capsys, line, status, message):

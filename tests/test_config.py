@@ -74,6 +74,13 @@ def test_defaults_are_filled_in():
             "config: benchmark.datasets must name entries of datasets, found 'mine'; describe it"
             " there or use one of demo",
         ),
+        (
+            "benchmark",
+            "official",
+            ["mine"],
+            "config: benchmark.official must name data sets of benchmark.datasets, found 'mine';"
+            " use one of demo",
+        ),
         ("datasets", "Mine!", {"layout": "demo"}, "string should match pattern"),
     ],
 )

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rsfiqa.correlation import agreement, fit_logistic4, logistic4, median_interval, paired_test
+from rsfiqa.correlation import (
+    agreement,
+    calibration,
+    fit_logistic4,
+    logistic4,
+    median_interval,
+    paired_test,
+)
 
 
 @pytest.fixture
@@ -134,3 +141,23 @@ def test_the_test_without_overlap_is_students():
 @pytest.mark.parametrize(("differences", "p"), [([0, 0, 0], 1), ([1, 1], 0), ([0.5], math.nan)])
 def test_differences_that_do_not_vary(differences, p):
     assert paired_test(differences, 0.2) == pytest.approx(p, nan_ok=True)
+
+
+def test_bins_of_like_prediction_by_hand():
+    found = calibration(np.array([4.0, 1, 3, 2]), np.array([40.0, 10, 36, 16]), bins=2, least=1)
+    assert found.predicted.tolist() == [1.5, 3.5]
+    assert found.scores.tolist() == [13, 38]
+    # the standard deviation of 10 and 16 is 3 * sqrt(2), that of two values' mean 3
+    np.testing.assert_allclose(found.error, [3, 2])
+    assert found.count.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(("images", "bins"), [(1, 1), (9, 1), (10, 2), (24, 4), (1000, 10)])
+def test_a_bin_has_five_images_if_there_are_as_many(images, bins):
+    values = np.arange(float(images))
+    found = calibration(values, values)
+    assert len(found.count) == bins
+    assert found.count.sum() == images
+    assert np.ptp(found.count) <= 1
+    np.testing.assert_allclose(found.predicted, found.scores)
+    assert np.isnan(found.error).all() == (images == 1)

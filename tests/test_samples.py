@@ -1,3 +1,4 @@
+import math
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -113,8 +114,11 @@ def test_each_image_has_its_own_products(tiny):
             at = embedded.offsets[embedded.image_ids.index(image_id)]
             vectors = embedded.vectors[at : at + count].astype(np.float32)
             np.testing.assert_array_equal(batch.text[0, :count], vectors)
-            cells = extracted.cells[extracted.image_ids.index(image_id)]
+            place = extracted.image_ids.index(image_id)
+            cells = extracted.cells[place]
             np.testing.assert_array_equal(batch.cells[0], cells)
+            np.testing.assert_array_equal(data.mirrored[row], extracted.mirrored[place])
+            np.testing.assert_array_equal(data.distorted[row], extracted.distorted[place])
             whole = coverage(reader[image_id].labels, cells.shape[-1])
             np.testing.assert_array_equal(batch.coverage[0, :count], whole)
     assert data.channels == extracted.channels
@@ -135,14 +139,17 @@ def test_some_images_are_taken(tiny):
     assert found.image_ids == [data.image_ids[2], data.image_ids[7]]
     assert found.groups == [data.groups[2], data.groups[7]]
     assert torch.equal(found.batch.cells, data.batch.cells[[2, 7]])
+    assert torch.equal(found.mirrored, data.mirrored[[2, 7]])
+    assert torch.equal(found.distorted, data.distorted[[2, 7]])
 
 
 def drop_features(folder, shard: str, image_id: str) -> None:
     path = shard_path(folder, "extract", shard)
     found, provenance = features.read(path)
     kept = [i for i, name in enumerate(found.image_ids) if name != image_id]
+    arrays = {name: getattr(found, name)[kept] for name in ("cells", "mirrored", "distorted")}
     image_ids = [found.image_ids[i] for i in kept]
-    features.write(path, replace(found, image_ids=image_ids, cells=found.cells[kept]), provenance)
+    features.write(path, replace(found, image_ids=image_ids, **arrays), provenance)
 
 
 def drop_captions(folder, shard: str, image_id: str) -> None:
@@ -169,6 +176,18 @@ def test_an_image_that_failed_in_one_stage_is_left_out(tiny, copy, drop):
     assert BROKEN in manifest.read(tiny / "manifest.parquet")[0]["image_id"].to_pylist()
     assert BROKEN not in data.image_ids
     assert same(load(copy), data.take(np.array(data.image_ids) != "02.png"))
+
+
+def test_a_rating_that_is_no_number_is_refused(copy):
+    path = shard_path(copy, "caption", "00000")
+    table, provenance = captions.read(path)
+    column = table.schema.get_field_index("blur_expected")
+    values = [math.nan, *table["blur_expected"].to_pylist()[1:]]
+    bad = pa.array(values, pa.float32())
+    captions.write(path, table.set_column(column, table.schema.field(column), bad), provenance)
+    message = r"'blur_expected' must be a number in \[1, 5\] or null, found NaN for .*; caption the"
+    with pytest.raises(InputError, match=message):
+        load(copy)
 
 
 def test_captions_of_other_regions_are_refused(copy):

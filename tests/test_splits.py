@@ -75,14 +75,42 @@ def test_seeds_are_the_same_in_another_process():
 def test_a_split_is_named():
     options = {"dataset": "demo", "test_share": 0.2, "seed": 0}
     assert splits.split_name("split", 3) == "split-03"
-    np.testing.assert_array_equal(splits.tested_part("split-03", GROUPS, **options), split(split=3))
-    assert not splits.tested_part("all-07", GROUPS, **options).any()
+    none = [None] * len(GROUPS)
+    found = splits.tested_part("split-03", GROUPS, none, **options)
+    np.testing.assert_array_equal(found, split(split=3))
+    assert not splits.tested_part("all-07", GROUPS, none, **options).any()
+
+
+def test_an_official_split_is_that_of_the_subsets():
+    groups, subsets = ["a", "a", "b", "c"], ["test", "test", "training", None]
+    for seed in (0, 1):
+        found = splits.tested_part(
+            f"official-{seed:02d}", groups, subsets, dataset="demo", test_share=0.5, seed=seed
+        )
+        assert found.tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("subsets", "count"), [([None, "training"], 0), (["test", "test"], 2)])
+def test_an_official_split_needs_two_parts(subsets, count):
+    message = rf"demo: an official split needs .* subset is test, .*, found {count} of 2; take rand"
+    with pytest.raises(InputError, match=message):
+        splits.official_split(["a", "b"], subsets, dataset="demo")
+
+
+def test_a_group_on_both_sides_of_an_official_split():
+    message = r"demo: a group must lie on one side of the official split, found b on both; take"
+    with pytest.raises(InputError, match=message):
+        splits.official_split(["a", "b", "b"], ["training", "test", "training"], dataset="demo")
 
 
 @pytest.mark.parametrize("name", ["split", "split-x", "some-01", "split-01.old"])
 def test_another_name_is_refused(name):
-    with pytest.raises(InputError, match=f"split: must be split-<n> or all-<n>, found {name}; try"):
-        splits.tested_part(name, GROUPS, dataset="demo", test_share=0.2, seed=0)
+    with pytest.raises(
+        InputError, match=f"split: must be split-<n>, official-<n> or all-<n>, found {name}; try"
+    ):
+        splits.tested_part(
+            name, GROUPS, [None] * len(GROUPS), dataset="demo", test_share=0.2, seed=0
+        )
 
 
 def test_a_split_is_recognised_by_its_images_in_their_order():

@@ -36,23 +36,25 @@ def run(
     number: int,
     test_share: float,
     seed: int,
+    official: bool = False,
 ) -> Path:
     """Test a variant or a peer; returns where the table of results was written.
 
     Args:
         root: the folder of all results.
         train: data set trained on.
-        test: data set tested on; if it is `train`, the test parts of random splits, else all of it.
+        test: data set tested on; if it is `train`, the test parts of splits, else all of it.
         variant: of the model, or the name of a peer.
         number: of splits, or of seeds across data sets.
         test_share: of the splits, for a peer.
         seed: of the splits, for a peer.
+        official: the data set's official split, with several seeds, in place of random ones.
     """
     torch.set_num_threads(1)
     started = time.time()
     tested = samples.load(root / test)
     trained = tested if train == test else samples.load(root / train)
-    kind = "split" if train == test else "all"
+    kind = ("official" if official else "split") if train == test else "all"
     rows, tables = [], []
     for name in (splits.split_name(kind, i) for i in range(number)):
         if variant in PEERS:
@@ -113,7 +115,12 @@ def _peer(
     name: str, split: str, trained: Samples, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
     part = splits.tested_part(
-        split, trained.groups, dataset=trained.dataset, test_share=test_share, seed=seed
+        split,
+        trained.groups,
+        trained.subsets,
+        dataset=trained.dataset,
+        test_share=test_share,
+        seed=seed,
     )
     return lambda data: PEERS[name](trained.take(~part), data), part
 
@@ -129,6 +136,7 @@ def _checkpoint(
     part = splits.tested_part(
         card.split["name"],
         trained.groups,
+        trained.subsets,
         dataset=trained.dataset,
         test_share=test_share,
         seed=seed,

@@ -4,18 +4,17 @@ Its scores are pseudo-MOS: the structural similarity of each image to its pristi
 100. They show that the pipeline runs; they say nothing about how people judge.
 """
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from skimage.color import rgb2gray
-from skimage.filters import gaussian
 from skimage.metrics import structural_similarity
 
 from rsfiqa.datasets.entry import Entry
+from rsfiqa.distortions import DISTORTIONS, LEVELS
 from rsfiqa.errors import InputError
 from rsfiqa.files import atomic
 from rsfiqa.images import read_rgb
@@ -35,12 +34,8 @@ SOURCES = (
     "sklearn/datasets/images/flower.jpg",
     "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
 )
-LEVELS = (1, 2, 3, 4, 5)  # slight to severe
-NOISE = (5, 10, 18, 30, 50)  # standard deviation, of 255
-BLUR = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviation in pixels
-COMPRESSION = (50, 30, 18, 10, 5)  # JPEG quality
-UNDEREXPOSURE = (0.7, 1.3, 2.0, 2.8, 3.7)  # stops
-GAMMA = 2.2  # of sRGB, nearly
+FAMILIES = ("noise", "blur", "compression", "underexposure")
+COUNT = len(SOURCES) * (1 + len(FAMILIES) * len(LEVELS))
 PNG_LEVEL = 1  # the set in 5 s instead of 9, for files 8 % larger
 
 
@@ -67,11 +62,11 @@ def make(
         pristine = _reduced(read_rgb(_installed(source)), long_side)
         group = Path(source).stem
         entries.append(_entry(folder, group, pristine, pristine))
-        for distortion, distort in DISTORTIONS.items():
+        for family in FAMILIES:
             for level in LEVELS:
-                random = np.random.default_rng(seed_of(seed, group, distortion, level))
-                image = distort(pristine, level, random)
-                entries.append(_entry(folder, group, pristine, image, distortion, level))
+                random = np.random.default_rng(seed_of(seed, group, family, level))
+                image = DISTORTIONS[family](pristine, level, random)
+                entries.append(_entry(folder, group, pristine, image, family, level))
     return entries
 
 
@@ -134,35 +129,3 @@ def _entry(
         distortion=distortion,
         level=level,
     )
-
-
-def _uint8(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def _noise(image: np.ndarray, level: int, random: np.random.Generator) -> np.ndarray:
-    return _uint8(image + random.normal(0, NOISE[level - 1], image.shape))
-
-
-def _blur(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    return _uint8(gaussian(image, BLUR[level - 1], preserve_range=True, channel_axis=2))
-
-
-def _compression(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="JPEG", quality=COMPRESSION[level - 1])
-    return np.asarray(Image.open(buffer))
-
-
-def _underexposure(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    return _uint8(image * 2.0 ** (-UNDEREXPOSURE[level - 1] / GAMMA))
-
-
-# Names are families of rsfiqa.captions.
-DISTORTIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
-    "noise": _noise,
-    "blur": _blur,
-    "compression": _compression,
-    "underexposure": _underexposure,
-}
-COUNT = len(SOURCES) * (1 + len(DISTORTIONS) * len(LEVELS))

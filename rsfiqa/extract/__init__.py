@@ -8,8 +8,10 @@ import torch
 from rsfiqa import backbone, features, images, shards
 from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
+from rsfiqa.distortions import distort
 from rsfiqa.files import sha256_of
 from rsfiqa.shards import Shard
+from rsfiqa.splits import seed_of
 from rsfiqa.stages import ExtractOptions
 
 
@@ -42,12 +44,19 @@ def run(
 def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> features.Features:
     """The features of a shard's images; an image that cannot be read becomes a failure."""
     torch.set_num_threads(1)  # shards are the unit of parallel work
-    image_ids, cells = [], []
+    image_ids: list[str] = []
+    cells: dict[str, list[np.ndarray]] = {"cells": [], "mirrored": [], "distorted": []}
     for row in shard.progress(shard.images):
         with shard.guarded(row["image_id"]):
             image = images.reduce(images.read_rgb(Path(row["path"])), options.long_side)
-            cells.append(model.cells(image, options.grid).astype(np.float16))
+            found = [model.cells(image, options.grid)]
+            if options.copies:
+                mirrored = model.cells(np.ascontiguousarray(image[:, ::-1]), options.grid)
+                copy = distort(image, seed_of("distorted", row["image_id"]))
+                found += [mirrored[..., ::-1], model.cells(copy, options.grid)]
+            for part, each in zip(cells.values(), found, strict=False):
+                part.append(each.astype(np.float16))
             image_ids.append(row["image_id"])
-    shape = (0, 2, sum(model.channels), options.grid, options.grid)
-    stacked = np.stack(cells) if cells else np.zeros(shape, np.float16)
-    return features.Features(image_ids, stacked, model.channels)
+    none = np.zeros((0, 2, sum(model.channels), options.grid, options.grid), np.float16)
+    stacked = {name: np.stack(part) if part else none for name, part in cells.items()}
+    return features.Features(image_ids, channels=model.channels, **stacked)

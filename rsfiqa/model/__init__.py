@@ -1,7 +1,7 @@
 """The RSFIQA model: torch without any input or output of files."""
 
 from rsfiqa.model.batch import Batch, collate
-from rsfiqa.model.loss import LossWeights, plcc_loss, quality_loss, ranking_loss
+from rsfiqa.model.loss import LossWeights, plcc_loss, pointing_loss, quality_loss, ranking_loss
 from rsfiqa.model.mhf import MHF
 from rsfiqa.model.rsa import RSA, VARIANTS, Prediction
 
@@ -14,6 +14,7 @@ __all__ = [
     "Prediction",
     "collate",
     "plcc_loss",
+    "pointing_loss",
     "quality_loss",
     "ranking_loss",
 ]

@@ -71,22 +71,22 @@ def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:
     return logits.masked_fill(~present, -torch.inf).softmax(-1)
 
 
-def pool_statistics(cells: Tensor, weight: Tensor) -> Tensor:
+def pool_statistics(cells: Tensor, weights: Tensor) -> Tensor:
     """Mean and standard deviation of each channel over the cells, by the law of total variance.
 
     Args:
         cells: float (B, N, 2, C), mean and standard deviation within each cell.
-        weight: float (B, N), sums to 1 over N.
+        weights: float (B, K, N), of K ways to weigh the cells; each sums to 1 over N.
 
     Returns:
-        float (B, 2 * C): the means, then the standard deviations.
+        float (B, K, 2 * C): the means, then the standard deviations.
     """
     mean, deviation = cells.unbind(2)  # (B, N, C)
     # Moments about the plain mean lose no digits to a far-off zero, and need no gradient.
-    middle = mean.mean(1)  # (B, C)
-    offset = mean - middle[:, None]
-    first = torch.einsum("bn,bnc->bc", weight, offset)
-    second = torch.einsum("bn,bnc->bc", weight, deviation.square() + offset.square())
+    middle = mean.mean(1, keepdim=True)  # (B, 1, C)
+    offset = mean - middle
+    first = weights @ offset  # (B, K, C)
+    second = weights @ torch.addcmul(deviation.square(), offset, offset)
     # 1e-6 keeps the root's slope finite in dead channels; live ones vary by 0.1 to 10.
     spread = ((second - first.square()).clamp_min(0) + 1e-6).sqrt()
     return torch.cat([middle + first, spread], -1)

@@ -75,3 +75,18 @@ def quality_loss(score: Tensor, quality: Tensor, weights: LossWeights | None = N
         ranking = ranking_loss(score, quality, margin=weights.margin).mean()
         loss = loss + weights.ranking * ranking
     return torch.as_tensor(loss)
+
+
+def pointing_loss(fall: Tensor, region: Tensor, present: Tensor, *, scale: float = 0.01) -> Tensor:
+    """Cross-entropy of telling the spoilt region by the fall of its quality: a scalar.
+
+    The regions' shares are a softmax of their falls.
+
+    Args:
+        fall: float (B, R), quality of each region before its image was spoilt less that after.
+        region: int64 (B,), which region was spoilt.
+        present: bool (B, R).
+        scale: fall, in quality units, that counts e-fold.
+    """
+    logits = (fall / scale).masked_fill(~present, -torch.inf)
+    return functional.cross_entropy(logits, region)

@@ -131,7 +131,7 @@ class RSA(nn.Module):
         images, first, second = [], [], []
         for part in batch.cells.split(256):  # float32 of some images at a time, not of all
             cells = self._cells(part)
-            images.append(pool_statistics(cells, _uniform(cells)))
+            images.append(pool_statistics(cells, _uniform(cells)[:, None])[:, 0])
             first.append(cells.mean(1, dtype=torch.float64))
             second.append(cells.double().square().mean(1))
         std, mean = torch.std_mean(torch.cat(images), dim=0, correction=0)
@@ -164,20 +164,20 @@ class RSA(nn.Module):
         """What the model says of the batch's B images."""
         cells = self._cells(batch.cells)  # (B, N, 2, C)
         described = self.describe(batch) if self.describe is not None else None  # (B, R, D)
-        whole = self._scaled(pool_statistics(cells, _uniform(cells)))
+        uniform = _uniform(cells)
         if self.regions is not None:
             scaled = ((cells - self.cell_mean) / self.cell_std).clamp(-LIMIT, LIMIT)
             quality, weight, attention = self.regions(scaled, described, batch)
             quality = (quality + self.base) * batch.present
-            inputs = [whole, self._scaled(pool_statistics(cells, attention))]
+            seen = self._seen(cells, uniform, attention)
         else:
             weight = masked_softmax(batch.geometry[..., 0], batch.present)
-            attention = _uniform(cells)
+            attention = uniform
             quality = self.base * batch.present
-            inputs = [whole]
+            seen = self._seen(cells, uniform)
             if described is not None:
-                inputs.append(torch.einsum("br,brd->bd", weight, described))
-        terms = self.line[0] * self.heads(torch.cat(inputs, -1))  # (M, B)
+                seen = torch.cat([seen, torch.einsum("br,brd->bd", weight, described)], -1)
+        terms = self.line[0] * self.heads(seen)  # (M, B)
         quality = (self.line[0] * quality + self.line[1]) * batch.present  # weights sum to 1
         regional = (weight * quality).sum(1)
         global_term = terms.mean(0)
@@ -200,9 +200,13 @@ class RSA(nn.Module):
             )
         return cells[:, :, self.channels - self.seen :].flatten(3).permute(0, 3, 1, 2).float()
 
-    def _scaled(self, statistics: Tensor) -> Tensor:
-        """Image statistics (B, 2 * C) in standard deviations of the training images."""
-        return ((statistics - self.image_mean) / self.image_std).clamp(-LIMIT, LIMIT)
+    def _seen(self, cells: Tensor, *weights: Tensor) -> Tensor:
+        """Statistics under each weighting (B, N) of the cells: float (B, K * 2 * C).
+
+        In standard deviations of the training images.
+        """
+        found = pool_statistics(cells, torch.stack(weights, 1))  # (B, K, 2 * C)
+        return ((found - self.image_mean) / self.image_std).clamp(-LIMIT, LIMIT).flatten(1)
 
 
 def _uniform(cells: Tensor) -> Tensor:

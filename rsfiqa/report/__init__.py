@@ -1,24 +1,22 @@
-"""One self-contained page: tables, scatter plots, pictures with regions and attention."""
+"""One self-contained page: tables, plots, pictures with regions and attention."""
 
-import logging
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import jinja2
 import pyarrow.compute as pc
 
 from rsfiqa import results
 from rsfiqa.files import atomic
-from rsfiqa.report import gallery, plots, record, tables
+from rsfiqa.report import gallery, page, plots, record, tables
 from rsfiqa.report.gallery import Picture
-from rsfiqa.report.plots import Scatter
+from rsfiqa.report.plots import Curves, Scatter
+from rsfiqa.report.record import DataSet, Experiment
 from rsfiqa.report.tables import Pair, Row
 from rsfiqa.shards import SUFFIX
 
-log = logging.getLogger("rsfiqa")
-SHOWN_FAILURES = 500  # rows of the page's table; the product has them all
+DOTS = 20_000  # of all scatter plots together that are not drawn as bitmaps
 FULL = "full"
 
 
@@ -41,40 +39,54 @@ def run(root: Path, *, images: int, title: str) -> str:
     backend = cache(lambda name: record.caption_backend(root, name, experiments))
     pairs = tables.pairs(rows, dataset, backend)
     within = [pair for pair in pairs if pair.within]
-    failures = record.read_failures(root)
-    page = (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(
-            title=title,
-            within=within,
-            across=[pair for pair in pairs if not pair.within],
-            ablations=[(pair, found) for pair in within if (found := tables.ablation(rows, pair))],
-            scatters=_scatters(root, pairs, rows),
-            pictures=_pictures(root, within, rows, images),
-            failures=failures[:SHOWN_FAILURES],
-            failed=len(failures),
-            experiments=experiments,
-            settings=record.read_settings(experiments),
-            times=record.read_times(root),
-            written=datetime.now(UTC),
-        )
+    page.write(
+        root / "report" / "index.html",
+        "results.html.jinja",
+        title=title,
+        grouped="Data set",
+        within=within,
+        across=[pair for pair in pairs if not pair.within],
+        matrix=tables.matrix(pairs),
+        ablations=[(pair, found) for pair in within if (found := tables.ablation(rows, pair))],
+        scatters=_scatters(root, pairs, rows),
+        calibrations=[
+            plots.calibrate(pair, chosen, _results_path(root, pair))
+            for pair in within
+            if (chosen := _rows_of(rows, pair, FULL))
+        ],
+        curves=_curves(experiments, dataset, backend),
+        pictures=_pictures(root, within, rows, images),
+        failures=record.read_failures(root),
+        experiments=experiments,
+        settings=record.read_settings(experiments),
+        times=record.read_times(root),
     )
     headline = tables.headline(pairs)
-    for name, text in (("index.html", page), ("headline.txt", headline)):
-        with atomic(root / "report" / name) as partial:
-            partial.write_text(text, "utf-8")
+    with atomic(root / "report" / "headline.txt") as partial:
+        partial.write_text(headline, "utf-8")
     return headline
 
 
 def _scatters(root: Path, pairs: Sequence[Pair], rows: Sequence[Row]) -> list[Scatter]:
     """A plot of the full model for each pair that it was tested on."""
-    found = []
-    for pair in pairs:
-        chosen = _rows_of(rows, pair, FULL)
-        if chosen:
-            found.append(plots.scatter(pair, chosen, _results_path(root, pair)))
-    return found
+    tested = [(pair, chosen) for pair in pairs if (chosen := _rows_of(rows, pair, FULL))]
+    many = min(plots.MANY, DOTS // max(len(tested), 1))
+    return [plots.scatter(pair, chosen, _results_path(root, pair), many) for pair, chosen in tested]
+
+
+def _curves(
+    experiments: Sequence[Experiment],
+    dataset: Callable[[str], DataSet],
+    backend: Callable[[str], str],
+) -> list[Curves]:
+    """The losses of all variants on the random splits of each data set."""
+    losses: dict[str, dict[str, list[list[float]]]] = defaultdict(dict)
+    for experiment in sorted(experiments, key=lambda e: tables.order(e.variant)):
+        runs = [card.losses for card in experiment.cards.values() if card.losses]
+        if runs:
+            name = experiment.dataset
+            losses[name][tables.label(experiment.variant, backend(name))] = runs
+    return [plots.curves(dataset(name), losses[name]) for name in sorted(losses)]
 
 
 def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: int) -> list[Picture]:
@@ -110,22 +122,3 @@ def _rows_of(rows: Sequence[Row], pair: Pair, variant: str) -> list[Row]:
 
 def _results_path(root: Path, pair: Pair) -> Path:
     return root / "benchmark" / f"{pair.train.name}.{pair.test.name}.{FULL}.parquet"
-
-
-def _environment() -> jinja2.Environment:
-    """Templates that escape everything: captions and file names come from outside."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": tables.number,
-        "interval": tables.interval,
-        "range": tables.number_range,
-        "signed": tables.signed,
-        "p": tables.p_value,
-    }
-    return environment

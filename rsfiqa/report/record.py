@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,32 @@ def read_dataset(root: Path, name: str) -> DataSet:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The checkpoints of one variant trained on one data set."""
+    """The checkpoints of one variant trained on one data set.
 
-    name: str  # <data set>.<variant>
-    splits: list[str]
-    card: Card  # of the first split
+    Attributes:
+        name: <data set>.<variant>.
+        cards: of the checkpoints, by split.
+        digests: SHA-256 of the weights, by split.
+    """
+
+    name: str
+    cards: dict[str, Card]
+    digests: dict[str, str]
+
+    @property
+    def card(self) -> Card:
+        """Of the first split."""
+        return next(iter(self.cards.values()))
+
+    @property
+    def dataset(self) -> str:
+        """Trained on."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def variant(self) -> str:
+        """What was trained."""
+        return self.name.rpartition(".")[2]
 
 
 def read_experiments(root: Path) -> list[Experiment]:
@@ -96,13 +118,17 @@ def read_experiments(root: Path) -> list[Experiment]:
     folders = defaultdict(list)
     for path in sorted((root / "train").glob("*/*/card.json")):
         folders[path.parent.parent.name].append(path.parent)
-    return [
-        Experiment(name, [folder.name for folder in found], checkpoints.read(found[0])[1])
-        for name, found in folders.items()
-    ]
+    return [read_experiment(name, found) for name, found in folders.items()]
 
 
-def caption_backend(root: Path, dataset: str, experiments: list[Experiment]) -> str:
+def read_experiment(name: str, folders: Sequence[Path]) -> Experiment:
+    """The checkpoints in these folders, each named by its split."""
+    read = {folder.name: checkpoints.read_card(folder) for folder in folders}
+    cards = {split: card for split, (card, _) in read.items()}
+    return Experiment(name, cards, {split: digest for split, (_, digest) in read.items()})
+
+
+def caption_backend(root: Path, dataset: str, experiments: Sequence[Experiment]) -> str:
     """What described the regions that a data set's models were trained on; empty if unknown."""
     for experiment in experiments:
         if dataset in experiment.card.datasets:
@@ -112,10 +138,15 @@ def caption_backend(root: Path, dataset: str, experiments: list[Experiment]) -> 
 
 
 def read_failures(root: Path) -> list[dict[str, str]]:
-    """All failures under a root: product, image, stage, reason; sorted by product, then image."""
+    """All failures under a root, sorted by product, then image.
+
+    Each with source (the data set), product, image, stage and reason.
+    """
     return [
-        {"product": path.relative_to(root).as_posix().removesuffix(".failures.parquet"), **row}
+        {"source": source, "product": product, **row}
         for path in sorted(root.rglob("*.failures.parquet"))
+        for product in (path.relative_to(root).as_posix().removesuffix(".failures.parquet"),)
+        for source in (product.partition("/")[0],)
         for row in failures.read(path).to_pylist()
     ]
 
@@ -164,9 +195,9 @@ def _subject(path: Path) -> tuple[str, str]:
     return ("prepare" if len(path.parts) == 2 else path.parts[1]), path.parts[0]
 
 
-def read_settings(experiments: list[Experiment]) -> dict[str, list[str]]:
-    """Options and versions behind the checkpoints: every distinct set of them, in words."""
-    parts = {
+def read_settings(experiments: Sequence[Experiment]) -> dict[str, list[dict[str, str]]]:
+    """Options and versions behind the checkpoints, by part: every distinct set of them."""
+    parts: dict[str, Callable[[Card], dict[str, Any]]] = {
         "Regions": lambda card: card.segment,
         "Captions": lambda card: card.caption,
         "Backbone": lambda card: card.backbone,
@@ -174,11 +205,12 @@ def read_settings(experiments: list[Experiment]) -> dict[str, list[str]]:
         "Training": lambda card: card.options,
         "Versions": lambda card: card.versions,
     }
-    return {
-        name: list(dict.fromkeys(_in_words(part(e.card)) for e in experiments))
-        for name, part in parts.items()
-    }
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, part in parts.items():
+        sets = [_as_text(part(experiment.card)) for experiment in experiments]
+        found[name] = [options for i, options in enumerate(sets) if options not in sets[:i]]
+    return found
 
 
-def _in_words(options: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {options[key]}" for key in sorted(options))
+def _as_text(options: dict[str, Any]) -> dict[str, str]:
+    return {key: str(options[key]) for key in sorted(options)}

@@ -61,6 +61,7 @@ class Pair:
     lines: list[Line]
     published: list[tuple[str, Published]]  # mark of the footnote, number
     footnotes: dict[str, str]  # mark: protocol and source
+    official: bool = False  # the set's official split, in place of random ones
 
     @property
     def title(self) -> str:
@@ -140,14 +141,15 @@ def _pair(train: DataSet, test: DataSet, found: dict[str, list[Row]], backend: s
     return Pair(
         train,
         test,
-        [_line(v, label(v, backend), found[v]) for v in sorted(found, key=_order)],
+        [_line(v, label(v, backend), found[v]) for v in sorted(found, key=order)],
         [(marks[row.protocol, row.source], row) for row in numbers],
         {mark: f"{protocol} ({source})" for (protocol, source), mark in marks.items()},
+        official=any(row["split"].startswith("official") for v in found.values() for row in v),
     )
 
 
-def _order(variant: str) -> tuple[int, str]:
-    """The full model first, its variants, then peers by name."""
+def order(variant: str) -> tuple[int, str]:
+    """Sorts the full model first, its variants, then peers by name."""
     return (VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)), variant
 
 
@@ -183,6 +185,43 @@ def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
     return differences
 
 
+def reach(differences: Sequence[Difference]) -> float:
+    """The farthest from zero that an interval of these differences goes; 0 if there is none."""
+    spreads = [spread for found in differences for spread in (found.srcc, found.plcc)]
+    ends = [abs(end) for spread in spreads for end in (spread.low, spread.high)]
+    return max((end for end in ends if not math.isnan(end)), default=0.0)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """SRCC of the full model on every pair of data sets.
+
+    Attributes:
+        train: sets trained on, a row each.
+        test: sets tested on, a column each.
+        srcc: by the names of both sets; a pair that was not tested is missing.
+    """
+
+    train: list[DataSet]
+    test: list[DataSet]
+    srcc: dict[tuple[str, str], Spread]
+
+
+def matrix(found: Sequence[Pair]) -> Matrix:
+    """All pairs at a glance."""
+    srcc = {
+        (pair.train.name, pair.test.name): line.srcc
+        for pair in found
+        for line in pair.lines
+        if line.variant == "full"
+    }
+    train = {pair.train.name: pair.train for pair in found}
+    test = {pair.test.name: pair.test for pair in found}
+    return Matrix(
+        [train[name] for name in sorted(train)], [test[name] for name in sorted(test)], srcc
+    )
+
+
 def headline(found: Sequence[Pair]) -> str:
     """The medians as plain text, 100 columns, published numbers apart."""
     return "\n\n".join(_headline(pair) for pair in found) + "\n"
@@ -206,7 +245,8 @@ def _headline(pair: Pair) -> str:
 
 def resampled(pair: Pair) -> str:
     """What a median of this pair is taken over, and its interval resamples."""
-    return "random splits by group" if pair.within else "trainings that differ in their seed"
+    random = pair.within and not pair.official
+    return "random splits by group" if random else "trainings that differ in their seed"
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
-from rsfiqa import backbone, checkpoints, samples, splits
+from rsfiqa import backbone, checkpoints, correlation, samples, splits
 from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
 from rsfiqa.errors import InputError
@@ -24,6 +24,7 @@ from rsfiqa.stages import VERSIONS, TrainOptions
 from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
 from rsfiqa.train.fit import fit
+from rsfiqa.train.stopping import BestEpoch
 
 CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, about
 log = logging.getLogger("rsfiqa")
@@ -49,21 +50,27 @@ def run(
     torch.set_num_threads(options.threads if options.finetune else 1)
     started = time.time()
     data = samples.load(folder)
+    _check_scores(data, options.min_images)
     tested = splits.tested_part(
-        split, data.groups, dataset=data.dataset, test_share=test_share, seed=seed
+        split, data.groups, data.subsets, dataset=data.dataset, test_share=test_share, seed=seed
     )
-    trained = data.take(~tested)
+    parts = np.where(tested, "test", "train").astype(object)
+    if options.validation_share:
+        parts[~tested] = _validated(data.take(~tested), options, seed, split)
+    trained = data.take(parts == "train")
+    validation = data.take(parts == "validation") if options.validation_share else None
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
     source = _check_tuning(trained, options, weights) if options.finetune else None
-    losses = train(model, trained, options, training_seed)
+    losses = train(model, trained, options, training_seed, validation)
     tuned, state = None, output / "state.pt"
     if source is not None:
-        tuned, more = tune(model, source, trained, folder, state, options, training_seed)
+        tuned, more = tune(
+            model, source, trained, folder, state, options, training_seed, validation
+        )
         losses += more
         if finetune.processes()[0]:
             return  # the first process writes what all have made
-    parts = np.where(tested, "test", "train")
     table = pa.table({"image_id": data.image_ids, "part": parts}, schema=checkpoints.SPLIT)
     card = make_card(trained, options, model=model_arguments(trained, options, variant))
     checkpoints.write(
@@ -75,9 +82,9 @@ def run(
                 "name": split,
                 "seed": seed,
                 "test_share": test_share,
-                "sha256": splits.digest(trained.image_ids),
+                "sha256": splits.digest(data.take(~tested).image_ids),
             }
-            | {"train": len(trained), "test": int(tested.sum())},
+            | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
             seed=training_seed,
             losses=[round(loss, 6) for loss in losses],
             finetuned=options.finetune,
@@ -89,6 +96,24 @@ def run(
     ended = time.time()
     write_json(output / "stats.json", {"started": started, "ended": ended, "images": len(trained)})
     log.info("train %s %s: %d images, %.0f s", variant, split, len(trained), ended - started)
+
+
+def _check_scores(data: Samples, least: int) -> None:
+    """Refuse what nothing can be learnt from.
+
+    Raises:
+        InputError: too few images, or a MOS that is the same for all.
+    """
+    if len(data) < least:
+        raise InputError(
+            f"{data.dataset}: training needs at least {least} images (train.min_images), found"
+            f" {len(data)}; add images"
+        )
+    if np.ptp(data.mos) == 0:
+        raise InputError(
+            f"{data.dataset}: 'mos' must differ between images, found {data.mos[0]:g} for all"
+            f" {len(data)}; give the scores of observers"
+        )
 
 
 def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[str, Any]:
@@ -110,8 +135,20 @@ def make_model(data: Samples, options: TrainOptions, variant: str, seed: int) ->
         return RSA(**model_arguments(data, options, variant))
 
 
-def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[float]:
-    """Train on all images of `data`; the mean loss of each epoch."""
+def train(
+    model: RSA,
+    data: Samples,
+    options: TrainOptions,
+    seed: int,
+    validation: Samples | None = None,
+) -> list[float]:
+    """Train on all images of `data`; the mean loss of each epoch.
+
+    With images for `validation`, the weights are those of the epoch that ranks them best.
+    """
+    best = None
+    if validation is not None:
+        best = BestEpoch(lambda found: _srcc(found, validation), options.patience)
     with tqdm(total=options.epochs, desc="train", unit="epoch", disable=None) as bar:
 
         def progress(epoch: int, loss: float) -> None:
@@ -128,8 +165,33 @@ def train(model: RSA, data: Samples, options: TrainOptions, seed: int) -> list[f
             weight_decay=options.weight_decay,
             ema=options.ema,
             seed=seed,
+            mirrored=data.mirrored,
+            distorted=data.distorted,
+            pointing=options.pointing,
+            best=best,
             progress=progress,
         )
+
+
+def _validated(data: Samples, options: TrainOptions, seed: int, split: str) -> np.ndarray:
+    """Which of the images not tested train and which validate: str (N,); whole groups."""
+    held = splits.random_split(
+        data.groups,
+        test_share=options.validation_share,
+        seed=seed,
+        dataset=f"{data.dataset} {split}, validation",
+        split=0,
+    )
+    return np.where(held, "validation", "train")
+
+
+def _srcc(model: RSA, data: Samples) -> float:
+    """How well a model ranks some images; -1 if it gives all the same score."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        score = model(data.batch.to(device)).score.cpu().double().numpy()
+    found = correlation.agreement(score, data.quality).srcc
+    return -1.0 if np.isnan(found) else found
 
 
 def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbone:
@@ -158,6 +220,7 @@ def tune(
     state: Path,
     options: TrainOptions,
     seed: int,
+    validation: Samples | None = None,
 ) -> tuple[Tuned, list[float]]:
     """Go on with the backbone's weights free, calibrate; the mean loss of each epoch."""
     origin = data.origin["backbone"]
@@ -171,6 +234,15 @@ def tune(
     tuned = Tuned(source, model, data.batch.cells.shape[-1], half).to(device)
     if options.compile:
         tuned.stages.compile()
+    best = None
+    if validation is not None:
+
+        def judge(found: Tuned) -> float:
+            own = replace(source, stages=found.stages, mean=found.mean, std=found.std)
+            seen = samples.with_cells(validation, own, origin["long_side"])
+            return _srcc(found.model, seen)
+
+        best = BestEpoch(judge, options.patience)
     with tqdm(total=options.tune_epochs, desc="finetune", unit="epoch", disable=None) as bar:
 
         def progress(epoch: int, loss: float) -> None:
@@ -187,6 +259,7 @@ def tune(
             state=state,
             origin=_fingerprint(data, options, seed),
             long_side=origin["long_side"],
+            best=best,
             progress=progress,
         )
     if shared:

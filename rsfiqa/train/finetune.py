@@ -23,6 +23,7 @@ from rsfiqa.splits import seed_of
 from rsfiqa.stages import TrainOptions
 from rsfiqa.train.crops import Crop, Crops
 from rsfiqa.train.fit import averaged, decay_groups, rate_of
+from rsfiqa.train.stopping import BestEpoch
 
 log = logging.getLogger("rsfiqa")
 WARMUP = 0.1  # share of the steps in which rates rise
@@ -92,6 +93,7 @@ def fit_tuned(
     state: Path,
     origin: str,
     long_side: int,
+    best: BestEpoch | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Train in place and leave it in evaluation mode, with averaged weights.
@@ -109,6 +111,7 @@ def fit_tuned(
         state: file for the state between steps; the caller removes it when the result is kept.
         origin: of the training; a state of another is not taken up.
         long_side: larger images are reduced to it.
+        best: judges the averaged weights after each epoch; the best are taken.
         progress: called with the epoch, from 1, and its mean loss.
 
     Returns:
@@ -126,6 +129,7 @@ def fit_tuned(
     )
     average = averaged(tuned, options.ema)
     kept = {"tuned": tuned, "average": average, "optimizer": optimizer, "schedule": schedule}
+    kept |= {} if best is None else {"best": best}
     losses = _resume(state, origin, kept)
     first = len(losses)
     crops = Crops(data, folder, side=options.crop, long_side=long_side, seed=seed)
@@ -159,13 +163,17 @@ def fit_tuned(
         schedule.step()
         average.update_parameters(tuned)
         losses.append(value)
+        ended = (step + 1) % steps == 0
+        if progress and ended:
+            progress((step + 1) // steps, sum(losses[-steps:]) / steps)
+        enough = best is not None and ended and best.stop(average.module)
         if rank == 0 and (step + 1) % SAVE_STEPS == 0:
             _save(state, origin, kept, losses)
-        if progress and (step + 1) % steps == 0:
-            progress((step + 1) // steps, sum(losses[-steps:]) / steps)
-    tuned.load_state_dict(average.module.state_dict())
+        if enough:
+            break
+    tuned.load_state_dict(average.module.state_dict() if best is None else best.best)
     tuned.eval()
-    return [sum(losses[i : i + steps]) / steps for i in range(0, total, steps)]
+    return [sum(losses[i : i + steps]) / steps for i in range(0, len(losses), steps)]
 
 
 def processes() -> tuple[int, int]:

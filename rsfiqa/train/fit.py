@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.model import RSA, Batch, LossWeights, quality_loss
+from rsfiqa.model import RSA, Batch, LossWeights, pointing_loss, quality_loss
+from rsfiqa.train.spoilt import spoil
+from rsfiqa.train.stopping import BestEpoch
+
+SPOILT = 4  # one in so many images of a step is also seen with a region spoilt
 
 
 def fit(
@@ -23,6 +28,10 @@ def fit(
     ema: float = 0.99,
     seed: int = 0,
     loss: LossWeights | None = None,
+    mirrored: Tensor | None = None,
+    distorted: Tensor | None = None,
+    pointing: float = 0.3,
+    best: BestEpoch | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Trains `model` in place and leaves it calibrated, in evaluation mode, with averaged weights.
@@ -46,12 +55,20 @@ def fit(
             a short training is not an average with its random start.
         seed: of shuffling and dropout.
         loss: weights of the parts of the loss.
+        mirrored: (N, 2, C, G, G), cells of the mirrored images, in the place of their own; half of
+            the images of a step are seen so.
+        distorted: likewise of a distorted copy of each image, from which the model
+            learns to tell spoilt regions.
+        pointing: weight of that in the loss.
+        best: judges the averaged weights after each epoch; the best are taken.
         progress: called with the epoch, from 1, and its mean loss.
 
     Returns:
         Mean training loss of each epoch.
     """
     device = next(model.parameters()).device
+    if model.regions is None:
+        pointing = 0
     model.standardise(data, quality)
     size = min(batch_size, len(data))
     steps = len(data) // size
@@ -69,8 +86,19 @@ def fit(
             total = 0.0
             order = torch.randperm(len(data), generator=shuffling)
             for index in order[: steps * size].view(steps, size):
-                prediction = model(data.take(index).to(device))
+                batch = data.take(index)
+                if mirrored is not None:
+                    batch = _some_mirrored(batch, mirrored[index], shuffling)
+                batch = batch.to(device)
+                prediction = model(batch)
                 value = quality_loss(prediction.members, quality[index].to(device), loss)
+                if distorted is not None and pointing:
+                    some = torch.arange(-(-size // SPOILT))
+                    copies = distorted[index[some]].to(device)
+                    intact = prediction.quality[some]
+                    value = value + pointing * _pointing(
+                        model, batch.take(some), intact, copies, shuffling
+                    )
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
@@ -80,13 +108,29 @@ def fit(
             losses.append(total / steps)
             if progress:
                 progress(epoch, losses[-1])
-    model.load_state_dict(average.module.state_dict())
+            if best is not None and best.stop(average.module):
+                break
+    model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
     with torch.inference_mode():
         parts = torch.arange(len(data)).split(256)
         scores = torch.cat([model(data.take(part).to(device)).score for part in parts])
     model.calibrate(scores, quality.to(device))
     return losses
+
+
+def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:
+    """The images, each with an even chance as its mirrored copy (B, 2, C, G, G) is seen."""
+    chosen = torch.rand(len(batch), generator=random) < 0.5
+    return replace(batch, cells=torch.where(chosen.view(-1, 1, 1, 1, 1), mirrored, batch.cells))
+
+
+def _pointing(
+    model: RSA, batch: Batch, intact: Tensor, copies: Tensor, random: torch.Generator
+) -> Tensor:
+    """The loss of telling which region of each image was spoilt, given its qualities before."""
+    spoilt, region = spoil(batch, copies, random)
+    return pointing_loss(intact - model(spoilt).quality, region, batch.present)
 
 
 def decay_groups(

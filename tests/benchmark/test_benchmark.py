@@ -6,12 +6,22 @@ import pytest
 import torch
 from scipy import stats
 
-from rsfiqa import benchmark, checkpoints, extract, features, results, samples, splits
+from rsfiqa import (
+    benchmark,
+    checkpoints,
+    extract,
+    features,
+    manifest,
+    results,
+    samples,
+    splits,
+    train,
+)
 from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
 from rsfiqa.errors import InputError
 from rsfiqa.model import Batch
 from rsfiqa.samples import Samples
-from tests.pipeline import EXTRACT, SPLITS, made
+from tests.pipeline import EXTRACT, SPLITS, TRAIN, made
 
 TINY = {"train": "tiny", "test": "tiny", "variant": "full", "number": 2, **SPLITS}
 OTHER = TINY | {"test": "other"}
@@ -127,11 +137,42 @@ def test_a_checkpoint_of_another_split_is_refused(pipeline, changes):
 def test_a_checkpoint_of_fewer_images_is_refused(copy):
     path = copy / "tiny/extract/00000.safetensors"
     found, provenance = features.read(path)
-    less = features.Features(found.image_ids[1:], found.cells[1:], found.channels)
+    arrays = (found.cells[1:], found.mirrored[1:], found.distorted[1:])
+    less = features.Features(found.image_ids[1:], *arrays, found.channels)
     features.write(path, less, provenance)
     message = r"full/all-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
+
+
+def test_the_official_split_is_kept_to(copy):
+    path = copy / "tiny/manifest.parquet"
+    table, provenance = manifest.read(path)
+    subsets = [
+        "test" if group in ("g1", "g4") else "training" for group in table["group"].to_pylist()
+    ]
+    column = pa.array(subsets)
+    place = table.schema.get_field_index("subset")
+    manifest.write(path, table.set_column(place, "subset", column), provenance)
+    for split in ("official-00", "official-01"):
+        folder = benchmark.checkpoint_folder(copy, "tiny", "full", split)
+        train.run(copy / "tiny", folder, TRAIN, variant="full", split=split, **SPLITS)
+    for variant, number in (("full", 2), ("probe", 1)):
+        benchmark.run(copy, **TINY | {"variant": variant, "number": number}, official=True)
+        rows, predictions = tables(copy, f"tiny.tiny.{variant}")
+        assert [row["n"] for row in rows] == [4] * number
+        data = samples.load(copy / "tiny")
+        tested = [i for i, g in zip(data.image_ids, data.groups, strict=True) if g in ("g1", "g4")]
+        for found in predictions.values():
+            assert found["image_id"].tolist() == tested
+
+
+def test_a_set_that_is_only_tested_needs_no_copies(copy, pipeline):
+    before, _ = tables(pipeline, "tiny.other.full")
+    extract.run(copy / "other", EXTRACT.model_copy(update={"copies": False}), max_failed_share=0)
+    assert samples.load(copy / "other").distorted is None
+    benchmark.run(copy, **OTHER)
+    assert tables(copy, "tiny.other.full")[0] == before
 
 
 def test_a_checkpoint_for_other_inputs_is_refused(copy):
@@ -158,7 +199,7 @@ def test_statistics_of_cells_are_those_of_the_image():
         geometry=torch.zeros(3, 1, 7),
         present=torch.ones(3, 1, dtype=torch.bool),
     )
-    found = whole_image_statistics(Samples("a", None, batch, (3, 4), None, {}))
+    found = whole_image_statistics(Samples("a", None, batch, None, None, (3, 4), None, {}))
     expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 

@@ -18,14 +18,14 @@ def entries(tmp_path_factory):
 def test_one_pristine_and_five_levels_of_each_distortion(entries):
     assert len(entries) == len({entry.image_id for entry in entries}) == 2 * (1 + 4 * 5)
     assert {entry.group for entry in entries} == {"astronaut", "flower"}
-    assert set(demo.DISTORTIONS) <= set(FAMILIES)
+    assert set(demo.FAMILIES) <= set(FAMILIES)
     pristine = [entry for entry in entries if entry.distortion is None]
     assert [(entry.level, entry.mos) for entry in pristine] == [(0, 100.0)] * 2
     assert max(read_rgb(pristine[1].path).shape) == 64
 
 
 def test_the_pseudo_mos_falls_with_the_level(entries):
-    for distortion in demo.DISTORTIONS:
+    for distortion in demo.FAMILIES:
         scores = [entry.mos for entry in entries if entry.distortion == distortion]
         assert len(scores) == 10
         for of_one in (scores[:5], scores[5:]):

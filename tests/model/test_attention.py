@@ -39,10 +39,13 @@ def test_pooled_cells_have_the_statistics_of_their_pixels() -> None:
     pixels = torch.randn(2, 5, 4, 6, dtype=torch.float64)  # (B, C, N, pixels of a cell)
     std, mean = torch.std_mean(pixels, dim=-1, correction=0)
     cells = torch.stack([mean, std]).permute(1, 3, 0, 2)  # (B, N, 2, C)
-    found = pool_statistics(cells, torch.full((2, 4), 0.25, dtype=torch.float64))
-    std, mean = torch.std_mean(pixels.flatten(2), dim=-1, correction=0)
-    # The constant under the root moves standard deviations of about 1 by 5e-7.
-    torch.testing.assert_close(found, torch.cat([mean, std], -1), atol=1e-6, rtol=0)
+    half = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
+    weights = torch.stack([torch.full_like(half, 0.25), half]).expand(2, 2, 4)
+    found = pool_statistics(cells, weights)
+    for seen, pooled in zip((pixels, pixels[:, :, :2]), found.unbind(1), strict=True):
+        std, mean = torch.std_mean(seen.flatten(2), dim=-1, correction=0)
+        # The constant under the root moves standard deviations of about 1 by 5e-7.
+        torch.testing.assert_close(pooled, torch.cat([mean, std], -1), atol=1e-6, rtol=0)
 
 
 def test_regions_see_present_ones_only() -> None:

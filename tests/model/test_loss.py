@@ -1,10 +1,12 @@
 """The parts of the loss against values worked out by hand, and scipy."""
 
+import math
+
 import pytest
 import torch
 from scipy import stats
 
-from rsfiqa.model import LossWeights, plcc_loss, quality_loss, ranking_loss
+from rsfiqa.model import LossWeights, plcc_loss, pointing_loss, quality_loss, ranking_loss
 
 QUALITY = torch.tensor([0.0, 0.5, 1.0])
 
@@ -51,3 +53,13 @@ def test_quality_loss_adds_its_parts() -> None:
     expected = 5 * error + 2 * plcc + 3 * (2.5 / 3) / 2
     assert quality_loss(score, QUALITY, weights).item() == pytest.approx(expected, abs=1e-5)
     assert quality_loss(QUALITY, QUALITY).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_pointing_loss_by_hand() -> None:
+    # e-fold falls of 2 and 0, then one region alone; the third region of each is absent
+    fall = torch.tensor([[0.2, 0.0, 9.0], [0.0, 0.0, 0.0]])
+    present = torch.tensor([[True, True, False], [True, False, False]])
+    found = pointing_loss(fall, torch.tensor([0, 0]), present, scale=0.1)
+    assert found.item() == pytest.approx(math.log1p(math.exp(-2)) / 2)
+    wrong = pointing_loss(fall[:1], torch.tensor([1]), present[:1], scale=0.1)
+    assert wrong.item() == pytest.approx(2 + math.log1p(math.exp(-2)))

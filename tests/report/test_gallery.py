@@ -4,6 +4,7 @@ import re
 import shutil
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,8 +13,9 @@ from matplotlib.path import Path as Polygon
 from PIL import Image
 
 from rsfiqa import manifest, results
-from rsfiqa.report import gallery
-from rsfiqa.report.gallery import choose, heat_uri, outline, photo_uri, share_out
+from rsfiqa.report import drawing, gallery
+from rsfiqa.report.drawing import heat_uri, outline, photo_uri
+from rsfiqa.report.gallery import choose, share_out
 from rsfiqa.report.record import DataSet
 from tests.pipeline import CAPTION, HOSTILE
 
@@ -24,7 +26,8 @@ DMOS = DataSet("dmos", 13, (0, 100), lower_better=True)
 def decode(uri: str) -> tuple[str, np.ndarray]:
     """Kind and pixels of a data URI."""
     kind, data = re.fullmatch(r"data:(image/\w+);base64,([A-Za-z0-9+/=]+)", uri).groups()
-    return kind, np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    return kind, np.asarray(image.convert("RGBA") if image.mode == "P" else image)
 
 
 def rings(path: str) -> list[np.ndarray]:
@@ -34,35 +37,52 @@ def rings(path: str) -> list[np.ndarray]:
     return [np.array([[float(x) for x in point.split()] for point in ring]) for ring in found]
 
 
+PREDICTED = np.array([0.1, 0.9, 0.5, 0.3, 0.7, 0.2, 0.45])
+QUALITY = np.array([0.1, 0.9, 0.5, 0.3, 0.0, 0.7, 0.45])
+
+
 def test_pictures_are_chosen_by_their_role():
-    predicted = np.array([0.1, 0.9, 0.5, 0.3, 0.7, 0.2, 0.45])
-    quality = np.array([0.1, 0.9, 0.5, 0.3, 0.0, 0.7, 0.45])
-    assert choose(predicted, quality, 8) == {
-        1: ["highest prediction"],
-        4: ["most mistaken"],
+    assert choose(PREDICTED, 8, QUALITY) == {
+        1: ["best"],
+        4: ["mistaken", "best"],
         2: ["spread"],
         6: ["spread"],
         3: ["spread"],
-        5: ["mistake no. 2"],
-        0: ["lowest prediction"],
+        5: ["worst", "mistaken"],
+        0: ["worst"],
     }
-    assert list(choose(predicted, quality, 8)) == [1, 4, 2, 6, 3, 5, 0]
+    assert list(choose(PREDICTED, 8, QUALITY)) == [1, 4, 2, 6, 3, 5, 0]
     # one place is left, and 0.5 is in the middle of 0.9 and 0.1
-    assert list(choose(predicted, quality, 4)) == [1, 4, 2, 0]
+    assert choose(PREDICTED, 4, QUALITY) == {
+        1: ["best"],
+        4: ["mistaken"],
+        2: ["spread"],
+        0: ["worst"],
+    }
+
+
+def test_without_scores_nobody_is_mistaken():
+    assert choose(PREDICTED, 6) == {
+        1: ["best"],
+        4: ["best"],
+        2: ["spread"],
+        3: ["spread"],
+        5: ["worst"],
+        0: ["worst"],
+    }
 
 
 def test_a_picture_can_have_several_roles():
-    found = choose(np.array([0.5, 0.9, 0.1]), np.array([0.5, 0.0, 0.1]), 2)
-    assert found == {1: ["highest prediction", "most mistaken"], 2: ["lowest prediction"]}
-    assert choose(np.array([0.5]), np.array([0.5]), 3) == {
-        0: ["highest prediction", "lowest prediction", "most mistaken"]
-    }
+    found = choose(np.array([0.5, 0.9, 0.1]), 2, np.array([0.5, 0.0, 0.1]))
+    assert found == {1: ["best", "mistaken"], 2: ["worst"]}
+    assert choose(np.array([0.5]), 3, np.array([0.5])) == {0: ["best", "worst", "mistaken"]}
 
 
 @pytest.mark.parametrize("count", range(10))
 @pytest.mark.parametrize("predicted", [np.arange(6) / 5, np.full(6, 0.5), np.arange(6) % 2 / 1.0])
-def test_no_more_are_chosen_than_wanted_and_none_twice(predicted, count):
-    found = choose(predicted, np.linspace(0, 1, 6)[::-1], count)
+@pytest.mark.parametrize("quality", [None, np.linspace(0, 1, 6)[::-1]])
+def test_no_more_are_chosen_than_wanted_and_none_twice(predicted, count, quality):
+    found = choose(predicted, count, quality)
     assert len(found) == min(count, 6)
     assert (np.diff(predicted[list(found)]) <= 0).all()
     assert all(found.values())
@@ -89,8 +109,8 @@ def test_a_hole_is_cut_out_by_the_even_odd_rule():
     outer, hole = rings(outline(mask))
     assert outer.tolist() == [[3.25, 2.25], [3.25, 17.75], [20.75, 17.75], [20.75, 2.25]]
     # a border may be off by a pixel
-    np.testing.assert_allclose(hole.min(axis=0), [8, 6], atol=gallery.SMOOTH)
-    np.testing.assert_allclose(hole.max(axis=0), [16, 12], atol=gallery.SMOOTH)
+    np.testing.assert_allclose(hole.min(axis=0), [8, 6], atol=drawing.SMOOTH[0])
+    np.testing.assert_allclose(hole.max(axis=0), [16, 12], atol=drawing.SMOOTH[0])
     rows, columns = np.indices(mask.shape) + 0.5
     centres = np.column_stack([columns.ravel(), rows.ravel()])
     filled = Polygon(outer).contains_points(centres) ^ Polygon(hole).contains_points(centres)
@@ -100,6 +120,16 @@ def test_a_hole_is_cut_out_by_the_even_odd_rule():
     edge[7:11, 9:15] = False
     assert not differ[~edge].any()
     assert differ.sum() < 10
+
+
+def test_ragged_regions_have_fewer_corners(noise):
+    labels = cv2.resize(noise[..., 0] % 12, (512, 384), interpolation=cv2.INTER_CUBIC) % 12
+    found = drawing.outlines(labels)
+    assert len(found) == 12
+    assert found == [outline(labels == r, drawing.SMOOTH[-1]) for r in range(12)]
+    smooth = np.zeros((384, 512), int)
+    smooth[100:200, 100:200] = 1
+    assert drawing.outlines(smooth) == [outline(smooth == r) for r in range(2)]
 
 
 def test_every_part_of_a_region_has_an_outline():
@@ -117,16 +147,19 @@ def test_a_line_of_pixels_has_an_outline():
     assert ring[:, 0].max() == 17.75
 
 
-def test_a_photo_is_as_good_as_its_budget_allows(noise):
-    budget, sizes = 10**6, []
-    for _ in range(5):
-        size = len(photo_uri(noise, budget)) - len("data:image/jpeg;base64,")
-        assert size <= budget + 2 or len(sizes) >= 3  # base64 is padded
-        sizes.append(size)
-        budget = size - 4
-    # one quality after the other, and the lowest of all whatever the budget
-    assert len(gallery.QUALITIES) == 4
-    assert sizes[0] > sizes[1] > sizes[2] > sizes[3] == sizes[4]
+def test_a_photo_is_as_large_and_good_as_its_budget_allows():
+    image = np.random.default_rng(0).integers(0, 256, (900, 1200, 3)).astype(np.uint8)
+    budget, sizes, widths = 10**7, [], []
+    for _ in range(len(drawing.TRIED) + 1):
+        uri = photo_uri(image, budget)
+        sizes.append(len(uri) - len("data:image/jpeg;base64,"))
+        widths.append(decode(uri)[1].shape[1])
+        assert sizes[-1] <= budget + 2 or len(sizes) > len(drawing.TRIED)  # base64 is padded
+        budget = sizes[-1] - 4
+    # one after the other, and the smallest of all whatever the budget
+    assert widths == [640, 640, 640, 640, 448, 320, 224, 224]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == len(drawing.TRIED)
 
 
 def test_a_photo_keeps_its_colors_and_shape():
@@ -134,9 +167,9 @@ def test_a_photo_keeps_its_colors_and_shape():
     image[:, :450, 0] = 255  # red on the left, blue on the right
     image[:, 450:, 2] = 255
     kind, found = decode(photo_uri(image, 10**6))
-    assert (kind, found.shape) == ("image/jpeg", (149, 448, 3))
-    np.testing.assert_allclose(found[75, 100], [255, 0, 0], atol=8)
-    np.testing.assert_allclose(found[75, 350], [0, 0, 255], atol=8)
+    assert (kind, found.shape) == ("image/jpeg", (213, 640, 3))
+    np.testing.assert_allclose(found[100, 150], [255, 0, 0], atol=8)
+    np.testing.assert_allclose(found[100, 500], [0, 0, 255], atol=8)
 
 
 def test_a_heat_map_is_bright_and_opaque_where_one_looks():
@@ -144,6 +177,7 @@ def test_a_heat_map_is_bright_and_opaque_where_one_looks():
     attention[1, 6] = 3
     kind, found = decode(heat_uri(attention))
     assert (kind, found.shape) == ("image/png", (96, 96, 4))
+    assert len(heat_uri(np.random.default_rng(0).random((8, 8)))) < 15_000
     light = found[..., :3].sum(axis=2)
     row, column = np.unravel_index(np.argmax(light), light.shape)
     assert (row // 12, column // 12) == (1, 6)
@@ -175,21 +209,21 @@ def pictures(root, folder=None, dataset=TINY, count=4):
 def test_the_parts_of_a_prediction_add_up(pipeline, dataset):
     predicted = {row["image_id"]: row["predicted"] for row in predictions(pipeline).to_pylist()}
     found = pictures(pipeline, dataset=dataset)
-    assert [picture.image_id for picture in found] == sorted(predicted, key=lambda i: -predicted[i])
+    assert [picture.name for picture in found] == sorted(predicted, key=lambda i: -predicted[i])
     for picture in found:
         weight = [region.weight for region in picture.regions]
         quality = [region.quality for region in picture.regions]
         assert sum(weight) == pytest.approx(1, abs=1e-6)
         total = np.dot(weight, quality) + picture.global_term
         assert total == pytest.approx(picture.predicted, abs=1e-5 * abs(dataset.span))
-        expected = dataset.native(predicted[picture.image_id])
+        expected = dataset.native(predicted[picture.name])
         assert picture.predicted == pytest.approx(expected, abs=1e-5 * abs(dataset.span))
 
 
 def test_a_picture_says_what_is_known_of_it(pipeline):
     table, _ = manifest.read(pipeline / "tiny/manifest.parquet")
     rows = {row["image_id"]: row for row in table.to_pylist()}
-    found = {picture.image_id: picture for picture in pictures(pipeline)}
+    found = {picture.name: picture for picture in pictures(pipeline)}
     for image_id, picture in found.items():
         assert picture.mos == rows[image_id]["mos"]
         assert picture.mos_std == 0.5
@@ -207,7 +241,7 @@ def test_a_picture_says_what_is_known_of_it(pipeline):
 
 def test_no_more_pictures_than_wanted(pipeline):
     found = pictures(pipeline, count=2)
-    assert [picture.roles[0] for picture in found] == ["highest prediction", "lowest prediction"]
+    assert [picture.roles[0] for picture in found] == ["best", "worst"]
 
 
 def test_a_picture_whose_file_is_gone_is_shown_without(pipeline, tmp_path):
@@ -219,6 +253,7 @@ def test_a_picture_whose_file_is_gone_is_shown_without(pipeline, tmp_path):
     found = pictures(pipeline, folder, count=2)
     before = pictures(pipeline, count=2)
     assert [(picture.photo, picture.missing) for picture in found] == [("", "no such file")] * 2
+    assert all(picture.kinds[-1] == "failed" for picture in found)
     assert [replace(picture, missing="", photo="") for picture in found] == [
         replace(picture, photo="") for picture in before
     ]

@@ -1,59 +1,22 @@
 import re
-from html.parser import HTMLParser
+from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
-from rsfiqa import manifest, report, results
+from rsfiqa import captions, manifest, report, results
 from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
+from rsfiqa.report import drawing, gallery, page, plots
+from rsfiqa.report.gallery import Picture, Region
+from rsfiqa.report.record import DataSet
+from rsfiqa.report.tables import Pair
 from tests.pipeline import BROKEN, CAPTION, HOSTILE
+from tests.report.parsing import Page, cells, section
 
 LOADS = {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "ping"}
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page: tags with their attributes, and text by class or tag."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.texts: list[str] = []  # every run of text
-        self.code = ""  # of scripts and styles
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        if self.cdata_elem:
-            self.code += data
-        self.texts.append(data)
-
-    def all(self, tag: str, **attributes) -> list[dict[str, str]]:
-        """Attributes of the elements of a kind that have these."""
-        return [
-            found
-            for name, found in self.tags
-            if name == tag and all(found.get(key) == value for key, value in attributes.items())
-        ]
-
-
-def cells(html: str) -> list[list[str]]:
-    """The texts of the rows of all tables in a piece of a page."""
-    rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
-    return [
-        [
-            re.sub(r"<[^>]*>", "", cell).strip()
-            for cell in re.findall(r"<t[hd]\b.*?</t[hd]>", row, re.DOTALL)
-        ]
-        for row in rows
-    ]
-
-
-def section(html: str, name: str) -> str:
-    return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]
 
 
 def number(text: str) -> float:
@@ -74,29 +37,30 @@ def html(made):
 
 
 @pytest.fixture(scope="module")
-def page(html):
+def parsed(html):
     return Page(html)
 
 
-def test_nothing_is_loaded_from_elsewhere(page):
-    for tag, attributes in page.tags:
+def test_nothing_is_loaded_from_elsewhere(parsed):
+    for tag, attributes in parsed.tags:
         for name in LOADS & attributes.keys():
             assert re.match(r"#|data:image/(png|jpeg);base64,", attributes[name]), (tag, name)
         for name in ("style", "clip-path", "fill", "filter", "mask"):
             targets = re.findall(r"url\(\s*([^)]*)", attributes.get(name) or "")
             assert all(target.startswith("#") for target in targets), (tag, name)
         assert tag not in {"link", "base", "iframe", "object", "embed", "form"}
-    assert "querySelector" in page.code and "viewBox" not in page.code
-    assert not re.search(r"https?:|url\(|@import|@font-face|fetch|XMLHttp|import\(", page.code)
-    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert "querySelector" in parsed.code and "viewBox" not in parsed.code
+    assert not re.search(r"https?:|url\(|@import|@font-face|fetch|XMLHttp|import\(", parsed.code)
+    (policy,) = parsed.all("meta", **{"http-equiv": "Content-Security-Policy"})
     assert "default-src 'none'" in policy["content"]
 
 
-def test_links_lead_to_sections_and_names_are_given_once(page):
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+def test_links_lead_to_sections_and_names_are_given_once(parsed):
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    links = [attributes["href"] for attributes in page.all("a")]
+    links = [attributes["href"] for attributes in parsed.all("a")]
     assert links == [
+        "#content",
         "#results",
         "#ablation",
         "#across-data-sets",
@@ -104,24 +68,25 @@ def test_links_lead_to_sections_and_names_are_given_once(page):
         "#pictures",
         "#failures",
         "#run-record",
+        *(f"#picture-{i}" for i in range(1, 5)),
     ]
-    labels = [a["aria-labelledby"] for a in page.all("article")]
+    labels = [a["aria-labelledby"] for a in parsed.all("article")]
     assert {link[1:] for link in links} | set(labels) <= set(ids)
 
 
-def test_hostile_names_and_captions_are_text(page):
-    assert len(page.all("script")) == 1  # the page's own
-    assert not any(name.startswith("on") for _, found in page.tags for name in found)
-    sources = [found["src"] for found in page.all("img")]
+def test_hostile_names_and_captions_are_text(parsed):
+    assert len(parsed.all("script")) == 1  # the page's own
+    assert not any(name.startswith("on") for _, found in parsed.tags for name in found)
+    sources = [found["src"] for found in parsed.all("img")]
     assert len(sources) == 8
     assert all(source.startswith("data:") for source in sources)
-    assert HOSTILE in page.texts
-    assert CAPTION in page.texts
-    (group,) = page.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
+    assert HOSTILE in parsed.texts
+    assert CAPTION in parsed.texts
+    (group,) = parsed.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
     assert group["role"] == "group"
-    labels = [found.get("aria-label", "") for found in page.all("path", **{"class": "region"})]
+    labels = [found.get("aria-label", "") for found in parsed.all("path", **{"class": "region"})]
     assert any(label.startswith(f"Region 1: {CAPTION}; quality ") for label in labels)
-    assert "A & B <report>" in page.texts
+    assert "A & B <report>" in parsed.texts
 
 
 def test_the_parts_of_a_picture_add_up_as_printed(html):
@@ -143,9 +108,9 @@ def test_the_parts_of_a_picture_add_up_as_printed(html):
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (2, 2), (200, 4)])
 def test_no_more_pictures_than_wanted_and_there_are(pipeline, count, shown):
     report.run(pipeline, images=count, title="t")
-    page = Page((pipeline / "report/index.html").read_text("utf-8"))
-    assert len(page.all("article")) == shown
-    assert len(page.all("section", id="pictures")) == bool(shown)
+    parsed = Page((pipeline / "report/index.html").read_text("utf-8"))
+    assert len(parsed.all("article")) == shown
+    assert len(parsed.all("section", id="pictures")) == bool(shown)
 
 
 def test_all_above_the_run_record_is_the_same_each_time(pipeline, html):
@@ -167,10 +132,30 @@ def test_failures_are_listed_with_their_reason(html):
 def test_tables_say_what_the_headline_says(made):
     html, headline = made
     for name in ("results", "across-data-sets"):
-        for row in cells(section(html, name))[1:]:
+        for row in cells(section(html, name)):
+            if len(row) < 9 or row[0] == "Method":
+                continue
             method, srcc, interval, plcc, other, _, _, count, n = row
             words = [method, f"{srcc} {interval}", f"{plcc} {other}", count, n]
             assert " ".join(words).split() in [line.split() for line in headline.splitlines()]
+
+
+def test_all_pairs_stand_in_one_matrix(made):
+    html, headline = made
+    ((head, *columns), (train, within, across)) = cells(section(html, "across-data-sets"))[:2]
+    assert (head, columns, train) == ("Trained on, tested on", ["other", "tiny"], "tiny")
+    medians = [line.split()[1] for line in headline.splitlines() if line.startswith("RSFIQA ")]
+    assert [across.split()[0], within.split()[0]] == medians
+
+
+def test_plots_say_what_they_show(html):
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", section(html, "plots"))
+    assert len(captions) == 4  # two scatter plots, calibration and learning curves of one set
+    assert re.fullmatch(
+        r"split-0\d, n = \d in 1 bins: mean distance [\d.]+, bias [−+][\d.]+ points", captions[2]
+    )
+    for label in ("RSFIQA", "−captions (measured)"):  # of the learning curves
+        assert f">{label}</text>" in section(html, "plots")
 
 
 def test_the_ablation_is_the_full_model_less_the_others(html):
@@ -193,6 +178,68 @@ def test_models_and_times_are_recorded(html):
     assert times["extract", "tiny"] == ["2", "13"]
     assert times["train", "tiny.full"] == ["4", f"{2 * 8 + 2 * 12}"]
     assert times["benchmark", "tiny.other.full"] == ["1", "6"]
+
+
+def test_hashes_and_options_are_recorded(pipeline, html):
+    found = section(html, "run-record")
+    rows = [row for row in cells(found) if "/" in row[0]]
+    assert [row[0] for row in rows] == [
+        *(f"tiny.full/{split}" for split in ("all-00", "all-01", "split-00", "split-01")),
+        *(f"tiny.no_mllm/{split}" for split in ("split-00", "split-01")),
+    ]
+    for name, weights, images in rows:
+        assert weights == sha256_of(pipeline / "train" / name / "model.safetensors")
+        assert re.fullmatch("[0-9a-f]{64}", images)
+    options = dict(re.findall(r"<dt>(\w+)</dt><dd class=\"long\">(.*?)</dd>", found))
+    assert (options["max_regions"], options["epochs"]) == ("4", "2")
+    assert options["torch"] == version("torch")
+
+
+def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
+    """With as many pictures as can be asked for, each as large as its share allows."""
+    random = np.random.default_rng(0)
+    labels = np.kron(np.arange(12).reshape(3, 4), np.ones((128, 128), int))
+    labels = np.roll(labels, random.integers(-9, 9, 512), axis=1)
+    Image.fromarray(random.integers(0, 256, (768, 1024, 3), np.uint8)).save(tmp_path / "a.png")
+    text = "A mid-tone yellow textured area with clear noise and faint blur. Overall fair."
+    ratings = [(name, 3.0) for name in captions.RATINGS]
+    regions = [
+        Region(r, border, text, text, ratings, [("noise", 2), ("blur", 1)], 50.0, 1 / 12)
+        for r, border in enumerate(drawing.outlines(labels))
+    ]
+    heat = drawing.heat_uri(random.random((8, 8)))
+    room = gallery.room(gallery.BUDGET // 200, regions, heat)
+    photo, _ = gallery.photo_of(tmp_path / "a.png", room)
+    dataset = DataSet("synthetic", 1000, (0, 100))
+    shown = (photo, "", (512, 384), heat, 3.0, 50.0, 5.0, 55.0, 5.0, regions)
+    pictures = [Picture(f"{i}.png", "synthetic", dataset, ["best"], *shown) for i in range(200)]
+    table = pa.table({"predicted": random.random(1000), "quality": random.random(1000)})
+    svg = plots.draw(Pair(dataset, dataset, [], [], {}), table)
+    failed = {"source": "s", "product": "s/segment/00000", "stage": "segment"}
+    page.write(
+        tmp_path / "page.html",
+        "results.html.jinja",
+        title="t",
+        grouped="Data set",
+        within=[],
+        across=[],
+        matrix=None,
+        ablations=[],
+        scatters=[plots.Scatter("s", svg, "split-00", 1000, 0.5, 0.5)] * 13,
+        calibrations=[],
+        curves=[],
+        pictures=pictures,
+        failures=[failed | {"image": f"{i}.png", "reason": "damaged"} for i in range(1000)],
+        experiments=[],
+        settings={},
+        times=[],
+    )
+    html = (tmp_path / "page.html").read_text("utf-8")
+    assert html.count("<article") == 200
+    assert html.count('data-stage="segment"') == page.SHOWN_FAILURES
+    assert 5_000_000 < len(html) < 15_000_000
+    # the pictures alone
+    assert len(html[html.index("<article") : html.rindex("</article>")]) < gallery.BUDGET * 1.02
 
 
 def test_scores_of_people_are_no_pseudo_mos(made):
@@ -226,13 +273,13 @@ def test_the_demo_set_is_named_pseudo_mos(tmp_path, provenance, make_manifest, n
     title = f"{name} (pseudo-MOS)"
     assert headline.startswith(f"{title} → {title}: median over")
     html = (tmp_path / "report/index.html").read_text("utf-8")
-    page = Page(html)
-    assert title in page.texts
-    assert len(page.all("p", **{"class": "alarm"})) == 1
+    parsed = Page(html)
+    assert title in parsed.texts
+    assert len(parsed.all("p", **{"class": "alarm"})) == 1
     assert "pseudo-MOS, given by no person" in html
     assert ("pseudo: SSIM x 100" in html) == listed
     axis = "pseudo-MOS" if listed else "pseudo-quality"
-    assert f"{axis} of {name}" in page.texts
+    assert f"{axis} of {name}" in parsed.texts
 
 
 def test_results_alone_make_a_page(tmp_path, provenance):
@@ -240,7 +287,7 @@ def test_results_alone_make_a_page(tmp_path, provenance):
     report.run(tmp_path, images=2, title="t")
     html = (tmp_path / "report/index.html").read_text("utf-8")
     links = [found["href"] for found in Page(html).all("a")]
-    assert links == ["#results", "#plots", "#failures", "#run-record"]
+    assert links == ["#content", "#results", "#plots", "#failures", "#run-record"]
     assert "None: every stage could use every image." in html
     assert "Published numbers for livec → livec" in html
     own, published = re.findall(r"<tbody>.*?</tbody>", section(html, "results"), re.DOTALL)

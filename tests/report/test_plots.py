@@ -13,7 +13,7 @@ from rsfiqa.report.tables import Pair
 SVG = "{http://www.w3.org/2000/svg}"
 MOS = DataSet("a", 10, (1, 5))
 DMOS = DataSet("b", 10, (0, 100), lower_better=True)
-PAIR = Pair(MOS, DMOS, [], [], {})
+PAIR, WITHIN = Pair(MOS, DMOS, [], [], {}), Pair(DMOS, DMOS, [], [], {})
 
 
 def table(count: int = 10, split: str = "all-00", **changes) -> pa.Table:
@@ -27,9 +27,9 @@ def parse(svg: str) -> ElementTree.Element:
     return ElementTree.fromstring(svg)
 
 
-def numbers(tree: ElementTree.Element, axis: int) -> list[float]:
+def numbers(tree: ElementTree.Element, axis: int, name: str = "a-b") -> list[float]:
     """The labels of the ticks of an axis, 1 for x, 2 for y."""
-    (group,) = tree.iterfind(f".//{SVG}g[@id='a-b-matplotlib.axis_{axis}']")
+    (group,) = tree.iterfind(f".//{SVG}g[@id='{name}-matplotlib.axis_{axis}']")
     texts = [text.text.replace("\N{MINUS SIGN}", "-") for text in group.iter(f"{SVG}text")]
     return [float(text) for text in texts if re.fullmatch(r"-?[\d.]+", text)]
 
@@ -96,3 +96,42 @@ def test_many_dots_become_one_bitmap(count, bitmaps):
 )
 def test_what_does_not_vary_is_drawn_too(changes):
     parse(plots.draw(PAIR, table(**changes)))
+
+
+def test_fewer_dots_can_be_too_many():
+    assert "data:image/png" in plots.draw(PAIR, table(10), many=9)
+    assert "data:image/png" not in plots.draw(PAIR, table(10), many=10)
+
+
+def test_calibration_by_hand(tmp_path, provenance):
+    path = tmp_path / "b.b.full.parquet"
+    # predicted a tenth too good everywhere, which is 10 points too low on a scale turned round
+    columns = {"quality": np.linspace(0.1, 0.8, 10), "predicted": np.linspace(0.2, 0.9, 10)}
+    results.write(path, results.SCHEMA.empty_table(), table(**columns), provenance("results"))
+    row = {"split": "all-00", "srcc": 0.5, "n": 10}
+    found = plots.calibrate(WITHIN, [row], path)
+    assert (found.title, found.split, found.n, found.bins) == ("b", "all-00", 10, 2)
+    assert (found.error, found.bias) == (pytest.approx(10), pytest.approx(-10))
+    tree = parse(found.svg)
+    texts = [text.text for text in tree.iter(f"{SVG}text")]
+    assert "mean predicted MOS" in texts
+    assert "mean MOS of b" in texts
+
+
+def test_learning_curves_of_all_variants():
+    losses = {"RSFIQA": [[3.0, 2.0], [2.0, 1.0, 0.5]], "probe": [[1.0]]}
+    found = plots.curves(MOS, losses)
+    tree = parse(found.svg)
+    texts = [text.text for text in tree.iter(f"{SVG}text")]
+    assert found.title == "a"
+    assert {"RSFIQA", "probe", "epoch", "training loss"} <= set(texts)
+    # as far as all checkpoints go: two epochs
+    assert max(numbers(tree, 1, "curves-a")) == 2
+
+
+def test_a_histogram_counts_every_picture():
+    tree = parse(plots.histogram(np.array([1.0, 1, 1, 5]), MOS))
+    assert max(numbers(tree, 2, "histogram")) == 3
+    texts = [text.text for text in tree.iter(f"{SVG}text")]
+    assert "predicted MOS (1 to 5, higher is better)" in texts
+    parse(plots.histogram(np.array([2.0]), MOS))  # what does not vary is drawn too

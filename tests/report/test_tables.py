@@ -202,3 +202,27 @@ def test_an_interval():
     assert tables.interval(Spread(0.5, 0.5, 0.5, 1)) == ""
     assert tables.number_range((4, 4)) == "4"
     assert tables.number_range((4, 6)) == "4\N{EN DASH}6"
+
+
+def test_the_matrix_holds_the_full_model_on_every_pair():
+    found = rows("full", [0.5]) + rows("probe", [0.9]) + rows("full", [0.25, 0.75], test="other")
+    matrix = tables.matrix(pairs(found))
+    assert [dataset.name for dataset in matrix.train] == ["tiny"]
+    assert [dataset.name for dataset in matrix.test] == ["other", "tiny"]
+    assert {pair: found.median for pair, found in matrix.srcc.items()} == {
+        ("tiny", "tiny"): 0.5,
+        ("tiny", "other"): 0.5,
+    }
+    assert matrix.srcc["tiny", "other"].count == 2
+
+
+def test_the_reach_of_intervals():
+    nothing = Spread(math.nan, math.nan, math.nan, 2)
+    far, near = Spread(0.1, -0.5, 0.25, 2), Spread(0.1, 0, 0.125, 2)
+    differences = [
+        tables.Difference("a", near, far, 1, 1),
+        tables.Difference("b", nothing, near, 1, 1),
+    ]
+    assert tables.reach(differences) == 0.5
+    assert tables.reach([tables.Difference("b", nothing, nothing, 1, 1)]) == 0
+    assert tables.reach([]) == 0

@@ -20,6 +20,7 @@ from tests.pipeline import SEED, TEST_SHARE, made
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
+    "min_images": 2,
     "epochs": 1,
     "members": 2,
     "width": 8,
@@ -65,7 +66,10 @@ def test_a_checkpoint_holds_its_backbone_and_scores_the_same(root, tuned):
     assert np.isfinite(once).all()
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(root, tuned, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "changes", [{}, {"validation_share": 0.3, "patience": 2, "tune_batch_size": 2}]
+)
+def test_a_killed_training_goes_on_to_the_same_weights(root, changes, tmp_path, monkeypatch):
     monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
     steps = 0
     step = torch.optim.AdamW.step
@@ -80,12 +84,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(root, tuned, tmp_path, mo
     with monkeypatch.context() as patch:
         patch.setattr(torch.optim.AdamW, "step", killed)
         with pytest.raises(KeyboardInterrupt):
-            tune(root, tmp_path)
-    assert (tmp_path / "state.pt").is_file()
-    tune(root, tmp_path)
-    assert (tmp_path / "model.safetensors").read_bytes() == (
-        tuned / "model.safetensors"
-    ).read_bytes()
+            tune(root, tmp_path / "killed", **changes)
+    assert (tmp_path / "killed/state.pt").is_file()
+    for name in ("killed", "whole"):
+        tune(root, tmp_path / name, **changes)
+    killed_weights, whole = (tmp_path / f"{name}/model.safetensors" for name in ("killed", "whole"))
+    assert killed_weights.read_bytes() == whole.read_bytes()
 
 
 def test_the_state_of_another_training_is_not_taken_up(root, tuned, tmp_path, monkeypatch, caplog):

@@ -1,5 +1,6 @@
 """Training: the same twice, and better than before."""
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from rsfiqa.model import RSA, Batch
 from rsfiqa.train.fit import decay_of, fit, rate_of
+from rsfiqa.train.spoilt import spoil
 
 IMAGES, REGIONS, GRID = 128, 3, 4
 
@@ -109,3 +111,41 @@ def test_scores_of_training_images_are_on_the_scale_of_quality() -> None:
     assert score.mean().item() == pytest.approx(quality.mean().item(), abs=1e-4)
     slope = torch.linalg.lstsq((score - score.mean())[:, None], quality - quality.mean()).solution
     assert slope.item() == pytest.approx(1, abs=1e-3)
+
+
+def spoilt_toy(seed: int) -> tuple[Batch, torch.Tensor, torch.Tensor]:
+    """The toy, and copies of which a channel that tells nothing of quality has risen by 2."""
+    batch, quality = toy(seed)
+    region = torch.arange(GRID * GRID) * REGIONS // (GRID * GRID)
+    coverage = torch.stack([region == r for r in range(REGIONS)]).float().expand(IMAGES, -1, -1)
+    copies = batch.cells.clone()
+    copies[:, 0, 3] += 2
+    return replace(batch, coverage=coverage), quality, copies
+
+
+@pytest.mark.parametrize(("pointing", "least", "most"), [(0.3, 0.9, 1.0), (0.0, 0.0, 0.7)])
+def test_learns_to_tell_the_spoilt_region(pointing: float, least: float, most: float) -> None:
+    batch, quality, copies = spoilt_toy(0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+    fit(
+        model, batch, quality, epochs=20, batch_size=16, lr=1e-2, distorted=copies,
+        pointing=pointing,
+    )  # fmt: skip
+    batch, _, copies = spoilt_toy(1)
+    spoilt, region = spoil(batch, copies, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        fall = model(batch).quality - model(spoilt).quality
+    assert least <= (fall.argmax(-1) == region).float().mean() <= most
+
+
+def test_mirrored_copies_are_seen() -> None:
+    batch, quality = toy()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+    # a copy in which nothing can be seen: half of what there is to learn is missing
+    blank = torch.zeros_like(batch.cells)
+    losses = fit(model, batch, quality, epochs=12, batch_size=16, lr=1e-2, ema=0.8, mirrored=blank)
+    assert losses[-1] > 1.5 * trained()[1][-1]

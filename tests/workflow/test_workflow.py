@@ -32,6 +32,16 @@ def test_until_plans_a_stage_and_what_it_needs(workflow):
     assert workflow.planned("--until", "segment") == {"prepare": 1, "segment": 2}
 
 
+def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
+    datasets = {"datasets": ["tiny"], "official": ["tiny"], "seeds": 3, "variants": ["full"]}
+    workflow = Workflow(tmp_path, benchmark=datasets)
+    assert workflow.planned()["train"] == 3
+    plan = workflow.snakemake("--dry-run", "--printshellcmds").stdout
+    assert "--variant full --number 3 --official" in plan
+    assert "--variant probe --number 1 --official" in plan
+    assert "official-02" in plan
+
+
 def test_lint_finds_nothing(workflow):
     found = workflow.snakemake("--lint")
     assert found.returncode == 0, found.stdout

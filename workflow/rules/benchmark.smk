@@ -24,10 +24,12 @@ rule benchmark:
             {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
         ),
         number=benchmark_number,
+        official=lambda wildcards: "--official" if is_official(wildcards) else "",
         version=VERSIONS["benchmark"],
     message:
         "benchmark {wildcards.variant}: train on {wildcards.train}, test on {wildcards.test}"
     shell:
         "exec python -m rsfiqa benchmark {params.root} --train {wildcards.train} --test"
-        " {wildcards.test} --variant {wildcards.variant} --number {params.number} {params.flags}"
+        " {wildcards.test} --variant {wildcards.variant} --number {params.number}"
+        " {params.official} {params.flags}"
         " > {log} 2>&1"

@@ -48,7 +48,7 @@ wildcard_constraints:
     test="[a-z0-9_]+",
     variant="[a-z0-9_]+",
     shard=r"\d{5}",
-    split=r"(split|all)-\d+",
+    split=r"(split|official|all)-\d+",
 
 
 def flags(options):
@@ -92,16 +92,27 @@ def checkpoints_of(wildcards):
     """The checkpoints that a benchmark job tests; none for a peer, which is fitted there."""
     if wildcards.variant in config["benchmark"]["peers"]:
         return []
-    kind = "split" if wildcards.train == wildcards.test else "all"
+    if wildcards.train != wildcards.test:
+        kind = "all"
+    else:
+        kind = "official" if is_official(wildcards) else "split"
     folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
     return [
         f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))
     ]
 
 
+def is_official(wildcards):
+    """Whether a benchmark job keeps to a data set's official split."""
+    return (
+        wildcards.train == wildcards.test
+        and wildcards.train in config["benchmark"]["official"]
+    )
+
+
 def benchmark_number(wildcards):
     """How many splits or seeds a benchmark job covers; a peer has no seed."""
-    if wildcards.train == wildcards.test:
+    if wildcards.train == wildcards.test and not is_official(wildcards):
         return config["benchmark"]["splits"]
     peer = wildcards.variant in config["benchmark"]["peers"]
     return 1 if peer else config["benchmark"]["seeds"]

@@ -1,0 +1,46 @@
+"""Images in which one region is spoilt, put together from cells: no image is read again."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from rsfiqa.model import Batch
+
+SMALLEST = 0.03  # share of the image that a spoilt region takes at least, where there is one
+
+
+def spoil(batch: Batch, copies: Tensor, random: torch.Generator) -> tuple[Batch, Tensor]:
+    """The images with one region each as in a distorted copy, and which: int64 (B,).
+
+    Captions and ratings stay those of the intact images: what is to be learnt is seen.
+
+    Args:
+        batch: B images.
+        copies: (B, 2, C, G, G), cells of the copies, distorted all over.
+        random: chooses the regions.
+    """
+    area = batch.coverage.mean(-1)  # (B, R)
+    likely = (area >= SMALLEST) + 1e-3 * batch.present
+    chance = torch.rand(area.shape, generator=random).to(area.device)
+    region = (chance * likely).argmax(-1)
+    share = batch.coverage[torch.arange(len(batch), device=area.device), region]  # (B, N)
+    return replace(batch, cells=blend(batch.cells, copies, share)), region
+
+
+def blend(cells: Tensor, copies: Tensor, share: Tensor) -> Tensor:
+    """Means and standard deviations of cells that consist of two parts: float32 (B, 2, C, G, G).
+
+    Args:
+        cells: (B, 2, C, G, G), of the one part.
+        copies: likewise, of the other.
+        share: float (B, G * G), in [0, 1], how much of each cell is of the other.
+    """
+    grid = cells.shape[-1]
+    other = share.view(-1, 1, grid, grid)
+    (mean, std), (mean_other, std_other) = (x.float().unbind(1) for x in (cells, copies))
+    mixed = torch.lerp(mean, mean_other, other)
+    square = torch.lerp(
+        std.square() + mean.square(), std_other.square() + mean_other.square(), other
+    )
+    return torch.stack([mixed, (square - mixed.square()).clamp_min(0).sqrt()], 1)

@@ -1,0 +1,48 @@
+"""Pages as a browser would read them."""
+
+import re
+from html.parser import HTMLParser
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: tags with their attributes, and text by class or tag."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[str] = []  # every run of text
+        self.code = ""  # of scripts and styles
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        if self.cdata_elem:
+            self.code += data
+        self.texts.append(data)
+
+    def all(self, tag: str, **attributes) -> list[dict[str, str]]:
+        """Attributes of the elements of a kind that have these."""
+        return [
+            found
+            for name, found in self.tags
+            if name == tag and all(found.get(key) == value for key, value in attributes.items())
+        ]
+
+
+def cells(html: str) -> list[list[str]]:
+    """The texts of the rows of all tables in a piece of a page."""
+    rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
+    return [
+        [
+            re.sub(r"<[^>]*>", "", cell).strip()
+            for cell in re.findall(r"<t[hd]\b.*?</t[hd]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
+
+
+def section(html: str, name: str) -> str:
+    return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]

@@ -1,0 +1,321 @@
+"""The page in a real browser: it is quiet, and it answers to pointer, keyboard and theme."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rsfiqa import failures, report
+from rsfiqa.report import scored
+from tests.pipeline import HOSTILE, made
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs a chromium on PATH: apt-get install chromium"
+)
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    """A page with pictures of one data set and failures of two."""
+    root = shutil.copytree(made(tmp_path_factory), tmp_path_factory.mktemp("browser") / "root")
+    reasons = {"<img src=x onerror=alert(3)>.png": "a reason"}
+    failures.write(root / "other/segment/00000.failures.parquet", "segment", reasons)
+    report.run(root, images=4, title="A <script>alert(1)</script>")
+    return root / "report/index.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as running:
+        # a container's root has no sandbox
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+class Noise:
+    """What a page says and asks for, but for the file that was opened."""
+
+    def __init__(self, page: "playwright.Page") -> None:
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("dialog", lambda dialog: self.said.append(dialog.message))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+
+@pytest.fixture
+def opened(browser, path):
+    """The page and its noise."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = context.new_page()
+    noise = Noise(page)
+    page.goto(path.as_uri())
+    yield page, noise
+    context.close()
+
+
+@pytest.fixture
+def page(opened):
+    return opened[0]
+
+
+def picture(page):
+    """The one that is shown."""
+    (found,) = page.locator(".picture:visible").all()
+    return found
+
+
+def said(page) -> str:
+    """What is said of the chosen region; nothing if none is chosen."""
+    found = picture(page).locator(".said [data-region]:visible")
+    return " ".join(found.inner_text().split()) if found.count() else ""
+
+
+def inside(page, number: int) -> tuple[float, float]:
+    """A point of the window within a region of the picture that is shown."""
+    return page.evaluate(
+        """(number) => {
+            const path = [...document.querySelectorAll(".picture:not([hidden]) .region")]
+                .find((region) => region.dataset.region === String(number));
+            path.scrollIntoView({ block: "center", behavior: "instant" });
+            const box = path.getBoundingClientRect();
+            for (let y = 0.5; y < box.height; y += 2) {
+                for (let x = 0.5; x < box.width; x += 2) {
+                    const at = [box.x + x, box.y + y];
+                    if (document.elementFromPoint(...at) === path) return at;
+                }
+            }
+        }""",
+        number,
+    )
+
+
+def row(page, number: int) -> list[str]:
+    cells = picture(page).locator(f".regions tr[data-region='{number}'] td")
+    return cells.all_inner_texts()
+
+
+def test_the_page_is_quiet(opened, path):
+    page, noise = opened
+    page.wait_for_load_state("networkidle")
+    assert noise.said == []
+    assert [url for url in noise.asked if not url.startswith("data:")] == [path.as_uri()]
+    assert all(page.locator("img").evaluate_all("(all) => all.map((one) => one.naturalWidth > 0)"))
+    assert page.title() == "A <script>alert(1)</script>"
+
+
+def test_the_pages_of_scores_are_quiet(browser, path, tmp_path):
+    from rsfiqa import score
+    from rsfiqa.stages import ScoreOptions
+
+    checkpoint = path.parents[1] / "train/tiny.full/split-00"
+    pictures = [str(path.parents[1] / "pictures/tiny" / name) for name in (HOSTILE, "00.png")]
+    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    options = ScoreOptions()
+    score.run(pictures, options, checkpoint=checkpoint, output=tmp_path / "s.parquet", **usual)
+    scored.run(
+        tmp_path / "s.parquet",
+        output=None,
+        checkpoint=checkpoint,
+        trained=tmp_path,
+        images=4,
+        title="t",
+    )
+    page = browser.new_page()
+    noise = Noise(page)
+    page.goto((tmp_path / "s.html").as_uri())
+    assert (noise.said, page.locator(".sheet li").count()) == ([], 2)
+    page.close()
+
+
+def test_pointing_at_a_region_shows_its_figures(page):
+    assert said(page) == ""
+    for number in (1, 0):
+        page.mouse.move(*inside(page, number))
+        _, text, quality, weight = row(page, number)
+        shown = said(page)
+        assert shown.startswith(f"Region {number + 1} ")
+        for name in ("color", "noise", "artifact", "blur", "overall"):
+            assert name in shown
+        assert f"quality {quality} × weight {weight} %" in shown
+        (chosen,) = picture(page).locator(".regions tr.chosen").all()
+        assert text in chosen.inner_text()
+    page.mouse.move(5, 5)
+    assert said(page) == ""
+
+
+def test_a_click_holds_a_region_and_another_lets_go(page):
+    at = inside(page, 1)
+    page.mouse.click(*at)
+    page.mouse.move(5, 5)
+    assert said(page).startswith("Region 2 ")
+    page.mouse.click(*at)
+    page.mouse.move(5, 5)
+    assert said(page) == ""
+
+
+def test_the_keyboard_reaches_every_region(page):
+    count = picture(page).locator(".region").count()
+    page.locator("button[data-step='1']").focus()
+    page.keyboard.press("Tab")
+    for number in [*range(count), 0]:
+        assert said(page).startswith(f"Region {number + 1} ")
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert said(page).startswith("Region 1 ")
+    page.keyboard.press("Escape")
+    assert said(page) == ""
+
+
+def test_the_keyboard_reaches_every_picture(page):
+    names = page.locator(".sheet .soft").all_inner_texts()
+    page.locator("select[data-by='source']").first.focus()
+    page.keyboard.press("Tab")
+    for name in names:
+        page.keyboard.press("Enter")
+        assert picture(page).locator("h3").inner_text() == name
+        page.keyboard.press("ArrowRight")
+    page.locator("button[data-step='-1']").press("Enter")
+    assert picture(page).locator("h3").inner_text() == names[-2]
+
+
+def test_everything_that_can_be_used_has_a_name(page):
+    names = page.evaluate(
+        """() => [...document.querySelectorAll("a, button, select, input, summary, [role=button]")]
+            .map((one) => (one.getAttribute("aria-label") || one.labels?.[0]?.innerText
+                || one.textContent).trim())"""
+    )
+    assert len(names) > 20
+    assert all(names)
+
+
+def test_the_first_tab_leads_to_the_content(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.locator(".skip").bounding_box()["width"] > 10
+
+
+def test_the_attention_is_switched_on_and_off(page):
+    heat, button = picture(page).locator(".heat"), page.locator("button[data-hides='no-heat']")
+    assert (heat.is_visible(), button.get_attribute("aria-pressed")) == (False, "false")
+    button.press("Space")
+    assert (heat.is_visible(), button.get_attribute("aria-pressed")) == (True, "true")
+    page.locator("button[data-step='1']").click()  # and stays so in the next picture
+    assert picture(page).locator(".heat").is_visible()
+    button.click()
+    assert not picture(page).locator(".heat").is_visible()
+
+
+def test_outlines_are_switched_off(page):
+    region = picture(page).locator(".region").first
+    stroke = "(one) => getComputedStyle(one).stroke"
+    assert region.evaluate(stroke) == "rgb(255, 255, 255)"
+    page.locator("button[data-hides='no-outlines']").click()
+    page.mouse.move(5, 5)
+    assert region.evaluate(stroke) == "none"
+
+
+def test_pictures_are_filtered_by_role(page):
+    bar = page.locator(".viewer .filters")
+    items = page.locator(".sheet li:visible")
+    assert bar.locator("output").inner_text() == "4 of 4 shown"
+    bar.locator("select[data-by='kind']").select_option("worst")
+    assert (items.count(), bar.locator("output").inner_text()) == (1, "1 of 4 shown")
+    assert "worst predicted" in picture(page).locator(".facts").inner_text()
+    assert picture(page).locator("h3").inner_text() in items.inner_text()
+    bar.locator("select[data-by='kind']").select_option("")
+    bar.locator("select[data-by='source']").select_option("tiny")
+    assert items.count() == 4
+
+
+def test_failures_are_filtered_by_data_set_stage_and_text(page):
+    bar, rows = page.locator("#failures .filters"), page.locator("#failures tbody tr:visible")
+    assert rows.count() == 3
+    bar.locator("select[data-by='source']").select_option("other")
+    assert "onerror" in rows.inner_text()
+    assert bar.locator("output").inner_text() == "1 of 3 shown"
+    bar.locator("select[data-by='stage']").select_option("extract")
+    assert rows.count() == 0
+    bar.locator("select[data-by='source']").select_option("")
+    assert rows.count() == 1
+    bar.locator("select[data-by='stage']").select_option("")
+    bar.locator("input").fill("A REASON")
+    assert rows.count() == 1
+
+
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(20, 22, 26)"
+
+
+def test_the_theme_is_the_systems_until_it_is_chosen(page):
+    button = page.locator("#dark")
+
+    def expect(color: str) -> None:
+        playwright.expect(page.locator("body")).to_have_css("background-color", color)
+        pressed = "true" if color == DARK else "false"
+        playwright.expect(button).to_have_attribute("aria-pressed", pressed)
+
+    expect(LIGHT)
+    page.emulate_media(color_scheme="dark")
+    expect(DARK)
+    button.click()
+    expect(LIGHT)
+    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="dark")
+    expect(LIGHT)
+    button.click()
+    expect(DARK)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(page, scheme):
+    """WCAG's contrast of at least 4.5 for the colours of text on both grounds."""
+    page.emulate_media(color_scheme=scheme)
+    ratios = page.evaluate(
+        """() => {
+            const probe = document.body.appendChild(document.createElement("i"));
+            const light = (name) => {
+                probe.style.color = `var(${name})`;
+                const [r, g, b] = getComputedStyle(probe).color.match(/\\d+/g).map((value) => {
+                    const share = value / 255;
+                    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+                });
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+            };
+            return ["--ink", "--soft", "--mark"].flatMap((text) => ["--paper", "--wash"].map(
+                (ground) => light(text) / light(ground)));
+        }"""
+    )
+    assert all(max(ratio, 1 / ratio) >= 4.5 for ratio in ratios)
+
+
+def test_a_narrow_window_is_not_scrolled_sideways(page):
+    page.set_viewport_size({"width": 360, "height": 700})
+    widths = "[document.documentElement.scrollWidth, innerWidth]"
+    found, window = page.evaluate(widths)
+    assert found <= window
+
+
+def test_without_scripts_everything_is_shown(browser, path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.locator(".picture:visible").count() == 4
+    context.close()
+
+
+def test_paper_shows_all_pictures_and_no_buttons(page):
+    page.emulate_media(media="print")
+    assert page.locator(".picture:visible").count() == 4
+    assert page.locator("button:visible").count() == 0
+
+
+def test_the_picture_in_the_readme_is_small():
+    root = Path(__file__).resolve().parents[2]
+    assert re.search(r"!\[[^]]{50,}\]\(docs/report.png\)", (root / "README.md").read_text("utf-8"))
+    assert (root / "docs/report.png").stat().st_size < 400_000

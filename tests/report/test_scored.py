@@ -1,0 +1,242 @@
+"""The page of a scored folder: what it shows, and what it says where something is missing."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from rsfiqa import score
+from rsfiqa.errors import InputError
+from rsfiqa.files import Provenance, write_table
+from rsfiqa.report import scored
+from rsfiqa.scorer import Scorer
+from rsfiqa.scores import SCHEMA, VERSION
+from rsfiqa.stages import ScoreOptions
+from tests.pipeline import HOSTILE, made
+from tests.report.parsing import Page, cells, section
+
+NAMES = ["a/0.png", "a/1.png", "b/2.png", f"b/{HOSTILE}".replace("/script", "script")]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return made(tmp_path_factory) / "train"
+
+
+@pytest.fixture(scope="module")
+def table(trained, tmp_path_factory):
+    """The scores of four pictures, and of a file that is none, in two folders."""
+    root = tmp_path_factory.mktemp("scored")
+    random = np.random.default_rng(0)
+    for i, name in enumerate(NAMES):
+        path = root / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = np.clip(random.normal(128, 5 + 30 * i, (72, 96, 3)), 0, 255)
+        Image.fromarray(picture.astype(np.uint8)).save(path)
+    (root / "pictures/b/bad.jpg").write_text("no picture")
+    folder = trained / "tiny.full/split-00"
+    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    pictures = [str(root / "pictures")]
+    score.run(pictures, ScoreOptions(), checkpoint=folder, output=root / "s.parquet", **usual)
+    return root / "s.parquet"
+
+
+def run(scores, trained, **changes) -> str:
+    usual = {"output": None, "checkpoint": None, "images": 3, "title": "A <b>", "trained": trained}
+    scored.run(scores, **usual | changes)
+    return (changes.get("output") or scores.with_suffix(".html")).read_text("utf-8")
+
+
+def changed(table: Path, output: Path, /, **columns) -> Path:
+    """A copy of a table of scores with other values in the rows that were scored."""
+    rows = [
+        row | ({key: value(row) for key, value in columns.items()} if row["status"] == "ok" else {})
+        for row in scored.read(table)
+    ]
+    return written(output, rows)
+
+
+def written(path: Path, rows: list[dict], product: str = "scores", schema=SCHEMA) -> Path:
+    content = pa.Table.from_pylist(rows, schema=schema)
+    write_table(path, content, Provenance(product, VERSION, "score", VERSION))
+    return path
+
+
+@pytest.fixture(scope="module")
+def html(table, trained):
+    return run(table, trained)
+
+
+def test_a_scored_folder_makes_a_page(table, trained, html):
+    text = scored.run(table, output=None, checkpoint=None, trained=trained, images=3, title="A <b>")
+    rows = [row for row in scored.read(table) if row["status"] == "ok"]
+    median = np.median([row["score"] for row in rows])
+    assert text.splitlines() == [
+        f"4 of 5 pictures scored, median {median:.3f} (1 to 5, higher is better)",
+        f"Report: {table.with_suffix('.html')}",
+    ]
+    links = [found["href"] for found in Page(html).all("a")]
+    sections = ["scores", "folders", "worst-pictures", "pictures", "failures", "run-record"]
+    assert links == [
+        "#content",
+        *(f"#{name}" for name in sections),
+        *(f"#picture-{i}" for i in (1, 2, 3)),
+    ]
+
+
+def test_the_worst_comes_first(table, html):
+    rows = sorted(
+        (row for row in scored.read(table) if row["status"] == "ok"), key=lambda row: row["score"]
+    )
+    listed = cells(section(html, "worst-pictures"))[1:]
+    assert [row[0] for row in listed] == [f"{row['score']:.3f}" for row in rows]
+    lowest, *between, highest = (row["score"] for row in rows)
+    spread = min(between, key=lambda value: abs(value - (lowest + highest) / 2))
+    shown = re.findall(r"predicted <b>([\d.]+)</b>", html)
+    assert shown == [f"{value:.3f}" for value in (lowest, spread, highest)]
+
+
+def test_regions_and_attention_are_those_of_the_scorer(table, trained, html):
+    row = min(
+        (row for row in scored.read(table) if row["status"] == "ok"), key=lambda row: row["score"]
+    )
+    found = Scorer(trained / "tiny.full/split-00").score(Path(row["path"]))
+    article = re.search(r"<article.*?</article>", html, re.DOTALL)[0]
+    _, *regions, _total, _term, predicted = cells(article)
+    assert [cell[2] for cell in regions] == [f"{region.quality:.3f}" for region in found.regions]
+    assert [cell[3] for cell in regions] == [f"{100 * r.weight:.1f}" for r in found.regions]
+    assert predicted[2] == f"{found.score:.3f}"
+    peak = float(found.attention.max() * found.attention.size)
+    assert f"{peak:.1f} × uniform" in article
+
+
+def test_folders_and_failures(table, html):
+    scores = {Path(row["path"]).parent.name: [] for row in scored.read(table)}
+    for row in scored.read(table):
+        if row["status"] == "ok":
+            scores[Path(row["path"]).parent.name].append(row["score"])
+    listed = cells(section(html, "folders"))[1:]
+    for name, pictures, failed, *values in listed:
+        assert (pictures, failed) == {"a": ("2", "0"), "b": ("3", "1")}[name]
+        found = sorted(scores[name])
+        expected = (found[0], sum(found) / 2, found[1])
+        assert values == [f"{value:.3f}" for value in expected]
+    assert [row[4] for row in listed] == sorted(row[4] for row in listed)
+    assert cells(section(html, "failures"))[1:] == [
+        ["b", "score", "b/bad.jpg", "not an image that Pillow knows"]
+    ]
+
+
+def test_a_hostile_name_is_text(html):
+    parsed = Page(html)
+    assert len(parsed.all("script")) == 1
+    assert NAMES[-1] in parsed.texts
+    assert "A <b>" in parsed.texts
+    assert all(found["src"].startswith("data:image/") for found in parsed.all("img"))
+
+
+def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
+    html = run(table, tmp_path, output=tmp_path / "deep/page.html")
+    assert "was not at hand. Give its folder as" in html
+    assert len(Page(html).all("path", **{"class": "region"})) == 3
+    assert 'class="heat"' not in html
+    row = min(
+        (row for row in scored.read(table) if row["status"] == "ok"), key=lambda row: row["score"]
+    )
+    x0, y0, x1, y1 = row["worst_box"]
+    assert f'd="M{x0} {y0}H{x1}V{y1}H{x0}Z"' in html
+
+
+def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
+    gone = changed(table, tmp_path / "s.parquet", path=lambda row: row["path"] + ".gone")
+    html = run(gone, trained)
+    assert html.count("Picture not shown: no such file") == 3
+    assert re.findall(r'data-kind="(.*?)"', html) == [
+        "worst failed",
+        "spread failed",
+        "best failed",
+    ]
+
+
+def test_a_changed_picture_is_noted(table, trained, tmp_path, html):
+    assert "has changed" not in html
+    other = changed(table, tmp_path / "s.parquet", score=lambda row: row["score"] - 0.01)
+    assert run(other, trained).count("The file has changed since it was scored ") == 3
+
+
+def test_nothing_but_failures_is_an_outcome(table, trained, tmp_path):
+    rows = [row for row in scored.read(table) if row["status"] == "failed"]
+    html = run(written(tmp_path / "s.parquet", rows), trained)
+    assert "None of the pictures could be scored: the failures below say why." in html
+    assert "<article" not in html
+
+
+def test_a_scale_turned_round(table, trained, tmp_path):
+    other = changed(table, tmp_path / "s.parquet", direction=lambda row: "lower")
+    html = run(other, tmp_path)
+    listed = [float(row[0]) for row in cells(section(html, "worst-pictures"))[1:]]
+    assert listed == sorted(listed, reverse=True)
+
+
+def test_the_page_is_the_same_each_time(table, trained, html):
+    assert run(table, trained).split("<footer")[0] == html.split("<footer")[0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_no_more_pictures_than_wanted_and_there_are(table, tmp_path, count):
+    html = run(table, tmp_path, images=count, output=tmp_path / "page.html")
+    assert html.count("<article") == min(count, 4)
+
+
+def missing(folder: Path) -> Path:
+    return folder / "s.parquet"
+
+
+def no_parquet(folder: Path) -> Path:
+    (folder / "s.csv").write_text("path,score\n")
+    return folder / "s.csv"
+
+
+def damaged(folder: Path) -> Path:
+    (folder / "s.parquet").write_text("text")
+    return folder / "s.parquet"
+
+
+def another_product(folder: Path) -> Path:
+    return written(folder / "s.parquet", [], product="manifest")
+
+
+def other_columns(folder: Path) -> Path:
+    return written(folder / "s.parquet", [], schema=pa.schema([("path", pa.string())]))
+
+
+def empty(folder: Path) -> Path:
+    return written(folder / "s.parquet", [])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (missing, r"s.parquet: no such file; write it with rsfiqa score PATH... -o"),
+        (no_parquet, r"s.csv: scores must be .parquet, found .csv; score again with -o scores"),
+        (damaged, r"s.parquet: not Parquet or damaged"),
+        (another_product, r"s.parquet: expected scores of schema 1, found manifest of schema 1"),
+        (other_columns, r"s.parquet: columns must be \['path', 'score', .*found \['path'\]"),
+        (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
+    ],
+)
+def test_what_is_no_table_of_scores(tmp_path, make, message):
+    path = make(tmp_path)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError, match=message) as caught:
+        run(path, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_another_checkpoint_is_refused(table, trained, tmp_path):
+    with pytest.raises(InputError, match=r"split-01: must be the checkpoint of .*s.parquet, tiny"):
+        run(table, tmp_path, checkpoint=trained / "tiny.full/split-01")

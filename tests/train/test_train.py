@@ -1,0 +1,74 @@
+"""What is refused before a training begins."""
+
+import shutil
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rsfiqa import checkpoints, manifest, samples, train
+from rsfiqa.errors import InputError
+from rsfiqa.stages import TrainOptions
+from tests.pipeline import SEED, TEST_SHARE, TRAIN, made
+
+SPLIT = {"variant": "full", "split": "split-00", "test_share": TEST_SHARE, "seed": SEED}
+
+
+@pytest.fixture
+def tiny(tmp_path_factory, tmp_path):
+    """A copy of the data set of 12 images."""
+    return shutil.copytree(made(tmp_path_factory) / "tiny", tmp_path / "tiny")
+
+
+def change(folder, **columns):
+    """Give the manifest's columns one value each."""
+    path = folder / "manifest.parquet"
+    table, provenance = manifest.read(path)
+    for name, value in columns.items():
+        field = table.schema.field(name)
+        column = pa.array([value] * len(table), field.type)
+        table = table.set_column(table.schema.get_field_index(name), field, column)
+    manifest.write(path, table, replace(provenance))
+
+
+def refused(folder, message, options: TrainOptions = TRAIN):
+    with pytest.raises(InputError, match=message) as error:
+        train.run(folder, folder / "checkpoint", options, **SPLIT)
+    assert "\n" not in str(error.value)
+    assert not (folder / "checkpoint").exists()
+
+
+def test_too_few_images(tiny):
+    message = r"tiny: training needs at least 20 images \(train.min_images\), found 12; add images"
+    refused(tiny, message, TrainOptions())
+
+
+def test_a_mos_that_never_differs(tiny):
+    change(tiny, mos=3.0, quality=0.5)
+    refused(tiny, r"tiny: 'mos' must differ between images, found 3 for all 12; give the scores of")
+
+
+def test_one_group_only(tiny):
+    change(tiny, group="g")
+    refused(tiny, r"tiny: a split needs at least 2 groups with images on both sides, found 1; give")
+
+
+def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
+    options = TRAIN.model_copy(update={"validation_share": 0.3, "epochs": 6, "patience": 2})
+    train.run(tiny, tiny / "checkpoint", options, **SPLIT)
+    _, card = checkpoints.read(tiny / "checkpoint")
+    table = pq.read_table(tiny / "checkpoint/split.parquet")
+    groups = dict(zip(samples.load(tiny).image_ids, samples.load(tiny).groups, strict=True))
+    found: dict[str, set[str]] = {}
+    for image_id, part in zip(*table.to_pydict().values(), strict=True):
+        found.setdefault(part, set()).add(groups[image_id])
+    assert sum(map(len, found.values())) == 6  # no group is in two parts
+    assert {part: card.split[part] for part in found} == {
+        part: 2 * len(members) for part, members in found.items()
+    }
+    assert found.keys() == {"train", "validation", "test"}
+    assert 1 <= len(card.losses) <= 6
+    train.run(tiny, tiny / "whole", TRAIN, **SPLIT)
+    _, whole = checkpoints.read(tiny / "whole")
+    assert card.split["sha256"] == whole.split["sha256"]  # of all images that are not tested
