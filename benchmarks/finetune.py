@@ -46,11 +46,12 @@ def main() -> None:
             output = FOLDER / "finetune" / name / split
             found[name].append(tested(folder, output, options, split))
             print(f"{split} {name}: SRCC {found[name][-1].srcc:.4f}", file=sys.stderr, flush=True)
-    suffix = "10" if number == 10 else ""
     figures: dict[str, float] = {"splits": number}
     for name, each in found.items():
         median, low, high = median_interval(np.array([one.srcc for one in each]))
-        figures |= {f"{name}_livec_srcc{suffix}": median}
+        figures[f"{name}_livec_srcc"] = median
+        if number == 10:
+            figures[f"{name}_livec_srcc10"] = median
         figures |= {f"{name}_livec_srcc_low": low, f"{name}_livec_srcc_high": high}
         figures[f"{name}_livec_plcc"] = float(np.median([one.plcc for one in each]))
     gain = [a.srcc - b.srcc for a, b in zip(found["finetune"], found["frozen"], strict=True)]

@@ -1,6 +1,7 @@
 """A BERT sentence encoder of torch's own layers, for a single picture that is to be scored now.
 
-sentence-transformers and transformers take 1.3 s to import; the vectors are the same to 1e-5.
+With sentence-transformers and transformers, which take long to import, the first score comes after
+7.5 s, with this after 4.8 s (two cores). The vectors are the same to 1e-5.
 """
 
 import json

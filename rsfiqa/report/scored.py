@@ -120,11 +120,14 @@ def read(path: Path) -> list[Row]:
 
 
 def _find(trained: Path, label: str) -> Path | None:
-    """The checkpoint that rows call `label`, if it is there."""
-    for path in sorted(trained.glob("*/*/card.json")):
-        _, digest = checkpoints.read_card(path.parent)
+    """The checkpoint that rows call `label`, if it was trained here or comes with the package."""
+    folders = [path.parent for path in sorted(trained.glob("*/*/card.json"))]
+    if (checkpoints.PACKAGED / "card.json").is_file():
+        folders.append(checkpoints.PACKAGED)
+    for folder in folders:
+        _, digest = checkpoints.read_card(folder)
         if digest.startswith(label.rpartition(" ")[2]):
-            return path.parent
+            return folder
     return None
 
 

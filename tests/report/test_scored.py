@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from rsfiqa import score
+from rsfiqa import checkpoints, score
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, write_table
 from rsfiqa.report import scored
@@ -148,6 +148,13 @@ def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
     )
     x0, y0, x1, y1 = row["worst_box"]
     assert f'd="M{x0} {y0}H{x1}V{y1}H{x0}Z"' in html
+
+
+def test_the_checkpoint_may_be_the_one_of_the_package(table, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "PACKAGED", trained / "tiny.full/split-00")
+    html = run(table, tmp_path, output=tmp_path / "page.html")
+    assert "was not at hand" not in html
+    assert 'class="heat"' in html
 
 
 def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
