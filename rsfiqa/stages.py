@@ -321,16 +321,16 @@ class TrainOptions(Options):
     finetune: bool = Field(
         False, description="Go on with the backbone's weights free, on crops of the images."
     )
-    tune_epochs: int = Field(6, ge=1, le=1000, description="finetune: passes over the images.")
+    tune_epochs: int = Field(8, ge=1, le=1000, description="finetune: passes over the images.")
     tune_batch_size: int = Field(16, ge=2, le=4096, description="finetune: images per step.")
     tune_rate: float = Field(
         2e-4, gt=0, le=1, description="finetune: peak rate of the backbone's last layer."
     )
     tune_head_rate: float = Field(
-        5e-4, gt=0, le=1, description="finetune: peak rate of the model on top of it."
+        1e-3, gt=0, le=1, description="finetune: peak rate of the model on top of it."
     )
     layer_decay: float = Field(
-        0.9, gt=0, le=1, description="finetune: rate of a layer, over that of the layer above."
+        0.95, gt=0, le=1, description="finetune: rate of a layer, over that of the layer above."
     )
     crop: int = Field(352, ge=32, le=8192, description="finetune: side of the crops, pixels.")
     accumulate: int = Field(
