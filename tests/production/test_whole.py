@@ -70,6 +70,7 @@ def small(tmp_path):
             "grid": 4,
         },
         "train": {
+            "min_images": 6,
             "epochs": 2,
             "members": 2,
             "width": 8,
