@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rsfiqa.files import Provenance, read_table, write_table
 
@@ -52,6 +53,7 @@ def read(path: Path) -> tuple[pa.Table, Provenance]:
     return read_table(path, "results", SCHEMA, VERSION)
 
 
-def read_predictions(path: Path) -> pa.Table:
-    """The predictions beside a table of results."""
-    return read_table(predictions_path(path), "results", PREDICTIONS, VERSION)[0]
+def read_predictions(path: Path, split: str | None = None) -> pa.Table:
+    """The predictions beside a table of results: of one split, or of all."""
+    table, _ = read_table(predictions_path(path), "results", PREDICTIONS, VERSION)
+    return table if split is None else table.filter(pc.equal(table["split"], split))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
-from rsfiqa import captions, embeddings, features, images, manifest, regions
+from rsfiqa import captions, embeddings, features, images, manifest, regions, splits
 from rsfiqa.backbone import Backbone
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, check_input, sha256_of
@@ -88,6 +88,17 @@ class Samples:
 
         parts = {"backbone": "extract", "encoder": "embed"}
         return {name: stage(parts.get(name, name)) for name in ORIGIN}
+
+    def tested_part(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
+        """Which images a split tests: bool (N,); see `splits.tested_part`."""
+        return splits.tested_part(
+            split,
+            self.groups,
+            self.subsets,
+            dataset=self.dataset,
+            test_share=test_share,
+            seed=seed,
+        )
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""

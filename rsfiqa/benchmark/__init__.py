@@ -114,14 +114,7 @@ def predict_quality(
 def _peer(
     name: str, split: str, trained: Samples, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
-    part = splits.tested_part(
-        split,
-        trained.groups,
-        trained.subsets,
-        dataset=trained.dataset,
-        test_share=test_share,
-        seed=seed,
-    )
+    part = trained.tested_part(split, test_share=test_share, seed=seed)
     return lambda data: PEERS[name](trained.take(~part), data), part
 
 
@@ -133,14 +126,7 @@ def _checkpoint(
     tuned = checkpoints.read_backbone(folder, card)
     if tuned is not None:
         tuned = tuned.to(device_of("auto", "benchmark"))
-    part = splits.tested_part(
-        card.split["name"],
-        trained.groups,
-        trained.subsets,
-        dataset=trained.dataset,
-        test_share=test_share,
-        seed=seed,
-    )
+    part = trained.tested_part(card.split["name"], test_share=test_share, seed=seed)
     if (found := splits.digest(np.asarray(trained.image_ids)[~part])) != card.split["sha256"]:
         raise InputError(
             f"{folder}: trained on another split ({card.split['sha256'][:12]}, expected"

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import pyarrow.compute as pc
-
 from rsfiqa import results
 from rsfiqa.files import atomic
 from rsfiqa.report import gallery, page, plots, record, tables
@@ -103,12 +101,11 @@ def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: in
     for name, share in gallery.share_out(count, list(sources)).items():
         pair, split, checkpoint = sources[name]
         if share:
-            table = results.read_predictions(_results_path(root, pair))
             found += gallery.pictures(
                 root / name,
                 checkpoint,
                 pair.train,
-                table.filter(pc.equal(table["split"], split)),
+                results.read_predictions(_results_path(root, pair), split),
                 count=share,
                 size=gallery.BUDGET // count,
             )

@@ -10,7 +10,6 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -71,11 +70,6 @@ def median_split(rows: Sequence[Row]) -> Row:
     return rows[int(np.argmin(np.abs(srcc - np.median(srcc))))]
 
 
-def _predictions(path: Path, split: str) -> pa.Table:
-    table = results.read_predictions(path)
-    return table.filter(pc.equal(table["split"], split))
-
-
 def scatter(pair: Pair, rows: Sequence[Row], path: Path, many: int = MANY) -> Scatter:
     """The median split of a pair of data sets.
 
@@ -86,7 +80,7 @@ def scatter(pair: Pair, rows: Sequence[Row], path: Path, many: int = MANY) -> Sc
         many: dots above which one bitmap is drawn.
     """
     row = median_split(rows)
-    svg = draw(pair, _predictions(path, row["split"]), many)
+    svg = draw(pair, results.read_predictions(path, row["split"]), many)
     return Scatter(pair.title, svg, row["split"], row["n"], row["srcc"], row["plcc"])
 
 
@@ -120,7 +114,7 @@ def draw(pair: Pair, table: pa.Table, many: int = MANY) -> str:
 def calibrate(pair: Pair, rows: Sequence[Row], path: Path) -> Calibration:
     """Bins of the median split of a data set: arguments as of `scatter`."""
     row, dataset = median_split(rows), pair.test
-    table = _predictions(path, row["split"])
+    table = results.read_predictions(path, row["split"])
     predicted = dataset.native(table["predicted"].to_numpy())
     found = calibration(predicted, dataset.native(table["quality"].to_numpy()))
     with _axes() as (figure, axes):

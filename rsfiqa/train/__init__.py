@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
 from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
-from rsfiqa.train.fit import fit
+from rsfiqa.train.fit import fit, scores_of
 from rsfiqa.train.stopping import BestEpoch
 
 CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, about
@@ -51,9 +50,7 @@ def run(
     started = time.time()
     data = samples.load(folder)
     _check_scores(data, options.min_images)
-    tested = splits.tested_part(
-        split, data.groups, data.subsets, dataset=data.dataset, test_share=test_share, seed=seed
-    )
+    tested = data.tested_part(split, test_share=test_share, seed=seed)
     parts = np.where(tested, "test", "train").astype(object)
     if options.validation_share:
         parts[~tested] = _validated(data.take(~tested), options, seed, split)
@@ -187,9 +184,7 @@ def _validated(data: Samples, options: TrainOptions, seed: int, split: str) -> n
 
 def _srcc(model: RSA, data: Samples) -> float:
     """How well a model ranks some images; -1 if it gives all the same score."""
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        score = model(data.batch.to(device)).score.cpu().double().numpy()
+    score = scores_of(model, data.batch).cpu().numpy()
     found = correlation.agreement(score, data.quality).srcc
     return -1.0 if np.isnan(found) else found
 
@@ -238,8 +233,7 @@ def tune(
     if validation is not None:
 
         def judge(found: Tuned) -> float:
-            own = replace(source, stages=found.stages, mean=found.mean, std=found.std)
-            seen = samples.with_cells(validation, own, origin["long_side"])
+            seen = samples.with_cells(validation, found.extractor, origin["long_side"])
             return _srcc(found.model, seen)
 
         best = BestEpoch(judge, options.patience)
@@ -264,10 +258,8 @@ def tune(
         )
     if shared:
         torch.distributed.destroy_process_group()
-    tuned.to("cpu")
-    _calibrate(tuned, replace(source, stages=tuned.stages).to(device), data, origin["long_side"])
-    tuned.to("cpu")
-    return tuned, losses
+    _calibrate(tuned, data, origin["long_side"])
+    return tuned.to("cpu"), losses
 
 
 def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
@@ -283,15 +275,14 @@ def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-def _calibrate(tuned: Tuned, own: Backbone, data: Samples, long_side: int) -> None:
+def _calibrate(tuned: Tuned, data: Samples, long_side: int) -> None:
     """As at the end of the frozen training, on some of the training images, seen whole."""
     every = max(1, len(data) // CALIBRATED)
     chosen = data.take(np.arange(len(data)) % every == 0)
-    seen = samples.with_cells(chosen, own, long_side)
+    seen = samples.with_cells(chosen, tuned.extractor, long_side)
     tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
-    with torch.inference_mode():
-        scores = tuned.model(seen.batch).score
-    tuned.model.calibrate(scores.clone(), torch.from_numpy(seen.quality))
+    scores = scores_of(tuned.model, seen.batch)
+    tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
 
 
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Tuned(nn.Module):
                 module.eval()
         return self
 
+    @property
+    def extractor(self) -> Backbone:
+        """The backbone as it is now, where it is now."""
+        return replace(self.backbone, stages=self.stages, mean=self.mean, std=self.std)
+
     def cells(self, pixels: Sequence[np.ndarray]) -> Tensor:
         """Float (B, 2, C, G, G) of B images uint8 (3, h, w); those of one size go together."""
         shapes = sorted({tuple(image.shape) for image in pixels})

@@ -112,11 +112,16 @@ def fit(
                 break
     model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
-    with torch.inference_mode():
-        parts = torch.arange(len(data)).split(256)
-        scores = torch.cat([model(data.take(part).to(device)).score for part in parts])
-    model.calibrate(scores, quality.to(device))
+    model.calibrate(scores_of(model, data), quality.to(device))
     return losses
+
+
+@torch.inference_mode()
+def scores_of(model: RSA, data: Batch) -> Tensor:
+    """The scores of all N images, float (N,), on the device of the model, some at a time."""
+    device = model.base.device
+    parts = torch.arange(len(data)).split(256)
+    return torch.cat([model(data.take(part).to(device)).score for part in parts])
 
 
 def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:

@@ -24,7 +24,9 @@ rule benchmark:
             {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
         ),
         number=benchmark_number,
-        official=lambda wildcards: "--official" if is_official(wildcards) else "",
+        official=lambda wildcards: (
+            "--official" if split_kind(wildcards) == "official" else ""
+        ),
         version=VERSIONS["benchmark"],
     message:
         "benchmark {wildcards.variant}: train on {wildcards.train}, test on {wildcards.test}"

@@ -92,27 +92,23 @@ def checkpoints_of(wildcards):
     """The checkpoints that a benchmark job tests; none for a peer, which is fitted there."""
     if wildcards.variant in config["benchmark"]["peers"]:
         return []
-    if wildcards.train != wildcards.test:
-        kind = "all"
-    else:
-        kind = "official" if is_official(wildcards) else "split"
+    kind = split_kind(wildcards)
     folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
     return [
         f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))
     ]
 
 
-def is_official(wildcards):
-    """Whether a benchmark job keeps to a data set's official split."""
-    return (
-        wildcards.train == wildcards.test
-        and wildcards.train in config["benchmark"]["official"]
-    )
+def split_kind(wildcards):
+    """What the splits of a benchmark job are called: split, official or all."""
+    if wildcards.train != wildcards.test:
+        return "all"
+    return "official" if wildcards.train in config["benchmark"]["official"] else "split"
 
 
 def benchmark_number(wildcards):
     """How many splits or seeds a benchmark job covers; a peer has no seed."""
-    if wildcards.train == wildcards.test and not is_official(wildcards):
+    if split_kind(wildcards) == "split":
         return config["benchmark"]["splits"]
     peer = wildcards.variant in config["benchmark"]["peers"]
     return 1 if peer else config["benchmark"]["seeds"]
