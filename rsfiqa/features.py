@@ -2,11 +2,12 @@
 
 image_id  uint8, line-separated, sorted
 cells     (N, 2, C, G, G)  float16, mean and standard deviation of each channel in each cell
+enlarged  (N, 2, C, G, G)  float16, likewise of the enlarged image
 mirrored  (N, 2, C, G, G)  float16, likewise of the mirrored image, each cell in its place
 distorted (N, 2, C, G, G)  float16, likewise of a distorted copy of the image
 channels  (S,)             int64, channels of each of the S stages, C in all
 
-The copies are for training, and are (0, 2, C, G, G) where they were not wanted.
+All but `cells` are (0, 2, C, G, G) where they were not wanted; the last two are for training.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ import numpy as np
 from rsfiqa import arrays
 from rsfiqa.files import Provenance
 
-VERSION = 2
+VERSION = 3
+VIEWS = ("cells", "enlarged", "mirrored", "distorted")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Features:
     Attributes:
         image_ids: N of them.
         cells: float16 (N, 2, C, G, G); C = sum of `channels`.
+        enlarged: likewise of the enlarged images; or (0, 2, C, G, G).
         mirrored: likewise of the mirrored images, each cell in its place; or (0, 2, C, G, G).
         distorted: likewise of distorted copies of the images; or (0, 2, C, G, G).
         channels: of each stage of the backbone.
@@ -34,6 +37,7 @@ class Features:
 
     image_ids: list[str]
     cells: np.ndarray
+    enlarged: np.ndarray
     mirrored: np.ndarray
     distorted: np.ndarray
     channels: tuple[int, ...]
@@ -44,6 +48,7 @@ def write(path: Path, features: Features, provenance: Provenance) -> None:
     content = {
         "image_id": arrays.encode_strings(features.image_ids),
         "cells": features.cells.astype(np.float16),
+        "enlarged": features.enlarged.astype(np.float16),
         "mirrored": features.mirrored.astype(np.float16),
         "distorted": features.distorted.astype(np.float16),
         "channels": np.array(features.channels, np.int64),
@@ -61,6 +66,7 @@ def read(path: Path) -> tuple[Features, Provenance]:
     features = Features(
         image_ids=arrays.decode_strings(content["image_id"]),
         cells=content["cells"],
+        enlarged=content["enlarged"],
         mirrored=content["mirrored"],
         distorted=content["distorted"],
         channels=tuple(int(count) for count in content["channels"]),

@@ -107,7 +107,7 @@ def predict_quality(
         if tuned is not None:
             chosen = samples.with_cells(chosen, tuned, long_side)
         with torch.inference_mode():
-            found.append(model(chosen.batch).score)
+            found.append(model.predict(chosen.batch).score)
     return torch.cat(found).double().numpy()
 
 

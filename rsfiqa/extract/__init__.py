@@ -45,17 +45,21 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
     """The features of a shard's images; an image that cannot be read becomes a failure."""
     torch.set_num_threads(1)  # shards are the unit of parallel work
     image_ids: list[str] = []
-    cells: dict[str, list[np.ndarray]] = {"cells": [], "mirrored": [], "distorted": []}
+    cells: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
     for row in shard.progress(shard.images):
         with shard.guarded(row["image_id"]):
             image = images.reduce(images.read_rgb(Path(row["path"])), options.long_side)
-            found = [model.cells(image, options.grid)]
+            found = {"cells": model.cells(image, options.grid)}
+            if options.enlarge > 1:
+                larger = images.enlarge(image, options.enlarge)
+                found["enlarged"] = model.cells(larger, options.grid)
             if options.copies:
                 mirrored = model.cells(np.ascontiguousarray(image[:, ::-1]), options.grid)
                 copy = distort(image, seed_of("distorted", row["image_id"]))
-                found += [mirrored[..., ::-1], model.cells(copy, options.grid)]
-            for part, each in zip(cells.values(), found, strict=False):
-                part.append(each.astype(np.float16))
+                found |= {"mirrored": mirrored[..., ::-1]}
+                found |= {"distorted": model.cells(copy, options.grid)}
+            for name, each in found.items():
+                cells[name].append(each.astype(np.float16))
             image_ids.append(row["image_id"])
     none = np.zeros((0, 2, sum(model.channels), options.grid, options.grid), np.float16)
     stacked = {name: np.stack(part) if part else none for name, part in cells.items()}

@@ -166,7 +166,7 @@ def pictures(
 
 def _predict(model: RSA, data: Samples) -> Prediction:
     with torch.inference_mode():
-        return model(data.batch)
+        return model.predict(data.batch)
 
 
 def _picture(
