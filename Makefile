@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption bench-score checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -59,6 +59,10 @@ SPLITS ?= 3
 bench-finetune: install ## DATA=DIR SPLITS=3: LIVEC with the backbone fine-tuned, half an hour a split
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS)
+
+bench-backbones: install ## DATA=DIR: LIVEC with each of the packaged backbones, frozen
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/backbones.py $(DATA)
 
 bench-segment: install ## DATA=DIR: SAM regions against the package's own generator, superpixels
 	$(NEEDS_DATA)

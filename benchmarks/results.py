@@ -88,6 +88,8 @@ def main() -> None:
         if path.stem == "bench":
             lines += accuracy(figures) + ablation(figures)
             lines += ["Seconds per image, and images per second and core, are processor time.", ""]
+        if path.stem == "bench-backbones":
+            lines += backbones(figures)
         lines += aims(figures) + plain(figures)
     output.write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
@@ -129,6 +131,20 @@ def ablation(figures: dict[str, Any]) -> list[str]:
     for name, label in PARTS.items():
         difference, p = figures[f"livec_srcc_minus_{name}"], figures[f"p_minus_{name}"]
         lines.append(f"| {label} | {difference:+.4f} | {p:.3g} |")
+    return [*lines, ""]
+
+
+def backbones(figures: dict[str, Any]) -> list[str]:
+    """The backbones side by side."""
+    lines = [
+        "LIVEC, 10 random 80/20 splits, frozen, seen at the images' own size alone. Millions of"
+    ]
+    lines += ["parameters of the feature extractor, processor seconds per image.", ""]
+    lines += ["| backbone | SRCC | parameters | seconds |", "|---|---|---|---|"]
+    for name in sorted(key.removesuffix("_srcc") for key in figures if key.endswith("_srcc")):
+        srcc, low, high = (figures[f"{name}_srcc{part}"] for part in ("", "_low", "_high"))
+        more = f"{figures[f'{name}_parameters_m']:.2f} | {figures[f'{name}_s_per_image']:.2f}"
+        lines.append(f"| {name} | {srcc:.3f} [{low:.3f}, {high:.3f}] | {more} |")
     return [*lines, ""]
 
 
