@@ -5,6 +5,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -42,9 +43,16 @@ def mlp(trained: Samples, tested: Samples) -> np.ndarray:
         return data.batch.cells[:, 0].flatten(2).double().numpy().mean(axis=-1)  # (N, C)
 
     network = MLPRegressor(
-        hidden_layer_sizes=(256,), early_stopping=True, max_iter=500, random_state=0
+        hidden_layer_sizes=(256,),
+        alpha=10,
+        early_stopping=True,
+        n_iter_no_change=20,
+        max_iter=500,
+        random_state=0,
     )
-    regression = make_pipeline(StandardScaler(), network)
+    # with quality as it is, in [0, 1], it stops before it has learnt anything
+    scaled = make_pipeline(StandardScaler(), network)
+    regression = TransformedTargetRegressor(scaled, transformer=StandardScaler())
     regression.fit(pooled(trained), trained.quality)
     return regression.predict(pooled(tested))
 

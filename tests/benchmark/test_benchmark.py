@@ -212,3 +212,24 @@ def test_a_peer_learns(pipeline, name):
     assert found.shape == (len(data),)
     assert np.isfinite(found).all()
     assert np.corrcoef(found, data.quality)[0, 1] > 0.3
+
+
+@pytest.mark.parametrize("name", ["mlp", "probe"])
+def test_a_peer_ranks_images_it_has_not_seen(name):
+    random = np.random.default_rng(0)
+    cells = random.normal(2, 0.2, (300, 2, 60, 1, 1))
+    latent = random.normal(size=300)
+    cells[:, :, :30] += 0.2 * latent[:, None, None, None, None]
+    batch = Batch(
+        cells=torch.from_numpy(cells),
+        coverage=torch.zeros(300, 1, 1),
+        text=torch.zeros(300, 1, 2),
+        ratings=torch.zeros(300, 1, 5),
+        geometry=torch.zeros(300, 1, 7),
+        present=torch.ones(300, 1, dtype=torch.bool),
+    )
+    rows = pa.table({"quality": 0.5 + 0.15 * latent})
+    data = Samples("a", rows, batch, None, None, (60,), None, {})
+    seen = np.arange(300) < 220
+    found = PEERS[name](data.take(seen), data.take(~seen))
+    assert stats.spearmanr(found, latent[~seen])[0] > 0.8
