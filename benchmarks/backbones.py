@@ -5,7 +5,6 @@ stages. Images are seen at their own size alone, neither mirrored nor spoilt in 
 figures are not those of make bench. A split that is done is kept.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -13,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from bench import RUN, made
+from bench import RUN, made, seconds_per_image
 from figures import FOLDER, write
 from finetune import tested
 
@@ -42,8 +41,7 @@ def compared(folder: Path, name: str) -> dict[str, float]:
     parts = [splits.split_name("split", i) for i in range(SPLITS)]
     srcc = np.array([tested(own, root / "train" / part, options, part).srcc for part in parts])
     weights = backbone.load(name, backbone.PACKAGED).stages.parameters()
-    stats = [json.loads(path.read_text("utf-8")) for path in (own / "extract").glob("*.json")]
-    seconds = sum(shard["cpu_s"] for shard in stats) / sum(shard["images"] for shard in stats)
+    seconds = seconds_per_image(own / "extract")
     figures = dict(zip(("srcc", "srcc_low", "srcc_high"), median_interval(srcc), strict=True))
     figures |= {"parameters_m": sum(x.numel() for x in weights) / 1e6, "s_per_image": seconds}
     return {f"{name}_{figure}": value for figure, value in figures.items()}

@@ -50,17 +50,13 @@ def made(data: Path, folder: Path, *arguments: str) -> Path:
     return folder / "results"
 
 
-def stage_seconds(root: Path, dataset: str) -> dict[str, float]:
-    """Processor seconds per image of each stage, from the statistics of its shards.
+def seconds_per_image(folder: Path) -> float:
+    """Processor seconds per image of a stage, from the statistics of its shards.
 
     Not those of the clock: the other core's work, and other users', would count.
     """
-    found = {}
-    for stage in STAGES:
-        stats = [json.loads(path.read_text()) for path in (root / dataset / stage).glob("*.json")]
-        spent = sum(shard["cpu_s"] for shard in stats)
-        found[f"{stage}_s_per_image"] = spent / sum(shard["images"] for shard in stats)
-    return found
+    stats = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    return sum(shard["cpu_s"] for shard in stats) / sum(shard["images"] for shard in stats)
 
 
 def wall_seconds(root: Path) -> float:
@@ -108,7 +104,9 @@ def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: python benchmarks/bench.py DATA [FOLDER]")
     root = made(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else RUN)
-    seconds = stage_seconds(root, "livec")
+    seconds = {
+        f"{stage}_s_per_image": seconds_per_image(root / "livec" / stage) for stage in STAGES
+    }
     shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
     scorer = Scorer(root / "train/livec.full/all-00")
     pristine = Path(sys.argv[1]) / "kodak"

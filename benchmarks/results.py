@@ -136,10 +136,8 @@ def ablation(figures: dict[str, Any]) -> list[str]:
 
 def backbones(figures: dict[str, Any]) -> list[str]:
     """The backbones side by side."""
-    lines = [
-        "LIVEC, 10 random 80/20 splits, frozen, seen at the images' own size alone. Millions of"
-    ]
-    lines += ["parameters of the feature extractor, processor seconds per image.", ""]
+    lines = ["LIVEC, 10 random 80/20 splits, frozen, seen at the images' own size alone."]
+    lines += ["Millions of parameters of the feature extractor, processor seconds per image.", ""]
     lines += ["| backbone | SRCC | parameters | seconds |", "|---|---|---|---|"]
     for name in sorted(key.removesuffix("_srcc") for key in figures if key.endswith("_srcc")):
         srcc, low, high = (figures[f"{name}_srcc{part}"] for part in ("", "_low", "_high"))

@@ -47,10 +47,7 @@ def write(path: Path, features: Features, provenance: Provenance) -> None:
     """Write the features of one shard."""
     content = {
         "image_id": arrays.encode_strings(features.image_ids),
-        "cells": features.cells.astype(np.float16),
-        "enlarged": features.enlarged.astype(np.float16),
-        "mirrored": features.mirrored.astype(np.float16),
-        "distorted": features.distorted.astype(np.float16),
+        **{name: getattr(features, name).astype(np.float16) for name in VIEWS},
         "channels": np.array(features.channels, np.int64),
     }
     arrays.write(path, content, provenance)
@@ -65,10 +62,7 @@ def read(path: Path) -> tuple[Features, Provenance]:
     content, provenance = arrays.read(path, "features", VERSION)
     features = Features(
         image_ids=arrays.decode_strings(content["image_id"]),
-        cells=content["cells"],
-        enlarged=content["enlarged"],
-        mirrored=content["mirrored"],
-        distorted=content["distorted"],
+        **{name: content[name] for name in VIEWS},
         channels=tuple(int(count) for count in content["channels"]),
     )
     return features, provenance

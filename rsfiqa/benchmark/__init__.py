@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.shards import stats_path
 from rsfiqa.stages import VERSIONS
+from rsfiqa.train.fit import scores_of
 
 log = logging.getLogger("rsfiqa")
 AT_ONCE = 128  # images
@@ -101,13 +102,13 @@ def predict_quality(
         long_side: for it, larger images are reduced to this.
     """
     found = []
+    data = replace(data, mirrored=None, distorted=None)  # for training, and large to copy
     parts = np.arange(len(data)) // AT_ONCE
     for part in np.unique(parts):
         chosen = data.take(parts == part)
         if tuned is not None:
             chosen = samples.with_cells(chosen, tuned, long_side)
-        with torch.inference_mode():
-            found.append(model.predict(chosen.batch).score)
+        found.append(scores_of(model, chosen.batch))
     return torch.cat(found).double().numpy()
 
 

@@ -56,8 +56,8 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
             if options.copies:
                 mirrored = model.cells(np.ascontiguousarray(image[:, ::-1]), options.grid)
                 copy = distort(image, seed_of("distorted", row["image_id"]))
-                found |= {"mirrored": mirrored[..., ::-1]}
-                found |= {"distorted": model.cells(copy, options.grid)}
+                found["mirrored"] = mirrored[..., ::-1]
+                found["distorted"] = model.cells(copy, options.grid)
             for name, each in found.items():
                 cells[name].append(each.astype(np.float16))
             image_ids.append(row["image_id"])

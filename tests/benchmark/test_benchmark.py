@@ -187,19 +187,26 @@ def test_a_missing_checkpoint_is_named(pipeline):
         benchmark.run(pipeline, **TINY | {"number": 3})
 
 
+def samples_of(cells: np.ndarray, quality: np.ndarray | None = None) -> Samples:
+    """Images of one region that nothing is known of but cells (N, 2, C, G, G) and quality (N,)."""
+    images, _, channels, *grid = cells.shape
+    batch = Batch(
+        cells=torch.from_numpy(cells),
+        coverage=torch.zeros(images, 1, grid[0] * grid[1]),
+        text=torch.zeros(images, 1, 2),
+        ratings=torch.zeros(images, 1, 5),
+        geometry=torch.zeros(images, 1, 7),
+        present=torch.ones(images, 1, dtype=torch.bool),
+    )
+    rows = None if quality is None else pa.table({"quality": quality})
+    return Samples("a", rows, batch, None, None, (channels,), None, {})
+
+
 def test_statistics_of_cells_are_those_of_the_image():
     whole = np.random.default_rng(0).normal(5, 2, (3, 7, 12, 20))  # N, C, H, W
     cells = whole.reshape(3, 7, 4, 3, 4, 5)
     stacked = np.stack([cells.mean((3, 5)), cells.std((3, 5))], axis=1)
-    batch = Batch(
-        cells=torch.from_numpy(stacked),
-        coverage=torch.zeros(3, 1, 16),
-        text=torch.zeros(3, 1, 2),
-        ratings=torch.zeros(3, 1, 5),
-        geometry=torch.zeros(3, 1, 7),
-        present=torch.ones(3, 1, dtype=torch.bool),
-    )
-    found = whole_image_statistics(Samples("a", None, batch, None, None, (3, 4), None, {}))
+    found = whole_image_statistics(samples_of(stacked))
     expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -220,16 +227,7 @@ def test_a_peer_ranks_images_it_has_not_seen(name):
     cells = random.normal(2, 0.2, (300, 2, 60, 1, 1))
     latent = random.normal(size=300)
     cells[:, :, :30] += 0.2 * latent[:, None, None, None, None]
-    batch = Batch(
-        cells=torch.from_numpy(cells),
-        coverage=torch.zeros(300, 1, 1),
-        text=torch.zeros(300, 1, 2),
-        ratings=torch.zeros(300, 1, 5),
-        geometry=torch.zeros(300, 1, 7),
-        present=torch.ones(300, 1, dtype=torch.bool),
-    )
-    rows = pa.table({"quality": 0.5 + 0.15 * latent})
-    data = Samples("a", rows, batch, None, None, (60,), None, {})
+    data = samples_of(cells, 0.5 + 0.15 * latent)
     seen = np.arange(300) < 220
     found = PEERS[name](data.take(seen), data.take(~seen))
     assert stats.spearmanr(found, latent[~seen])[0] > 0.8
