@@ -28,6 +28,7 @@ Layout = Literal[
     "agiqa3k",
     "pipal",
     "bid",
+    "kodak",
     "csv",
     "folder",
     "demo",
@@ -56,7 +57,7 @@ class PrepareOptions(Options):
     layout: Layout = Field(
         "demo",
         description="What the data set looks like on disk: a published set as its authors release"
-        " it (live to bid), a csv of scores, a folder of pictures, or demo, which needs no root.",
+        " it (live to kodak), a csv of scores, a folder of pictures, or demo, which needs no root.",
     )
     root: str | None = Field(
         None, description="The data set's folder; for csv, the CSV file. ~ is expanded."
