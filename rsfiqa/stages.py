@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 VERSIONS = {
     "prepare": 1,
     "segment": 1,
-    "caption": 1,
+    "caption": 2,
     "embed": 1,
     "extract": 3,
     "train": 3,
