@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -74,6 +74,14 @@ bench-caption: install install-vllm ## the caption stage against a bare loop, it
 bench-score: install ## DATA=DIR: speed and memory of rsfiqa score, an installation by pip
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/score.py $(DATA)
+
+bench-teach: install ## DATA=DIR: how well distortions are named, on eight photographs of Kodak kept for it
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/teach.py $(DATA)
+
+calibrate: install ## DATA=DIR: what the measured captioner has learnt, from 16 photographs of Kodak and 10 of packages
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/calibrate.py $(DATA)
 
 checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the package, on LIVEC
 	$(NEEDS_DATA)

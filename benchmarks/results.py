@@ -44,6 +44,9 @@ LEAST = {
     "ordering_accuracy": 0.90,
     "images_per_s": 3.0,
     "pip_install_ok": 1.0,
+    "measured_family_accuracy": 0.75,
+    "measured_level_accuracy": 0.6,
+    "measured_level_within_one": 0.95,
 }
 MOST = {
     "bench_minutes": 60.0,

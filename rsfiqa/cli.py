@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import (
@@ -294,6 +294,59 @@ class ScorePictures(stages.ScoreOptions):
         return 0 if everything else 3
 
 
+class TeachData(stages.TeachDataOptions):
+    """Make examples from pristine photographs: views distorted by region, questions, answers.
+
+    Reads SOURCE/manifest.parquet, SOURCE/segment and the photographs. Writes FOLDER/train.jsonl,
+    validation.jsonl and test.jsonl in the chat format that trainers read, the pictures below
+    FOLDER/sources, data.json (which photographs are where) and data.failures.parquet. By default
+    25 views of each photograph, 3 questions about each; photographs that are done already are
+    skipped.
+    """
+
+    folder: Folder = Field(description="Takes the examples.")
+    seed: int = Field(0, ge=0, description="Of parts, views and distortions.")
+    max_failed_share: stages.Share = Field(0.01, description="More unusable photographs fail.")
+
+    def run(self) -> None:
+        from rsfiqa.teach import data
+
+        options = plain(self, stages.TeachDataOptions)
+        data.run(self.folder, options, seed=self.seed, max_failed_share=self.max_failed_share)
+
+
+class TeachTest(stages.Options):
+    """Test a captioner on examples whose photographs were kept from it.
+
+    Reads FOLDER/test.jsonl and its pictures. Writes FOLDER/tests/measured.test.json (accuracy of
+    family, level and ratings, chance levels) and the answers, measured.test.jsonl; prints the
+    figures of all that were tested. By default the measured captioner.
+    """
+
+    folder: Folder = Field(description="Of the examples.")
+    part: Literal["train", "validation", "test"] = Field("test", description="Of the examples.")
+
+    def run(self) -> None:
+        from rsfiqa.teach import test
+
+        print(test.run(self.folder, self.part))
+
+
+class Teach(stages.Options):
+    """Teach a language model to see distortions: make examples, test on kept sources.
+
+    Each part reads and writes files of one folder; `rsfiqa teach <part> --help` says which, and
+    what it does by default.
+    """
+
+    data: CliSubCommand[TeachData] = Field(description="make examples from pristine photographs")
+    test: CliSubCommand[TeachTest] = Field(description="test a captioner on kept sources")
+
+    def run(self) -> int | None:
+        command: Any = chosen(self)
+        return command.run()
+
+
 class Rsfiqa(BaseSettings):
     """No-reference image quality by region: how good, which region is to blame, and why.
 
@@ -314,6 +367,7 @@ class Rsfiqa(BaseSettings):
     benchmark: CliSubCommand[Benchmark] = Field(description="test models and peers")
     report: CliSubCommand[Report] = Field(description="make the report's page")
     score: CliSubCommand[ScorePictures] = Field(description="score pictures")
+    teach: CliSubCommand[Teach] = Field(description="examples of distortions, and tests by them")
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[()]:

@@ -23,6 +23,7 @@ from rsfiqa.datasets import (
     demo,
     flive,
     kadid10k,
+    kodak,
     koniq10k,
     live,
     livec,
@@ -51,6 +52,7 @@ READERS: dict[str, Callable[[Path], list[Entry]]] = {
     "agiqa3k": agiqa3k.read,
     "pipal": pipal.read,
     "bid": bid.read,
+    "kodak": kodak.read,
     "csv": csv_table.read,
     "folder": bare_folder.read,
 }
@@ -67,6 +69,7 @@ MOS_RANGES = {
     "pipal": pipal.MOS_RANGE,
     "bid": bid.MOS_RANGE,
     "demo": demo.MOS_RANGE,
+    "kodak": None,
     "folder": None,
 }
 LOWER_BETTER = frozenset({"live", "csiq"})  # published sets with DMOS

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 VERSIONS = {
     "prepare": 1,
     "segment": 1,
-    "caption": 1,
+    "caption": 2,
     "embed": 1,
     "extract": 3,
     "train": 3,
     "benchmark": 1,
     "report": 2,
+    "teach": 1,
 }
 Layout = Literal[
     "live",
@@ -28,6 +29,7 @@ Layout = Literal[
     "agiqa3k",
     "pipal",
     "bid",
+    "kodak",
     "csv",
     "folder",
     "demo",
@@ -56,7 +58,7 @@ class PrepareOptions(Options):
     layout: Layout = Field(
         "demo",
         description="What the data set looks like on disk: a published set as its authors release"
-        " it (live to bid), a csv of scores, a folder of pictures, or demo, which needs no root.",
+        " it (live to kodak), a csv of scores, a folder of pictures, or demo, which needs no root.",
     )
     root: str | None = Field(
         None, description="The data set's folder; for csv, the CSV file. ~ is expanded."
@@ -422,6 +424,53 @@ class ScoreOptions(Options):
     key_variable: str = Field(
         "RSFIQA_API_KEY", description="Environment variable that holds the servers' key."
     )
+
+
+class TeachDataOptions(Options):
+    """From which photographs examples are made, and how many."""
+
+    source: tuple[str, ...] = Field(
+        min_length=1,
+        description="Folder of a data set of pristine photographs, prepared and segmented, such as"
+        " results/kodak; can be given several times.",
+    )
+    part: tuple[Literal["train", "validation", "test"], ...] = Field(
+        (), description="Only this part; can be given several times."
+    )
+    views: int = Field(
+        25,
+        ge=1,
+        le=10**6,
+        description="Crops of each photograph to teach by; of five, one is pristine, two are"
+        " distorted all over, two by region.",
+    )
+    questions: int = Field(
+        3, ge=1, le=100, description="Regions of a view that are asked about, to teach by."
+    )
+    two_share: float = Field(
+        0.25, ge=0, le=1, description="Of draws to teach by: two distortions, one on the other."
+    )
+    validation_share: float = Field(
+        0.1, ge=0, lt=1, description="Of the photographs, by group, that are not for the test."
+    )
+    test_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Of the photographs, by group, of a data set without an official split.",
+    )
+    long_side: int = Field(
+        1024, ge=64, le=8192, description="Larger images are reduced to this, as by caption."
+    )
+    max_pixels: int = Field(
+        1_003_520, ge=4096, le=10**8, description="Pixels of a picture at most, as by caption."
+    )
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the examples of a photograph."""
+        return self.model_dump(
+            include={"views", "questions", "two_share", "long_side", "max_pixels"}
+        )
 
 
 class GpuOptions(Options):

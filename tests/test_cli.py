@@ -5,7 +5,10 @@ import pytest
 
 from rsfiqa import cli, stages
 
-STAGES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
+STAGES = (
+    *("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"),
+    "teach",
+)
 OWN = {
     "prepare": stages.PrepareOptions,
     "segment": stages.SegmentOptions,
@@ -32,9 +35,9 @@ def test_help_lists_every_stage(capsys):
     assert "\nEach stage reads and writes files" in shown  # not indented
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, stage):
-    shown = " ".join(help_of(capsys, stage).split())
+@pytest.mark.parametrize("words", [*STAGES, "teach data", "teach test"])
+def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
+    shown = " ".join(help_of(capsys, *words.split()).split())
     for word in ("Read", "Writes", "default"):
         assert word.lower() in shown.lower(), word
 
@@ -61,6 +64,9 @@ def test_every_option_is_a_flag_with_the_same_default(capsys, stage):
         ("report /nowhere", 1, "holds no table of results; run the benchmark stage first"),
         ("report", 1, "report: needs the folder of all results or --scores, found neither"),
         ("report x --scores y.parquet", 1, "results or --scores, found both"),
+        ("teach data x --source /nowhere", 1, "rsfiqa teach: /nowhere/manifest.parquet: no such"),
+        ("teach data x", 2, "teach.data.source is required, found nothing; add it"),
+        ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
     ],
 )

@@ -1,32 +1,32 @@
-"""Captions without a model: measures mapped to ratings, distortions and a sentence."""
+"""Captions without a language model: signs mapped to distortions, ratings and a sentence."""
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from rsfiqa.caption.measures import Measures, measure
-from rsfiqa.captions import LEVELS, RATINGS, SEVERITY_WORDS
+from rsfiqa.caption.signs import signs
+from rsfiqa.captions import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
 
-# The value of a measure at which severity reaches 1, 2, 3, 4, 5 (falling where low is bad): midway
-# between the medians over 16 Kodak photographs distorted at five levels. Exposure, contrast and
-# saturation belong to the scene as much as to the camera, so theirs begin beyond what pristine
-# photographs show.
-SEVERITY = {
-    "noise": (3.0, 4.6, 7.6, 12.0, 18.5),  # grey levels
-    "blur": (0.33, 0.45, 0.57, 0.70, 0.79),
-    "compression": (1.2, 1.41, 1.58, 1.92, 2.6),  # blockiness
-    "overexposure": (0.05, 0.15, 0.30, 0.50, 0.80),  # share of clipped pixels
-    "underexposure": (22.0, 16.0, 11.0, 7.0, 4.0),  # mean L
-    "contrast_low": (12.0, 9.0, 6.5, 4.0, 2.0),  # spread of L over the whole image
-    "saturation_low": (6.0, 4.0, 2.8, 1.5, 0.5),  # mean chroma over the whole image
-}
-# a rating sees the worst of its families
+# a rating sees these families
 FAMILIES_OF = {
-    "color": ("overexposure", "underexposure", "contrast_low", "saturation_low"),
+    "color": (
+        *("overexposure", "underexposure", "contrast_high", "contrast_low"),
+        *("saturation_high", "saturation_low"),
+    ),
     "noise": ("noise",),
-    "artifact": ("compression",),
+    "artifact": ("compression", "oversharpening", "pixelation", "quantization"),
     "blur": ("blur",),
 }
+NONE = "none"  # beside the families
+LIKELY = 0.4  # probability of a second distortion that is named
+FALL = 0.8  # of a rating, for a level: from excellent to bad in five levels
 HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
 MENTIONED = 2  # distortions named in the sentence, the worst ones
@@ -40,47 +40,74 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
         labels: the image's label map, shape (H, W), 0..R-1.
     """
     measures = measure(image, labels)
-    severities = severity(measures)
-    ratings = rate(severities)
+    found = recognise(signs(image, labels, measures))
+    ratings = rate(found)
     places = _places(labels)
     return [
-        _row(region, _content(measures, region), places[region], severities, ratings)
+        _row(region, _content(measures, region), places[region], found.named(region), ratings)
         for region in range(len(places))
     ]
 
 
-def severity(measures: Measures) -> dict[str, np.ndarray]:
-    """How bad each family is, continuous: float64 (R,) in [0, 5.5]; below 0.5 is none."""
-    found = {
-        "noise": measures.noise,
-        "blur": measures.blur,
-        "compression": measures.blockiness,
-        "overexposure": measures.bright,
-        "underexposure": measures.lightness,
-        "contrast_low": np.full_like(measures.contrast, measures.image_contrast),
-        "saturation_low": np.full_like(measures.chroma, measures.image_chroma),
-    }
-    return {family: _interpolate(found[family], SEVERITY[family]) for family in SEVERITY}
+@dataclass(frozen=True)
+class Recognised:
+    """What the signs say of each region.
+
+    Attributes:
+        none: probability that it has no distortion, float64 (R,).
+        likely: probability of each family as its main distortion, float64 (R, F).
+        severity: level that each family would have, float64 (R, F) in [1, 5].
+    """
+
+    none: np.ndarray
+    likely: np.ndarray
+    severity: np.ndarray
+
+    def named(self, region: int) -> list[tuple[str, int]]:
+        """Families and levels of a region, the worst first: the likeliest, and what is `LIKELY`."""
+        likely = self.likely[region]
+        if self.none[region] >= likely.max():
+            return []
+        levels = np.rint(self.severity[region]).astype(int)
+        chosen = [i for i in range(len(likely)) if likely[i] >= min(LIKELY, likely.max())]
+        chosen.sort(key=lambda i: (-levels[i], -likely[i]))
+        return [(FAMILIES[i], int(levels[i])) for i in chosen]
 
 
-def _interpolate(values: np.ndarray, bounds: tuple[float, ...]) -> np.ndarray:
-    """Severity k - 0.5 at the k-th bound, linear between them, 0 as far before the first."""
-    x = np.array([2 * bounds[0] - bounds[1], *bounds, 2 * bounds[-1] - bounds[-2]])
-    y = np.array([0, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
-    sign = 1 if x[-1] > x[0] else -1
-    return np.interp(sign * values, sign * x, y)
+def recognise(found: np.ndarray) -> Recognised:
+    """What signs float64 (R, S) say: multinomial logistic regression, and a line for each level."""
+    learnt = _learnt()
+    standard = (found - learnt["mean"]) / learnt["scale"]
+    likely = softmax(_lines(standard, learnt["family"], (NONE, *FAMILIES)), axis=1)
+    severity = np.clip(_lines(standard, learnt["severity"], FAMILIES), 1, 5)
+    return Recognised(likely[:, 0], likely[:, 1:], severity)
 
 
-def rate(severities: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _lines(
+    standard: np.ndarray, weights: dict[str, list[float]], names: Sequence[str]
+) -> np.ndarray:
+    """Weighted sums of standardised signs (R, S), one for each name: float64 (R, len(names))."""
+    each = np.array([weights[name] for name in names])
+    return standard @ each[:, :-1].T + each[:, -1]
+
+
+@cache
+def _learnt() -> dict[str, Any]:
+    """Weights that benchmarks/calibrate.py has written."""
+    return json.loads((Path(__file__).parent / "measured.json").read_text("utf-8"))
+
+
+def rate(found: Recognised) -> dict[str, np.ndarray]:
     """Ratings in [1, 5], continuous: float64 (R,) for each of `captions.RATINGS`.
 
-    A rating is 5 less the worst severity of its families; overall lies midway between the mean
+    A rating falls with the expected level of its families; overall lies midway between the mean
     and the worst rating, since observers judge by what disturbs them most.
     """
-    ratings = {
-        name: np.clip(5 - np.max([severities[family] for family in families], axis=0), 1, 5)
-        for name, families in FAMILIES_OF.items()
-    }
+    expected = found.likely * found.severity
+    ratings = {}
+    for name, families in FAMILIES_OF.items():
+        level = expected[:, [FAMILIES.index(family) for family in families]].sum(axis=1)
+        ratings[name] = np.clip(5 - FALL * level, 1, 5)
     parts = np.stack(list(ratings.values()))
     return ratings | {"overall": (parts.mean(axis=0) + parts.min(axis=0)) / 2}
 
@@ -89,13 +116,11 @@ def _row(
     region: int,
     content: str,
     place: str,
-    severities: dict[str, np.ndarray],
+    distortions: list[tuple[str, int]],
     ratings: dict[str, np.ndarray],
 ) -> dict[str, Any]:
-    levels = {family: int(np.rint(min(values[region], 5))) for family, values in severities.items()}
-    worst = sorted((family for family in levels if levels[family]), key=lambda f: (-levels[f], f))
     words = {name: int(np.rint(ratings[name][region])) for name in RATINGS}
-    named = [f"{SEVERITY_WORDS[levels[f]]} {f.replace('_', ' ')}" for f in worst[:MENTIONED]]
+    named = [f"{SEVERITY_WORDS[s]} {f.replace('_', ' ')}" for f, s in distortions[:MENTIONED]]
     problems = ", ".join(named) or "no distortion"
     return {
         "region": region,
@@ -103,7 +128,7 @@ def _row(
         **words,
         **{f"{name}_expected": float(ratings[name][region]) for name in RATINGS},
         "text": f"A {content} with {problems}. Overall {LEVELS[words['overall'] - 1]}.",
-        "distortions": [{"family": f, "severity": levels[f]} for f in worst],
+        "distortions": [{"family": f, "severity": s} for f, s in distortions],
         "raw": None,
         "status": "ok",
     }

@@ -20,13 +20,9 @@ class Measures:
     blockiness: np.ndarray  # step at 8-pixel block borders over steps elsewhere; 1 is none
     lightness: np.ndarray  # mean CIELAB L, [0, 100]
     contrast: np.ndarray  # standard deviation of CIELAB L
-    bright: np.ndarray  # share of pixels clipped at white, [0, 1]
-    dark: np.ndarray  # share of pixels clipped at black, [0, 1]
     a: np.ndarray  # mean CIELAB a
     b: np.ndarray  # mean CIELAB b
     chroma: np.ndarray  # mean CIELAB chroma
-    image_contrast: float  # standard deviation of L over the whole image
-    image_chroma: float  # mean chroma over the whole image
 
 
 def measure(image: np.ndarray, labels: np.ndarray) -> Measures:
@@ -48,13 +44,9 @@ def measure(image: np.ndarray, labels: np.ndarray) -> Measures:
         blockiness=_blockiness(grey, flat, count),
         lightness=lightness,
         contrast=np.sqrt(np.maximum(mean(light * light) - lightness**2, 0)),
-        bright=mean((grey >= 250).astype(np.float32)),
-        dark=mean((grey <= 5).astype(np.float32)),
         a=mean(a),
         b=mean(b),
         chroma=mean(chroma),
-        image_contrast=float(light.std()),
-        image_chroma=float(chroma.mean()),
     )
 
 
@@ -82,8 +74,8 @@ def _blur(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     """Crete's measure: what further blurring leaves of the variation, the worse direction."""
     found = []
     for size, (dx, dy) in (((9, 1), (1, 0)), ((1, 9), (0, 1))):
-        before = np.abs(_difference(grey, dx, dy))
-        after = np.abs(_difference(cv2.blur(grey, size), dx, dy))
+        before = np.abs(difference(grey, dx, dy))
+        after = np.abs(difference(cv2.blur(grey, size), dx, dy))
         kept = np.minimum(after, before) / np.maximum(before, 1e-6)
         found.append(_pooled(kept, before / 4, flat, count))
     return np.maximum(*found)
@@ -91,7 +83,7 @@ def _blur(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
 
 def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     height, width = grey.shape
-    across, down = np.abs(_difference(grey, 1, 0)), np.abs(_difference(grey, 0, 1))
+    across, down = np.abs(difference(grey, 1, 0)), np.abs(difference(grey, 0, 1))
     columns = np.zeros((height, width), np.float32)
     columns[:, BLOCK - 1 : -1 : BLOCK] = 1
     rows = np.zeros((height, width), np.float32)
@@ -103,7 +95,7 @@ def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     return (border + 0.2) / (inside + 0.2)
 
 
-def _difference(grey: np.ndarray, dx: int, dy: int) -> np.ndarray:
+def difference(grey: np.ndarray, dx: int, dy: int) -> np.ndarray:
     """Forward difference along one axis, zero at the far border: float32 (H, W)."""
     result = np.zeros_like(grey)
     if dx:

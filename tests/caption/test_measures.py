@@ -4,7 +4,6 @@ import pytest
 import skimage
 from numpy.testing import assert_allclose
 
-from rsfiqa.caption.measured import severity
 from rsfiqa.caption.measures import measure
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
@@ -58,15 +57,6 @@ def test_blockiness_rises_with_compression(astronaut):
     assert measure(astronaut, WHOLE).blockiness[0] == pytest.approx(1, abs=0.1)
 
 
-def test_clipped_pixels():
-    image = grey()
-    image[:, :64] = 255
-    image[:64, 128:] = 0
-    found = measure(image, HALVES)
-    assert_allclose(found.bright, [0.5, 0])
-    assert_allclose(found.dark, [0, 0.25])
-
-
 def test_color_by_hand():
     image = grey()
     image[:, :128] = (255, 0, 0)  # L 53.24, a 80.09, b 67.20 in CIELAB (D65)
@@ -75,27 +65,7 @@ def test_color_by_hand():
     assert_allclose(found.a, [80.09, 0], atol=1)
     assert_allclose(found.b, [67.20, 0], atol=1)
     assert_allclose(found.chroma, [104.55, 0], atol=1)
-    assert found.image_chroma == pytest.approx(104.55 / 2, abs=1)
     assert_allclose(found.contrast, 0, atol=0.1)
-
-
-@pytest.mark.parametrize(
-    ("family", "distort"),
-    [
-        ("noise", lambda image: noisy(image, 20)),
-        ("blur", lambda image: cv2.GaussianBlur(image, (0, 0), 4)),
-        ("compression", lambda image: compressed(image, 5)),
-        ("overexposure", lambda image: np.full_like(image, 255)),
-        ("underexposure", lambda image: image // 16),
-    ],
-)
-def test_only_the_distorted_half_is_rated_down(astronaut, family, distort):
-    image = astronaut.copy()
-    image[:, 128:] = distort(astronaut)[:, 128:]
-    before = severity(measure(astronaut, HALVES))[family]
-    after = severity(measure(image, HALVES))[family]
-    assert after[1] > before[1] + 2
-    assert after[0] == pytest.approx(before[0], abs=0.5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (8, 8), (17, 9)])

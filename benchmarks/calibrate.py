@@ -1,0 +1,108 @@
+"""What the measured captioner makes of its signs, learnt on Kodak's and packages' photographs.
+
+Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes rsfiqa/caption/measured.json.
+The eight photographs of Kodak that are kept for tests are not read. Those from packages are the
+smaller ones, reduced as many pictures of the web are, which makes them sharper.
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from figures import ROOT
+from sklearn.linear_model import LogisticRegression, Ridge
+from tqdm import tqdm
+
+from rsfiqa import images
+from rsfiqa.caption.measured import NONE
+from rsfiqa.caption.measures import measure
+from rsfiqa.caption.signs import SIGNS, signs
+from rsfiqa.captions import FAMILIES
+from rsfiqa.datasets import demo, kodak
+from rsfiqa.files import write_json
+from rsfiqa.segment import segment_image
+from rsfiqa.splits import TESTED, seed_of
+from rsfiqa.stages import SegmentOptions
+from rsfiqa.teach import spoiling
+
+OUTPUT = ROOT / "rsfiqa" / "caption" / "measured.json"
+CLASSES = (NONE, *FAMILIES)
+STRENGTH = 1.0  # inverse, of the penalty on the weights of families
+PENALTY = 3.0  # on the weights of levels
+NONE_SHARE = 0.2  # of the weight of all examples; where captions are made, most regions are intact
+
+
+def main() -> None:
+    """Collect signs, fit, write."""
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "kodak").is_dir():
+        sys.exit("usage: python benchmarks/calibrate.py DATA, a folder that holds kodak")
+    cv2.setNumThreads(1)
+    entries = [e for e in kodak.read(Path(sys.argv[1]) / "kodak") if e.subset != TESTED]
+    photographs = {entry.group: images.read_rgb(entry.path) for entry in entries}
+    photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
+    found = [
+        row
+        for name, image in tqdm(photographs.items(), "calibrate")
+        for row in collected(image, name)
+    ]
+    values = np.array([row[0] for row in found])
+    names, levels = np.array([row[1] for row in found]), np.array([row[2] for row in found])
+    write_json(OUTPUT, fitted(values, names, levels))
+
+
+def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]:
+    """Signs, family and level of regions of views with one region spoilt, and one of the others."""
+    labels = images.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
+    rows = []
+    for number, distortions in enumerate(spoiling.every_one()):
+        random = np.random.default_rng(seed_of("calibrate", name, number))
+        view = spoiling.tested(image, labels, distortions, random)
+        measured = signs(view.image, view.labels, measure(view.image, view.labels))
+        ((region, _),) = view.asked.items()
+        for one in distortions:
+            rows.append((measured[region], one.family, one.severity))
+        others = np.delete(np.arange(len(measured)), region)
+        for other in random.permutation(others)[:1]:
+            rows.append((measured[other], NONE, 0))
+    return rows
+
+
+def fitted(values: np.ndarray, names: np.ndarray, levels: np.ndarray) -> dict[str, object]:
+    """Weights of the standardised signs.
+
+    Args:
+        values: float64 (N, S).
+        names: of families or none, (N,).
+        levels: int (N,), 0 for none.
+    """
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    standard = (values - mean) / scale
+    none = names == NONE
+    weights = np.where(none, NONE_SHARE / none.mean(), (1 - NONE_SHARE) / (~none).mean())
+    classes = np.array([CLASSES.index(name) for name in names])
+    family = LogisticRegression(C=STRENGTH, max_iter=500).fit(standard, classes, weights)
+    severity = {}
+    for name in FAMILIES:
+        chosen = names == name
+        fit = Ridge(PENALTY).fit(standard[chosen], levels[chosen])
+        severity[name] = [*rounded(fit.coef_), round(float(fit.intercept_), 4)]
+    return {
+        "signs": list(SIGNS),
+        "mean": rounded(mean),
+        "scale": rounded(scale),
+        "family": {
+            name: [*rounded(row), round(float(bias), 4)]
+            for name, row, bias in zip(CLASSES, family.coef_, family.intercept_, strict=True)
+        },
+        "severity": severity,
+    }
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """To four decimals."""
+    return [round(float(value), 4) for value in values]
+
+
+if __name__ == "__main__":
+    main()

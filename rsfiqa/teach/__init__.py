@@ -1,0 +1,1 @@
+"""Teaching a vision-language model to see distortions: examples, and tests on kept sources."""

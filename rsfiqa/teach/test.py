@@ -1,0 +1,181 @@
+"""How well a captioner names distortions, their level and the ratings on sources it never saw."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from rsfiqa.caption import measured
+from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
+from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
+from rsfiqa.correlation import agreement
+from rsfiqa.files import write_json
+from rsfiqa.teach import examples
+from rsfiqa.teach.examples import Example
+from rsfiqa.teach.ratings import TABLE
+
+log = logging.getLogger("rsfiqa")
+NONE = "none"  # beside the families
+INVALID = -9  # the level of an answer that is none
+SEVERITIES = (1, 2, 3, 4, 5)
+SHOWN = (
+    *("valid_share", "family_accuracy", "level_accuracy", "level_within_one", "both_accuracy"),
+    *("level_srcc", *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc"))),
+)
+# gives the text of one answer per example; the folder is that of the examples' pictures
+Answerer = Callable[[Path, Sequence[Example]], Iterator[str]]
+
+
+def run(folder: Path, part: str) -> str:
+    """Test the measured captioner; the figures of all that were tested, side by side, as text.
+
+    Writes FOLDER/tests/measured.<part>.json and the answers beside it.
+
+    Raises:
+        InputError: no examples, or damaged ones.
+    """
+    asked = examples.read(folder / f"{part}.jsonl")
+    bar = tqdm(answer_by_measures(folder, asked), "teach test", len(asked), disable=None)
+    texts = list(bar)
+    place = folder / "tests"
+    lines = [
+        json.dumps({"id": example.id, "answer": text}, ensure_ascii=False)
+        for example, text in zip(asked, texts, strict=True)
+    ]
+    answers = f"{chr(10).join(lines)}\n".encode()
+    examples.write_bytes(place / f"measured.{part}.jsonl", answers)
+    write_json(place / f"measured.{part}.json", figures(asked, texts))
+    return side_by_side(place, part)
+
+
+def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
+    """Answers of the measured captioner, in the schema of a model's."""
+    cv2.setNumThreads(1)
+    for example in asked:
+        image, labels = examples.read_picture(folder, example)
+        row = measured.caption(image, labels)[example.region]
+        words = {name: LEVELS[row[name] - 1] for name in RATINGS}
+        worst = row["distortions"][:MOST_DISTORTIONS]
+        yield Answer(content=row["content"], distortions=worst, **words).model_dump_json()
+
+
+def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
+    """Shares in [0, 1] and rank correlations, by name.
+
+    valid_share: answers of the schema; others count as wrong throughout.
+    family_accuracy: the worst distortion that is named is one of the region's, or none is named
+        where there is none; and by family, family_accuracy_<family>.
+    level_accuracy, level_within_one: severity of the worst distortion that is named, whatever its
+        family, 0 where none is; over the regions that have a distortion.
+    both_accuracy: family and level are right; over the same regions.
+    <rating>_accuracy: the word; <rating>_srcc: Spearman's correlation of 5 less the rating with
+        the level, over the regions without distortion and those whose distortion harms the rating.
+    chance_...: what the best answer that is always the same reaches.
+    n: examples.
+    """
+    found, wanted = [_read(text) for text in texts], [example.wanted for example in asked]
+    valid = np.array([answer is not None for answer in found])
+    level, told = (np.array([_worst(answer)[1] for answer in each]) for each in (wanted, found))
+    family = np.array([_worst(answer)[0] for answer in wanted])
+    right = np.array([_is_right(one, answer) for one, answer in zip(asked, found, strict=True)])
+    distorted = level > 0
+    near = np.abs(level - told)[distorted]
+    result = {
+        "n": len(asked),
+        "valid_share": valid.mean(),
+        "family_accuracy": right.mean(),
+        "level_accuracy": _mean(near == 0),
+        "level_within_one": _mean(near <= 1),
+        "both_accuracy": _mean(right[distorted] & (near == 0)),
+        "level_srcc": _srcc(told[valid], level[valid]),
+        "chance_family_accuracy": _mean(family == _commonest(family)),
+        "chance_level_accuracy": max(_mean(level[distorted] == c) for c in SEVERITIES),
+        "chance_level_within_one": max(
+            _mean(np.abs(level[distorted] - c) <= 1) for c in SEVERITIES
+        ),
+    }
+    for name in (*FAMILIES, NONE):
+        result[f"family_accuracy_{name}"] = _mean(right[family == name])
+    for rating in RATINGS:
+        result |= _rating(rating, asked, found, level)
+    return {name: float(value) for name, value in result.items()}
+
+
+def _rating(
+    rating: str, asked: Sequence[Example], found: Sequence[Answer | None], level: np.ndarray
+) -> dict[str, float]:
+    """Accuracy of one rating's word, by chance too, and its correlation with the level."""
+    wanted = np.array([_number(example.wanted, rating) for example in asked])
+    given = np.array([_number(answer, rating) for answer in found])
+    harmed = np.array(
+        [all(rating in TABLE[one.family] for one in example.distortions) for example in asked]
+    )
+    seen = harmed & (given > 0)
+    return {
+        f"{rating}_accuracy": _mean(wanted == given),
+        f"chance_{rating}_accuracy": _mean(wanted == _commonest(wanted)),
+        f"{rating}_srcc": _srcc(-given[seen], level[seen]),
+    }
+
+
+def _read(text: str) -> Answer | None:
+    try:
+        (found,) = read_answers(text, None)
+    except AnswerError:
+        return None
+    return found
+
+
+def _worst(answer: Answer | None) -> tuple[str, int]:
+    """Family and severity of the worst distortion, the first of equals."""
+    if answer is None:
+        return "", INVALID
+    if not answer.distortions:
+        return NONE, 0
+    worst = max(answer.distortions, key=lambda one: one.severity)
+    return worst.family, worst.severity
+
+
+def _is_right(example: Example, answer: Answer | None) -> bool:
+    known = {one.family for one in example.distortions} or {NONE}
+    return _worst(answer)[0] in known
+
+
+def _number(answer: Answer | None, rating: str) -> int:
+    """1 (bad) to 5 (excellent), 0 for an invalid answer."""
+    return 0 if answer is None else LEVELS.index(getattr(answer, rating)) + 1
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _commonest(values: np.ndarray) -> Hashable:
+    return Counter(values.tolist()).most_common(1)[0][0]
+
+
+def _srcc(told: np.ndarray, level: np.ndarray) -> float:
+    return agreement(told, level).srcc if len(level) > 1 else float("nan")
+
+
+def side_by_side(place: Path, part: str) -> str:
+    """The main figures of all captioners that were tested on a part, one column each."""
+    columns = {
+        path.name.removesuffix(f".{part}.json"): json.loads(path.read_text("utf-8"))
+        for path in sorted(place.glob(f"*.{part}.json"))
+    }
+    width = max(len(name) for name in (*columns, "chance")) + 2
+    any_one = next(iter(columns.values()))
+    heads = "".join(f"{name:>{width}}" for name in (*columns, "chance"))
+    lines = [f"{part}, n = {any_one['n']:.0f}".ljust(24) + heads]
+    for name in SHOWN:
+        values = [figures[name] for figures in columns.values()]
+        values.append(any_one.get(f"chance_{name}", float("nan")))
+        shown = "".join(f"{value:{width}.3f}" for value in values).replace("nan", "  -")
+        lines.append(f"{name:<24}{shown}")
+    return "\n".join(lines)

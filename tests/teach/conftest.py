@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+
+from rsfiqa import prepare, segment
+from rsfiqa.stages import PrepareOptions, SegmentOptions
+
+
+@pytest.fixture(scope="session")
+def kodak(tmp_path_factory) -> Path:
+    """A data set with three small photographs, of which 03.png is kept for tests."""
+    root = tmp_path_factory.mktemp("kodak")
+    for i, name in enumerate(("01.png", "02.png", "03.png")):
+        part = skimage.data.coffee()[60 + 80 * i : 156 + 80 * i, 100 * i : 128 + 100 * i]
+        Image.fromarray(part).save(root / name)
+    folder = root / "results" / "kodak"
+    options = PrepareOptions(layout="kodak", root=str(root))
+    prepare.run(folder, options, shard_size=2, max_failed_share=0, seed=0)
+    segment.run(folder, SegmentOptions(max_regions=6), max_failed_share=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(kodak, tmp_path_factory) -> Path:
+    """Examples of those photographs."""
+    folder = tmp_path_factory.mktemp("teach")
+    make(folder, kodak)
+    return folder
+
+
+def make(folder: Path, *sources: Path, seed: int = 0, **options) -> None:
+    from rsfiqa.stages import TeachDataOptions
+    from rsfiqa.teach import data
+
+    chosen = {"views": 5, "validation_share": 0.5} | options
+    wanted = TeachDataOptions(source=tuple(map(str, sources)), **chosen)
+    data.run(folder, wanted, seed=seed, max_failed_share=0)

@@ -1,0 +1,110 @@
+import json
+
+import pytest
+
+from rsfiqa.caption.answer import Distortion
+from rsfiqa.errors import InputError
+from rsfiqa.teach import examples, test
+from rsfiqa.teach.examples import Example, answer_of
+
+
+def example(*distortions: tuple[str, int]) -> Example:
+    several = tuple(Distortion(family=f, severity=s) for f, s in distortions)
+    text = answer_of("a cup", several).model_dump_json()
+    answer = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+    return Example("a", "a", "local", 0, several, "", (), (answer,))
+
+
+def said(*distortions: tuple[str, int]) -> str:
+    return example(*distortions).wanted.model_dump_json()
+
+
+def test_right_answers():
+    asked = [example(), example(("blur", 1)), example(("noise", 5)), example(("blur", 3))]
+    found = test.figures(asked, [one.wanted.model_dump_json() for one in asked])
+    for name in ("valid_share", "family_accuracy", "level_accuracy", "both_accuracy"):
+        assert found[name] == 1
+    for rating in ("color", "noise", "artifact", "blur", "overall"):
+        assert found[f"{rating}_accuracy"] == 1
+    assert found["level_srcc"] == pytest.approx(1)
+    assert found["blur_srcc"] == pytest.approx(1)
+    assert found["n"] == 4
+
+
+def test_figures_by_hand():
+    asked = [
+        example(),
+        example(("blur", 2)),
+        example(("noise", 4)),
+        example(("noise", 2)),
+        example(("pixelation", 5)),
+    ]
+    texts = [
+        said(("noise", 1)),  # nothing is wrong there
+        said(("blur", 2)),
+        said(("blur", 3), ("noise", 1)),  # the worst counts: another family, one level off
+        said(),  # nothing named: two levels off
+        '{"content": "cut',
+    ]
+    found = test.figures(asked, texts)
+    assert found["valid_share"] == pytest.approx(4 / 5)
+    assert found["family_accuracy"] == pytest.approx(1 / 5)
+    assert found["family_accuracy_blur"] == 1
+    assert found["family_accuracy_none"] == 0
+    assert found["level_accuracy"] == pytest.approx(1 / 4)
+    assert found["level_within_one"] == pytest.approx(2 / 4)
+    assert found["both_accuracy"] == pytest.approx(1 / 4)
+    assert found["chance_family_accuracy"] == pytest.approx(2 / 5)  # always noise
+    assert found["chance_level_accuracy"] == pytest.approx(2 / 4)  # always 2
+    assert found["chance_level_within_one"] == pytest.approx(3 / 4)  # always 3
+    # noise: wanted 5 5 2 3 5, said 4 5 4 5 and an answer that is none
+    assert found["noise_accuracy"] == pytest.approx(1 / 5)
+    assert found["chance_noise_accuracy"] == pytest.approx(3 / 5)
+
+
+def test_one_of_two_distortions_is_enough():
+    asked = [example(("blur", 2), ("compression", 4))]
+    assert test.figures(asked, [said(("blur", 1))])["family_accuracy"] == 1
+
+
+def test_the_first_of_equals_is_the_worst():
+    text = said(("blur", 2), ("noise", 2))
+    assert test.figures([example(("blur", 3))], [text])["family_accuracy"] == 1
+
+
+def test_the_measured_captioner_answers_in_the_schema(made):
+    shown = test.run(made, "test")
+    lines = shown.splitlines()
+    assert lines[0].split() == ["test,", "n", "=", "65", "measured", "chance"]
+    assert lines[1].split() == ["valid_share", "1.000", "-"]
+    kept = json.loads((made / "tests/measured.test.json").read_text())
+    assert kept["n"] == 65
+    assert kept["chance_family_accuracy"] == pytest.approx(1 / 13)
+    assert kept["chance_level_accuracy"] == pytest.approx(1 / 5)
+    assert kept["chance_level_within_one"] == pytest.approx(3 / 5)
+    answers = (made / "tests/measured.test.jsonl").read_text("utf-8").splitlines()
+    ids = [one.id for one in examples.read(made / "test.jsonl")]
+    assert [json.loads(line)["id"] for line in answers] == ids
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "test.jsonl: no such file; make it with rsfiqa teach data"),
+        ("", "test.jsonl: must hold examples, found none; give teach data more sources"),
+        ("{\n", "test.jsonl: line 1 must be an example, found Expecting property name"),
+        ("{}\n", "test.jsonl: line 1 must be an example, found not an example: 'distortions'"),
+    ],
+)
+def test_files_that_hold_no_examples(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "test.jsonl").write_text(content)
+    with pytest.raises(InputError) as caught:
+        test.run(tmp_path, "test")
+    assert message in str(caught.value)
+
+
+def test_a_missing_label_map(tmp_path):
+    lost = Example("a", "a", "local", 0, (), "lost.png", (), ())
+    with pytest.raises(InputError, match=r"lost.png: must be the label map of an example, found"):
+        examples.read_picture(tmp_path, lost)
