@@ -96,10 +96,15 @@ schema: install ## workflow/schemas/config.schema.yaml from the stages' options
 screenshot: demo ## docs/report.png: the demo run's page in Debian's chromium (apt-get install chromium)
 	$(BIN)/python docs/screenshot.py results/report/index.html docs/report.png
 
-lock: ## requirements.lock: everything that the direct pins of pyproject.toml bring
+PINS = sed -n 's/^ *- \(.*==.*\)/\1/p'
+COMPILE = build/lock/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11
+lock: ## requirements.lock, envs/*.lock: everything that the direct pins bring
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet -e '.[workflow,dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
+	build/lock/bin/python -m pip install --quiet uv==0.13.9
+	$(PINS) envs/core.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/core.lock -
+	$(PINS) envs/vllm.yaml | $(COMPILE) --output-file envs/vllm.lock -
 
 clean:
 	rm -rf .venv build .snakemake

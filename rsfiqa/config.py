@@ -17,8 +17,8 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
 
     Raises:
         InputError: an unknown key, a wrong type, a value out of range, a data set that is used
-            but not described, a folder or model file that does not exist or is another. Names
-            the key and the value.
+            but not described, a folder or model file that does not exist or is another, fewer
+            GPUs than a job's own server takes. Names the key and the value.
     """
     try:
         config = Config.model_validate_json(json.dumps(content), strict=True)
@@ -38,8 +38,20 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
             )
     for name in sorted(set(config.benchmark.datasets)):
         _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
+    _check_gpus(config, source)
     _check_models(config)
     return config.model_dump(mode="json")
+
+
+def _check_gpus(config: Config, source: str) -> None:
+    """Refuse fewer GPUs for a caption job than its own server takes; 0 is a server without any."""
+    caption, asked = config.caption, config.gpus.caption
+    taken = caption.tensor_parallel * caption.data_parallel
+    if caption.backend == "vllm" and not caption.endpoints and 0 < asked < taken:
+        raise InputError(
+            f"{source}: gpus.caption must cover tensor_parallel x data_parallel = {taken}, found"
+            f" {asked}; raise it"
+        )
 
 
 def _check_models(config: Config) -> None:

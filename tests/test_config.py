@@ -106,6 +106,25 @@ def test_a_data_set_without_root():
         config.check(content)
 
 
+def test_fewer_gpus_than_the_own_server_takes():
+    content = shipped()
+    content["caption"] |= {
+        "backend": "vllm",
+        "model": "m",
+        "tensor_parallel": 2,
+        "data_parallel": 2,
+    }
+    assert config.check(content)["gpus"]["caption"] == 0  # a server without GPUs
+    content["gpus"]["caption"] = 3
+    message = (
+        r"config: gpus.caption must cover tensor_parallel x data_parallel = 4, found 3; raise it"
+    )
+    with pytest.raises(InputError, match=message):
+        config.check(content)
+    content["caption"]["endpoints"] = ["http://localhost:8000/v1"]
+    assert config.check(content)["gpus"]["caption"] == 3
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [(None, "no such file"), ("a: [", "not YAML"), ("", "datasets is req")],

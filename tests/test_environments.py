@@ -1,9 +1,10 @@
-"""The pins stand in three files; they must be the same, and the project must fit them."""
+"""The pins stand in several files; they must be the same, and the project must fit them."""
 
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,14 @@ def environment(name: str) -> tuple[list[str], list[str]]:
     return [item for item in content if isinstance(item, str)], pip
 
 
+def locked(path: str) -> set[str]:
+    """The pins of a lock; none may stand there twice."""
+    lines = (ROOT / path).read_text("utf-8").split()
+    pins = {normal(line) for line in lines}
+    assert len(pins) == len(lines)
+    return pins
+
+
 def test_the_rules_environment_has_the_pins_of_the_package():
     conda, pip = environment("core.yaml")
     assert sorted(pip) == sorted(PROJECT["dependencies"])
@@ -31,12 +40,20 @@ def test_the_rules_environment_has_the_pins_of_the_package():
 
 
 def test_the_lock_holds_every_direct_pin_once_and_only_exact_ones():
-    lock = (ROOT / "requirements.lock").read_text("utf-8").split()
-    locked = {normal(pin) for pin in lock}
     extras = PROJECT["optional-dependencies"]
     direct = [*PROJECT["dependencies"], *extras["workflow"], *extras["dev"]]
-    assert {normal(pin) for pin in direct} <= locked
-    assert len(lock) == len(locked)
+    assert {normal(pin) for pin in direct} <= locked("requirements.lock")
+
+
+@pytest.mark.parametrize("name", ["core", "vllm"])
+def test_the_lock_of_an_environment_holds_each_of_its_pins(name):
+    _, pip = environment(f"{name}.yaml")
+    assert {normal(pin) for pin in pip} < locked(f"envs/{name}.lock")
+
+
+def test_the_rules_environment_is_the_one_that_is_tested():
+    left_out = {pin for pin in locked("envs/core.lock") if pin.startswith("setuptools==")}
+    assert locked("envs/core.lock") - left_out <= locked("requirements.lock")
 
 
 def test_the_server_for_gpus_and_the_one_for_tests_are_of_one_release():

@@ -11,7 +11,6 @@ rule benchmark:
     benchmark:
         "logs/benchmark/{train}.{test}.{variant}.tsv"
     priority: 30
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -12,13 +12,12 @@ rule caption:
     benchmark:
         "logs/caption/{dataset}/{shard}.tsv"
     priority: 70
-    retries: 0
     conda:
         "../../envs/vllm.yaml" if OWN_SERVER else "../../envs/core.yaml"
-    threads: 8 if OWN_SERVER else 1
+    threads: 8 * SERVED_GPUS if OWN_SERVER else 1
     resources:
         gpu=config["gpus"]["caption"],
-        mem_mb=memory(64000 if OWN_SERVER else 2000),
+        mem_mb=memory(48000 + 16000 * SERVED_GPUS if OWN_SERVER else 2000),
         runtime=minutes(240),
     params:
         folder=subpath(input.manifest, parent=True),

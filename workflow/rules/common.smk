@@ -36,10 +36,12 @@ SEGMENT_THREADS = (
     1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
 )
 FINETUNE = config["train"]["finetune"]
-# captions that a job's own server makes need vllm beside the stage
+# captions that a job's own server makes need vllm beside the stage, and a machine that feeds its
+# GPUs: processes that prepare pictures, and memory through which the weights of each copy go
 OWN_SERVER = (
     config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
 )
+SERVED_GPUS = max(1, config["gpus"]["caption"])
 
 
 wildcard_constraints:

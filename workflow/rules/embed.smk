@@ -11,7 +11,6 @@ rule embed:
     benchmark:
         "logs/embed/{dataset}/{shard}.tsv"
     priority: 60
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -10,7 +10,6 @@ rule extract:
     benchmark:
         "logs/extract/{dataset}/{shard}.tsv"
     priority: 50
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

@@ -8,7 +8,6 @@ rule prepare:
     benchmark:
         "logs/prepare/{dataset}.tsv"
     priority: 90
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

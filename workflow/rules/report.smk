@@ -14,7 +14,6 @@ rule report:
     benchmark:
         "logs/report/report.tsv"
     priority: 20
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: 1

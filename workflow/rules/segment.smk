@@ -10,7 +10,6 @@ rule segment:
     benchmark:
         "logs/segment/{dataset}/{shard}.tsv"
     priority: 80
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: SEGMENT_THREADS

@@ -12,7 +12,6 @@ rule train:
     benchmark:
         "logs/train/{dataset}.{variant}/{split}.tsv"
     priority: 40
-    retries: 0
     conda:
         "../../envs/core.yaml"
     threads: config["train"]["threads"] + config["train"]["workers"] if FINETUNE else 1
