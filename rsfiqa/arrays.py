@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, atomic, first_line
+from rsfiqa.files import Provenance, atomic, first_line, parse_json
 
 
 def _digest(arrays: Mapping[str, np.ndarray], provenance: str) -> str:
@@ -40,7 +40,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], provenance: Provenance) 
     # safetensors would store a transposed array's bytes as they lie in memory
     content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic(path) as partial:
-        save_file(content, partial, metadata=metadata)
+        partial.write_bytes(save(content, metadata=metadata))  # whose errors say what the disk says
 
 
 def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provenance]:
@@ -62,7 +62,7 @@ def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provena
             f"{path}: damaged ({first_line(error)}); delete it and run again"
         ) from error
     try:
-        found = json.loads(metadata["rsfiqa"])
+        found = parse_json(metadata["rsfiqa"])
         intact = _digest(arrays, found["provenance"]) == found["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False

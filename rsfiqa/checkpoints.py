@@ -1,6 +1,5 @@
 """Checkpoints: weights and a card that says everything needed to use them."""
 
-import json
 import platform
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -15,9 +14,10 @@ from rsfiqa.files import (
     Provenance,
     atomic,
     first_line,
+    read_sealed_json,
     read_table,
     sha256_of,
-    write_json,
+    write_sealed_json,
     write_table,
 )
 
@@ -97,7 +97,7 @@ def write(
         half: matrices and kernels as float16. Vectors and statistics stay float32: they are small,
             and some lie below what float16 holds.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     modules: dict[str, nn.Module] = {"": model} | ({BACKBONE: stages} if stages is not None else {})
     state = {}
@@ -108,11 +108,11 @@ def write(
             state[f"{prefix}{name}"] = value.contiguous().cpu()
     weights = folder / "model.safetensors"
     with atomic(weights) as partial:
-        save_file(state, partial)
+        partial.write_bytes(save(state))  # whose errors say what the disk says
     provenance = Provenance("split", VERSION, "train", VERSION)
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
-    write_json(folder / "card.json", content)
+    write_sealed_json(folder / "card.json", content)
 
 
 def pack(source: Path, target: Path, tested: dict[str, float]) -> None:
@@ -159,9 +159,7 @@ def read_card(folder: Path) -> tuple[Card, str]:
     if not path.is_file():
         raise InputError(f"{folder}: no checkpoint (card.json) here; run the train stage first")
     try:
-        content = json.loads(path.read_text("utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__}")
+        content = read_sealed_json(path)
     except ValueError as error:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     if (found := content.pop("schema", None)) != VERSION:

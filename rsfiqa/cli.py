@@ -1,5 +1,6 @@
 """The command line: one subcommand per stage."""
 
+import errno
 import inspect
 import logging
 import os
@@ -22,6 +23,10 @@ from rsfiqa.config import describe
 from rsfiqa.errors import InputError
 
 T = TypeVar("T", bound=stages.Options)
+# with which a disk refuses to write
+REFUSALS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+)
 Folder = CliPositionalArg[Path]
 DATASET = "The data set's folder, results/<dataset>; its last part is the data set's name."
 MAX_FAILED = "A shard with a larger share of unusable images fails."
@@ -395,6 +400,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # whoever read has enough; the interpreter's end must not mind
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        place = error.filename or "a file"
+        print(
+            f"rsfiqa {words[0]}: {place}: cannot be written ({os.strerror(error.errno)}); make room"
+            " or change permissions, and the same command goes on",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print(f"rsfiqa {words[0]}: interrupted", file=sys.stderr)

@@ -13,6 +13,9 @@ from rsfiqa.errors import ImageError
 from rsfiqa.files import first_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
+# What a file may hold, whatever its name says: no format that an outside program would read (EPS),
+# and none that photographs do not come in.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
 HUGE = 24_000_000  # pixels; larger images are reduced while they are read, for memory's sake
 BAND = 1 << 20  # pixels that are converted at a time then
@@ -30,9 +33,9 @@ def _open(path: Path) -> Image.Image:
             raise ImageError("no such file")
         if path.stat().st_size == 0:
             raise ImageError("empty file (0 bytes)")
-        return Image.open(path)
+        return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise ImageError("not an image that Pillow knows") from error
+        raise ImageError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"more than {MAX_PIXELS // 1_000_000} megapixels") from error
     except (OSError, ValueError, SyntaxError) as error:

@@ -116,6 +116,7 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
         endpoints=options.endpoint,
         key_variable=options.key_variable,
     )
+    asked.check(settings)
     return asked.Asker(settings, {}, Path()).caption
 
 

@@ -1,14 +1,16 @@
 """The manifest: one row per image of a data set, sorted by image_id, divided into shards."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rsfiqa.datasets.entry import image_id_of
 from rsfiqa.errors import InputError
 from rsfiqa.files import Provenance, read_provenance, read_table, write_table
 
 VERSION = 1
+ROW_GROUP = 20_000  # rows that are read for one shard, however long the manifest is
 SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),  # relative path, NFC
@@ -35,22 +37,37 @@ def shard_name(shard: int) -> str:
 
 def write(path: Path, table: pa.Table, provenance: Provenance) -> None:
     """Write a manifest whose rows are sorted by image_id and numbered into shards already."""
-    write_table(path, table.cast(SCHEMA), provenance)
+    write_table(path, table.cast(SCHEMA), provenance, row_group_size=ROW_GROUP)
 
 
 def read(path: Path, shard: str | None = None) -> tuple[pa.Table, Provenance]:
     """The manifest, or its rows of one shard.
 
     Raises:
-        InputError: missing, damaged or another schema; a shard that it does not have.
+        InputError: missing, damaged or another schema; a shard that it does not have; a path that
+            leaves the data set.
     """
-    table, provenance = read_table(path, "manifest", SCHEMA, VERSION)
-    if shard is None:
-        return table, provenance
-    known = names(provenance.options["shards"])
-    if shard not in known:
-        raise InputError(f"{path}: shard must be one of {', '.join(known)}, found {shard}")
-    return table.filter(pc.equal(table["shard"], int(shard))), provenance
+    filters = None
+    if shard is not None:
+        known = shard_names(path)
+        if shard not in known:
+            raise InputError(f"{path}: shard must be one of {', '.join(known)}, found {shard}")
+        filters = pc.field("shard") == int(shard)  # row groups of other shards are not read
+    table, provenance = read_table(path, "manifest", SCHEMA, VERSION, filters=filters)
+    places = zip(table["image_id"].to_pylist(), table["path"].to_pylist(), strict=True)
+    for image_id, place in places:
+        _check_place(path, image_id, PurePath(place))
+    return table, provenance
+
+
+def _check_place(path: Path, image_id: str, place: PurePath) -> None:
+    """Refuse a row whose image could lie outside its data set, or be another image than it says."""
+    same = image_id_of(place).casefold().endswith(f"/{image_id}".casefold())  # I01.BMP is i01.bmp
+    if not (place.is_absolute() and same) or ".." in place.parts:
+        raise InputError(
+            f"{path}: an image's path must be absolute, without '..', and end in its image_id,"
+            f" found '{place}' for '{image_id}'; run the prepare stage again"
+        )
 
 
 def shard_names(path: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """What all stages that work shard by shard have in common: skip, record, publish."""
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from rsfiqa import failures, manifest
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import Provenance, sha256_of, write_json
+from rsfiqa.files import Provenance, read_json, sha256_of, write_json
 from rsfiqa.stages import VERSIONS
 
 log = logging.getLogger("rsfiqa")
@@ -154,7 +153,10 @@ def _is_done(shard: Shard, provenance: Provenance) -> bool:
     path = stats_path(shard.path)
     if not (shard.path.is_file() and failures_path(shard.path).is_file() and path.is_file()):
         return False
-    return json.loads(path.read_text("utf-8")).get("provenance") == provenance.to_json()
+    try:
+        return bool(read_json(path)["provenance"] == provenance.to_json())
+    except (ValueError, KeyError, TypeError):  # damaged: the shard is made again
+        return False
 
 
 def _run_one(

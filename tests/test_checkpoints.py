@@ -1,4 +1,3 @@
-import json
 import shutil
 from dataclasses import asdict, fields, replace
 
@@ -9,7 +8,7 @@ import torch
 from rsfiqa import backbone, checkpoints, splits
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
-from rsfiqa.files import read_table, sha256_of, write_json
+from rsfiqa.files import read_sealed_json, read_table, sha256_of, write_sealed_json
 from rsfiqa.model import RSA, Batch
 from rsfiqa.stages import VERSIONS
 from tests.pipeline import SEED, TEST_SHARE, TRAIN, made
@@ -71,8 +70,8 @@ def folder(tmp_path):
 
 def edit(folder, **changes) -> None:
     """Change the card behind the checkpoint's back."""
-    content = json.loads((folder / "card.json").read_text("utf-8"))
-    write_json(folder / "card.json", content | changes)
+    content = read_sealed_json(folder / "card.json")
+    write_sealed_json(folder / "card.json", content | changes)
 
 
 @pytest.mark.parametrize("variant", ["full", "no_mhf", "no_mllm", "no_rsa", "none"])
@@ -160,6 +159,11 @@ def cut_short(folder):
     (folder / "card.json").write_text(text[: len(text) // 2], "utf-8")
 
 
+def flipped(folder):
+    text = (folder / "card.json").read_text("utf-8")
+    (folder / "card.json").write_text(text.replace('"seed": 3', '"seed": 2'), "utf-8")
+
+
 def no_object(folder):
     (folder / "card.json").write_text("[]", "utf-8")
 
@@ -182,6 +186,7 @@ def no_safetensors(folder):
         (no_weights, r"model.safetensors: missing or not the weights of its card; train it again$"),
         (other_weights, r"model.safetensors: missing or not the weights of its card; train it aga"),
         (cut_short, r"card.json: damaged \(.*\); train it again$"),
+        (flipped, r"card.json: damaged \(checksum differs\); train it again$"),
         (no_object, r"card.json: damaged \(a list\); train it again$"),
         (unknown_key, r"card.json: damaged \(.*'colour'\); train it again$"),
         (other_model, r"model.safetensors: damaged \(Error\(s\) in loading .*\); train it again$"),
@@ -219,7 +224,7 @@ def test_the_card_says_what_made_the_checkpoint(trained):
     assert found.options == {"version": VERSIONS["train"], **TRAIN.recorded()}
     assert len(found.losses) == TRAIN.epochs
     assert found.versions.keys() == {"python", "torch", "timm", "transformers"}
-    assert json.loads((trained / "card.json").read_text("utf-8")).keys() == {
+    assert read_sealed_json(trained / "card.json").keys() == {
         "schema",
         "weights_sha256",
         *asdict(found),

@@ -86,6 +86,17 @@ def test_a_wrong_call(capsys, line):
     assert "error" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "reason"), [(28, "No space left"), (30, "Read-only file")])
+def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, number, reason):
+    def full(self):
+        raise OSError(number, "", "x/00000.h5")
+
+    monkeypatch.setattr(cli.Segment, "run", full)
+    assert cli.main(["segment", "x"]) == 1
+    shown = capsys.readouterr().err
+    assert re.fullmatch(rf"rsfiqa segment: x/00000.h5: cannot be written \({reason}.*\n", shown)
+
+
 def test_no_arguments_show_the_help(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([])

@@ -107,3 +107,11 @@ def test_a_missing_manifest(tmp_path):
 def test_a_range_that_is_not_known():
     assert manifest.mos_range(provenance()) is None
     assert manifest.mos_range(provenance(options={"mos_range": None})) is None
+
+
+def test_a_shard_is_a_small_part_of_a_long_manifest(tmp_path, make_manifest):
+    names = [f"{i:05d}.png" for i in range(45_000)]
+    path = make_manifest(tmp_path, names) / "manifest.parquet"
+    assert pa.parquet.read_metadata(path).num_row_groups == 3
+    assert manifest.read(path, "00019")[0]["image_id"].to_pylist() == names[19_000:20_000]
+    assert manifest.read(path, "00044")[0]["image_id"].to_pylist() == names[44_000:]

@@ -96,7 +96,7 @@ def test_bad_images_become_failures(data):
     found = failures.read(folder.parent / "out/manifest.failures.parquet").to_pylist()
     assert found == [
         {"image": "a.png", "stage": "prepare", "reason": "empty file (0 bytes)"},
-        {"image": "b.png", "stage": "prepare", "reason": "not an image that Pillow knows"},
+        {"image": "b.png", "stage": "prepare", "reason": "not an image of a known format"},
         {"image": "d.png", "stage": "prepare", "reason": "no such file"},
     ]
 

@@ -88,36 +88,31 @@ def test_a_forked_process_can_read_what_its_parent_has_open(path):
     np.testing.assert_array_equal(reader["b.png"].labels, SMALL)
 
 
-def test_a_flipped_byte_of_a_label_map_is_noticed(path, flip):
+def test_a_byte_of_a_label_map_that_flips_later_is_noticed(path, flip):
+    reader = Reader(path)
     with h5py.File(path) as file:
         where = file["labels"].id.get_chunk_info(1)
     flip(path, where.byte_offset + where.size // 2)
-    reader = Reader(path)
     np.testing.assert_array_equal(reader["a.png"].labels, TALL)
     with pytest.raises(InputError, match=r"00000.h5: damaged at b.png \(.*\); delete it and run"):
         reader["b.png"]
 
 
-def test_a_flipped_byte_never_changes_anything_else(path, flip):
-    expected = Reader(path)
-    noticed = 0
+def test_a_flipped_byte_anywhere_is_noticed(path, flip):
     for offset in range(0, path.stat().st_size, 11):
         flip(path, offset)
-        try:
-            reader = Reader(path)
-            assert reader.image_ids == expected.image_ids
-            assert reader.table("b.png").tobytes() == expected.table("b.png").tobytes()
-            np.testing.assert_array_equal(reader["b.png"].labels, SMALL)
-        except InputError as error:
-            assert "\n" not in str(error)
-            noticed += 1
+        with pytest.raises(
+            InputError, match=r"00000.h5: (damaged|not written by|expected)"
+        ) as found:
+            Reader(path)
+        assert "\n" not in str(found.value)
         flip(path, offset)
-    assert noticed > 0
+    Reader(path)
 
 
-@pytest.mark.parametrize("size", [0, 100, 1500])
-def test_a_truncated_file(path, size):
-    os.truncate(path, size)
+@pytest.mark.parametrize("missing", [1, 40, 46, 47, 1500, 10**6])
+def test_a_truncated_file(path, missing):
+    os.truncate(path, max(path.stat().st_size - missing, 0))
     with pytest.raises(InputError, match=r"00000.h5: damaged \(.*\); delete it and run again"):
         Reader(path)
 

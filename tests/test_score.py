@@ -69,7 +69,7 @@ def test_the_table(pictures, checkpoint, tmp_path, suffix):
     rows = {Path(row["path"]).name: row for row in rows_of(output)}
     assert set(rows) == {"a.png", "bad.jpg", "c.png"}
     assert (rows["bad.jpg"]["status"], rows["bad.jpg"]["score"]) == ("failed", None)
-    assert rows["bad.jpg"]["reason"] == "not an image that Pillow knows"
+    assert rows["bad.jpg"]["reason"] == "not an image of a known format"
     good = rows["a.png"]
     assert good["score"] == pytest.approx(Scorer(checkpoint).score(pictures / "a.png").score)
     assert (good["low"], good["high"], good["direction"]) == (1, 5, "higher")

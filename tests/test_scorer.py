@@ -1,6 +1,5 @@
 """A single image scored in process, against the stages of the pipeline."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from PIL import Image
 import rsfiqa
 from rsfiqa import benchmark, checkpoints, samples
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import sha256_of, write_json
+from rsfiqa.files import read_sealed_json, sha256_of, write_sealed_json
 from rsfiqa.scorer import Scorer
 from rsfiqa.segment import load_generator
 from rsfiqa.segment.reading import decoded
@@ -142,7 +141,7 @@ def test_many_images_one_of_them_damaged(scorer, noise, tmp_path):
     (tmp_path / "a.png").write_text("text")
     first, bad, last = scorer.score_many([noise, tmp_path / "a.png", noise])
     assert first.score == last.score
-    assert str(bad) == "not an image that Pillow knows"
+    assert str(bad) == "not an image of a known format"
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
@@ -239,6 +238,6 @@ class TestModel:
 def changed(source, target, **parts):
     """A copy of a checkpoint with another card."""
     shutil.copytree(source, target)
-    content = json.loads((source / "card.json").read_text("utf-8"))
-    write_json(target / "card.json", content | parts)
+    content = read_sealed_json(source / "card.json")
+    write_sealed_json(target / "card.json", content | parts)
     return target

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -53,8 +54,14 @@ def check(options: CaptionOptions) -> None:
     """Refuse what can be known to be wrong without a server.
 
     Raises:
-        InputError: no model is named, or its folder cannot be served.
+        InputError: no model is named, its folder cannot be served, or an endpoint holds a secret.
     """
+    for url in map(urlsplit, options.endpoints):
+        if "@" in url.netloc or url.query:  # commands and logs show endpoints
+            raise InputError(
+                f"caption.endpoints: must be base URLs without a user, password or key, found one"
+                f" at {url.hostname}; set the environment variable that caption.key_variable names"
+            )
     if not options.model:
         raise InputError(
             "caption.model: must be given for the backend vllm, found nothing; name the model"

@@ -26,6 +26,7 @@ BUSY = frozenset({408, 409, 425, 429})  # worth asking again, as are all from 50
 OF_THE_REQUEST = frozenset({400, 413, 422})  # too long, say; another request may pass
 KEY = "set the environment variable that caption.key_variable names"
 REFUSED = {401: f"the key is not accepted; {KEY}", 403: f"the key is not allowed; {KEY}"}
+LARGEST = 1 << 26  # bytes of an answer once unpacked; with log-probabilities it has 0.2 MB
 SHUNNED_S = 5.0  # after a failure an endpoint is asked so much later, if there are others
 
 
@@ -81,6 +82,7 @@ class Client:
         self.under_way = dict.fromkeys(endpoints, 0)
         self._failed = dict.fromkeys(endpoints, -SHUNNED_S)  # when, by the loop's clock
         self.timeout, self.patience = timeout, patience
+        self._key = key
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._places = asyncio.Semaphore(concurrency * len(self.under_way))
         self._session: aiohttp.ClientSession | None = None
@@ -184,14 +186,33 @@ class Client:
                 if response.status in BUSY or response.status >= 500:
                     raise BusyError(f"HTTP {response.status}")
                 if response.status >= 400:
-                    text = (await response.text(errors="replace"))[:300].replace("\n", " ")
+                    text = self._shown(await _bounded(response))
                     if response.status in OF_THE_REQUEST or method == "GET":
                         raise RejectedError(f"HTTP {response.status}: {text}")
                     raise InputError(f"{url}: must answer, found HTTP {response.status}: {text}")
-                return msgspec.json.decode(await response.read(), type=kind)
+                return msgspec.json.decode(await _bounded(response), type=kind)
         except TimeoutError as error:
             raise BusyError(f"no answer within {self.timeout:g} s") from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BusyError(f"an answer that is none of the protocol ({error})") from error
         except aiohttp.ClientError as error:
             raise BusyError(f"{type(error).__name__}: {error}") from error
+
+    def _shown(self, content: bytes) -> str:
+        """The beginning of what a server says of an error, without the key, which some repeat."""
+        text = content.decode(errors="replace").replace("\n", " ")
+        return (text.replace(self._key, "***") if self._key else text)[:300]
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The body of an answer.
+
+    Raises:
+        BusyError: it is larger than any that is meant.
+    """
+    content = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        content += part
+        if len(content) > LARGEST:
+            raise BusyError(f"an answer of more than {LARGEST >> 20} MB")
+    return bytes(content)

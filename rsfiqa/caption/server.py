@@ -34,8 +34,8 @@ def check(options: ServerOptions) -> None:
     """Refuse what cannot be served.
 
     Raises:
-        InputError: no such interpreter, arguments that a shell could not split, not a folder with
-            a model, or a model that does not take pictures.
+        InputError: no such interpreter, arguments that a shell could not split or that hold a key,
+            not a folder with a model, or a model that does not take pictures.
     """
     if shutil.which(_python(options)) is None:
         raise InputError(
@@ -43,12 +43,17 @@ def check(options: ServerOptions) -> None:
             " of one whose environment holds vllm"
         )
     try:
-        shlex.split(options.server_arguments)
+        words = shlex.split(options.server_arguments)
     except ValueError as error:
         raise InputError(
             f"caption.server_arguments: must be words as in a shell, found"
             f" {options.server_arguments!r} ({error})"
         ) from error
+    if any(word.split("=")[0] == "--api-key" for word in words):  # commands and logs show them
+        raise InputError(
+            "caption.server_arguments: must hold no key, found --api-key; set the environment"
+            " variable VLLM_API_KEY, and the one that caption.key_variable names, to the key"
+        )
     folder = _folder(options)
     if folder is None:
         return

@@ -101,7 +101,7 @@ def load(folder: Path, options: EmbedOptions) -> "SentenceTransformer":
             str(folder),
             local_files_only=True,
             device=str(device),
-            model_kwargs={"dtype": PRECISIONS[options.precision]},
+            model_kwargs={"dtype": PRECISIONS[options.precision], "use_safetensors": True},
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(

@@ -1,6 +1,5 @@
 """What the products under a root say of themselves: data sets, cards, failures, times."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 from rsfiqa import captions, checkpoints, failures, manifest
 from rsfiqa.checkpoints import Card
+from rsfiqa.files import read_json
 from rsfiqa.shards import shard_path
 
 
@@ -171,7 +171,7 @@ def read_times(root: Path) -> list[StageTime]:
     """What the statistics beside the products say, in the order in which stages began."""
     found = defaultdict(list)
     for path in sorted([*root.rglob("*.stats.json"), *root.glob("train/*/*/stats.json")]):
-        found[_subject(path.relative_to(root))].append(json.loads(path.read_text("utf-8")))
+        found[_subject(path.relative_to(root))].append(read_json(path))
     times = [
         StageTime(
             stage,

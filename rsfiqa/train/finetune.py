@@ -1,5 +1,6 @@
 """Training backbone and model together, from a model that was trained on frozen features."""
 
+import io
 import logging
 import math
 import os
@@ -278,8 +279,10 @@ def _split(items: list, parts: int) -> list[list]:
 
 def _save(path: Path, origin: str, kept: Mapping[str, Any], losses: list[float]) -> None:
     content = {name: part.state_dict() for name, part in kept.items()}
+    state = io.BytesIO()
+    torch.save({"origin": origin, **content, "losses": losses}, state)
     with atomic(path) as partial:
-        torch.save({"origin": origin, **content, "losses": losses}, partial)
+        partial.write_bytes(state.getbuffer())  # whose errors say what the disk says
 
 
 def _resume(path: Path, origin: str, kept: Mapping[str, Any]) -> list[float]:

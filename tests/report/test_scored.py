@@ -126,7 +126,7 @@ def test_folders_and_failures(table, html):
         assert values == [f"{value:.3f}" for value in expected]
     assert [row[4] for row in listed] == sorted(row[4] for row in listed)
     assert cells(section(html, "failures"))[1:] == [
-        ["b", "score", "b/bad.jpg", "not an image that Pillow knows"]
+        ["b", "score", "b/bad.jpg", "not an image of a known format"]
     ]
 
 

@@ -28,7 +28,7 @@ OUTCOMES = {  # label map's height and width, or the reason of the failure
     **{f"exif{i}.jpg": (40, 64) if i < 5 else (64, 40) for i in range(1, 9)},
     "cut.jpg": "damaged or cut short",
     "bomb.png": "more than 178 megapixels",
-    "text.jpg": "not an image that Pillow knows",
+    "text.jpg": "not an image of a known format",
 }
 
 
