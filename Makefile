@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -34,10 +34,14 @@ demo: install ## the whole pipeline on the demo set: photographs from packages, 
 	@echo; echo "Report: $(CURDIR)/results/report/index.html"
 
 test: install ## the fast tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/production
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/production --ignore tests/slurm
 
 test-vllm: install install-vllm ## the caption stage against the real vLLM; config/production.yaml with small models
 	$(BIN)/python -m pytest tests/production
+
+test-slurm: install ## profiles/slurm on a real Slurm of one node, installed if need be (Debian, as root)
+	@which slurmctld slurmd munged > /dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; } || true
+	$(BIN)/python -m pytest tests/slurm
 
 lint: install
 	$(BIN)/ruff check .

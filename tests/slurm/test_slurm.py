@@ -1,0 +1,129 @@
+"""profiles/slurm on a real Slurm, undisturbed and disturbed: make test-slurm."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.slurm.cluster import Cluster, missing, until
+from tests.workflow.conftest import ROOT, Workflow
+
+PROFILE = (
+    *("--profile", str(ROOT / "profiles/slurm"), "--slurm-init-seconds-before-status-checks", "4"),
+    *("--latency-wait", "5", "--set-resources", "caption:gpu_model=fake"),
+)
+RULES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
+GPUS = {"segment": 1, "caption": 1, "embed": 0, "extract": 1, "train": 1}
+SMALL = {"datasets": ["tiny"], "splits": 1, "variants": ["full"]}
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    if missing():
+        pytest.skip(f"no {', '.join(missing())}; make test-slurm installs them on Debian, as root")
+    with (
+        Cluster(tmp_path_factory.mktemp("slurm")) as cluster,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        yield cluster
+    until(lambda: not cluster.processes(), 30)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory):
+    """The workflow after a run without a cluster."""
+    workflow = Workflow(tmp_path_factory.mktemp("local"), gpus=GPUS, benchmark=SMALL)
+    found = workflow.snakemake("--resources", "gpu=1")
+    assert found.returncode == 0, found.stdout
+    return workflow
+
+
+def sibling(local: Workflow, folder: Path) -> Workflow:
+    """A workflow on the same pictures, of which nothing has run."""
+    datasets = yaml.safe_load(local.config.read_text("utf-8"))["datasets"]
+    return Workflow(folder, gpus=GPUS, benchmark=SMALL, datasets=datasets)
+
+
+def products(workflow: Workflow) -> dict[str, bytes]:
+    """The bytes of all products; times and the page, which tells of the run, are left out."""
+    return {
+        str(path.relative_to(workflow.results)): path.read_bytes()
+        for path in workflow.results.rglob("*")
+        if path.is_file() and not path.name.endswith(("stats.json", ".html"))
+    }
+
+
+def assert_same(one: Workflow, other: Workflow) -> None:
+    found, wanted = products(one), products(other)
+    assert sorted(found) == sorted(wanted)
+    assert [name for name in wanted if found[name] != wanted[name]] == []
+    assert (one.results / "report/index.html").is_file()
+
+
+def test_results_are_those_of_a_local_run(cluster, local, tmp_path):
+    workflow = sibling(local, tmp_path)
+    found = workflow.snakemake(*PROFILE)
+    assert found.returncode == 0, found.stdout
+    assert_same(workflow, local)
+    assert {job["JobState"] for job in cluster.jobs(tmp_path)} == {"COMPLETED"}
+    for rule in RULES:
+        jobs = cluster.jobs(tmp_path, rule)
+        assert jobs, rule
+        gpu = ("gres:gpu:fake:1" if rule == "caption" else "gres:gpu:1") if GPUS.get(rule) else None
+        assert {job.get("TresPerJob") for job in jobs} == {gpu}, rule
+        assert {job["NumNodes"] for job in jobs} == {"1"}
+
+
+def begun(cluster: Cluster, workflow: Workflow, stage: str) -> str:
+    """The number of a job that is in mid-stage, once there is one: its command has begun."""
+    numbers: list[str] = []
+
+    def running() -> bool:
+        jobs = cluster.jobs(workflow.folder, stage)
+        numbers[:] = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING"]
+        return bool(numbers) and any(workflow.folder.glob(f"logs/{stage}/*/*.log"))
+
+    until(running)
+    return numbers[0]
+
+
+def disturb(cluster: Cluster, workflow: Workflow, run: subprocess.Popen) -> None:
+    """Cancel a job in mid-stage, kill Slurm's daemons while jobs run, then Snakemake."""
+    cluster.ask("scancel", begun(cluster, workflow, "segment"))
+    begun(cluster, workflow, "caption")
+    until(cluster.saved)
+    for daemon in ("slurmctld", "slurmd"):
+        cluster.kill(daemon)
+    for daemon in ("slurmctld", "slurmd"):
+        cluster.start(daemon)
+    begun(cluster, workflow, "train")
+    run.kill()
+
+
+def test_results_do_not_depend_on_what_is_killed(cluster, local, tmp_path):
+    workflow = sibling(local, tmp_path)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as in the other runs
+    run = subprocess.Popen(workflow.line(*PROFILE), env=one_thread, **quiet)
+    try:
+        disturb(cluster, workflow, run)
+    finally:
+        run.kill()
+        run.wait()
+    assert cluster.unfinished()  # orphans, which work on the files of the next run
+    limits = {
+        (job["JobState"], job["TimeLimit"], job["MinMemoryNode"])
+        for job in cluster.jobs(tmp_path, "segment")
+    }
+    assert ("CANCELLED", "04:00:00", "2000M") in limits
+    assert ("COMPLETED", "08:00:00", "4000M") in limits
+    assert workflow.snakemake("--unlock").returncode == 0
+    found = workflow.snakemake(*PROFILE)
+    assert found.returncode == 0, found.stdout
+    until(lambda: not cluster.unfinished())
+    assert_same(workflow, local)
+    assert "Nothing to be done" in workflow.snakemake().stdout
