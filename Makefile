@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm lint format bench bench-finetune bench-segment bench-caption bench-score checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-faults lint format bench bench-finetune bench-segment bench-caption bench-score bench-scale checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -38,6 +38,9 @@ test: install ## the fast tests
 
 test-vllm: install install-vllm ## the caption stage against the real vLLM; config/production.yaml with small models
 	$(BIN)/python -m pytest tests/production
+
+test-faults: install ## kills, full disks, flipped bits, hostile pictures: half an hour, as root
+	$(BIN)/python -m tests.faults
 
 lint: install
 	$(BIN)/ruff check .
@@ -70,6 +73,9 @@ bench-caption: install install-vllm ## the caption stage against a bare loop, it
 bench-score: install ## DATA=DIR: speed and memory of rsfiqa score, an installation by pip
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/score.py $(DATA)
+
+bench-scale: install ## planning of a million images, what the pipeline itself costs per image
+	$(BIN)/python benchmarks/scale.py
 
 checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the package, on LIVEC
 	$(NEEDS_DATA)

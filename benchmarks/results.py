@@ -44,6 +44,10 @@ LEAST = {
     "ordering_accuracy": 0.90,
     "images_per_s": 3.0,
     "pip_install_ok": 1.0,
+    "flips_tried": 100.0,
+    "hostile_tried": 500.0,
+    "kills_tried": 100.0,
+    "images_planned": 1_000_000.0,
 }
 MOST = {
     "bench_minutes": 60.0,
@@ -58,6 +62,13 @@ MOST = {
     "peak_mb_24mp": 1500.0,
     "peak_mb_100mp": 1500.0,
     "peak_mb_100mp_png": 1500.0,
+    "flips_missed": 0.0,
+    "hostile_lost": 0.0,
+    "kills_lost": 0.0,
+    "plan_s": 20.0,
+    "plan_mb": 500.0,
+    "overhead_ms_per_image": 1.0,
+    "memory_growth": 0.1,
 }
 PEERS = {
     "probe": "SVR probe, frozen Lite0",

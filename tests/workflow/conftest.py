@@ -40,13 +40,17 @@ class Workflow:
         self.config = folder / "overlay.yaml"
         self.config.write_text(yaml.safe_dump(config), "utf-8")
 
-    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run Snakemake here; output and errors come back together, nothing is raised."""
+    def line(self, *arguments: str) -> list[str]:
+        """The command that runs Snakemake here."""
         profile = ("--workflow-profile", str(ROOT / "profiles/default"))
         command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), *profile]
         place = ["--directory", str(self.folder), "--configfile", str(self.config)]
+        return [*command, *place, "--cores", "2", *arguments]
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run Snakemake here; output and errors come back together, nothing is raised."""
         return subprocess.run(
-            [*command, *place, "--cores", "2", *arguments],
+            self.line(*arguments),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
