@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm test-slurm lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate bench-scale checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -42,6 +42,9 @@ test-vllm: install install-vllm ## the caption stage against the real vLLM; conf
 test-slurm: install ## profiles/slurm on a real Slurm of one node, installed if need be (Debian, as root)
 	@which slurmctld slurmd munged > /dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; } || true
 	$(BIN)/python -m pytest tests/slurm
+
+test-faults: install ## kills, full disks, flipped bits, hostile pictures: half an hour, as root
+	$(BIN)/python -m tests.faults
 
 lint: install
 	$(BIN)/ruff check .
@@ -86,6 +89,9 @@ bench-teach: install ## DATA=DIR: how well distortions are named, on eight photo
 calibrate: install ## DATA=DIR: what the measured captioner has learnt, from 16 photographs of Kodak and 10 of packages
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/calibrate.py $(DATA)
+
+bench-scale: install ## planning of a million images, what the pipeline itself costs per image
+	$(BIN)/python benchmarks/scale.py
 
 checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the package, on LIVEC
 	$(NEEDS_DATA)

@@ -1,0 +1,86 @@
+"""SIGKILL of stages and of Snakemake at random moments."""
+
+import random
+import shutil
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.faults.work import STAGES, Work, digests, run, running, start
+from tests.workflow.conftest import Workflow
+
+STAGE_KILLS = 104  # 13 of each stage
+WORKFLOW_KILLS = 3
+CALM_S = 120  # within which the jobs of a killed Snakemake must have ended
+
+
+def survived(work: Work, folder: Path, workers: int) -> tuple[int, int]:
+    """How many stages were killed, and after how many of these all was as if nothing had been."""
+    with ThreadPoolExecutor(workers) as pool:
+        numbers = range(STAGE_KILLS)
+        found = list(pool.map(lambda number: _one(work, folder / str(number), number), numbers))
+    return len(found), sum(found)
+
+
+def _one(work: Work, results: Path, number: int) -> bool:
+    """Kill a stage, run it again, compare."""
+    stage, chance = STAGES[number % len(STAGES)], random.Random(number)
+    work.copy_before(stage, results)
+    line, moment = work.command(stage, results), chance.random() * work.seconds[stage]
+    while not _killed(line, moment):  # it was done before
+        work.copy_before(stage, results)
+        moment *= 0.8
+    ended = run(line)
+    differs = ended.shown if ended.status else work.differs(stage, results)
+    if differs:
+        print(f"{stage} killed after {moment:.2f} s: {differs}", file=sys.stderr)
+    return not differs
+
+
+def _killed(line: list[str], moment: float) -> bool:
+    process = start(line)
+    time.sleep(moment)
+    process.kill()
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def survived_by_workflow(folder: Path) -> tuple[int, int]:
+    """How often Snakemake was killed, and how often a rerun ended as if nothing had been."""
+    workflow = Workflow(folder)
+    began = time.monotonic()
+    if (ended := workflow.snakemake()).returncode:
+        sys.exit(f"snakemake failed without a fault:\n{ended.stdout}")
+    seconds = time.monotonic() - began
+    wanted = {stage: digests(workflow.results, stage) for stage in STAGES}
+    kept = 0
+    for number in range(WORKFLOW_KILLS):
+        # in the same folder, because a manifest holds the pictures' paths
+        shutil.rmtree(workflow.results)
+        shutil.rmtree(folder / ".snakemake")
+        share = (number + random.Random(number).random()) / WORKFLOW_KILLS
+        differs = _disturbed(workflow, wanted, share * seconds)
+        if differs:
+            print(f"snakemake killed after {share * seconds:.1f} s: {differs}", file=sys.stderr)
+        kept += not differs
+    return WORKFLOW_KILLS, kept
+
+
+def _disturbed(workflow: Workflow, wanted: dict[str, dict[str, str]], moment: float) -> str:
+    """In what a workflow differs from an undisturbed one once Snakemake was killed and rerun."""
+    if not _killed(workflow.line(), moment):
+        return "it had ended before"
+    unlocked, again = workflow.snakemake("--unlock"), workflow.snakemake()  # beside the orphans
+    if unlocked.returncode or again.returncode:
+        return f"the rerun failed: {unlocked.stdout}{again.stdout}"
+    found = {stage: digests(workflow.results, stage) for stage in STAGES}
+    if differing := [stage for stage in STAGES if found[stage] != wanted[stage]]:
+        return f"{differing[0]} has other files"
+    calm = time.monotonic() + CALM_S
+    while processes := running(workflow.folder):
+        if time.monotonic() > calm:
+            return f"process {processes[0]} was left behind"
+        time.sleep(1)
+    return "".join(map(str, workflow.results.rglob("*.partial")))
