@@ -36,7 +36,7 @@ def compared(folder: Path, name: str) -> dict[str, float]:
     for stage in SHARED:
         shutil.copytree(folder / stage, own / stage, dirs_exist_ok=True)
     shutil.copyfile(folder / "manifest.parquet", own / "manifest.parquet")
-    extract.run(own, ExtractOptions(backbone=name, enlarge=1, copies=False), max_failed_share=0)
+    extract.run(own, ExtractOptions(backbone=name, copies=False), max_failed_share=0)
     options = TrainOptions(pointing=0)
     parts = [splits.split_name("split", i) for i in range(SPLITS)]
     srcc = np.array([tested(own, root / "train" / part, options, part).srcc for part in parts])

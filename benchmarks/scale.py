@@ -149,7 +149,7 @@ def stub_features(shard: Shard) -> features.Features:
     shape = (len(shard.images), 2, CHANNELS, GRID, GRID)
     none = np.zeros((0, *shape[1:]), np.float16)
     names = [row["image_id"] for row in shard.images]
-    return features.Features(names, np.zeros(shape, np.float16), none, none, none, (CHANNELS,))
+    return features.Features(names, np.zeros(shape, np.float16), none, none, (CHANNELS,))
 
 
 STUBS: dict[str, tuple[Callable[[Shard], Any], Any, dict[str, str]]] = {

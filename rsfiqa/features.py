@@ -2,12 +2,11 @@
 
 image_id  uint8, line-separated, sorted
 cells     (N, 2, C, G, G)  float16, mean and standard deviation of each channel in each cell
-enlarged  (N, 2, C, G, G)  float16, likewise of the enlarged image
 mirrored  (N, 2, C, G, G)  float16, likewise of the mirrored image, each cell in its place
 distorted (N, 2, C, G, G)  float16, likewise of a distorted copy of the image
 channels  (S,)             int64, channels of each of the S stages, C in all
 
-All but `cells` are (0, 2, C, G, G) where they were not wanted; the last two are for training.
+The copies, for training, are (0, 2, C, G, G) where they were not wanted.
 """
 
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import numpy as np
 from rsfiqa import arrays
 from rsfiqa.files import Provenance
 
-VERSION = 3
-VIEWS = ("cells", "enlarged", "mirrored", "distorted")
+VERSION = 4
+VIEWS = ("cells", "mirrored", "distorted")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class Features:
     Attributes:
         image_ids: N of them.
         cells: float16 (N, 2, C, G, G); C = sum of `channels`.
-        enlarged: likewise of the enlarged images; or (0, 2, C, G, G).
         mirrored: likewise of the mirrored images, each cell in its place; or (0, 2, C, G, G).
         distorted: likewise of distorted copies of the images; or (0, 2, C, G, G).
         channels: of each stage of the backbone.
@@ -37,7 +35,6 @@ class Features:
 
     image_ids: list[str]
     cells: np.ndarray
-    enlarged: np.ndarray
     mirrored: np.ndarray
     distorted: np.ndarray
     channels: tuple[int, ...]

@@ -202,12 +202,6 @@ def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
 
 
-def enlarge(image: np.ndarray, factor: float) -> np.ndarray:
-    """The image uint8 (H, W, 3), its sides `factor` (at least 1) times as long, interpolated."""
-    shape = tuple(round(side * factor) for side in image.shape[:2])
-    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_CUBIC)
-
-
 def reduced_shape(shape: tuple[int, int], long_side: int) -> tuple[int, int]:
     """Height and width of an image of this shape once no side exceeds `long_side` pixels."""
     height, width = shape

@@ -30,7 +30,7 @@ class Samples:
     Attributes:
         dataset: the name of the data set's folder.
         rows: the manifest's rows of these images.
-        batch: inputs of the model for all of them, enlarged ones too if there are any.
+        batch: inputs of the model for all of them.
         mirrored: float16 (N, 2, C, G, G), cells of the mirrored images, in the place of their own;
             None if there are none.
         distorted: likewise of distorted copies.
@@ -117,14 +117,14 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
 
     Args:
         data: N images; their files are read again.
-        backbone: with the channels of that which made `data`; it sees them at their own size.
+        backbone: with the channels of that which made `data`.
         long_side: larger images are reduced to it.
     """
     grid = data.batch.cells.shape[-1]
     cells = []
     for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
         cells.append(backbone.cells(images.reduce(read_again(path), long_side), grid))
-    batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)), enlarged=None)
+    batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
     return replace(data, batch=batch, mirrored=None, distorted=None)
 
 
@@ -164,8 +164,8 @@ def load(folder: Path) -> Samples:
         dataset=folder.name,
         rows=rows,
         batch=_stack(parts),
-        mirrored=_views([part.mirrored for part in parts], len(rows)),
-        distorted=_views([part.distorted for part in parts], len(rows)),
+        mirrored=_copies([part.mirrored for part in parts], len(rows)),
+        distorted=_copies([part.distorted for part in parts], len(rows)),
         channels=parts[0].channels,
         mos_range=manifest.mos_range(provenance),
         provenance={"manifest": provenance} | parts[0].provenance,
@@ -179,8 +179,7 @@ class _Part:
     image_ids: list[str]
     channels: tuple[int, ...]
     cells: np.ndarray  # float16 (n, 2, C, G, G)
-    enlarged: np.ndarray  # likewise, or (0, 2, C, G, G)
-    mirrored: np.ndarray
+    mirrored: np.ndarray  # likewise, or (0, 2, C, G, G)
     distorted: np.ndarray
     offsets: np.ndarray
     coverage: np.ndarray  # float32 (r, G * G)
@@ -282,8 +281,8 @@ def _chosen(cells: np.ndarray, order: list[int]) -> np.ndarray:
     return cells[order if len(cells) else []]
 
 
-def _views(parts: Sequence[np.ndarray], number: int) -> torch.Tensor | None:
-    """The cells of all parts, if each of that number of images has them."""
+def _copies(parts: Sequence[np.ndarray], number: int) -> torch.Tensor | None:
+    """The copies' cells of all parts, if each of that number of images has one."""
     whole = np.concatenate(parts)
     return torch.from_numpy(whole) if len(whole) == number else None
 
@@ -307,5 +306,4 @@ def _stack(parts: Sequence[_Part]) -> Batch:
         ratings=padded("ratings"),
         geometry=padded("geometry"),
         present=torch.from_numpy(present),
-        enlarged=_views([part.enlarged for part in parts], len(counts)),
     )

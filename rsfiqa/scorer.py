@@ -261,28 +261,24 @@ class Scorer(nn.Module):
         ratings = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
         part = regions.ImageRegions("", labels, regions.region_table(labels))
         grid = card.backbone["grid"]
-        seen = images.reduce(pixels, card.backbone["long_side"])
-        larger = None
-        if not card.finetuned and card.backbone["enlarge"] > 1:
-            larger = self._cells(images.enlarge(seen, card.backbone["enlarge"]))
         batch = Batch(
-            cells=self._cells(seen),
+            cells=torch.from_numpy(self._cells(pixels))[None],
             coverage=torch.from_numpy(samples.coverage(labels, grid))[None],
             text=torch.from_numpy(self._vectors([row["text"] for row in rows]))[None],
             ratings=torch.from_numpy(ratings)[None],
             geometry=torch.from_numpy(samples.geometry(part))[None],
             present=torch.ones(1, len(rows), dtype=torch.bool),
-            enlarged=larger,
         )
         with torch.inference_mode():
-            found = self.model.predict(batch.to(self.mean.device))
+            found = self.model(batch.to(self.mean.device))
         return Seen(part, rows, ratings, _on_cpu(found))
 
-    def _cells(self, pixels: np.ndarray) -> Tensor:
-        """Features (1, 2, C, G, G), as the extract stage keeps them if the backbone is frozen."""
+    def _cells(self, pixels: np.ndarray) -> np.ndarray:
+        """Features (2, C, G, G), as the extract stage keeps them if the backbone is frozen."""
         stages = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
-        cells = torch.from_numpy(stages.cells(pixels, self.card.backbone["grid"]))[None]
-        return cells if self.card.finetuned else cells.half()
+        described = self.card.backbone
+        cells = stages.cells(images.reduce(pixels, described["long_side"]), described["grid"])
+        return cells if self.card.finetuned else cells.astype(np.float16)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         """Float32 (R, D) as the embed stage keeps them: in float16, zeros for a failed caption."""

@@ -11,8 +11,8 @@ VERSIONS = {
     "segment": 1,
     "caption": 2,
     "embed": 1,
-    "extract": 3,
-    "train": 3,
+    "extract": 4,
+    "train": 4,
     "benchmark": 1,
     "report": 2,
     "teach": 1,
@@ -283,17 +283,10 @@ class ExtractOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
-    enlarge: float = Field(
-        1.5,
-        ge=1,
-        le=4,
-        description="A model on frozen features sees each image at its own size and enlarged by"
-        " this; 1 for its own size alone, in a third of the time.",
-    )
     copies: bool = Field(
         True,
         description="Also features of a mirrored and of a distorted copy of each image, for"
-        " training, each as fast as those of the image.",
+        " training; three times the time.",
     )
     device: Device = Field("auto", description="auto takes a GPU where there is one.")
 

@@ -7,7 +7,7 @@ import pytest
 import skimage
 from PIL import Image
 
-from rsfiqa import extract, features, images, prepare
+from rsfiqa import extract, features, prepare
 from rsfiqa.shards import shard_path
 from rsfiqa.stages import ExtractOptions, PrepareOptions
 
@@ -39,19 +39,6 @@ def test_mirrored_cells_lie_in_the_place_of_their_own(folder):
     np.testing.assert_array_equal(found.mirrored[0][..., ::-1], found.cells[2])
     np.testing.assert_array_equal(found.mirrored[2][..., ::-1], found.cells[0])
     assert not np.array_equal(found.mirrored[0], found.cells[0])
-
-
-def test_enlarged_cells_are_those_of_the_larger_picture(folder, tmp_path):
-    (tmp_path / "pictures").mkdir()
-    larger = images.enlarge(skimage.data.chelsea()[:120, :161], 2)
-    assert larger.shape == (240, 322, 3)
-    Image.fromarray(larger).save(tmp_path / "pictures/a.png")
-    options = PrepareOptions(layout="folder", root=str(tmp_path / "pictures"))
-    prepare.run(tmp_path / "set", options, shard_size=10, seed=0, max_failed_share=0)
-    whole = extracted(tmp_path / "set")
-    found = extracted(folder, enlarge=2)
-    np.testing.assert_array_equal(found.enlarged[0], whole.cells[0])
-    assert extracted(folder, enlarge=1).enlarged.shape == (0, *found.cells.shape[1:])
 
 
 def test_distorted_copies_differ_and_are_the_same_again(folder):

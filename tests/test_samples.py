@@ -117,7 +117,6 @@ def test_each_image_has_its_own_products(tiny):
             place = extracted.image_ids.index(image_id)
             cells = extracted.cells[place]
             np.testing.assert_array_equal(batch.cells[0], cells)
-            np.testing.assert_array_equal(batch.enlarged[0], extracted.enlarged[place])
             np.testing.assert_array_equal(data.mirrored[row], extracted.mirrored[place])
             np.testing.assert_array_equal(data.distorted[row], extracted.distorted[place])
             whole = coverage(reader[image_id].labels, cells.shape[-1])
@@ -140,7 +139,6 @@ def test_some_images_are_taken(tiny):
     assert found.image_ids == [data.image_ids[2], data.image_ids[7]]
     assert found.groups == [data.groups[2], data.groups[7]]
     assert torch.equal(found.batch.cells, data.batch.cells[[2, 7]])
-    assert torch.equal(found.batch.enlarged, data.batch.enlarged[[2, 7]])
     assert torch.equal(found.mirrored, data.mirrored[[2, 7]])
     assert torch.equal(found.distorted, data.distorted[[2, 7]])
 

@@ -50,9 +50,6 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
         with shard.guarded(row["image_id"]):
             image = images.reduce(images.read_rgb(Path(row["path"])), options.long_side)
             found = {"cells": model.cells(image, options.grid)}
-            if options.enlarge > 1:
-                larger = images.enlarge(image, options.enlarge)
-                found["enlarged"] = model.cells(larger, options.grid)
             if options.copies:
                 mirrored = model.cells(np.ascontiguousarray(image[:, ::-1]), options.grid)
                 copy = distort(image, seed_of("distorted", row["image_id"]))

@@ -1,6 +1,6 @@
 """What the model sees of some images: backbone statistics on a grid, and the regions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -26,7 +26,6 @@ class Batch:
         geometry: float (B, R, 7), natural log of the area share, centroid x and y, box x0, y0,
             x1, y1; positions in [0, 1].
         present: bool (B, R), False where a row only pads; rows of absent regions are ignored.
-        enlarged: like `cells`, of the enlarged images; None if only these are looked at.
     """
 
     cells: Tensor
@@ -35,7 +34,6 @@ class Batch:
     ratings: Tensor
     geometry: Tensor
     present: Tensor
-    enlarged: Tensor | None = None
 
     def __post_init__(self) -> None:
         images, regions = self.present.shape
@@ -47,8 +45,6 @@ class Batch:
             "ratings": (images, regions, RATINGS),
             "geometry": (images, regions, GEOMETRY),
         }
-        if self.enlarged is not None:
-            expected["enlarged"] = expected["cells"]
         for name, shape in expected.items():
             if (found := tuple(getattr(self, name).shape)) != shape:
                 raise ValueError(
@@ -59,30 +55,24 @@ class Batch:
     def __len__(self) -> int:
         return len(self.present)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return Batch(**{name: change(x) for name, x in parts.items() if x is not None})
-
     def take(self, index: Tensor) -> "Batch":
         """The images at `index`, int64 (n,) or bool (B,), in that order."""
-        return self._each(lambda part: part[index])
+        return Batch(**{part.name: getattr(self, part.name)[index] for part in fields(self)})
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        return self._each(lambda part: part.to(device))
+        return Batch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
 
 
 def collate(items: Sequence[Batch]) -> Batch:
     """One batch of all images of `items`, in their order, padded to the most regions."""
     regions = max(item.present.shape[1] for item in items)
-    enlarged = [item.enlarged for item in items if item.enlarged is not None]
     return Batch(
         cells=torch.cat([item.cells for item in items]),
         **{
             name: torch.cat([_pad(getattr(item, name), regions) for item in items])
             for name in ("coverage", "text", "ratings", "geometry", "present")
         },
-        enlarged=torch.cat(enlarged) if enlarged else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Region-aware Semantic Attention: from backbone cells and described regions to a score."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -191,13 +191,6 @@ class RSA(nn.Module):
             members=regional + terms,
         )
 
-    def predict(self, batch: Batch) -> Prediction:
-        """As `forward`, the mean over the images and their enlarged copies, where there are any."""
-        found = self(batch)
-        if batch.enlarged is None:
-            return found
-        return _mean(found, self(replace(batch, cells=batch.enlarged)))
-
     def _cells(self, cells: Tensor) -> Tensor:
         """The channels that this variant sees, float32 (B, N, 2, C), from (B, 2, C, G, G)."""
         if cells.shape[2] != self.channels:
@@ -214,19 +207,6 @@ class RSA(nn.Module):
         """
         found = pool_statistics(cells, torch.stack(weights, 1))  # (B, K, 2 * C)
         return ((found - self.image_mean) / self.image_std).clamp(-LIMIT, LIMIT).flatten(1)
-
-
-def _mean(first: Prediction, second: Prediction) -> Prediction:
-    """The mean of two predictions; qualities count by weight, so that their sum is the score."""
-    mean = {
-        name: (value + getattr(second, name)) / 2
-        for name, value in vars(first).items()
-        if name != "quality"
-    }
-    weighted = (first.weight * first.quality + second.weight * second.quality) / 2
-    plain = (first.quality + second.quality) / 2  # of a region that has no weight
-    quality = torch.where(mean["weight"] > 0, weighted / mean["weight"], plain)
-    return Prediction(quality=quality, **mean)
 
 
 def _uniform(cells: Tensor) -> Tensor:

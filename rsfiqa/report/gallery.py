@@ -166,7 +166,7 @@ def pictures(
 
 def _predict(model: RSA, data: Samples) -> Prediction:
     with torch.inference_mode():
-        return model.predict(data.batch)
+        return model(data.batch)
 
 
 def _picture(

@@ -209,7 +209,6 @@ def batch_of(whole: Batch, crops: Sequence[Crop]) -> Batch:
             name: torch.from_numpy(np.stack([getattr(crop, name) for crop in crops]))
             for name in ("coverage", "geometry", "present")
         },
-        enlarged=None,
     )
 
 

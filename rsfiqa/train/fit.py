@@ -55,8 +55,8 @@ def fit(
             a short training is not an average with its random start.
         seed: of shuffling and dropout.
         loss: weights of the parts of the loss.
-        mirrored: (N, 2, C, G, G), cells of the mirrored images, in the place of their own. Half
-            of the images of a step are seen enlarged, a quarter mirrored.
+        mirrored: (N, 2, C, G, G), cells of the mirrored images, in the place of their own; half of
+            the images of a step are seen so.
         distorted: likewise of a distorted copy of each image, from which the model
             learns to tell spoilt regions.
         pointing: weight of that in the loss.
@@ -67,9 +67,10 @@ def fit(
         Mean training loss of each epoch.
     """
     device = next(model.parameters()).device
+    if model.regions is None:
+        pointing = 0
     model.standardise(data, quality)
     size = min(batch_size, len(data))
-    some = -(-size // SPOILT) if pointing and model.regions is not None else 0
     steps = len(data) // size
     optimizer = torch.optim.AdamW(decay_groups(model.named_parameters(), lr, weight_decay))
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -85,14 +86,19 @@ def fit(
             total = 0.0
             order = torch.randperm(len(data), generator=shuffling)
             for index in order[: steps * size].view(steps, size):
-                other = None if mirrored is None else mirrored[index]
-                batch = _some_view(data.take(index), other, some, shuffling).to(device)
+                batch = data.take(index)
+                if mirrored is not None:
+                    batch = _some_mirrored(batch, mirrored[index], shuffling)
+                batch = batch.to(device)
                 prediction = model(batch)
                 value = quality_loss(prediction.members, quality[index].to(device), loss)
-                if distorted is not None and some:
-                    copies = distorted[index[:some]].to(device)
-                    few, intact = batch.take(torch.arange(some)), prediction.quality[:some]
-                    value = value + pointing * _pointing(model, few, intact, copies, shuffling)
+                if distorted is not None and pointing:
+                    some = torch.arange(-(-size // SPOILT))
+                    copies = distorted[index[some]].to(device)
+                    intact = prediction.quality[some]
+                    value = value + pointing * _pointing(
+                        model, batch.take(some), intact, copies, shuffling
+                    )
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()
@@ -115,23 +121,13 @@ def scores_of(model: RSA, data: Batch) -> Tensor:
     """The scores of all N images, float (N,), on the device of the model, some at a time."""
     device = model.base.device
     parts = torch.arange(len(data)).split(256)
-    return torch.cat([model.predict(data.take(part).to(device)).score for part in parts])
+    return torch.cat([model(data.take(part).to(device)).score for part in parts])
 
 
-def _some_view(batch: Batch, mirrored: Tensor | None, plain: int, random: torch.Generator) -> Batch:
-    """The images, half of them enlarged if they are to be, the others mirrored by even chances.
-
-    The first `plain` are not enlarged: they are to be put together with copies of their own size.
-    """
-    chosen = torch.rand(2, len(batch), 1, 1, 1, 1, generator=random)
-    cells = batch.cells
-    if mirrored is not None:
-        cells = torch.where(chosen[0] < 0.5, mirrored, cells)
-    if batch.enlarged is not None:
-        chance = 0.5 * len(batch) / max(len(batch) - plain, 1)
-        chosen[1, :plain] = 1
-        cells = torch.where(chosen[1] < chance, batch.enlarged, cells)
-    return replace(batch, cells=cells, enlarged=None)
+def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:
+    """The images, each with an even chance as its mirrored copy (B, 2, C, G, G) is seen."""
+    chosen = torch.rand(len(batch), generator=random) < 0.5
+    return replace(batch, cells=torch.where(chosen.view(-1, 1, 1, 1, 1), mirrored, batch.cells))
 
 
 def _pointing(

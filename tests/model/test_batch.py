@@ -25,14 +25,10 @@ def test_take_keeps_the_order(make_batch: Callable[..., Batch]) -> None:
     taken = batch.take(torch.tensor([2, 0]))
     assert torch.equal(taken.cells, batch.cells[[2, 0]])
     assert torch.equal(taken.present, batch.present[[2, 0]])
-    larger = replace(batch, enlarged=batch.cells + 1)
-    assert torch.equal(larger.take(torch.tensor([2, 0])).enlarged, batch.cells[[2, 0]] + 1)
-    assert torch.equal(collate([larger, larger]).enlarged, collate([batch, batch]).cells + 1)
 
 
-@pytest.mark.parametrize("name", ["coverage", "text", "ratings", "geometry", "cells", "enlarged"])
+@pytest.mark.parametrize("name", ["coverage", "text", "ratings", "geometry", "cells"])
 def test_wrong_shapes_are_named(name: str, make_batch: Callable[..., Batch]) -> None:
     batch = make_batch(3)
-    batch = replace(batch, enlarged=batch.cells)
     with pytest.raises(ValueError, match=rf"batch: '{name}' must have the shape .* found"):
         replace(batch, **{name: getattr(batch, name)[:2]})

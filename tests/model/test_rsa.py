@@ -33,27 +33,6 @@ def test_score_adds_up(variant: str, make_batch: MakeBatch, make_model: MakeMode
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_two_sizes_are_one_prediction(
-    variant: str, make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    model, batch = make_model(variant), collate([make_batch(1, 2), make_batch(2, 4)])
-    larger = make_batch(3, seed=5).cells
-    found = model.predict(replace(batch, enlarged=larger))
-    first, second = model(batch), model(replace(batch, cells=larger))
-    assert_same(found.score, (first.score + second.score) / 2)
-    assert_same(found.attention, (first.attention + second.attention) / 2)
-    assert_same(found.score, (found.weight * found.quality).sum(1) + found.global_term)
-    assert found.quality.isfinite().all()
-    assert found.quality[~batch.present].abs().sum() == 0
-    low, high = torch.minimum(first.quality, second.quality), first.quality.max(second.quality)
-    assert (found.quality >= low - TOLERANCE).all()
-    assert (found.quality <= high + TOLERANCE).all()
-    again = model.predict(replace(batch, enlarged=batch.cells))
-    for name, value in vars(model.predict(batch)).items():
-        assert_same(getattr(again, name), value)
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
 def test_order_of_regions_changes_nothing(
     variant: str, make_batch: MakeBatch, make_model: MakeModel
 ) -> None:
@@ -62,7 +41,7 @@ def test_order_of_regions_changes_nothing(
     moved = {
         part.name: getattr(batch, part.name)[:, order]
         for part in fields(batch)
-        if part.name not in ("cells", "enlarged")
+        if part.name != "cells"
     }
     expected, found = model(batch), model(replace(batch, **moved))
     assert_same(found.score, expected.score)
