@@ -81,7 +81,7 @@ def fitted(values: np.ndarray, names: np.ndarray, levels: np.ndarray) -> dict[st
     none = names == NONE
     weights = np.where(none, NONE_SHARE / none.mean(), (1 - NONE_SHARE) / (~none).mean())
     classes = np.array([CLASSES.index(name) for name in names])
-    family = LogisticRegression(C=STRENGTH, max_iter=500).fit(standard, classes, weights)
+    family = LogisticRegression(C=STRENGTH, tol=1e-8, max_iter=5000).fit(standard, classes, weights)
     severity = {}
     for name in FAMILIES:
         chosen = names == name

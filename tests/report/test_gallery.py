@@ -247,7 +247,7 @@ def test_no_more_pictures_than_wanted(pipeline):
 def test_a_picture_whose_file_is_gone_is_shown_without(pipeline, tmp_path):
     folder = shutil.copytree(pipeline / "tiny", tmp_path / "tiny")
     table, provenance = manifest.read(folder / "manifest.parquet")
-    paths = pa.array([str(tmp_path / "gone.png")] * len(table))
+    paths = pa.array([str(tmp_path / "gone" / name) for name in table["image_id"].to_pylist()])
     table = table.set_column(table.schema.get_field_index("path"), "path", paths)
     manifest.write(folder / "manifest.parquet", table, provenance)
     found = pictures(pipeline, folder, count=2)
