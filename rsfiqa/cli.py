@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import (
@@ -310,6 +310,11 @@ class TeachData(stages.TeachDataOptions):
     """
 
     folder: Folder = Field(description="Takes the examples.")
+    source: tuple[Path, ...] = Field(
+        min_length=1,
+        description="Folder of a data set of pristine photographs, prepared and segmented, such as"
+        " results/kodak; can be given several times.",
+    )
     seed: int = Field(0, ge=0, description="Of parts, views and distortions.")
     max_failed_share: stages.Share = Field(0.01, description="More unusable photographs fail.")
 
@@ -317,34 +322,61 @@ class TeachData(stages.TeachDataOptions):
         from rsfiqa.teach import data
 
         options = plain(self, stages.TeachDataOptions)
-        data.run(self.folder, options, seed=self.seed, max_failed_share=self.max_failed_share)
+        share = self.max_failed_share
+        data.run(self.folder, self.source, options, seed=self.seed, max_failed_share=share)
 
 
-class TeachTest(stages.Options):
-    """Test a captioner on examples whose photographs were kept from it.
+class TeachTrain(stages.TeachTrainOptions):
+    """Teach a vision-language model by examples: LoRA, or all of its weights.
 
-    Reads FOLDER/test.jsonl and its pictures. Writes FOLDER/tests/measured.test.json (accuracy of
-    family, level and ratings, chance levels) and the answers, measured.test.jsonl; prints the
-    figures of all that were tested. By default the measured captioner.
+    Reads FOLDER/train.jsonl, validation.jsonl and their pictures. Writes OUTPUT/model, which vLLM
+    serves, OUTPUT/adapter (LoRA) and OUTPUT/teach.json (losses, what it was made from). Goes on
+    where it was broken off. For several GPUs: torchrun --nproc-per-node 4 -m rsfiqa teach train.
     """
 
     folder: Folder = Field(description="Of the examples.")
+    output: Path = Field(
+        validation_alias=AliasChoices("o", "output"), description="Takes the taught model."
+    )
+    seed: int = Field(0, ge=0, description="Of the order of examples and of new weights.")
+
+    def run(self) -> None:
+        from rsfiqa.teach import train
+
+        train.run(self.folder, self.output, plain(self, stages.TeachTrainOptions), seed=self.seed)
+
+
+class TeachTest(stages.CaptionOptions):
+    """Test a captioner on examples whose photographs were kept from it.
+
+    Reads FOLDER/test.jsonl and its pictures. Writes FOLDER/tests/NAME.test.json (accuracy of
+    family, level and ratings, chance levels) and the answers, NAME.test.jsonl; prints the figures
+    of all that were tested. By default the measured captioner; --backend vllm asks a model as the
+    caption stage does, with one attempt at each answer.
+    """
+
+    folder: Folder = Field(description="Of the examples.")
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field(
+        "measured", description="What the captioner is called in files and tables."
+    )
     part: Literal["train", "validation", "test"] = Field("test", description="Of the examples.")
 
     def run(self) -> None:
         from rsfiqa.teach import test
 
-        print(test.run(self.folder, self.part))
+        options = plain(self, stages.CaptionOptions)
+        print(test.run(self.folder, self.part, options, name=self.name))
 
 
 class Teach(stages.Options):
-    """Teach a language model to see distortions: make examples, test on kept sources.
+    """Teach a language model to see distortions: make examples, train, test on kept sources.
 
     Each part reads and writes files of one folder; `rsfiqa teach <part> --help` says which, and
     what it does by default.
     """
 
     data: CliSubCommand[TeachData] = Field(description="make examples from pristine photographs")
+    train: CliSubCommand[TeachTrain] = Field(description="teach a model by examples")
     test: CliSubCommand[TeachTest] = Field(description="test a captioner on kept sources")
 
     def run(self) -> int | None:
@@ -372,7 +404,7 @@ class Rsfiqa(BaseSettings):
     benchmark: CliSubCommand[Benchmark] = Field(description="test models and peers")
     report: CliSubCommand[Report] = Field(description="make the report's page")
     score: CliSubCommand[ScorePictures] = Field(description="score pictures")
-    teach: CliSubCommand[Teach] = Field(description="examples of distortions, and tests by them")
+    teach: CliSubCommand[Teach] = Field(description="teach a language model to see distortions")
 
     @classmethod
     def settings_customise_sources(cls, *_: Any, **__: Any) -> tuple[()]:

@@ -36,6 +36,12 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
                 f"{source}: benchmark.official must name data sets of benchmark.datasets, found"
                 f" {name!r}; use one of {', '.join(sorted(config.benchmark.datasets))}"
             )
+    for name in config.teach.datasets:
+        if name not in config.datasets:
+            raise InputError(
+                f"{source}: teach.datasets must name entries of datasets, found {name!r};"
+                f" describe it there or use one of {', '.join(sorted(config.datasets))}"
+            )
     for name in sorted(set(config.benchmark.datasets)):
         _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
     _check_gpus(config, source)

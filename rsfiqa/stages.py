@@ -420,13 +420,8 @@ class ScoreOptions(Options):
 
 
 class TeachDataOptions(Options):
-    """From which photographs examples are made, and how many."""
+    """Which examples are made of photographs, and how many."""
 
-    source: tuple[str, ...] = Field(
-        min_length=1,
-        description="Folder of a data set of pristine photographs, prepared and segmented, such as"
-        " results/kodak; can be given several times.",
-    )
     part: tuple[Literal["train", "validation", "test"], ...] = Field(
         (), description="Only this part; can be given several times."
     )
@@ -466,6 +461,61 @@ class TeachDataOptions(Options):
         )
 
 
+class TeachTrainOptions(Options):
+    """A vision-language model, and how it learns from examples."""
+
+    model: str | None = Field(
+        None,
+        description="Folder of a model of transformers that turns images and text to text, or its"
+        " name on the hub. ~ is expanded.",
+    )
+    method: Literal["lora", "full"] = Field(
+        "lora", description="lora: low-rank updates, merged at the end; full: all weights."
+    )
+    rank: int = Field(16, ge=1, le=1024, description="lora: of the updates.")
+    alpha: int = Field(32, ge=1, le=10_000, description="lora: updates count alpha / rank.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="lora: of what the updates see.")
+    targets: str = Field(
+        "all-linear",
+        min_length=1,
+        description="lora: layers that get updates, a regular expression of their names;"
+        " all-linear for all but the last, those of the vision tower too.",
+    )
+    epochs: float = Field(1, gt=0, le=1000, description="Passes over the examples.")
+    batch_size: int = Field(1, ge=1, le=4096, description="Examples at once on each device.")
+    accumulate: int = Field(16, ge=1, le=4096, description="Batches of a step on each device.")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="Peak rate of AdamW.")
+    warmup: float = Field(
+        0.03, ge=0, description="Share of the steps in which the rate rises; from 1 on, steps."
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Of AdamW.")
+    precision: Literal["bf16", "fp32"] = Field(
+        "bf16", description="Of the weights and the arithmetic; updates of lora are fp32."
+    )
+    checkpointing: bool = Field(
+        True, description="Compute activations anew instead of keeping them: less memory."
+    )
+    save_steps: int = Field(
+        100, ge=1, description="A training that was broken off goes on from the last of these."
+    )
+    log_steps: int = Field(10, ge=1, description="Steps between two losses that are noted.")
+    workers: int = Field(0, ge=0, le=256, description="Processes that prepare examples.")
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the weights."""
+        return self.model_dump(exclude={"model", "save_steps", "log_steps", "workers"})
+
+
+class TeachOptions(Options):
+    """The target teach, which stands outside the pipeline: examples, a taught model, its test."""
+
+    datasets: tuple[Name, ...] = Field(
+        ("demo",), min_length=1, description="Of pristine photographs."
+    )
+    data: TeachDataOptions
+    train: TeachTrainOptions
+
+
 class GpuOptions(Options):
     """GPUs that a job of each stage asks of the scheduler; 0 for none."""
 
@@ -474,6 +524,7 @@ class GpuOptions(Options):
     embed: int = Field(0, ge=0, le=16, description="A large encoder gains from one.")
     extract: int = Field(0, ge=0, le=16, description="A large backbone gains from one.")
     train: int = Field(0, ge=0, le=16, description="Fine-tuning needs one.")
+    teach: int = Field(0, ge=0, le=16, description="One at least, for models worth teaching.")
 
 
 class Config(Options):
@@ -498,3 +549,4 @@ class Config(Options):
     train: TrainOptions
     benchmark: BenchmarkOptions
     report: ReportOptions
+    teach: TeachOptions

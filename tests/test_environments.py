@@ -41,19 +41,26 @@ def test_the_rules_environment_has_the_pins_of_the_package():
 
 def test_the_lock_holds_every_direct_pin_once_and_only_exact_ones():
     extras = PROJECT["optional-dependencies"]
-    direct = [*PROJECT["dependencies"], *extras["workflow"], *extras["dev"]]
+    direct = [*PROJECT["dependencies"], *(pin for extra in extras.values() for pin in extra)]
     assert {normal(pin) for pin in direct} <= locked("requirements.lock")
 
 
-@pytest.mark.parametrize("name", ["core", "vllm"])
+@pytest.mark.parametrize("name", ["core", "teach", "vllm"])
 def test_the_lock_of_an_environment_holds_each_of_its_pins(name):
     _, pip = environment(f"{name}.yaml")
     assert {normal(pin) for pin in pip} < locked(f"envs/{name}.lock")
 
 
-def test_the_rules_environment_is_the_one_that_is_tested():
-    left_out = {pin for pin in locked("envs/core.lock") if pin.startswith("setuptools==")}
-    assert locked("envs/core.lock") - left_out <= locked("requirements.lock")
+@pytest.mark.parametrize("name", ["core", "teach"])
+def test_the_rules_environment_is_the_one_that_is_tested(name):
+    found = {pin for pin in locked(f"envs/{name}.lock") if not pin.startswith("setuptools==")}
+    assert found <= locked("requirements.lock")
+
+
+def test_the_environment_that_teaches_has_the_pins_of_the_package():
+    _, pip = environment("teach.yaml")
+    extra = PROJECT["optional-dependencies"]["teach"]
+    assert set(extra) < set(pip) <= {*PROJECT["dependencies"], *extra}
 
 
 def test_the_server_for_gpus_and_the_one_for_tests_are_of_one_release():

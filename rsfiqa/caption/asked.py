@@ -147,13 +147,24 @@ class Asker:
             InputError: the servers do not answer or cannot be used.
         """
         keys = [str(region) for region in range(int(labels.max()) + 1)]
+        found = self.ask(questions_of(image, labels, keys, self.options, {}), len(keys))
+        return [{"region": region, **_row(found[key])} for region, key in enumerate(keys)]
+
+    def ask(self, questions: Sequence[Question], most: int = 1) -> dict[str, Stored]:
+        """The answers by their keys; nothing is kept.
+
+        Args:
+            questions: any number of them.
+            most: regions that an image has.
+
+        Raises:
+            InputError: the servers do not answer or cannot be used.
+        """
         try:
-            self.make_ready(len(keys))
-            questions = questions_of(image, labels, keys, self.options, {})
-            found = asyncio.run(self._answers(questions))
+            self.make_ready(most)
+            return asyncio.run(self._answers(questions))
         except ExceptionGroup as group:
             raise _first(group, "caption", self.options) from group
-        return [{"region": region, **_row(found[key])} for region, key in enumerate(keys)]
 
     async def _answers(self, questions: Sequence[Question]) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
@@ -275,9 +286,13 @@ def questions_of(
     for region, key in enumerate(keys):
         if key not in known:
             cut = prompt.picture(prompt.cut_out(pixels, labels, region), options.max_pixels)
-            body = _body(options, prompt.region_messages(whole, cut), None)
-            found.append(Question([key], body, None))
+            found.append(question_about(key, whole, cut, options))
     return found
+
+
+def question_about(key: str, whole: str, cut: str, options: CaptionOptions) -> Question:
+    """The request about one region; both pictures are data URIs."""
+    return Question([key], _body(options, prompt.region_messages(whole, cut), None), None)
 
 
 def _body(

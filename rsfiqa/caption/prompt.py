@@ -64,7 +64,12 @@ def picture(image: np.ndarray, max_pixels: int) -> str:
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
         image = cv2.resize(image, size, interpolation=method)
     _, data = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return f"data:image/png;base64,{base64.b64encode(data.tobytes()).decode()}"
+    return data_uri(data.tobytes())
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as servers take it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def cut_out(image: np.ndarray, labels: np.ndarray, region: int) -> np.ndarray:

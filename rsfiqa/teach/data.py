@@ -25,13 +25,21 @@ MARK = "source.json"  # of a source whose examples are complete
 LINES = "examples.jsonl"
 
 
-def run(folder: Path, options: TeachDataOptions, *, seed: int, max_failed_share: float) -> None:
+def run(
+    folder: Path,
+    folders: Sequence[Path],
+    options: TeachDataOptions,
+    *,
+    seed: int,
+    max_failed_share: float,
+) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and their pictures.
 
     Sources that are done already are skipped.
 
     Args:
         folder: takes the examples.
+        folders: of data sets of pristine photographs, prepared and segmented.
         options: of the stage.
         seed: of parts, views and distortions.
         max_failed_share: see `failures.check_share`.
@@ -41,7 +49,7 @@ def run(folder: Path, options: TeachDataOptions, *, seed: int, max_failed_share:
     """
     cv2.setNumThreads(1)
     known = sources.read(
-        [Path(source) for source in options.source],
+        folders,
         validation_share=options.validation_share,
         test_share=options.test_share,
         seed=seed,

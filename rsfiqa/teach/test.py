@@ -3,18 +3,20 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from rsfiqa.caption import measured
+from rsfiqa.caption import measured, prompt
 from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
+from rsfiqa.caption.asked import Asker, check, question_about
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
 from rsfiqa.correlation import agreement
 from rsfiqa.files import write_json
+from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
 from rsfiqa.teach.ratings import TABLE
@@ -27,29 +29,36 @@ SHOWN = (
     *("valid_share", "family_accuracy", "level_accuracy", "level_within_one", "both_accuracy"),
     *("level_srcc", *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc"))),
 )
-# gives the text of one answer per example; the folder is that of the examples' pictures
-Answerer = Callable[[Path, Sequence[Example]], Iterator[str]]
 
 
-def run(folder: Path, part: str) -> str:
-    """Test the measured captioner; the figures of all that were tested, side by side, as text.
+def run(folder: Path, part: str, options: CaptionOptions, *, name: str) -> str:
+    """Test a captioner; the figures of all that were tested, side by side, as text.
 
-    Writes FOLDER/tests/measured.<part>.json and the answers beside it.
+    Writes FOLDER/tests/NAME.PART.json, the answers beside it, and an own server's log.
+
+    Args:
+        folder: of the examples.
+        part: of them.
+        options: the captioner. A model has one attempt at each answer.
+        name: what the captioner is called beside others.
 
     Raises:
-        InputError: no examples, or damaged ones.
+        InputError: no examples, or damaged ones; servers that cannot be used.
     """
     asked = examples.read(folder / f"{part}.jsonl")
-    bar = tqdm(answer_by_measures(folder, asked), "teach test", len(asked), disable=None)
-    texts = list(bar)
     place = folder / "tests"
+    if options.backend == "vllm":
+        texts = answers_of_model(folder, asked, options, place / f"{name}.server.log")
+    else:
+        found = answer_by_measures(folder, asked)
+        texts = list(tqdm(found, "teach test", len(asked), disable=None))
     lines = [
         json.dumps({"id": example.id, "answer": text}, ensure_ascii=False)
         for example, text in zip(asked, texts, strict=True)
     ]
     answers = f"{chr(10).join(lines)}\n".encode()
-    examples.write_bytes(place / f"measured.{part}.jsonl", answers)
-    write_json(place / f"measured.{part}.json", figures(asked, texts))
+    examples.write_bytes(place / f"{name}.{part}.jsonl", answers)
+    write_json(place / f"{name}.{part}.json", figures(asked, texts))
     return side_by_side(place, part)
 
 
@@ -62,6 +71,22 @@ def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
         words = {name: LEVELS[row[name] - 1] for name in RATINGS}
         worst = row["distortions"][:MOST_DISTORTIONS]
         yield Answer(content=row["content"], distortions=worst, **words).model_dump_json()
+
+
+def answers_of_model(
+    folder: Path, asked: Sequence[Example], options: CaptionOptions, server_log: Path
+) -> list[str]:
+    """Answers of a model behind a server, asked as the caption stage asks."""
+    check(options)
+    options = options.model_copy(update={"attempts": 1})
+    questions = []
+    for example in asked:
+        whole, cut = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
+        questions.append(question_about(example.id, whole, cut, options))
+    server_log.parent.mkdir(parents=True, exist_ok=True)
+    with Asker(options, {}, server_log) as asker:
+        found = asker.ask(questions)
+    return [found[example.id].raw for example in asked]
 
 
 def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:

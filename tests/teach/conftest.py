@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,5 +37,13 @@ def make(folder: Path, *sources: Path, seed: int = 0, **options) -> None:
     from rsfiqa.teach import data
 
     chosen = {"views": 5, "validation_share": 0.5} | options
-    wanted = TeachDataOptions(source=tuple(map(str, sources)), **chosen)
-    data.run(folder, wanted, seed=seed, max_failed_share=0)
+    data.run(folder, sources, TeachDataOptions(**chosen), seed=seed, max_failed_share=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """The folder of a tiny random Qwen2.5-VL."""
+    folder = tmp_path_factory.mktemp("model") / "tiny-qwen"
+    script = Path(__file__).parents[1] / "production/tiny_qwen.py"
+    subprocess.run([sys.executable, script, folder], check=True)
+    return folder

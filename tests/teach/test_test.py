@@ -4,6 +4,7 @@ import pytest
 
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.errors import InputError
+from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples, test
 from rsfiqa.teach.examples import Example, answer_of
 
@@ -73,7 +74,7 @@ def test_the_first_of_equals_is_the_worst():
 
 
 def test_the_measured_captioner_answers_in_the_schema(made):
-    shown = test.run(made, "test")
+    shown = test.run(made, "test", CaptionOptions(), name="measured")
     lines = shown.splitlines()
     assert lines[0].split() == ["test,", "n", "=", "65", "measured", "chance"]
     assert lines[1].split() == ["valid_share", "1.000", "-"]
@@ -100,7 +101,7 @@ def test_files_that_hold_no_examples(tmp_path, content, message):
     if content is not None:
         (tmp_path / "test.jsonl").write_text(content)
     with pytest.raises(InputError) as caught:
-        test.run(tmp_path, "test")
+        test.run(tmp_path, "test", CaptionOptions(), name="measured")
     assert message in str(caught.value)
 
 

@@ -59,7 +59,7 @@ class Workflow:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule would run."""
-        found = self.snakemake("--dry-run", "--quiet", "rules", *arguments)
+        found = self.snakemake(*arguments, "--dry-run", "--quiet", "rules")
         assert found.returncode == 0, found.stdout
         return {
             words[0]: int(words[1])

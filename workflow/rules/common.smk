@@ -42,6 +42,7 @@ OWN_SERVER = (
     config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
 )
 SERVED_GPUS = max(1, config["gpus"]["caption"])
+TAUGHT_MODEL = f"{RESULTS}/teach/taught/model"
 
 
 wildcard_constraints:
@@ -88,6 +89,37 @@ def memory(megabytes):
 def minutes(number):
     """Run time that doubles with every attempt."""
     return lambda wildcards, attempt: number * 2 ** (attempt - 1)
+
+
+def processes(number):
+    """The command that starts a program in so many processes."""
+    many = f"python -m torch.distributed.run --standalone --nproc-per-node {number}"
+    return many if number > 1 else "python"
+
+
+def pristine_regions(wildcards):
+    """The regions of the photographs that examples are made of."""
+    return [
+        f"{RESULTS}/{dataset}/segment/{shard}.h5"
+        for dataset in config["teach"]["datasets"]
+        for shard in shards(dataset)
+    ]
+
+
+def captioner_flags(wildcards):
+    """The flags of a captioner that is tested: measurements, or a model with its own server."""
+    if wildcards.name == "measured":
+        return ""
+    base = config["teach"]["train"]["model"]
+    if base is None:
+        raise WorkflowError(
+            "teach.train.model: must be given, found nothing; name a model's folder"
+        )
+    model = {"model": wildcards.name, "weights": TAUGHT_MODEL}
+    if wildcards.name == "zero_shot":
+        local = Path(base).expanduser().is_dir()
+        model = {"model": base, "weights": base if local else None}
+    return flags(config["caption"] | {"backend": "vllm", "endpoints": []} | model)
 
 
 def checkpoints_of(wildcards):

@@ -1,0 +1,157 @@
+import json
+import shutil
+
+import pytest
+from safetensors.numpy import load_file
+from transformers import AutoTokenizer, Qwen2Config, TrainerCallback
+
+from rsfiqa.errors import InputError
+from rsfiqa.stages import TeachTrainOptions
+from rsfiqa.teach import train
+
+# peft keeps the last layer beside its updates, and says so
+pytestmark = pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
+QUICK = {
+    "epochs": 8,
+    "batch_size": 2,
+    "accumulate": 1,
+    "learning_rate": 3e-3,
+    "targets": r".*(_proj|qkv|lm_head)",  # the last layer too, whose weights are random
+    "precision": "fp32",
+    "checkpointing": False,
+    "log_steps": 1,
+    "save_steps": 5,
+}
+
+
+def teach(made, output, model, **changes):
+    options = TeachTrainOptions(**QUICK | {"model": str(model)} | changes)
+    train.run(made, output, options, seed=0)
+    return json.loads((output / "teach.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def taught(made, tiny_model, tmp_path_factory):
+    """The folder of a tiny model after teaching."""
+    output = tmp_path_factory.mktemp("taught")
+    teach(made, output, tiny_model)
+    return output
+
+
+def test_the_loss_falls_to_half(taught):
+    card = json.loads((taught / "teach.json").read_text("utf-8"))
+    losses = [loss for _, loss in card["losses"]]
+    assert losses[-1] < 0.5 * losses[0]
+    assert len(losses) == card["steps"]
+    assert card["validation"]
+
+
+def test_what_is_left_is_the_model_and_its_updates(taught, tiny_model):
+    assert sorted(path.name for path in taught.iterdir()) == ["adapter", "model", "teach.json"]
+    base, merged = (load_file(p / "model.safetensors") for p in (tiny_model, taught / "model"))
+    assert {name: value.shape for name, value in merged.items()} == {
+        name: value.shape for name, value in base.items()
+    }
+    changed = {name for name in base if (base[name] != merged[name]).any()}
+    assert any("visual" in name for name in changed)
+    assert any("q_proj" in name for name in changed)
+    assert not any("norm" in name or "embed" in name for name in changed)
+    assert len(load_file(taught / "adapter/adapter_model.safetensors")) == 2 * len(changed)
+
+
+def test_a_model_that_is_complete_is_not_taught_again(taught, made, tiny_model, monkeypatch):
+    monkeypatch.setattr(train, "load_model", None)
+    teach(made, taught, tiny_model)
+    with pytest.raises(InputError, match="takes one model, found one of other options"):
+        teach(made, taught, tiny_model, rank=2)
+
+
+class Break(TrainerCallback):
+    def on_step_end(self, args, state, control, **more):
+        if state.global_step == 7:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_broken_off_ends_as_if_it_had_not_been(
+    made, tiny_model, tmp_path, monkeypatch
+):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    quick = {"epochs": 2, "save_steps": 3}
+    teach(made, whole, tiny_model, **quick)
+    original = train.make_trainer
+
+    def breaking(*arguments):
+        trainer = original(*arguments)
+        trainer.add_callback(Break)
+        return trainer
+
+    monkeypatch.setattr(train, "make_trainer", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        teach(made, broken, tiny_model, **quick)
+    assert not (broken / "model").exists()
+    with pytest.raises(InputError, match="must hold steps of the same options and examples"):
+        teach(made, broken, tiny_model, **quick | {"rank": 4})
+    monkeypatch.undo()
+    card = teach(made, broken, tiny_model, **quick)
+    assert card == json.loads((whole / "teach.json").read_text("utf-8"))
+    name = "model/model.safetensors"
+    assert (broken / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_all_weights_can_be_taught(made, tiny_model, tmp_path):
+    teach(made, tmp_path, tiny_model, method="full", epochs=1, learning_rate=1e-3)
+    assert not (tmp_path / "adapter").exists()
+    base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    assert all((base[name] != found[name]).any() for name in base if "norm" in name)
+
+
+def test_activations_that_are_computed_anew_change_little(made, tiny_model, tmp_path):
+    kept = teach(made, tmp_path / "a", tiny_model, epochs=1)
+    anew = teach(made, tmp_path / "b", tiny_model, epochs=1, checkpointing=True)
+    losses = [[loss for _, loss in card["losses"]] for card in (kept, anew)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda folder: shutil.rmtree(folder),
+            "must be a vision-language model of transformers, found",
+        ),
+        (lambda folder: (folder / "chat_template.jinja").unlink(), "must have a chat template"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "must turn images and text to te"),
+    ],
+)
+def test_models_that_cannot_be_taught(made, tiny_model, tmp_path, spoil, message):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    spoil(folder)
+    with pytest.raises(InputError, match=rf"teach\.train\.model: .*{message}"):
+        teach(made, tmp_path / "out", folder)
+    assert not (tmp_path / "out/model").exists()
+
+
+def test_a_model_that_takes_no_pictures(made, tiny_model, tmp_path):
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "words")
+    Qwen2Config().save_pretrained(tmp_path / "words")
+    path = tmp_path / "words/tokenizer_config.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | {"processor_class": None}), "utf-8")
+    with pytest.raises(InputError, match="must have an image processor, found none"):
+        teach(made, tmp_path / "out", tmp_path / "words")
+
+
+def test_no_model(made, tmp_path):
+    with pytest.raises(InputError, match=r"teach\.train\.model: must be given, found nothing"):
+        train.run(made, tmp_path, TeachTrainOptions(), seed=0)
+
+
+def test_layers_that_are_not_there(made, tiny_model, tmp_path):
+    with pytest.raises(InputError, match=r"teach\.train\.targets: must match layers of the model"):
+        teach(made, tmp_path, tiny_model, targets="no_such_layer")
+
+
+def test_missing_packages(monkeypatch):
+    monkeypatch.setattr(train, "NEEDED", ("accelerate", "no_such_package"))
+    with pytest.raises(InputError, match="found no no_such_package; pip install 'rsfiqa"):
+        train.check_packages()

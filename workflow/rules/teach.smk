@@ -1,0 +1,109 @@
+TEACH = f"{RESULTS}/teach"
+
+
+rule teach:
+    input:
+        expand(
+            f"{TEACH}/tests/{{name}}.test.json",
+            name=["measured", "zero_shot", "taught"],
+        ),
+
+
+rule teach_data:
+    input:
+        manifests=expand(
+            f"{RESULTS}/{{dataset}}/manifest.parquet",
+            dataset=config["teach"]["datasets"],
+        ),
+        regions=pristine_regions,
+    output:
+        train=f"{TEACH}/train.jsonl",
+        validation=f"{TEACH}/validation.jsonl",
+        test=f"{TEACH}/test.jsonl",
+        sources=f"{TEACH}/data.json",
+        failures=f"{TEACH}/data.failures.parquet",
+    log:
+        "logs/teach/data.log",
+    benchmark:
+        "logs/teach/data.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    params:
+        folder=subpath(output.train, parent=True),
+        flags=flags(
+            config["teach"]["data"]
+            | {key: config[key] for key in ("max_failed_share", "seed")}
+            | {"source": [f"{RESULTS}/{name}" for name in config["teach"]["datasets"]]}
+        ),
+        version=VERSIONS["teach"],
+    message:
+        "teach data: pristine photographs to examples"
+    shell:
+        "exec python -m rsfiqa teach data {params.folder} {params.flags} > {log} 2>&1"
+
+
+rule teach_train:
+    input:
+        train=rules.teach_data.output.train,
+        validation=rules.teach_data.output.validation,
+    output:
+        card=f"{TEACH}/taught/teach.json",
+    log:
+        "logs/teach/train.log",
+    benchmark:
+        "logs/teach/train.tsv"
+    conda:
+        "../../envs/teach.yaml"
+    threads: 8 * max(1, config["gpus"]["teach"])
+    resources:
+        gpu=config["gpus"]["teach"],
+        mem_mb=memory(64000),
+        runtime=minutes(1440),
+    params:
+        folder=subpath(input.train, parent=True),
+        output=subpath(output.card, parent=True),
+        python=processes(config["gpus"]["teach"]),
+        flags=flags(config["teach"]["train"] | {"seed": config["seed"]}),
+        version=VERSIONS["teach"],
+    message:
+        "teach train: examples to a model that vLLM serves"
+    shell:
+        "exec {params.python} -m rsfiqa teach train {params.folder} --output {params.output}"
+        " {params.flags} > {log} 2>&1"
+
+
+rule teach_test:
+    input:
+        test=rules.teach_data.output.test,
+        card=lambda wildcards: (
+            rules.teach_train.output.card if wildcards.name == "taught" else []
+        ),
+    output:
+        figures=f"{TEACH}/tests/{{name}}.test.json",
+        answers=f"{TEACH}/tests/{{name}}.test.jsonl",
+    log:
+        "logs/teach/{name}.test.log",
+    benchmark:
+        "logs/teach/{name}.test.tsv"
+    wildcard_constraints:
+        name="measured|zero_shot|taught",
+    conda:
+        "../../envs/vllm.yaml"
+    threads: 8 * SERVED_GPUS
+    resources:
+        gpu=config["gpus"]["caption"],
+        mem_mb=memory(48000 + 16000 * SERVED_GPUS),
+        runtime=minutes(240),
+    params:
+        folder=subpath(input.test, parent=True),
+        flags=captioner_flags,
+        version=VERSIONS["teach"],
+    message:
+        "teach test: {wildcards.name}"
+    shell:
+        "exec python -m rsfiqa teach test {params.folder} --name {wildcards.name} {params.flags}"
+        " > {log} 2>&1"
