@@ -23,8 +23,11 @@ PARTS = {
     "rsa": "−RSA",
     "probe": "SVR probe (a peer, not a part)",
 }
-# aims of the figures, as asked: at least, or at most
+# bounds of the figures: at least, or at most; and what lies beyond them
 LEAST = {
+    "agiqa3k_srcc": 0.80,
+    "agiqa3k_to_livec_srcc_minus_best_peer": 0.0,
+    "livec_to_agiqa3k_srcc_minus_best_peer": 0.0,
     "livec_srcc_minus_probe": 0.010,
     "stages_images_per_s_core": 4.0,
     "images": 20,
@@ -51,6 +54,19 @@ LEAST = {
     "hostile_tried": 500.0,
     "kills_tried": 100.0,
     "images_planned": 1_000_000.0,
+}
+AIM = {
+    "livec_srcc": 0.876,
+    "agiqa3k_srcc": 0.853,
+    "livec_to_agiqa3k_srcc": 0.70,
+    "agiqa3k_to_livec_srcc": 0.60,
+    "pointing_accuracy": 0.90,
+    "ordering_accuracy": 0.98,
+    "finetune_gain": 0.04,
+    "finetune_livec_srcc10": 0.876,
+    "measured_family_accuracy": 0.75,
+    "measured_level_accuracy": 0.6,
+    "measured_level_within_one": 0.95,
 }
 MOST = {
     "bench_minutes": 60.0,
@@ -100,6 +116,7 @@ def main() -> None:
         about = ", ".join(f"{name} {figures[name]}" for name in ABOUT[1:])
         lines += [f"## {path.stem}", "", f"`{figures['command']}`; {about}.", ""]
         if path.stem == "bench":
+            figures |= beyond_peers(figures)
             lines += accuracy(figures) + ablation(figures)
             lines += ["Seconds per image, and images per second and core, are processor time.", ""]
         if path.stem == "bench-backbones":
@@ -160,17 +177,34 @@ def backbones(figures: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
+def beyond_peers(figures: dict[str, Any]) -> dict[str, float]:
+    """How far the model is above the best peer, across data sets."""
+    found = {}
+    for name in ("agiqa3k_to_livec_srcc", "livec_to_agiqa3k_srcc"):
+        best = max(figures[f"peer_{peer}_{name}"] for peer in PEERS)
+        found[f"{name}_minus_best_peer"] = figures[name] - best
+    return found
+
+
 def aims(figures: dict[str, Any]) -> list[str]:
-    """Figures that have an aim, and whether it is reached."""
+    """Figures that have a bound or an aim beyond it, and whether these are reached."""
     rows = []
     for bounds, sign in ((LEAST, ">="), (MOST, "<=")):
-        for name in sorted(bounds.keys() & figures.keys()):
-            found, aim = figures[name], bounds[name]
-            state = "reached" if (found >= aim if sign == ">=" else found <= aim) else "open"
-            rows.append(f"| {name} | {sign} {aim:g} | {found:.4g} | {state} |")
+        further = AIM if bounds is LEAST else {}
+        for name in sorted((bounds.keys() | further.keys()) & figures.keys()):
+            found = figures[name]
+            cells = []
+            for limits in (bounds, further):
+                if name not in limits:
+                    cells.append("")
+                    continue
+                reached = found >= limits[name] if sign == ">=" else found <= limits[name]
+                cells.append(f"{sign} {limits[name]:g}, {'reached' if reached else '**open**'}")
+            rows.append(f"| {name} | {found:.4g} | {' | '.join(cells)} |")
     if not rows:
         return []
-    return ["### Aims", "", "| figure | aim | measured | |", "|---|---|---|---|", *rows, ""]
+    heads = ["### Aims", "", "| figure | measured | at least or at most | aim beyond |"]
+    return [*heads, "|---|---|---|---|", *rows, ""]
 
 
 def plain(figures: dict[str, Any]) -> list[str]:
