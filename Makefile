@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate bench-scale checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -85,7 +85,7 @@ bench-score: install ## DATA=DIR: speed and memory of rsfiqa score, an installat
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/score.py $(DATA)
 
-bench-teach: install ## DATA=DIR: how well distortions are named, on eight photographs of Kodak kept for it
+bench-teach: install install-vllm ## DATA=DIR: how well distortions are named, on eight photographs of Kodak kept for it
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/teach.py $(DATA)
 
@@ -95,6 +95,10 @@ calibrate: install ## DATA=DIR: what the measured captioner has learnt, from 16 
 
 bench-scale: install ## planning of a million images, what the pipeline itself costs per image
 	$(BIN)/python benchmarks/scale.py
+
+bench-large: install ## DATA=DIR: ten thousand images through the whole pipeline, about an hour
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/large.py $(DATA)
 
 checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the package, on LIVEC
 	$(NEEDS_DATA)

@@ -47,6 +47,7 @@ LEAST = {
     "ordering_accuracy": 0.90,
     "images_per_s": 3.0,
     "pip_install_ok": 1.0,
+    "valid_share": 1.0,
     "measured_family_accuracy": 0.50,
     "measured_level_accuracy": 0.40,
     "measured_level_within_one": 0.80,

@@ -1,0 +1,95 @@
+"""Ten thousand images through the whole pipeline: LIVEC, repeated under other names.
+
+Usage: python benchmarks/large.py DATA [IMAGES]. DATA holds ChallengeDB_release. One view of
+features, one training. About an hour on two cores; a run that was broken off is taken up where it
+stood.
+"""
+
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from bench import seconds_per_image, wall_seconds
+from figures import FOLDER, ROOT, run, write
+
+from rsfiqa import failures, manifest
+from rsfiqa.datasets import livec
+from rsfiqa.shards import SUFFIX, failures_path, shard_path
+
+IMAGES, SHARD_SIZE = 10_000, 500
+STAGES = ("prepare", *SUFFIX, "train", "benchmark", "report")
+
+
+def repeated(source: Path, root: Path, number: int) -> Path:
+    """Links to LIVEC's photographs under so many names, and a table of their scores; its path."""
+    entries = list(livec.read(source))
+    root.mkdir(parents=True, exist_ok=True)
+    table = root / "scores.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("path", "mos", "group"))
+        for i in range(number):
+            entry = entries[i % len(entries)]
+            name = f"{i // len(entries):02d}-{entry.path.name}"
+            if not (root / name).is_symlink():
+                (root / name).symlink_to(entry.path.resolve())
+            writer.writerow((name, entry.mos, entry.path.name))
+    return table
+
+
+def measured(logs: Iterable[Path]) -> tuple[float, float]:
+    """Processor seconds of some jobs together, and the peak of memory of the largest, MB."""
+    seconds, peak = 0.0, 0.0
+    for path in logs:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                seconds += float(row["cpu_time"])
+                peak = max(peak, float(row["max_rss"]))
+    return seconds, peak
+
+
+def main() -> None:
+    """Run, and write the figures."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python benchmarks/large.py DATA [IMAGES]")
+    number = int(sys.argv[2]) if len(sys.argv) == 3 else IMAGES
+    folder = FOLDER / "large"
+    source = Path(sys.argv[1]) / "ChallengeDB_release"
+    table = repeated(source, folder / "pictures", number)
+    options = {
+        "shard_size": SHARD_SIZE,
+        "datasets": {"large": {"layout": "csv", "root": str(table), "mos_range": [0, 100]}},
+        "extract": {"copies": False},
+        "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "peers": []},
+    }
+    overlay = folder / "config.yaml"
+    overlay.write_text(yaml.safe_dump(options), "utf-8")
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
+    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
+    run(*snakemake, *profile)
+    data = folder / "results/large"
+    names = manifest.shard_names(data / "manifest.parquet")
+    lost = sum(
+        failures.read(failures_path(shard_path(data, stage, name))).num_rows
+        for stage in SUFFIX
+        for name in names
+    )
+    figures = {
+        "large_images": number,
+        "large_shards": len(names),
+        "large_failures": lost,
+        "large_minutes": wall_seconds(folder / "results") / 60,
+        "large_gb": sum(p.stat().st_size for p in data.rglob("*") if p.is_file()) / 1e9,
+    }
+    for stage in STAGES:
+        seconds, peak = measured((folder / "logs" / stage).rglob("*.tsv"))
+        figures |= {f"large_{stage}_cpu_s": seconds, f"large_{stage}_mb": peak}
+    for stage in SUFFIX:
+        figures[f"large_{stage}_s_per_image"] = seconds_per_image(data / stage)
+    write("bench-large", figures, "make bench-large DATA=DIR")
+
+
+if __name__ == "__main__":
+    main()
