@@ -454,7 +454,7 @@ def main() -> None:
     os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     folder = FOLDER / "caption"
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([PYTHON, ROOT / "tests/production/tiny_qwen.py", folder / "model"], check=True)
+    subprocess.run([PYTHON, ROOT / "tests/tiny_qwen.py", folder / "model"], check=True)
     data = make_data(folder)
     figures: dict[str, float] = {"images": IMAGES, "regions": len(keys_of(data))}
     sums = {"orphans": 0.0, "lost": 0.0}  # over all kinds of kills

@@ -21,7 +21,7 @@ def model(tmp_path_factory):
         pytest.skip("no .venv-vllm; run make install-vllm")
     os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     folder = tmp_path_factory.mktemp("model") / NAME
-    script = Path(__file__).parent / "tiny_qwen.py"
+    script = ROOT / "tests/tiny_qwen.py"
     subprocess.run([PYTHON, script, folder], check=True)
     return folder
 

@@ -44,6 +44,6 @@ def make(folder: Path, *sources: Path, seed: int = 0, **options) -> None:
 def tiny_model(tmp_path_factory) -> Path:
     """The folder of a tiny random Qwen2.5-VL."""
     folder = tmp_path_factory.mktemp("model") / "tiny-qwen"
-    script = Path(__file__).parents[1] / "production/tiny_qwen.py"
+    script = Path(__file__).parents[1] / "tiny_qwen.py"
     subprocess.run([sys.executable, script, folder], check=True)
     return folder

@@ -17,7 +17,7 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-PROMPTS = Path(__file__).resolve().parents[2] / "rsfiqa/caption/prompts"
+PROMPTS = Path(__file__).resolve().parents[1] / "rsfiqa/caption/prompts"
 VOCABULARY = 1024
 WIDTH = 128
 SPECIAL = {
