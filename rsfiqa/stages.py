@@ -481,6 +481,11 @@ class TeachTrainOptions(Options):
         description="lora: layers that get updates, a regular expression of their names;"
         " all-linear for all but the last, those of the vision tower too.",
     )
+    frozen: str | None = Field(
+        None,
+        description="full: weights that stay as they are, a regular expression of their names, such"
+        " as .*visual.*",
+    )
     epochs: float = Field(1, gt=0, le=1000, description="Passes over the examples.")
     batch_size: int = Field(1, ge=1, le=4096, description="Examples at once on each device.")
     accumulate: int = Field(16, ge=1, le=4096, description="Batches of a step on each device.")

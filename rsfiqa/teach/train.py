@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from rsfiqa.errors import InputError
 from rsfiqa.files import first_line, sha256_of, write_json
@@ -60,6 +62,8 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
     torch.manual_seed(seed)  # of new weights
     if options.method == "lora":
         model = with_lora(model, options)
+    elif options.frozen:
+        freeze(model, options.frozen)
     trainer = make_trainer(model, collator, taught, validated, steps, options, seed)
     resumed = any(steps.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resumed or None)
@@ -156,6 +160,23 @@ def with_lora(model: Any, options: TeachTrainOptions) -> Any:
             f"teach.train.targets: must match layers of the model, found {options.targets!r}"
             f" ({first_line(error)}); all-linear takes all"
         ) from error
+
+
+def freeze(model: nn.Module, names: str) -> None:
+    """Keep the weights whose names match as they are.
+
+    Raises:
+        InputError: none does, or all do.
+    """
+    weights = dict(model.named_parameters())
+    kept = [name for name in weights if re.fullmatch(names, name)]
+    if not 0 < len(kept) < len(weights):
+        raise InputError(
+            f"teach.train.frozen: must match some of the {len(weights)} weights, found"
+            f" {len(kept)} by {names!r}; their names are such as {next(iter(weights))}"
+        )
+    for name in kept:
+        weights[name].requires_grad_(False)
 
 
 def make_trainer(

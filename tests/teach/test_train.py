@@ -105,6 +105,20 @@ def test_all_weights_can_be_taught(made, tiny_model, tmp_path):
     assert all((base[name] != found[name]).any() for name in base if "norm" in name)
 
 
+def test_some_weights_stay_as_they_are(made, tiny_model, tmp_path):
+    quick = {"method": "full", "epochs": 1, "learning_rate": 1e-3}
+    teach(made, tmp_path, tiny_model, frozen=r".*visual.*", **quick)
+    base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    same = {name for name in base if (base[name] == found[name]).all()}
+    assert same == {name for name in base if "visual" in name}
+
+
+@pytest.mark.parametrize("names", ["no_such_weight", ".*"])
+def test_not_all_and_not_none_stay(made, tiny_model, tmp_path, names):
+    with pytest.raises(InputError, match=r"teach\.train\.frozen: must match some of the 57"):
+        teach(made, tmp_path, tiny_model, method="full", frozen=names)
+
+
 def test_activations_that_are_computed_anew_change_little(made, tiny_model, tmp_path):
     kept = teach(made, tmp_path / "a", tiny_model, epochs=1)
     anew = teach(made, tmp_path / "b", tiny_model, epochs=1, checkpointing=True)
