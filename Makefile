@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach bench-small calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -88,6 +88,10 @@ bench-score: install ## DATA=DIR: speed and memory of rsfiqa score, an installat
 bench-teach: install install-vllm ## DATA=DIR: how well distortions are named, on eight photographs of Kodak kept for it
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/teach.py $(DATA)
+
+bench-small: install install-vllm ## DATA=DIR: a small language model taught from nothing: a night
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/small_model.py $(DATA)
 
 calibrate: install ## DATA=DIR: what the measured captioner has learnt, from 16 photographs of Kodak and 10 of packages
 	$(NEEDS_DATA)

@@ -38,7 +38,9 @@ SERVING = {
 
 def flags(options: dict[str, object]) -> list[str]:
     """Options as flags of a command line."""
-    return [f"--{name}={value}" for name, value in options.items()]
+    return [
+        f"--no-{name}" if value is False else f"--{name}={value}" for name, value in options.items()
+    ]
 
 
 def main() -> None:
