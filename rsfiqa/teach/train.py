@@ -53,10 +53,11 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
     collator = Collator(processor, folder)
     collator.texts(taught[0])
     origin = _origin(folder, options, seed)
+    steps = output / "steps"
     if _is_done(output, origin):
+        shutil.rmtree(steps, ignore_errors=True)
         log.info("teach train: %s is complete", output)
         return
-    steps = output / "steps"
     _claim(steps, origin)
     model = load_model(options)
     torch.manual_seed(seed)  # of new weights
@@ -65,8 +66,7 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
     elif options.frozen:
         freeze(model, options.frozen)
     trainer = make_trainer(model, collator, taught, validated, steps, options, seed)
-    resumed = any(steps.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=resumed or None)
+    trainer.train(resume_from_checkpoint=last_saved(steps))
     if trainer.is_world_process_zero():
         _publish(trainer, processor, output, origin, options)
         shutil.rmtree(steps)
@@ -272,6 +272,12 @@ def _claim(steps: Path, origin: dict[str, Any]) -> None:
             " or give another folder"
         )
     write_json(path, origin)
+
+
+def last_saved(steps: Path) -> str | None:
+    """The last step that was saved whole; None where there is none."""
+    whole = [path.parent for path in steps.glob("checkpoint-*/trainer_state.json")]  # comes last
+    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 
 def _publish(

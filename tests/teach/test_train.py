@@ -89,6 +89,7 @@ def test_a_training_that_was_broken_off_ends_as_if_it_had_not_been(
     with pytest.raises(KeyboardInterrupt):
         teach(made, broken, tiny_model, **quick)
     assert not (broken / "model").exists()
+    (broken / "steps/checkpoint-7").mkdir()  # killed while it was saved
     with pytest.raises(InputError, match="must hold steps of the same options and examples"):
         teach(made, broken, tiny_model, **quick | {"rank": 4})
     monkeypatch.undo()
