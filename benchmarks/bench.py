@@ -41,9 +41,14 @@ def configuration(data: Path) -> dict[str, Any]:
 
 def made(data: Path, folder: Path, *arguments: str) -> Path:
     """The folder of results, once the pipeline has run with these further arguments."""
+    return made_with(configuration(data), folder, *arguments)
+
+
+def made_with(changes: dict[str, Any], folder: Path, *arguments: str) -> Path:
+    """As `made`, with these changes of config.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     overlay = folder / "config.yaml"
-    overlay.write_text(yaml.safe_dump(configuration(data)), "utf-8")
+    overlay.write_text(yaml.safe_dump(changes), "utf-8")
     snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
     profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
     run(*snakemake, *profile, *arguments)

@@ -5,12 +5,9 @@ The eight photographs of Kodak that are kept for tests are not read. Those from 
 smaller ones, reduced as many pictures of the web are, which makes them sharper.
 """
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
-from figures import ROOT
+from figures import ROOT, data_with
 from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
@@ -35,10 +32,9 @@ NONE_SHARE = 0.2  # of the weight of all examples; where captions are made, most
 
 def main() -> None:
     """Collect signs, fit, write."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "kodak").is_dir():
-        sys.exit("usage: python benchmarks/calibrate.py DATA, a folder that holds kodak")
+    data = data_with("kodak")
     cv2.setNumThreads(1)
-    entries = [e for e in kodak.read(Path(sys.argv[1]) / "kodak") if e.subset != TESTED]
+    entries = [e for e in kodak.read(data / "kodak") if e.subset != TESTED]
     photographs = {entry.group: images.read_rgb(entry.path) for entry in entries}
     photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
     found = [

@@ -28,6 +28,7 @@ import aiohttp
 import numpy as np
 from aiohttp import web
 from figures import FOLDER, ROOT, write
+from served import PYTHON, make_ready, write_tiny_model
 
 from rsfiqa import captions, prepare, regions, segment, shards
 from rsfiqa.caption import asked
@@ -35,7 +36,6 @@ from rsfiqa.caption.server import Server
 from rsfiqa.caption.store import Store
 from rsfiqa.stages import CaptionOptions, PrepareOptions, SegmentOptions, ServerOptions
 
-PYTHON = ROOT / ".venv-vllm/bin/python"
 IMAGES, SHARD = 24, "00000"
 CONCURRENCY = 16
 PAIRS = 5  # of the stage and the bare loop
@@ -449,12 +449,10 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 
 def main() -> None:
     """Measure what is not measured yet, write the figures."""
-    if not PYTHON.is_file():
-        sys.exit(f"{PYTHON}: no such file; run make install-vllm")
-    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    make_ready()
     folder = FOLDER / "caption"
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([PYTHON, ROOT / "tests/tiny_qwen.py", folder / "model"], check=True)
+    write_tiny_model(folder / "model")
     data = make_data(folder)
     figures: dict[str, float] = {"images": IMAGES, "regions": len(keys_of(data))}
     sums = {"orphans": 0.0, "lost": 0.0}  # over all kinds of kills

@@ -31,6 +31,18 @@ def write(target: str, figures: dict[str, float], command: str) -> None:
     print(json.dumps(content, indent=2))
 
 
+def data_with(name: str) -> Path:
+    """The folder of data sets that the command line names.
+
+    Raises:
+        SystemExit: there is none that holds this one.
+    """
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / name).is_dir():
+        script = Path(sys.argv[0]).name
+        sys.exit(f"usage: python benchmarks/{script} DATA, a folder that holds {name}")
+    return Path(sys.argv[1])
+
+
 def run(*words: str | Path) -> None:
     """Run a command of this environment, shown on stderr.
 

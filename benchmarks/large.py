@@ -10,9 +10,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-from bench import seconds_per_image, wall_seconds
-from figures import FOLDER, ROOT, run, write
+from bench import made_with, seconds_per_image, wall_seconds
+from figures import FOLDER, write
 
 from rsfiqa import failures, manifest
 from rsfiqa.datasets import livec
@@ -64,12 +63,7 @@ def main() -> None:
         "extract": {"copies": False},
         "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "peers": []},
     }
-    overlay = folder / "config.yaml"
-    overlay.write_text(yaml.safe_dump(options), "utf-8")
-    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
-    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
-    run(*snakemake, *profile)
-    data = folder / "results/large"
+    data = made_with(options, folder) / "large"
     names = manifest.shard_names(data / "manifest.parquet")
     lost = sum(
         failures.read(failures_path(shard_path(data, stage, name))).num_rows

@@ -12,16 +12,16 @@ off goes on from its last saved step.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from figures import FOLDER, ROOT, run, write
+from figures import FOLDER, data_with, run, write
 from PIL import Image
-from teach import PYTHON, SERVING, flags
+from served import make_ready, write_tiny_model
+from teach import SERVING, flags
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
@@ -130,7 +130,7 @@ def cosines() -> Tensor:
 
 def untaught(base: Path) -> Qwen2_5_VLForConditionalGeneration:
     """The model before teaching, with the processor of the tiny one of the tests in `base`."""
-    run(PYTHON, ROOT / "tests/tiny_qwen.py", base)
+    write_tiny_model(base)
     config = Qwen2_5_VLConfig.from_pretrained(base)
     text: Any = config.text_config
     vision: Any = config.vision_config
@@ -244,10 +244,9 @@ def taught(data: Path) -> dict[str, float]:
 
 def main() -> None:
     """Teach the tower, then the language part; test; write the figures."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "kodak").is_dir():
-        sys.exit("usage: python benchmarks/small_model.py DATA, a folder that holds kodak")
-    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    data, base = Path(sys.argv[1]), PLACE / "base"
+    data = data_with("kodak")
+    make_ready()
+    base = PLACE / "base"
     figures_of_tower = PLACE / "tower.json"
     if not figures_of_tower.is_file():
         model = untaught(base)

@@ -7,14 +7,12 @@ quarter of an hour on two cores.
 """
 
 import json
-import os
 import sys
-from pathlib import Path
 
-from figures import ROOT, run, write
+from figures import ROOT, data_with, run, write
+from served import PYTHON, make_ready, write_tiny_model
 
 FOLDER = ROOT / "results" / "bench" / "teach"
-PYTHON = ROOT / ".venv-vllm/bin/python"
 # the last layer too, whose weights are random
 TRAINING = {
     "targets": r".*(_proj|qkv|lm_head)",
@@ -45,17 +43,16 @@ def flags(options: dict[str, object]) -> list[str]:
 
 def main() -> None:
     """Make the examples, teach, test, write the figures."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "kodak").is_dir():
-        sys.exit("usage: python benchmarks/teach.py DATA, a folder that holds kodak")
-    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    data = data_with("kodak")
+    make_ready()
     rsfiqa = (sys.executable, "-m", "rsfiqa")
     kodak, examples = FOLDER / "kodak", FOLDER / "examples"
     base, tiny = FOLDER / "base", FOLDER / "tiny"
-    run(*rsfiqa, "prepare", kodak, "--layout", "kodak", "--root", Path(sys.argv[1]) / "kodak")
+    run(*rsfiqa, "prepare", kodak, "--layout", "kodak", "--root", data / "kodak")
     run(*rsfiqa, "segment", kodak)
     run(*rsfiqa, "teach", "data", examples, "--source", kodak)
     run(*rsfiqa, "teach", "test", examples)
-    run(PYTHON, ROOT / "tests/tiny_qwen.py", base)
+    write_tiny_model(base)
     run(*rsfiqa, "teach", "train", examples, "-o", tiny, f"--model={base}", *flags(TRAINING))
     served = [f"--weights={tiny / 'model'}", *flags(SERVING)]
     run(*rsfiqa, "teach", "test", examples, "--name=tiny", *served)

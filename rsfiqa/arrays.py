@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, atomic, first_line, parse_json
+from rsfiqa.files import Provenance, first_line, parse_json, write_bytes
 
 
 def _digest(arrays: Mapping[str, np.ndarray], provenance: str) -> str:
@@ -39,8 +39,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], provenance: Provenance) 
     metadata = {"rsfiqa": json.dumps({"provenance": text, "sha256": _digest(arrays, text)})}
     # safetensors would store a transposed array's bytes as they lie in memory
     content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with atomic(path) as partial:
-        partial.write_bytes(save(content, metadata=metadata))  # whose errors say what the disk says
+    write_bytes(path, save(content, metadata=metadata))
 
 
 def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provenance]:

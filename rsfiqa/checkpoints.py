@@ -12,11 +12,11 @@ import pyarrow as pa
 from rsfiqa.errors import InputError
 from rsfiqa.files import (
     Provenance,
-    atomic,
     first_line,
     read_sealed_json,
     read_table,
     sha256_of,
+    write_bytes,
     write_sealed_json,
     write_table,
 )
@@ -107,8 +107,7 @@ def write(
             value = value.half() if name in large else value
             state[f"{prefix}{name}"] = value.contiguous().cpu()
     weights = folder / "model.safetensors"
-    with atomic(weights) as partial:
-        partial.write_bytes(save(state))  # whose errors say what the disk says
+    write_bytes(weights, save(state))
     provenance = Provenance("split", VERSION, "train", VERSION)
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__

@@ -24,23 +24,18 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
         config = Config.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise InputError(describe(error, source)) from error
-    for name in config.benchmark.datasets:
-        if name not in config.datasets:
-            raise InputError(
-                f"{source}: benchmark.datasets must name entries of datasets, found {name!r};"
-                f" describe it there or use one of {', '.join(sorted(config.datasets))}"
-            )
+    for section, used in (("benchmark", config.benchmark), ("teach", config.teach)):
+        for name in used.datasets:
+            if name not in config.datasets:
+                raise InputError(
+                    f"{source}: {section}.datasets must name entries of datasets, found {name!r};"
+                    f" describe it there or use one of {', '.join(sorted(config.datasets))}"
+                )
     for name in config.benchmark.official:
         if name not in config.benchmark.datasets:
             raise InputError(
                 f"{source}: benchmark.official must name data sets of benchmark.datasets, found"
                 f" {name!r}; use one of {', '.join(sorted(config.benchmark.datasets))}"
-            )
-    for name in config.teach.datasets:
-        if name not in config.datasets:
-            raise InputError(
-                f"{source}: teach.datasets must name entries of datasets, found {name!r};"
-                f" describe it there or use one of {', '.join(sorted(config.datasets))}"
             )
     for name in sorted(set(config.benchmark.datasets)):
         _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)

@@ -118,18 +118,25 @@ def check_seal(path: Path, tail: int = 0, *, sealed: bool) -> None:
         raise ValueError("checksum differs")
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file, atomically.
+
+    What a library makes in memory, rather than in a file of its own, fails as the disk says.
+    """
+    with atomic(path) as partial:
+        partial.write_bytes(content)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write sorted, indented JSON, atomically."""
-    with atomic(path) as partial:
-        partial.write_bytes(_json(content))
+    write_bytes(path, _json(content))
 
 
 def write_sealed_json(path: Path, content: Mapping[str, Any]) -> None:
     """As `write_json`, with a key more: the SHA-256 of the file where that key's digits are 0."""
     text = _json({**content, "sha256": UNSEALED})
     digest = hashlib.sha256(text).hexdigest()
-    with atomic(path) as partial:
-        partial.write_bytes(text.replace(_seal_line(UNSEALED), _seal_line(digest)))
+    write_bytes(path, text.replace(_seal_line(UNSEALED), _seal_line(digest)))
 
 
 def read_sealed_json(path: Path) -> dict[str, Any]:

@@ -72,8 +72,11 @@ def check(options: ServerOptions) -> None:
 def digests(options: ServerOptions) -> dict[str, str]:
     """SHA-256 of each of the model's files, by name; none of a model that vLLM downloads."""
     folder = _folder(options)
-    if folder is None:
-        return {}
+    return {} if folder is None else digests_of(folder)
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of each of the files of a model's folder, by name; notes beside it do not count."""
     paths = [path for path in sorted(folder.iterdir()) if path.suffix in MODEL_FILES]
     return {path.name: sha256_of(path) for path in paths}
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from rsfiqa import failures, images
 from rsfiqa.caption import measured, prompt
 from rsfiqa.errors import ImageError
-from rsfiqa.files import Provenance, write_json
+from rsfiqa.files import Provenance, write_bytes, write_json
 from rsfiqa.splits import TESTED, seed_of
 from rsfiqa.stages import VERSIONS, TeachDataOptions
 from rsfiqa.teach import examples, sources, spoiling
@@ -99,7 +99,7 @@ def _make(folder: Path, source: Source, options: TeachDataOptions, seed: int) ->
         for example in _examples(folder, place, number, spoilt, source, options.max_pixels)
     ]
     examples.write(place / LINES, lines)
-    examples.write_bytes(mark, provenance.to_json().encode())
+    write_bytes(mark, provenance.to_json().encode())
 
 
 def _views(
@@ -139,7 +139,7 @@ def _examples(
         messages, pictures = examples.chat(examples.request(spoilt.image, cut, max_pixels), wanted)
         paths = (whole, place / f"{stem}.{region}.png")
         for path, content in zip(paths, pictures, strict=True):
-            examples.write_bytes(path, content)
+            write_bytes(path, content)
         yield Example(
             id=f"{name_of(source)}/{number}/{region}",
             source=name_of(source),

@@ -29,7 +29,7 @@ from rsfiqa.caption import prompt
 from rsfiqa.caption.answer import Answer, Distortion
 from rsfiqa.captions import LEVELS
 from rsfiqa.errors import InputError
-from rsfiqa.files import atomic, first_line
+from rsfiqa.files import first_line, write_bytes
 from rsfiqa.teach.ratings import ratings_of
 
 VERSION = 1
@@ -141,8 +141,7 @@ def read(path: Path) -> list[Example]:
 
 def write(path: Path, examples: Iterable[Example]) -> None:
     """Write examples, one line each, atomically."""
-    with atomic(path) as partial:
-        partial.write_text("".join(f"{example.to_json()}\n" for example in examples), "utf-8")
+    write_bytes(path, "".join(f"{example.to_json()}\n" for example in examples).encode())
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
@@ -150,12 +149,6 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     narrow = labels.astype(np.uint8) if labels.max() < 256 else labels
     _, data = cv2.imencode(".png", narrow)
     write_bytes(path, data.tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, atomically."""
-    with atomic(path) as partial:
-        partial.write_bytes(content)
 
 
 def read_picture(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_an
 from rsfiqa.caption.asked import Asker, check, question_about
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
 from rsfiqa.correlation import agreement
-from rsfiqa.files import write_json
+from rsfiqa.files import write_bytes, write_json
 from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
@@ -57,7 +57,7 @@ def run(folder: Path, part: str, options: CaptionOptions, *, name: str) -> str:
         for example, text in zip(asked, texts, strict=True)
     ]
     answers = f"{chr(10).join(lines)}\n".encode()
-    examples.write_bytes(place / f"{name}.{part}.jsonl", answers)
+    write_bytes(place / f"{name}.{part}.jsonl", answers)
     write_json(place / f"{name}.{part}.json", figures(asked, texts))
     return side_by_side(place, part)
 

@@ -1,11 +1,10 @@
 """Teaches a vision-language model by examples: low-rank updates (LoRA) or all of its weights."""
 
-import json
 import logging
 import re
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from rsfiqa.caption.server import digests_of
 from rsfiqa.errors import InputError
-from rsfiqa.files import first_line, sha256_of, write_json
+from rsfiqa.files import first_line, read_json, sha256_of, write_json
 from rsfiqa.stages import VERSIONS, TeachTrainOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.batches import Collator
@@ -230,31 +230,25 @@ def make_trainer(
 
 def _origin(folder: Path, options: TeachTrainOptions, seed: int) -> dict[str, Any]:
     """All that the model depends on."""
+    base = Path(str(options.model)).expanduser()
     return {
         "examples": {
             name: sha256_of(folder / name)
             for name in ("train.jsonl", "validation.jsonl")
             if (folder / name).is_file()
         },
-        "model": _digests(Path(str(options.model)).expanduser()),
+        "model": digests_of(base) if base.is_dir() else {},  # none of one from the hub
         "options": options.recorded(),
         "seed": seed,
         "version": VERSIONS["teach"],
     }
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a model; none of one from the hub."""
-    if not folder.is_dir():
-        return {}
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
-
-
 def _is_done(output: Path, origin: dict[str, Any]) -> bool:
     path = output / CARD
     if not path.is_file():
         return False
-    found = json.loads(path.read_text("utf-8"))
+    found = read_json(path)
     if found["origin"] != origin:
         raise InputError(
             f"{path}: a folder takes one model, found one of other options or examples; delete it,"
@@ -266,7 +260,7 @@ def _is_done(output: Path, origin: dict[str, Any]) -> bool:
 def _claim(steps: Path, origin: dict[str, Any]) -> None:
     """Note what the steps are of; refuse those of another training."""
     path = steps / "origin.json"
-    if path.is_file() and json.loads(path.read_text("utf-8")) != origin:
+    if path.is_file() and read_json(path) != origin:
         raise InputError(
             f"{steps}: must hold steps of the same options and examples, found others; delete it,"
             " or give another folder"
@@ -316,14 +310,14 @@ def _publish(
     log.info("teach train: %d steps, %s", trainer.state.global_step, output / "model")
 
 
-def _replace(place: Path, save: Any) -> None:
+def _replace(place: Path, save: Callable[[Path], object]) -> None:
     """Write a folder beside its place, then put it there."""
-    partial = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save(partial)
+    beside = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    save(beside)
     shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    beside.rename(place)
 
 
 def _rename(place: Path, architecture: str) -> None:
@@ -340,6 +334,6 @@ def _rename(place: Path, architecture: str) -> None:
         save_file(weights, path, metadata={"format": "pt"})
     index = place / "model.safetensors.index.json"
     if index.is_file():
-        content = json.loads(index.read_text("utf-8"))
+        content = read_json(index)
         files = content["weight_map"].items()
         write_json(index, content | {"weight_map": {renamed(name): at for name, at in files}})

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from rsfiqa.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
-from rsfiqa.files import atomic
+from rsfiqa.files import write_bytes
 from rsfiqa.model import RSA, Batch, Prediction, quality_loss
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
@@ -280,8 +280,7 @@ def _save(path: Path, origin: str, kept: Mapping[str, Any], losses: list[float])
     content = {name: part.state_dict() for name, part in kept.items()}
     state = io.BytesIO()
     torch.save({"origin": origin, **content, "losses": losses}, state)
-    with atomic(path) as partial:
-        partial.write_bytes(state.getbuffer())  # whose errors say what the disk says
+    write_bytes(path, state.getbuffer())
 
 
 def _resume(path: Path, origin: str, kept: Mapping[str, Any]) -> list[float]:

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from rsfiqa.caption import asked, prompt
 from rsfiqa.caption.client import Client
 from rsfiqa.caption.server import Server
-from rsfiqa.stages import CaptionOptions, ServerOptions, TeachTrainOptions
+from rsfiqa.stages import CaptionOptions, TeachTrainOptions
 from rsfiqa.teach import examples, test, train
 from rsfiqa.teach.batches import Collator
 from tests.production.conftest import NAME
@@ -98,10 +98,7 @@ def replies(url, folder, chosen):
 
 def test_answers_are_those_of_transformers(options, made, chosen, taught, tmp_path):  # noqa: F811
     assert len(chosen) == PROMPTS
-    with Server(
-        ServerOptions(**options.model_dump(include=set(ServerOptions.model_fields))),
-        tmp_path / "server.log",
-    ) as server:
+    with Server(options, tmp_path / "server.log") as server:
         told = replies(server.url, made, chosen)
     tokenizer = AutoProcessor.from_pretrained(taught).tokenizer
     worst = 0.0
