@@ -108,8 +108,9 @@ checkpoint: install ## DATA=DIR: trains the checkpoint that comes with the packa
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/checkpoint.py $(DATA)
 
-results: install ## docs/results.md from results/bench/*.json
-	$(BIN)/python benchmarks/results.py results/bench docs/results.md
+results: install ## docs/results.md from docs/figures, where the newest results/bench/*.json are kept
+	test -z "$(wildcard results/bench/*.json)" || cp results/bench/*.json docs/figures
+	$(BIN)/python benchmarks/results.py docs/figures docs/results.md
 
 schema: install ## workflow/schemas/config.schema.yaml from the stages' options
 	$(BIN)/python -m rsfiqa.config > workflow/schemas/config.schema.yaml

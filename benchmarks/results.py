@@ -1,6 +1,6 @@
 """docs/results.md from the figures that the bench targets wrote.
 
-Usage: python benchmarks/results.py FIGURES OUTPUT, such as results/bench docs/results.md.
+Usage: python benchmarks/results.py FIGURES OUTPUT, such as docs/figures docs/results.md.
 """
 
 import json

@@ -37,6 +37,7 @@ from rsfiqa.captions import FAMILIES
 from rsfiqa.datasets import demo, kodak
 from rsfiqa.distortions import DISTORTIONS, LEVELS
 from rsfiqa.files import atomic, write_json
+from rsfiqa.heap import keep_freed
 from rsfiqa.splits import TESTED, seed_of
 from rsfiqa.train.fit import rate_of
 
@@ -246,6 +247,7 @@ def main() -> None:
     """Teach the tower, then the language part; test; write the figures."""
     data = data_with("kodak")
     make_ready()
+    keep_freed(2**31 - 1, large=True)
     base = PLACE / "base"
     figures_of_tower = PLACE / "tower.json"
     if not figures_of_tower.is_file():

@@ -23,6 +23,7 @@ from rsfiqa import checkpoints, images, inprocess, scores
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import atomic, first_line
 from rsfiqa.flags import flags_of
+from rsfiqa.heap import keep_freed
 from rsfiqa.images import Picture
 from rsfiqa.inprocess import Rows
 from rsfiqa.pictures import listed, shown
@@ -235,6 +236,7 @@ def start(folder: Path, options: ScoreOptions, heatmaps: Path | None) -> None:
 
     torch.set_num_threads(1)  # images are the unit of parallel work
     cv2.setNumThreads(1)
+    keep_freed()
     from rsfiqa.scorer import Scorer
 
     scorer = Scorer(folder, options)

@@ -10,6 +10,7 @@ from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
 from rsfiqa.distortions import distort
 from rsfiqa.files import sha256_of
+from rsfiqa.heap import keep_freed
 from rsfiqa.shards import Shard
 from rsfiqa.splits import seed_of
 from rsfiqa.stages import ExtractOptions
@@ -19,6 +20,7 @@ def run(
     folder: Path, options: ExtractOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
 ) -> None:
     """Write the features of all shards of a data set's folder, or of those named."""
+    keep_freed()
     weights = backbone.weights_path(options.backbone, options.weights)
     loaded: list[Backbone] = []  # once, and only if a shard is to be done
 

@@ -17,6 +17,7 @@ from torch import nn
 from rsfiqa.caption.server import digests_of
 from rsfiqa.errors import InputError
 from rsfiqa.files import first_line, read_json, sha256_of, write_json
+from rsfiqa.heap import keep_freed
 from rsfiqa.stages import VERSIONS, TeachTrainOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.batches import Collator
@@ -46,6 +47,7 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
             training of other options in OUTPUT.
     """
     check_packages()
+    keep_freed(2**31 - 1, large=True)
     processor = load_processor(options)
     taught = examples.read(folder / "train.jsonl")
     kept = folder / "validation.jsonl"
@@ -237,7 +239,7 @@ def _origin(folder: Path, options: TeachTrainOptions, seed: int) -> dict[str, An
             for name in ("train.jsonl", "validation.jsonl")
             if (folder / name).is_file()
         },
-        "model": digests_of(base) if base.is_dir() else {},  # none of one from the hub
+        "model": digests_of(base) if base.is_dir() else {"hub": str(options.model)},
         "options": options.recorded(),
         "seed": seed,
         "version": VERSIONS["teach"],

@@ -17,6 +17,7 @@ from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
 from rsfiqa.errors import InputError
 from rsfiqa.files import write_json
+from rsfiqa.heap import keep_freed
 from rsfiqa.model import RSA
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
@@ -47,6 +48,8 @@ def run(
     """
     # trainings are the unit of parallel work
     torch.set_num_threads(options.threads if options.finetune else 1)
+    if options.finetune:
+        keep_freed(2**31 - 1, large=True)
     started = time.time()
     data = samples.load(folder)
     _check_scores(data, options.min_images)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -117,10 +118,14 @@ class Cluster:
         return [job["JobId"] for job in self.jobs() if job["JobState"] not in FINAL]
 
     def saved(self) -> bool:
-        """Whether the controller would know all of its jobs after a SIGKILL: it saves in pauses."""
+        """Whether the controller would know all of its jobs after a SIGKILL: it saves in pauses.
+
+        Attempts at the same job have the same comment.
+        """
         state = self.folder / "state/job_state"
         kept = state.read_bytes() if state.is_file() else b""
-        return all(job["Comment"].encode() in kept for job in self.jobs())
+        comments = Counter(job["Comment"].encode() + b"\0" for job in self.jobs())
+        return all(kept.count(comment) >= number for comment, number in comments.items())
 
     def processes(self) -> set[int]:
         """Processes of its jobs: those that know its configuration, but for the daemons."""

@@ -1,9 +1,11 @@
 """profiles/slurm on a real Slurm, undisturbed and disturbed: make test-slurm."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -78,11 +80,16 @@ def test_results_are_those_of_a_local_run(cluster, local, tmp_path):
         assert {job["NumNodes"] for job in jobs} == {"1"}
 
 
-def begun(cluster: Cluster, workflow: Workflow, stage: str) -> str:
-    """The number of a job that is in mid-stage, once there is one: its command has begun."""
+def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: str) -> str:
+    """The number of a job that is in mid-stage, once there is one: its command has begun.
+
+    Raises:
+        AssertionError: the run ended before.
+    """
     numbers: list[str] = []
 
     def running() -> bool:
+        assert run.poll() is None, (workflow.folder / "run.log").read_text("utf-8")[-4000:]
         jobs = cluster.jobs(workflow.folder, stage)
         numbers[:] = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING"]
         return bool(numbers) and any(workflow.folder.glob(f"logs/{stage}/*/*.log"))
@@ -91,24 +98,34 @@ def begun(cluster: Cluster, workflow: Workflow, stage: str) -> str:
     return numbers[0]
 
 
+def submitting(run: subprocess.Popen) -> bool:
+    """Whether a command of Snakemake's still speaks to Slurm."""
+    children = psutil.Process(run.pid).children(recursive=True)
+    return any(child.status() != psutil.STATUS_ZOMBIE for child in children)
+
+
 def disturb(cluster: Cluster, workflow: Workflow, run: subprocess.Popen) -> None:
     """Cancel a job in mid-stage, kill Slurm's daemons while jobs run, then Snakemake."""
-    cluster.ask("scancel", begun(cluster, workflow, "segment"))
-    begun(cluster, workflow, "caption")
+    cluster.ask("scancel", begun(cluster, workflow, run, "segment"))
+    begun(cluster, workflow, run, "caption")
+    # what is submitted after the controller last saved its jobs is lost with it, to any client
+    run.send_signal(signal.SIGSTOP)
+    until(lambda: not submitting(run))
     until(cluster.saved)
     for daemon in ("slurmctld", "slurmd"):
         cluster.kill(daemon)
     for daemon in ("slurmctld", "slurmd"):
         cluster.start(daemon)
-    begun(cluster, workflow, "train")
+    run.send_signal(signal.SIGCONT)
+    begun(cluster, workflow, run, "train")
     run.kill()
 
 
 def test_results_do_not_depend_on_what_is_killed(cluster, local, tmp_path):
     workflow = sibling(local, tmp_path)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as in the other runs
-    run = subprocess.Popen(workflow.line(*PROFILE), env=one_thread, **quiet)
+    with (tmp_path / "run.log").open("w") as log:
+        run = subprocess.Popen(workflow.line(*PROFILE), env=one_thread, stdout=log, stderr=log)
     try:
         disturb(cluster, workflow, run)
     finally:

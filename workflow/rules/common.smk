@@ -107,9 +107,7 @@ def pristine_regions(wildcards):
 
 
 def captioner_flags(wildcards):
-    """The flags of a captioner that is tested: measurements, or a model with its own server."""
-    if wildcards.name == "measured":
-        return ""
+    """The flags of a model that is tested, with a server of its own."""
     base = config["teach"]["train"]["model"]
     if base is None:
         raise WorkflowError(

@@ -76,6 +76,31 @@ rule teach_train:
         " {params.flags} > {log} 2>&1"
 
 
+rule teach_measured:
+    input:
+        test=rules.teach_data.output.test,
+    output:
+        figures=f"{TEACH}/tests/measured.test.json",
+        answers=f"{TEACH}/tests/measured.test.jsonl",
+    log:
+        "logs/teach/measured.test.log",
+    benchmark:
+        "logs/teach/measured.test.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(60),
+    params:
+        folder=subpath(input.test, parent=True),
+        version=VERSIONS["teach"],
+    message:
+        "teach test: measured"
+    shell:
+        "exec python -m rsfiqa teach test {params.folder} --name measured > {log} 2>&1"
+
+
 rule teach_test:
     input:
         test=rules.teach_data.output.test,
@@ -90,7 +115,7 @@ rule teach_test:
     benchmark:
         "logs/teach/{name}.test.tsv"
     wildcard_constraints:
-        name="measured|zero_shot|taught",
+        name="zero_shot|taught",
     conda:
         "../../envs/vllm.yaml"
     threads: 8 * SERVED_GPUS

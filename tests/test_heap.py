@@ -1,0 +1,38 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+LOOP = """
+import resource
+import torch
+from rsfiqa.heap import keep_freed
+
+{first}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def make():
+    return torch.ones({size} * 2 ** 18)
+
+make(), make()
+before = faults()
+for _ in range(30):
+    make()
+print(faults() - before)
+"""
+
+
+def faults(first: str, size: int) -> int:
+    """Pages that the system found for thirty tensors of this many MiB, one after the other."""
+    code = LOOP.format(first=first, size=size)
+    return int(subprocess.run((sys.executable, "-c", code), capture_output=True, check=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
+def test_freed_memory_is_taken_again_and_not_asked_of_the_system():
+    released = faults("", 40)
+    assert faults("keep_freed()", 40) > 0.9 * released  # above the threshold
+    assert faults("keep_freed(large=True)", 40) < 0.3 * released
+    assert faults("keep_freed()", 16) < 0.3 * released * 16 / 40
