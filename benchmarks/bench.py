@@ -24,6 +24,7 @@ SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 RUN = FOLDER / "run"
 STAGES = ("segment", "caption", "embed", "extract")
 PAUSE = 120  # seconds; Snakemake takes a few between jobs
+TEST_SHARE = 0.2
 ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
 
 
@@ -96,11 +97,11 @@ def accuracy(root: Path) -> dict[str, float]:
             for peer in PEERS:
                 found = column(root, train, test, peer, "srcc")
                 figures[f"peer_{peer}_{name}_srcc"] = float(np.median(found))
-    full, share = column(root, "livec", "livec", "full", "srcc"), 0.2
+    full = column(root, "livec", "livec", "full", "srcc")
     for name, variant in ABLATION.items():
         other = column(root, "livec", "livec", variant, "srcc")
         figures[f"livec_srcc_minus_{name}"] = figures["livec_srcc"] - float(np.median(other))
-        figures[f"p_minus_{name}"] = paired_test(full - other, share)
+        figures[f"p_minus_{name}"] = paired_test(full - other, TEST_SHARE)
     return figures
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import RUN, made
+from bench import RUN, TEST_SHARE, made
 from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
 from rsfiqa.correlation import Agreement, agreement, median_interval
 from rsfiqa.stages import TrainOptions
 
-SPLIT: dict[str, Any] = {"test_share": 0.2, "seed": 0}
+SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
 THREADS = 2
 
 

@@ -9,6 +9,7 @@ off goes on from its last saved step.
 2. The language part learns to answer, by `rsfiqa teach train` on the examples of
    `rsfiqa teach data`; the tower stays as it is.
 3. The test of make bench-teach, through vLLM.
+4. LIVEC with the captions of this model, 10 splits, with and without them.
 """
 
 import json
@@ -18,9 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from bench import TEST_SHARE, column, configuration, made_with
 from figures import FOLDER, data_with, run, write
 from PIL import Image
-from served import make_ready, write_tiny_model
+from served import PYTHON, make_ready, write_tiny_model
 from teach import SERVING, flags
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -34,6 +36,7 @@ from transformers import (
 
 from rsfiqa import images
 from rsfiqa.captions import FAMILIES
+from rsfiqa.correlation import paired_test
 from rsfiqa.datasets import demo, kodak
 from rsfiqa.distortions import DISTORTIONS, LEVELS
 from rsfiqa.files import atomic, write_json
@@ -243,6 +246,23 @@ def taught(data: Path) -> dict[str, float]:
     return json.loads((examples / "tests/small.test.json").read_text("utf-8"))
 
 
+def livec(data: Path) -> dict[str, float]:
+    """What the pipeline reaches with the captions of the taught model."""
+    caption = {name.replace("-", "_"): value for name, value in SERVING.items()}
+    caption |= {"model": "small", "weights": str(PLACE / "taught/model"), "python": str(PYTHON)}
+    changes = configuration(data)
+    changes["datasets"] = {"livec": changes["datasets"]["livec"]}
+    options = {"datasets": ["livec"], "variants": ["full", "no_mllm"], "peers": []}
+    changes |= {"caption": caption, "benchmark": changes["benchmark"] | options}
+    root = made_with(changes, FOLDER / "taught")
+    full, without = (column(root, "livec", "livec", name, "srcc") for name in options["variants"])
+    return {
+        "livec_srcc_taught": float(np.median(full)),
+        "livec_srcc_minus_mllm_taught": float(np.median(full) - np.median(without)),
+        "p_minus_mllm_taught": paired_test(full - without, TEST_SHARE),
+    }
+
+
 def main() -> None:
     """Teach the tower, then the language part; test; write the figures."""
     data = data_with("kodak")
@@ -259,7 +279,8 @@ def main() -> None:
         processor.save_pretrained(base)
         write_json(figures_of_tower, figures)
     figures = json.loads(figures_of_tower.read_text("utf-8"))
-    write("bench-small", figures | taught(data), "make bench-small DATA=DIR")
+    figures |= taught(data)
+    write("bench-small", figures | livec(data), "make bench-small DATA=DIR")
 
 
 if __name__ == "__main__":
