@@ -66,7 +66,7 @@ bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation,
 	$(BIN)/python benchmarks/bench.py $(DATA)
 
 SPLITS ?= 3
-bench-finetune: install ## DATA=DIR SPLITS=3: LIVEC with the backbone fine-tuned, half an hour a split
+bench-finetune: install ## DATA=DIR SPLITS=3: LIVEC with the backbone fine-tuned, a quarter of an hour a split
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS)
 

@@ -1,6 +1,6 @@
 """The checkpoint that comes with the package: LIVEC, all images, backbone fine-tuned, float16.
 
-Usage: python benchmarks/checkpoint.py DATA. About 40 minutes on two cores; a training that was
+Usage: python benchmarks/checkpoint.py DATA. About 20 minutes on two cores; a training that was
 broken off goes on from its last saved step. Its card tells what the same training reached on
 held-out splits, from the figures of make bench-finetune.
 """

@@ -1,7 +1,7 @@
 """LIVEC with a fine-tuned backbone against the frozen one, on the same splits.
 
-Usage: python benchmarks/finetune.py DATA [SPLITS]. About half an hour a split on two cores; a split
-that is done is kept, and one that was broken off goes on from its last saved step.
+Usage: python benchmarks/finetune.py DATA [SPLITS]. About a quarter of an hour a split on two cores;
+a split that is done is kept, and one that was broken off goes on from its last saved step.
 """
 
 import sys
