@@ -267,7 +267,7 @@ def main() -> None:
     """Teach the tower, then the language part; test; write the figures."""
     data = data_with("kodak")
     make_ready()
-    keep_freed(2**31 - 1, large=True)
+    keep_freed(large=True)
     base = PLACE / "base"
     figures_of_tower = PLACE / "tower.json"
     if not figures_of_tower.is_file():

@@ -9,13 +9,13 @@ import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of mallopt(3)
 LARGEST = 32 * 2**20  # bytes; the C library takes no higher threshold
+KEPT, KEPT_LARGE = 2**29, 2**31 - 1  # bytes
 
 
-def keep_freed(most: int = 2**29, *, large: bool = False) -> None:
-    """Tell the C library to keep up to `most` bytes of freed memory; others than glibc keep on.
+def keep_freed(*, large: bool = False) -> None:
+    """Tell the C library to keep freed memory; others than glibc go on as they do.
 
     Args:
-        most: bytes, below 2 ** 31.
         large: blocks above 32 MiB, too: for trainings, whose tensors have the same sizes in every
             step; elsewhere such blocks would leave gaps.
     """
@@ -23,7 +23,7 @@ def keep_freed(most: int = 2**29, *, large: bool = False) -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, TypeError):  # TypeError: Windows has no library without a name
         return
-    mallopt(TRIM_THRESHOLD, most)
+    mallopt(TRIM_THRESHOLD, KEPT_LARGE if large else KEPT)
     mallopt(MMAP_THRESHOLD, LARGEST)
     if large:
         mallopt(MMAP_MAX, 0)

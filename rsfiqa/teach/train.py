@@ -47,7 +47,7 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
             training of other options in OUTPUT.
     """
     check_packages()
-    keep_freed(2**31 - 1, large=True)
+    keep_freed(large=True)
     processor = load_processor(options)
     taught = examples.read(folder / "train.jsonl")
     kept = folder / "validation.jsonl"

@@ -49,7 +49,7 @@ def run(
     # trainings are the unit of parallel work
     torch.set_num_threads(options.threads if options.finetune else 1)
     if options.finetune:
-        keep_freed(2**31 - 1, large=True)
+        keep_freed(large=True)
     started = time.time()
     data = samples.load(folder)
     _check_scores(data, options.min_images)
