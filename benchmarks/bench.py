@@ -97,12 +97,18 @@ def accuracy(root: Path) -> dict[str, float]:
             for peer in PEERS:
                 found = column(root, train, test, peer, "srcc")
                 figures[f"peer_{peer}_{name}_srcc"] = float(np.median(found))
-    full = column(root, "livec", "livec", "full", "srcc")
     for name, variant in ABLATION.items():
-        other = column(root, "livec", "livec", variant, "srcc")
-        figures[f"livec_srcc_minus_{name}"] = figures["livec_srcc"] - float(np.median(other))
-        figures[f"p_minus_{name}"] = paired_test(full - other, TEST_SHARE)
+        figures |= without(root, variant, name)
     return figures
+
+
+def without(root: Path, variant: str, name: str) -> dict[str, float]:
+    """How far the full model is above a variant on LIVEC, and the p-value, under this name."""
+    full, other = (column(root, "livec", "livec", which, "srcc") for which in ("full", variant))
+    return {
+        f"livec_srcc_minus_{name}": float(np.median(full) - np.median(other)),
+        f"p_minus_{name}": paired_test(full - other, TEST_SHARE),
+    }
 
 
 def main() -> None:
