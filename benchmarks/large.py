@@ -15,6 +15,7 @@ from figures import FOLDER, write
 
 from rsfiqa import failures, manifest
 from rsfiqa.datasets import livec
+from rsfiqa.files import sha256_of
 from rsfiqa.shards import SUFFIX, failures_path, shard_path
 
 IMAGES, SHARD_SIZE = 10_000, 500
@@ -24,6 +25,7 @@ STAGES = ("prepare", *SUFFIX, "train", "benchmark", "report")
 def repeated(source: Path, root: Path, number: int) -> Path:
     """Links to LIVEC's photographs under so many names, and a table of their scores; its path."""
     entries = list(livec.read(source))
+    groups = [sha256_of(entry.path) for entry in entries]  # two of them have the same bytes
     root.mkdir(parents=True, exist_ok=True)
     table = root / "scores.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
@@ -34,7 +36,7 @@ def repeated(source: Path, root: Path, number: int) -> Path:
             name = f"{i // len(entries):02d}-{entry.path.name}"
             if not (root / name).is_symlink():
                 (root / name).symlink_to(entry.path.resolve())
-            writer.writerow((name, entry.mos, entry.path.name))
+            writer.writerow((name, entry.mos, groups[i % len(entries)]))
     return table
 
 
