@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -118,14 +117,31 @@ class Cluster:
         return [job["JobId"] for job in self.jobs() if job["JobState"] not in FINAL]
 
     def saved(self) -> bool:
-        """Whether the controller would know all of its jobs after a SIGKILL: it saves in pauses.
+        """Whether the controller would know all of its jobs as they are after a SIGKILL.
 
-        Attempts at the same job have the same comment.
+        It saves in pauses, and only after a change: one is made if there is none.
         """
+        jobs = self.jobs()
+        times = [job[name] for job in jobs for name in ("SubmitTime", "StartTime", "EndTime")]
+        past = [time.mktime(time.strptime(at, "%Y-%m-%dT%H:%M:%S")) for at in times if at[0] == "2"]
+        latest = max(at for at in past if at <= time.time()) + 1  # they are told in whole seconds
         state = self.folder / "state/job_state"
-        kept = state.read_bytes() if state.is_file() else b""
-        comments = Counter(job["Comment"].encode() + b"\0" for job in self.jobs())
-        return all(kept.count(comment) >= number for comment, number in comments.items())
+        if state.is_file() and state.stat().st_mtime >= latest:
+            return not any(job["JobState"] == "COMPLETING" for job in jobs)
+        for job in jobs:
+            if job["JobState"] == "RUNNING":
+                self.ask("scontrol", "update", f"JobId={job['JobId']}", f"Comment={job['Comment']}")
+        return False
+
+    def told(self, folder: Path) -> str:
+        """Node, jobs, and the ends of the logs of Slurm and of Snakemake's run in a folder."""
+        parts = {
+            "node": self.ask("scontrol", "--oneliner", "show", "nodes"),
+            "jobs": self.ask("squeue", "--states=all", "--format=%i %t %r %S %k"),
+        }
+        logs = (self.folder / "slurmctld.log", self.folder / "slurmd.log", folder / "run.log")
+        parts |= {log.name: log.read_text("utf-8", "replace")[-6000:] for log in logs}
+        return "\n".join(f"== {name}\n{text}" for name, text in parts.items())
 
     def processes(self) -> set[int]:
         """Processes of its jobs: those that know its configuration, but for the daemons."""

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -85,6 +87,7 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
 
     Raises:
         AssertionError: the run ended before.
+        pytest.fail.Exception: it has not begun after five minutes.
     """
     numbers: list[str] = []
 
@@ -94,7 +97,10 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
         numbers[:] = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING"]
         return bool(numbers) and any(workflow.folder.glob(f"logs/{stage}/*/*.log"))
 
-    until(running)
+    try:
+        until(running, 300)
+    except TimeoutError:
+        pytest.fail(f"{stage} has not begun\n{cluster.told(workflow.folder)}")
     return numbers[0]
 
 
@@ -104,16 +110,34 @@ def submitting(run: subprocess.Popen) -> bool:
     return any(child.status() != psutil.STATUS_ZOMBIE for child in children)
 
 
+@contextmanager
+def paused(cluster: Cluster) -> Iterator[None]:
+    """No job ends meanwhile: all processes of jobs but Slurm's own are stopped."""
+    pids = cluster.processes()
+    found = [p for p in psutil.process_iter(["name"]) if p.pid in pids]
+    found = [p for p in found if p.info["name"] not in ("slurmstepd", "srun")]
+
+    def each(act: Callable[[psutil.Process], None]) -> None:
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                act(process)
+
+    each(psutil.Process.suspend)
+    yield
+    each(psutil.Process.resume)
+
+
 def disturb(cluster: Cluster, workflow: Workflow, run: subprocess.Popen) -> None:
     """Cancel a job in mid-stage, kill Slurm's daemons while jobs run, then Snakemake."""
     cluster.ask("scancel", begun(cluster, workflow, run, "segment"))
     begun(cluster, workflow, run, "caption")
-    # what is submitted after the controller last saved its jobs is lost with it, to any client
+    # what happens after the controller last saved its jobs is lost with it, to any client
     run.send_signal(signal.SIGSTOP)
     until(lambda: not submitting(run))
-    until(cluster.saved)
-    for daemon in ("slurmctld", "slurmd"):
-        cluster.kill(daemon)
+    with paused(cluster):
+        until(cluster.saved)
+        for daemon in ("slurmctld", "slurmd"):
+            cluster.kill(daemon)
     for daemon in ("slurmctld", "slurmd"):
         cluster.start(daemon)
     run.send_signal(signal.SIGCONT)
