@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
@@ -102,6 +103,8 @@ def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
         the level, over the regions without distortion and those whose distortion harms the rating.
     chance_...: what the best answer that is always the same reaches.
     n: examples.
+
+    A figure over no examples, or the correlation of a constant, is left out.
     """
     found, wanted = [_read(text) for text in texts], [example.wanted for example in asked]
     valid = np.array([answer is not None for answer in found])
@@ -128,7 +131,7 @@ def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
         result[f"family_accuracy_{name}"] = _mean(right[family == name])
     for rating in RATINGS:
         result |= _rating(rating, asked, found, level)
-    return {name: float(value) for name, value in result.items()}
+    return {name: float(value) for name, value in result.items() if not math.isnan(value)}
 
 
 def _rating(
@@ -199,7 +202,7 @@ def side_by_side(place: Path, part: str) -> str:
     heads = "".join(f"{name:>{width}}" for name in (*columns, "chance"))
     lines = [f"{part}, n = {any_one['n']:.0f}".ljust(24) + heads]
     for name in SHOWN:
-        values = [figures[name] for figures in columns.values()]
+        values = [figures.get(name, float("nan")) for figures in columns.values()]
         values.append(any_one.get(f"chance_{name}", float("nan")))
         shown = "".join(f"{value:{width}.3f}" for value in values).replace("nan", "  -")
         lines.append(f"{name:<24}{shown}")

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -109,3 +110,10 @@ def test_a_missing_label_map(tmp_path):
     lost = Example("a", "a", "local", 0, (), "lost.png", (), ())
     with pytest.raises(InputError, match=r"lost.png: must be the label map of an example, found"):
         examples.read_picture(tmp_path, lost)
+
+
+def test_what_is_not_defined_is_left_out():
+    found = test.figures([example(("blur", 3))] * 2, [said(("blur", 3)), said(("blur", 2))])
+    assert "blur_srcc" not in found and "level_srcc" not in found  # of a constant
+    assert "family_accuracy_noise" not in found  # none was asked
+    assert not any(math.isnan(value) for value in found.values())
