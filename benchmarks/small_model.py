@@ -124,19 +124,17 @@ class Classifier(nn.Module):
         super().__init__()
         self.tower: Any = tower
         self.head = nn.Linear(WIDTH, 1 + len(FAMILIES) + len(LEVELS))
-        mean, std = (
-            torch.tensor(x)[:, None, None] for x in (processor.image_mean, processor.image_std)
-        )
+        self.processor = processor
         places = get_vision_position_ids(torch.tensor([[1, ACROSS, ACROSS]]), MERGED)
-        cosine, sine = tower.rotary_pos_emb(torch.zeros(1), places)
-        self.constants = {"mean": mean, "std": std, "cosine": cosine, "sine": sine}
+        self.rotation = tower.rotary_pos_emb(torch.zeros(1), places)
 
     def patches(self, crops: Tensor) -> Tensor:
         """(B * 64, 588) of crops uint8 (B, 3, SIDE, SIDE), in the tower's order."""
-        found = (crops / 255 - self.constants["mean"]) / self.constants["std"]
-        groups = ACROSS // MERGED
-        found = found.view(-1, 3, groups, MERGED, PATCH, groups, MERGED, PATCH)
-        return found.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(-1, 3 * PATCH**2)
+        own = self.processor
+        found = own.rescale_and_normalize(
+            crops, True, own.rescale_factor, True, own.image_mean, own.image_std
+        )
+        return own.patchify(found, PATCH, MERGED, 1)[0].flatten(0, 1)
 
     def tokens(self, crops: Tensor) -> Tensor:
         """(B, 16, WIDTH) of crops uint8 (B, 3, SIDE, SIDE)."""
@@ -149,9 +147,7 @@ class Classifier(nn.Module):
 
     def _attention(self, layer: Any, hidden: Tensor) -> Tensor:
         parts = layer.qkv(hidden).view(-1, ACROSS**2, 3, HEADS, WIDTH // HEADS).unbind(2)
-        query, key = apply_rotary_pos_emb_vision(
-            parts[0], parts[1], self.constants["cosine"], self.constants["sine"]
-        )
+        query, key = apply_rotary_pos_emb_vision(parts[0], parts[1], *self.rotation)
         query, key, value = (part.transpose(1, 2) for part in (query, key, parts[2]))
         found = nn.functional.scaled_dot_product_attention(query, key, value)
         return layer.proj(found.transpose(1, 2).reshape(-1, WIDTH))
