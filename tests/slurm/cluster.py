@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
@@ -123,7 +124,7 @@ class Cluster:
         """
         jobs = self.jobs()
         times = [job[name] for job in jobs for name in ("SubmitTime", "StartTime", "EndTime")]
-        past = [time.mktime(time.strptime(at, "%Y-%m-%dT%H:%M:%S")) for at in times if at[0] == "2"]
+        past = [datetime.fromisoformat(at).timestamp() for at in times if at[0] == "2"]
         latest = max(at for at in past if at <= time.time()) + 1  # they are told in whole seconds
         state = self.folder / "state/job_state"
         if state.is_file() and state.stat().st_mtime >= latest:

@@ -113,9 +113,9 @@ def submitting(run: subprocess.Popen) -> bool:
 @contextmanager
 def paused(cluster: Cluster) -> Iterator[None]:
     """No job ends meanwhile: all processes of jobs but Slurm's own are stopped."""
-    pids = cluster.processes()
-    found = [p for p in psutil.process_iter(["name"]) if p.pid in pids]
-    found = [p for p in found if p.info["name"] not in ("slurmstepd", "srun")]
+    pids, own = cluster.processes(), ("slurmstepd", "srun")
+    running = psutil.process_iter(["name"])
+    found = [p for p in running if p.pid in pids and p.info["name"] not in own]
 
     def each(act: Callable[[psutil.Process], None]) -> None:
         for process in found:
