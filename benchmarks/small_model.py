@@ -6,14 +6,16 @@ off goes on from its last saved step.
 1. The vision tower of a Qwen2.5-VL of 5 million parameters learns to classify: crops of pristine
    photographs, distorted all over or not at all, 12 families at 5 levels. No language: with the
    language loss alone it learns nothing.
-2. The language part learns to answer, by `rsfiqa teach train` on the examples of
-   `rsfiqa teach data`; the tower stays as it is.
-3. The test of make bench-teach, through vLLM.
-4. LIVEC with the captions of this model, 10 splits, with and without them.
+2. The language part learns to answer about such crops, in few tokens; the tower stays as it is.
+3. It learns to answer what the caption stage asks, by `rsfiqa teach train` on the examples of
+   `rsfiqa teach data`.
+4. The test of make bench-teach, through vLLM.
+5. LIVEC with the captions of this model, 10 splits, with and without them.
 """
 
 import json
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,35 +41,41 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from rsfiqa import images
+from rsfiqa.caption import prompt
+from rsfiqa.caption.answer import Distortion
 from rsfiqa.captions import FAMILIES
 from rsfiqa.datasets import demo, kodak
-from rsfiqa.distortions import DISTORTIONS, LEVELS
+from rsfiqa.distortions import DISTORTIONS, LEVELS, WAYS
 from rsfiqa.files import atomic, write_json
 from rsfiqa.heap import keep_freed
 from rsfiqa.splits import TESTED, seed_of
+from rsfiqa.teach import examples
+from rsfiqa.teach.batches import IGNORED
 from rsfiqa.train.fit import rate_of
 
 PLACE = FOLDER / "small"
+RSFIQA = (sys.executable, "-m", "rsfiqa")
 SIDE = 112  # pixels of a crop: one window of attention
 AROUND = 24  # pixels more on each side while it is distorted
 PATCH, MERGED = 14, 2  # pixels; patches across a token
 ACROSS = SIDE // PATCH
 WIDTH, DEPTH, HEADS, LAYERS = 192, 4, 3, 4
-BATCH, STEPS, RATE = 64, 5_000, 1e-3
-RATE_OF_MATRICES = 0.02  # of the blocks, by Muon
+BATCH, STEPS, SPOKEN = 64, 5_000, 1_000
+RATE, RATE_OF_MATRICES = 1e-3, 7e-3  # the latter of the blocks, by Muon
 SAVED = 250  # steps
 KEPT = 3  # photographs to validate by
 CHECKED = 1024  # crops of those
 MAX_PIXELS = 256 * 28**2  # of a picture that the model is shown
-VIEWS = 100  # of each photograph
+ENDED = "<|im_end|>\n"  # of the assistant's turn
+VIEWS = 80  # of each photograph
 SERVED = SERVING | {"model": "small", "max-pixels": MAX_PIXELS}
 TRAINING = {
-    "epochs": 3,
+    "epochs": 2,
     "batch-size": 8,
     "accumulate": 1,
     "learning-rate": 1e-3,
     "weight-decay": 0.02,
-    "precision": "fp32",
+    "precision": "bf16",
     "checkpointing": False,
 }
 
@@ -101,7 +109,9 @@ class Crops(Dataset):
         family = int(random.integers(len(FAMILIES) + 1))
         level = int(random.choice(LEVELS)) if family else 0
         if family:
-            crop = DISTORTIONS[FAMILIES[family - 1]](crop, level, random)
+            name = FAMILIES[family - 1]
+            ways = WAYS.get(name, (DISTORTIONS[name],))
+            crop = ways[random.integers(len(ways))](crop, level, random)
         start = AROUND + random.integers(-8, 9, 2)  # the grid of blocks lies anywhere
         crop = crop[start[0] : start[0] + side, start[1] : start[1] + side]
         if side != SIDE:
@@ -147,15 +157,22 @@ class Classifier(nn.Module):
 
     def _attention(self, layer: Any, hidden: Tensor) -> Tensor:
         parts = layer.qkv(hidden).view(-1, ACROSS**2, 3, HEADS, WIDTH // HEADS).unbind(2)
-        query, key = apply_rotary_pos_emb_vision(parts[0], parts[1], *self.rotation)
-        query, key, value = (part.transpose(1, 2) for part in (query, key, parts[2]))
-        found = nn.functional.scaled_dot_product_attention(query, key, value)
-        return layer.proj(found.transpose(1, 2).reshape(-1, WIDTH))
+        turned = apply_rotary_pos_emb_vision(parts[0], parts[1], *self.rotation)
+        query, key, value = (part.to(hidden.dtype).transpose(1, 2) for part in (*turned, parts[2]))
+        weights = (query @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(-1)
+        return layer.proj((weights @ value).transpose(1, 2).reshape(-1, WIDTH))
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of families (B, 13) and of levels (B, 5)."""
-        found = self.head(self.tokens(crops).mean(1))
+        with half():
+            found = self.head(self.tokens(crops).mean(1))
+        found = found.float()
         return found[:, : 1 + len(FAMILIES)], found[:, 1 + len(FAMILIES) :]
+
+
+def half() -> torch.autocast:
+    """Matrices multiplied in bfloat16, which takes half of the time."""
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 def cosines() -> Tensor:
@@ -173,11 +190,12 @@ def cosines() -> Tensor:
 
 
 @torch.no_grad()
-def whiten(classifier: Classifier, crops: Tensor) -> None:
-    """Scale the filters, and what gates the blocks, so that all begin with a spread of about 1.
+def prepare(classifier: Classifier, crops: Tensor) -> None:
+    """Let the tower begin with what tells distortions apart: the energy of each frequency.
 
-    Of natural images the lowest coefficient is a hundred times the highest, which tell most of
-    noise, blur and compression.
+    Filters are scaled to the same spread: of natural images the lowest coefficient is a hundred
+    times the highest, which tell most of noise, blur and compression. The first block begins with
+    their squares, which gates make exactly: silu(x) x + silu(-x) (-x) = x².
 
     Args:
         classifier: changed in place.
@@ -189,6 +207,14 @@ def whiten(classifier: Classifier, crops: Tensor) -> None:
     for block in classifier.tower.blocks:
         for layer in (block.mlp.gate_proj, block.mlp.up_proj):
             layer.weight *= WIDTH**-0.5 / layer.weight.std()
+    first = classifier.tower.blocks[0].mlp
+    both = torch.cat([torch.eye(WIDTH), -torch.eye(WIDTH)])
+    for layer in (first.gate_proj, first.up_proj):
+        layer.weight[: 2 * WIDTH] = both
+        layer.bias.zero_()
+    turned, _ = torch.linalg.qr(torch.randn(WIDTH, WIDTH))
+    first.down_proj.weight *= 0.1
+    first.down_proj.weight[:, : 2 * WIDTH] = 0.5 * torch.cat([turned, turned], 1)
 
 
 def untaught(base: Path) -> Qwen2_5_VLForConditionalGeneration:
@@ -242,74 +268,236 @@ def checked(model: Classifier, crops: Crops) -> dict[str, float]:
     }
 
 
-def teach_tower(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2VLImageProcessor, data: Path
+def teach(
+    name: str,
+    module: nn.Module,
+    layers: nn.Module,
+    batches: Callable[[int], Iterable[Any]],
+    loss_of: Callable[..., Tensor],
+    check: Callable[[], dict[str, float]],
+    steps: int,
 ) -> dict[str, float]:
-    """Teach the tower in place to classify, from the last saved step."""
-    taught, kept = photographs(data)
-    torch.manual_seed(0)
-    classifier = Classifier(model.model.visual, processor)
-    sample = Crops(taught, 512, "whitening")
-    whiten(classifier, torch.stack([sample[i][0] for i in range(len(sample))]))
-    matrices = [x for x in classifier.tower.blocks.parameters() if x.ndim == 2]
-    others = [x for x in classifier.parameters() if all(x is not y for y in matrices)]
+    """Teach a module in place, from the last saved step.
+
+    Args:
+        name: of what is saved, and of the bar.
+        module: what learns.
+        layers: the part of it whose matrices learn by Muon; all else that learns does by AdamW.
+        batches: gives those from a step on.
+        loss_of: takes what a batch holds.
+        check: figures, when steps are saved.
+        steps: how many.
+
+    Returns:
+        The figures after the last step.
+    """
+    matrices = [x for x in layers.parameters() if x.ndim == 2]
+    learning = [x for x in module.parameters() if x.requires_grad]
+    others = [x for x in learning if all(x is not y for y in matrices)]
     optimizers = [
         torch.optim.Muon(matrices, RATE_OF_MATRICES, weight_decay=0.02, adjust_lr_fn="original"),
         torch.optim.AdamW(others, RATE, weight_decay=0.02),
     ]
     schedules: list[Any] = [
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_of(s / STEPS, 0.02))
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_of(s / steps, 0.02))
         for optimizer in optimizers
     ]
-    parts: dict[str, Any] = {"model": classifier}
+    parts: dict[str, Any] = {"model": module}
     parts |= {f"optimizer_{i}": optimizer for i, optimizer in enumerate(optimizers)}
     parts |= {f"schedule_{i}": schedule for i, schedule in enumerate(schedules)}
-    path, step = PLACE / "tower.pt", 0
+    path, step = PLACE / f"{name}.pt", 0
     if path.is_file():
         state = torch.load(path, weights_only=True)
         step = state["step"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-    validation = Crops(kept, CHECKED, "validation")
-    bar = tqdm(total=STEPS, initial=step, desc="tower")
-    for pixels, families, levels in batches(Crops(taught, BATCH * STEPS, "train"), step, 1):
-        kind, severity = classifier(pixels)
-        loss = nn.functional.cross_entropy(kind, families)
-        spoilt = families > 0
-        loss = loss + nn.functional.cross_entropy(severity[spoilt], levels[spoilt] - 1)
-        classifier.zero_grad()
+        for part_name, part in parts.items():
+            part.load_state_dict(state[part_name])
+    found = check() if step == steps else {}
+    bar = tqdm(total=steps, initial=step, desc=name)
+    for batch in batches(step):
+        loss = loss_of(*batch)
+        module.zero_grad()
         loss.backward()
         for part in (*optimizers, *schedules):
             part.step()
         step += 1
         bar.update()
-        if step % SAVED == 0 or step == STEPS:
-            found = checked(classifier, validation)
+        if step % SAVED == 0 or step == steps:
+            found = check()
             print(json.dumps({"step": step, "loss": loss.item()} | found), flush=True)
             with atomic(path) as partial:
                 torch.save(
                     {"step": step} | {name: part.state_dict() for name, part in parts.items()},
                     partial,
                 )
-    return checked(classifier, validation)
+    return found
 
 
-def taught(data: Path) -> dict[str, float]:
-    """Teach the language part by examples, test through vLLM; the figures of the test."""
-    rsfiqa = (sys.executable, "-m", "rsfiqa")
+def teach_tower(
+    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2VLImageProcessor, data: Path
+) -> dict[str, float]:
+    """Teach the tower in place to classify."""
+    taught, kept = photographs(data)
+    torch.manual_seed(0)
+    classifier = Classifier(model.model.visual, processor)
+    classifier.tower.patch_embed.requires_grad_(False)  # steps would soon destroy the filters
+    sample = Crops(taught, 512, "frequencies")
+    prepare(classifier, torch.stack([sample[i][0] for i in range(len(sample))]))
+    validation = Crops(kept, CHECKED, "validation")
+
+    def loss_of(pixels: Tensor, families: Tensor, levels: Tensor) -> Tensor:
+        kind, severity = classifier(pixels)
+        spoilt = families > 0
+        return nn.functional.cross_entropy(kind, families) + nn.functional.cross_entropy(
+            severity[spoilt], levels[spoilt] - 1
+        )
+
+    return teach(
+        "tower",
+        classifier,
+        classifier.tower.blocks,
+        lambda step: batches(Crops(taught, BATCH * STEPS, "tower"), step, 1),
+        loss_of,
+        lambda: checked(classifier, validation),
+        STEPS,
+    )
+
+
+class Answers:
+    """What the language part is to write about crops, as tokens.
+
+    The chat of the caption stage without its instructions, and with crops for pictures: a sixth of
+    the tokens. The first picture is that of another question, so that the second is looked at.
+
+    Args:
+        processor: of the model.
+        contents: descriptions, drawn from at random; a crop does not tell its place.
+    """
+
+    def __init__(self, processor: Any, contents: Sequence[str]) -> None:
+        self.processor, self.contents = processor, contents
+        messages = prompt.region_messages("", "")[1:]
+        for part in messages[0]["content"]:
+            if part["type"] == "image_url":
+                part["type"] = "image"
+        asked = processor.apply_chat_template(messages, add_generation_prompt=True)
+        pictures = [Image.new("RGB", (SIDE, SIDE))] * 2
+        found = processor(text=[asked], images=pictures, return_tensors="pt")
+        self.asked, self.kinds = found["input_ids"][0], found["mm_token_type_ids"][0]
+        self.grids = found["image_grid_thw"]
+
+    def tokens(self, families: Tensor, levels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Question and answer (B, L), and the same with all but the answer masked."""
+        random = np.random.default_rng(seed_of("small", "contents", seed))
+        texts = []
+        for family, level in zip(families.tolist(), levels.tolist(), strict=True):
+            content = self.contents[int(random.integers(len(self.contents)))]
+            named = [Distortion(family=FAMILIES[family - 1], severity=level)] if family else []
+            texts.append(examples.answer_of(content, named).model_dump_json() + ENDED)
+        found = self.processor.tokenizer(
+            texts, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt"
+        )
+        asked = self.asked.expand(len(texts), -1)
+        labels = found["input_ids"].masked_fill(found["attention_mask"] == 0, IGNORED)
+        return (
+            torch.cat([asked, found["input_ids"]], 1),
+            torch.cat([torch.full_like(asked, IGNORED), labels], 1),
+        )
+
+
+class Speaker(nn.Module):
+    """The language part, shown crops by the tower, which stays as it is.
+
+    Args:
+        model: whose language part learns in place.
+        processor: of it.
+    """
+
+    def __init__(self, model: Qwen2_5_VLForConditionalGeneration, processor: Any) -> None:
+        super().__init__()
+        self.language, self.head = model.model.language_model, model.lm_head
+        # lists keep what does not learn out of the module's weights
+        self.tower = [Classifier(model.model.visual, processor.image_processor)]
+        self.whole, self.picture = [model.model], model.config.image_token_id
+
+    def forward(self, pixels: Tensor, ids: Tensor, grids: Tensor, kinds: Tensor) -> Tensor:
+        """Logits (B, L, V) of what follows each token.
+
+        Args:
+            pixels: uint8 (B, 3, SIDE, SIDE), of the second pictures.
+            ids: (B, L).
+            grids: of both pictures, (2, 3).
+            kinds: (L,), 1 where a token is of a picture.
+        """
+        with torch.no_grad(), half():
+            shown = self.tower[0].tokens(pixels)
+        shown = torch.cat([shown.roll(1, 0), shown], 1).flatten(0, 1)
+        hidden = self.language.embed_tokens(ids)
+        at = (ids == self.picture).unsqueeze(-1)
+        hidden = hidden.masked_scatter(at, shown.to(hidden.dtype))
+        places, _ = self.whole[0].get_rope_index(ids[:1], kinds[None], grids)
+        with half():
+            found = self.language(
+                inputs_embeds=hidden, position_ids=places.expand(-1, len(ids), -1), use_cache=False
+            )
+            return self.head(found.last_hidden_state)
+
+
+def teach_to_speak(
+    model: Qwen2_5_VLForConditionalGeneration, processor: Any, data: Path
+) -> dict[str, float]:
+    """Teach the language part in place to answer about crops."""
+    taught, kept = photographs(data)
+    known = examples.read(PLACE / "examples/train.jsonl")
+    answers = Answers(processor, sorted({example.wanted.content for example in known}))
+    torch.manual_seed(0)
+    speaker = Speaker(model, processor)
+
+    def questions(step: int, crops: Crops) -> Iterator[tuple[Tensor, ...]]:
+        for number, (pixels, families, levels) in enumerate(batches(crops, step, 1), step):
+            yield pixels, *answers.tokens(families, levels, number)
+
+    def loss_of(pixels: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+        kinds = nn.functional.pad(answers.kinds, (0, ids.shape[1] - len(answers.kinds)))
+        found = speaker(pixels, ids, answers.grids, kinds)
+        at = labels[:, 1:] != IGNORED
+        return nn.functional.cross_entropy(found[:, :-1][at].float(), labels[:, 1:][at])
+
+    @torch.no_grad()
+    def check() -> dict[str, float]:
+        some = list(questions(0, Crops(kept, CHECKED, "validation")))
+        return {"speech_loss": float(np.mean([loss_of(*batch).item() for batch in some]))}
+
+    return teach(
+        "speech",
+        speaker,
+        speaker.language.layers,
+        lambda step: questions(step, Crops(taught, BATCH * SPOKEN, "speech")),
+        loss_of,
+        check,
+        SPOKEN,
+    )
+
+
+def make_examples(data: Path) -> None:
+    """Questions and answers by photographs, in PLACE/examples."""
     sources: list[str | Path] = []
     for name, root in (("kodak", ("--root", data / "kodak")), ("demo", ())):
-        run(*rsfiqa, "prepare", PLACE / name, "--layout", name, *root)
-        run(*rsfiqa, "segment", PLACE / name)
+        run(*RSFIQA, "prepare", PLACE / name, "--layout", name, *root)
+        run(*RSFIQA, "segment", PLACE / name)
         sources += ["--source", PLACE / name]
-    examples, output = PLACE / "examples", PLACE / "taught"
-    run(*rsfiqa, "teach", "data", examples, *sources, f"--views={VIEWS}", "--two-share=0")
+    made = (PLACE / "examples", *sources, f"--views={VIEWS}", "--two-share=0")
+    run(*RSFIQA, "teach", "data", *made)
+
+
+def taught() -> dict[str, float]:
+    """Teach the language part by examples, test through vLLM; the figures of the test."""
+    places, output = PLACE / "examples", PLACE / "taught"
     model = ("--model", PLACE / "base", "--method=full", "--frozen=.*visual.*")
-    run(*rsfiqa, "teach", "train", examples, "-o", output, *model, *flags(TRAINING))
-    run(*rsfiqa, "teach", "test", examples)
+    run(*RSFIQA, "teach", "train", places, "-o", output, *model, *flags(TRAINING))
+    run(*RSFIQA, "teach", "test", places)
     served = (f"--weights={output / 'model'}", *flags(SERVED))
-    run(*rsfiqa, "teach", "test", examples, "--name=small", *served)
-    return json.loads((examples / "tests/small.test.json").read_text("utf-8"))
+    run(*RSFIQA, "teach", "test", places, "--name=small", *served)
+    return json.loads((places / "tests/small.test.json").read_text("utf-8"))
 
 
 def livec(data: Path) -> dict[str, float]:
@@ -330,18 +518,18 @@ def main() -> None:
     data = data_with("kodak")
     make_ready()
     keep_freed(large=True)
-    base = PLACE / "base"
-    figures_of_tower = PLACE / "tower.json"
-    if not figures_of_tower.is_file():
+    base, card = PLACE / "base", PLACE / "base.json"
+    if not card.is_file():
         model = untaught(base)
         processor = AutoProcessor.from_pretrained(base)
         processor.image_processor.size.longest_edge = MAX_PIXELS
         figures = teach_tower(model, processor.image_processor, data)
+        make_examples(data)
+        figures |= teach_to_speak(model, processor, data)
         model.save_pretrained(base)
         processor.save_pretrained(base)
-        write_json(figures_of_tower, figures)
-    figures = json.loads(figures_of_tower.read_text("utf-8"))
-    figures |= taught(data)
+        write_json(card, figures)
+    figures = json.loads(card.read_text("utf-8")) | taught()
     write("bench-small", figures | livec(data), "make bench-small DATA=DIR")
 
 

@@ -15,7 +15,7 @@ VERSIONS = {
     "train": 4,
     "benchmark": 1,
     "report": 2,
-    "teach": 1,
+    "teach": 2,
 }
 Layout = Literal[
     "live",
@@ -495,7 +495,9 @@ class TeachTrainOptions(Options):
     )
     weight_decay: float = Field(0.0, ge=0, le=10, description="Of AdamW.")
     precision: Literal["bf16", "fp32"] = Field(
-        "bf16", description="Of the weights and the arithmetic; updates of lora are fp32."
+        "bf16",
+        description="Of the arithmetic and of the model that is written; what learns is kept in"
+        " fp32 until then.",
     )
     checkpointing: bool = Field(
         True, description="Compute activations anew instead of keeping them: less memory."

@@ -129,7 +129,9 @@ def load_model(options: TeachTrainOptions) -> Any:
     """
     from transformers import AutoModelForImageTextToText
 
-    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    # weights that learn are kept in fp32: small steps would be rounded away
+    half = options.precision == "bf16" and options.method == "lora"
+    dtype = torch.bfloat16 if half else torch.float32
     try:
         return AutoModelForImageTextToText.from_pretrained(
             Path(str(options.model)).expanduser(), dtype=dtype
@@ -289,6 +291,8 @@ def _publish(
         updates = partial(model.save_pretrained, save_embedding_layers=False)
         _replace(output / "adapter", updates)
         model = model.merge_and_unload()
+    elif options.precision == "bf16":
+        model = model.to(torch.bfloat16)
 
     def save(place: Path) -> None:
         model.save_pretrained(place)

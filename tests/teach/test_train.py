@@ -2,7 +2,9 @@ import json
 import shutil
 
 import pytest
+import torch
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as load
 from transformers import AutoTokenizer, Qwen2Config, TrainerCallback
 
 from rsfiqa.errors import InputError
@@ -104,6 +106,17 @@ def test_all_weights_can_be_taught(made, tiny_model, tmp_path):
     assert not (tmp_path / "adapter").exists()
     base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
     assert all((base[name] != found[name]).any() for name in base if "norm" in name)
+
+
+def test_small_steps_are_not_rounded_away(made, tiny_model, tmp_path):
+    quick = {"method": "full", "precision": "bf16", "learning_rate": 1e-5}
+    teach(made, tmp_path, tiny_model, **quick)
+    base, found = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    name = next(key for key in base if key.endswith("layers.0.mlp.up_proj.weight"))
+    assert found[name].dtype == torch.bfloat16
+    was = base[name].to(torch.bfloat16)
+    large = was.abs() > 2**-6  # neighbours are at least 2**-14 apart, six steps
+    assert (found[name] != was)[large].float().mean() > 0.3
 
 
 def test_some_weights_stay_as_they_are(made, tiny_model, tmp_path):
