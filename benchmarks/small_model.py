@@ -1,6 +1,6 @@
 """A small vision-language model that is taught on two cores: tower first, then the whole.
 
-Usage: python benchmarks/small_model.py DATA. DATA holds kodak. Some hours; a run that was broken
+Usage: python benchmarks/small_model.py DATA. DATA holds kodak. Three hours; a run that was broken
 off goes on from its last saved step.
 
 1. The vision tower of a Qwen2.5-VL of 5 million parameters learns to classify: crops of pristine
