@@ -1,6 +1,6 @@
 """A small vision-language model that is taught on two cores: tower first, then the whole.
 
-Usage: python benchmarks/small_model.py DATA. DATA holds kodak. Three hours; a run that was broken
+Usage: python benchmarks/small_model.py DATA. DATA holds kodak. Two hours; a run that was broken
 off goes on from its last saved step.
 
 1. The vision tower of a Qwen2.5-VL of 5 million parameters learns to classify: crops of pristine
@@ -45,7 +45,7 @@ from rsfiqa.caption import prompt
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.captions import FAMILIES
 from rsfiqa.datasets import demo, kodak
-from rsfiqa.distortions import DISTORTIONS, LEVELS, WAYS
+from rsfiqa.distortions import LEVELS, way_of
 from rsfiqa.files import atomic, write_json
 from rsfiqa.heap import keep_freed
 from rsfiqa.splits import TESTED, seed_of
@@ -66,7 +66,6 @@ SAVED = 250  # steps
 KEPT = 3  # photographs to validate by
 CHECKED = 1024  # crops of those
 MAX_PIXELS = 256 * 28**2  # of a picture that the model is shown
-ENDED = "<|im_end|>\n"  # of the assistant's turn
 VIEWS = 80  # of each photograph
 SERVED = SERVING | {"model": "small", "max-pixels": MAX_PIXELS}
 TRAINING = {
@@ -109,9 +108,7 @@ class Crops(Dataset):
         family = int(random.integers(len(FAMILIES) + 1))
         level = int(random.choice(LEVELS)) if family else 0
         if family:
-            name = FAMILIES[family - 1]
-            ways = WAYS.get(name, (DISTORTIONS[name],))
-            crop = ways[random.integers(len(ways))](crop, level, random)
+            crop = way_of(FAMILIES[family - 1], random)(crop, level, random)
         start = AROUND + random.integers(-8, 9, 2)  # the grid of blocks lies anywhere
         crop = crop[start[0] : start[0] + side, start[1] : start[1] + side]
         if side != SIDE:
@@ -272,7 +269,7 @@ def teach(
     name: str,
     module: nn.Module,
     layers: nn.Module,
-    batches: Callable[[int], Iterable[Any]],
+    batches_from: Callable[[int], Iterable[Any]],
     loss_of: Callable[..., Tensor],
     check: Callable[[], dict[str, float]],
     steps: int,
@@ -283,7 +280,7 @@ def teach(
         name: of what is saved, and of the bar.
         module: what learns.
         layers: the part of it whose matrices learn by Muon; all else that learns does by AdamW.
-        batches: gives those from a step on.
+        batches_from: gives those from a step on.
         loss_of: takes what a batch holds.
         check: figures, when steps are saved.
         steps: how many.
@@ -313,7 +310,7 @@ def teach(
             part.load_state_dict(state[part_name])
     found = check() if step == steps else {}
     bar = tqdm(total=steps, initial=step, desc=name)
-    for batch in batches(step):
+    for batch in batches_from(step):
         loss = loss_of(*batch)
         module.zero_grad()
         loss.backward()
@@ -380,6 +377,8 @@ class Answers:
             if part["type"] == "image_url":
                 part["type"] = "image"
         asked = processor.apply_chat_template(messages, add_generation_prompt=True)
+        messages.append({"role": "assistant", "content": ""})
+        self.end = processor.apply_chat_template(messages).removeprefix(asked)  # of an answer
         pictures = [Image.new("RGB", (SIDE, SIDE))] * 2
         found = processor(text=[asked], images=pictures, return_tensors="pt")
         self.asked, self.kinds = found["input_ids"][0], found["mm_token_type_ids"][0]
@@ -392,7 +391,7 @@ class Answers:
         for family, level in zip(families.tolist(), levels.tolist(), strict=True):
             content = self.contents[int(random.integers(len(self.contents)))]
             named = [Distortion(family=FAMILIES[family - 1], severity=level)] if family else []
-            texts.append(examples.answer_of(content, named).model_dump_json() + ENDED)
+            texts.append(examples.answer_of(content, named).model_dump_json() + self.end)
         found = self.processor.tokenizer(
             texts, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt"
         )
@@ -462,10 +461,11 @@ def teach_to_speak(
         at = labels[:, 1:] != IGNORED
         return nn.functional.cross_entropy(found[:, :-1][at].float(), labels[:, 1:][at])
 
+    validation = list(questions(0, Crops(kept, CHECKED, "validation")))
+
     @torch.no_grad()
     def check() -> dict[str, float]:
-        some = list(questions(0, Crops(kept, CHECKED, "validation")))
-        return {"speech_loss": float(np.mean([loss_of(*batch).item() for batch in some]))}
+        return {"speech_loss": float(np.mean([loss_of(*batch).item() for batch in validation]))}
 
     return teach(
         "speech",
