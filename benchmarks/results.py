@@ -68,6 +68,9 @@ AIM = {
     "measured_family_accuracy": 0.75,
     "measured_level_accuracy": 0.6,
     "measured_level_within_one": 0.95,
+    "family_accuracy": 0.90,
+    "level_accuracy": 0.65,
+    "level_within_one": 0.95,
 }
 MOST = {
     "bench_minutes": 60.0,

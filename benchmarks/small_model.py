@@ -3,10 +3,11 @@
 Usage: python benchmarks/small_model.py DATA. DATA holds kodak. Two hours; a run that was broken
 off goes on from its last saved step.
 
-1. The vision tower of a Qwen2.5-VL of 5 million parameters learns to classify: crops of pristine
-   photographs, distorted all over or not at all, 12 families at 5 levels. No language: with the
-   language loss alone it learns nothing.
-2. The language part learns to answer about such crops, in few tokens; the tower stays as it is.
+1. The vision tower of a Qwen2.5-VL of 5 million parameters learns to classify what each token of
+   a cut-out region shows: one of 12 families or none, the level, whether it is of the region. No
+   language: with the language loss alone it learns nothing.
+2. The language part learns to answer about windows of such regions, in few tokens; the tower stays
+   as it is.
 3. It learns to answer what the caption stage asks, by `rsfiqa teach train` on the examples of
    `rsfiqa teach data`.
 4. The test of make bench-teach, through vLLM.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from bench import column, configuration, made_with, without
@@ -39,32 +41,37 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     apply_rotary_pos_emb_vision,
     get_vision_position_ids,
 )
+from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from rsfiqa import images
 from rsfiqa.caption import prompt
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.captions import FAMILIES
-from rsfiqa.datasets import demo, kodak
-from rsfiqa.distortions import LEVELS, way_of
+from rsfiqa.distortions import LEVELS
 from rsfiqa.files import atomic, write_json
 from rsfiqa.heap import keep_freed
-from rsfiqa.splits import TESTED, seed_of
-from rsfiqa.teach import examples
+from rsfiqa.splits import seed_of
+from rsfiqa.stages import TeachDataOptions
+from rsfiqa.teach import examples, sources, spoiling
 from rsfiqa.teach.batches import IGNORED
 from rsfiqa.train.fit import rate_of
 
 PLACE = FOLDER / "small"
 RSFIQA = (sys.executable, "-m", "rsfiqa")
-SIDE = 112  # pixels of a crop: one window of attention
-AROUND = 24  # pixels more on each side while it is distorted
+SOURCES = {"kodak": "kodak", "demo": None}  # layouts, and their folders in DATA
+SIDE = 112  # pixels of a window of attention; at the edges of pictures they are smaller
+SMALLEST = 220  # pixels, of a photograph that is reduced
+OF_REGION = 3  # windows
+INSIDE = 4  # tokens of 16 that show the region which a question is about
 PATCH, MERGED = 14, 2  # pixels; patches across a token
-ACROSS = SIDE // PATCH
+TOKEN, ACROSS = PATCH * MERGED, SIDE // PATCH
+SIDES = (4, 4, 4, 3, 2)  # of a window in tokens, drawn from
+SAID = (1 + len(FAMILIES), len(LEVELS), 1)  # of a token: family, level, whether the region
 WIDTH, DEPTH, HEADS, LAYERS = 192, 4, 3, 4
 BATCH, STEPS, SPOKEN = 64, 5_000, 1_000
 RATE, RATE_OF_MATRICES = 1e-3, 7e-3  # the latter of the blocks, by Muon
 SAVED = 250  # steps
-KEPT = 3  # photographs to validate by
-CHECKED = 1024  # crops of those
+CHECKED = 16  # batches to validate by
 MAX_PIXELS = 256 * 28**2  # of a picture that the model is shown
 VIEWS = 80  # of each photograph
 SERVED = SERVING | {"model": "small", "max-pixels": MAX_PIXELS}
@@ -79,45 +86,102 @@ TRAINING = {
 }
 
 
-class Crops(Dataset):
-    """Crops with the number of their family (0: none) and level; each depends on its index alone.
+class Windows(Dataset):
+    """Batches of windows of regions that are cut out as the caption stage shows them.
+
+    Photographs are reduced by chance, and their colors exchanged: they are few. The windows of a
+    batch have one size; those at the edges of a picture are smaller than the others. Each batch
+    depends on its index alone.
 
     Args:
-        photographs: uint8 (H, W, 3), pristine.
-        length: how many.
+        photographs: pristine, uint8 (H, W, 3), each with its label map (H, W).
+        length: how many batches.
         seed: of them.
+        sides: of the windows in tokens, drawn from.
+        inside: tokens of the region that is asked about, of each window at least.
     """
 
-    def __init__(self, photographs: list[np.ndarray], length: int, seed: str) -> None:
+    def __init__(
+        self,
+        photographs: list[tuple[np.ndarray, np.ndarray]],
+        length: int,
+        seed: str,
+        *,
+        sides: Sequence[int] = (ACROSS // MERGED,),
+        inside: int = 0,
+    ) -> None:
         self.photographs, self.length, self.seed = photographs, length, seed
+        self.sides, self.inside = sides, inside
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        """uint8 (3, SIDE, SIDE), 0..12, 0..5."""
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Windows uint8 (BATCH, 3, h, w) and what their T tokens show, (BATCH, T, 3).
+
+        The family 0..12, 0 for none; the level 0..5; and 1 in the region that is asked about.
+        """
         random = np.random.default_rng(seed_of("small", self.seed, index))
-        image = self.photographs[random.integers(len(self.photographs))]
-        scale = random.uniform(0.94, 1.06) if random.random() < 0.7 else 1.0  # by the processor
-        side = round(SIDE * scale)
-        wide = side + 2 * AROUND
-        y, x = (int(random.integers(length - wide + 1)) for length in image.shape[:2])
-        crop = np.ascontiguousarray(image[y : y + wide, x : x + wide])
+        sides = random.choice(self.sides, 2)
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        while len(found) < BATCH:
+            found += self._of_view(sides, random)
+        pixels, shown = (np.stack(part) for part in zip(*found[:BATCH], strict=True))
+        pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        return torch.from_numpy(pixels), torch.from_numpy(shown).flatten(1, 2).long()
+
+    def _of_view(
+        self, sides: np.ndarray, random: np.random.Generator
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Windows of each region of a view that is asked about."""
+        image, labels = self.photographs[random.integers(len(self.photographs))]
         if random.integers(2):
-            crop = np.ascontiguousarray(crop[:, ::-1])
-        family = int(random.integers(len(FAMILIES) + 1))
-        level = int(random.choice(LEVELS)) if family else 0
-        if family:
-            crop = way_of(FAMILIES[family - 1], random)(crop, level, random)
-        start = AROUND + random.integers(-8, 9, 2)  # the grid of blocks lies anywhere
-        crop = crop[start[0] : start[0] + side, start[1] : start[1] + side]
-        if side != SIDE:
-            crop = np.asarray(Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-        return torch.from_numpy(crop.transpose(2, 0, 1).copy()), family, level
+            scale = random.uniform(min(1, max(0.5, SMALLEST / min(labels.shape))), 1)
+            image = images.reduce(image, round(scale * max(labels.shape)))
+            labels = images.fit_labels(labels, image.shape[:2])
+        if random.random() < 0.3:
+            image = np.ascontiguousarray(image[..., random.permutation(3)])
+        kind = random.choice(("pristine", "global", "local"), p=(0.05, 0.15, 0.8))
+        questions = int(random.choice((2, 8)))  # one region is distorted, or nearly all are
+        spoilt = spoiling.taught(
+            image, labels, kind, questions=questions, two_share=0.0, random=random
+        )
+        shown = np.zeros((*spoilt.labels.shape, 3), np.uint8)
+        for region, distortions in spoilt.asked.items():
+            for named in distortions:
+                at = ... if kind == "global" else spoilt.labels == region
+                shown[at, :2] = FAMILIES.index(named.family) + 1, named.severity
+        found = []
+        for region in spoilt.asked:
+            shown[..., 2] = spoilt.labels == region
+            cut = prompt.cut_out(spoilt.image, spoilt.labels, region)
+            found += self._of_cut(cut, prompt.cut_out(shown, spoilt.labels, region), sides, random)
+        return found
+
+    def _of_cut(
+        self, cut: np.ndarray, shown: np.ndarray, sides: np.ndarray, random: np.random.Generator
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Windows at random places, with what is in the middle of their tokens."""
+        height, width = smart_resize(cut.shape[0], cut.shape[1], TOKEN, prompt.LEAST**2, MAX_PIXELS)
+        resized = Image.fromarray(cut).resize((width, height), Image.Resampling.BICUBIC)
+        cut = np.asarray(resized)
+        shown = cv2.resize(shown, (width, height), interpolation=cv2.INTER_NEAREST)
+        shown = shown[TOKEN // 2 :: TOKEN, TOKEN // 2 :: TOKEN]
+        shown[shown[..., 2] > 1] = 0  # the outline
+        room = np.array(shown.shape[:2]) - sides
+        found = []
+        for _ in range(OF_REGION if room.min() >= 0 else 0):
+            start = random.integers(room + 1)
+            (top, left), (bottom, right) = start, start + sides
+            tokens = shown[top:bottom, left:right]
+            if tokens[..., 2].sum() >= self.inside:
+                pixels = cut[top * TOKEN : bottom * TOKEN, left * TOKEN : right * TOKEN]
+                found.append((pixels, tokens))
+        return found
 
 
 class Classifier(nn.Module):
-    """The tower, and what its tokens say of family and level.
+    """The tower, and what its tokens say: the family, the level, whether the region is there.
 
     The tower as transformers runs it goes through images and windows one by one; here all have the
     same size, and it takes a quarter of the time.
@@ -130,41 +194,42 @@ class Classifier(nn.Module):
     def __init__(self, tower: Any, processor: Qwen2VLImageProcessor) -> None:
         super().__init__()
         self.tower: Any = tower
-        self.head = nn.Linear(WIDTH, 1 + len(FAMILIES) + len(LEVELS))
+        self.head = nn.Linear(WIDTH, sum(SAID))
         self.processor = processor
-        places = get_vision_position_ids(torch.tensor([[1, ACROSS, ACROSS]]), MERGED)
-        self.rotation = tower.rotary_pos_emb(torch.zeros(1), places)
 
-    def patches(self, crops: Tensor) -> Tensor:
-        """(B * 64, 588) of crops uint8 (B, 3, SIDE, SIDE), in the tower's order."""
+    def patches(self, windows: Tensor) -> Tensor:
+        """(B * P, 588) of windows uint8 (B, 3, h, w) of P patches, in the tower's order."""
         own = self.processor
         found = own.rescale_and_normalize(
-            crops, True, own.rescale_factor, True, own.image_mean, own.image_std
+            windows, True, own.rescale_factor, True, own.image_mean, own.image_std
         )
         return own.patchify(found, PATCH, MERGED, 1)[0].flatten(0, 1)
 
-    def tokens(self, crops: Tensor) -> Tensor:
-        """(B, 16, WIDTH) of crops uint8 (B, 3, SIDE, SIDE)."""
+    def tokens(self, windows: Tensor) -> Tensor:
+        """(B, T, WIDTH) of windows uint8 (B, 3, h, w) of T tokens."""
+        sides = [side // PATCH for side in windows.shape[2:]]
+        places = get_vision_position_ids(torch.tensor([[1, *sides]]), MERGED)
+        rotation = self.tower.rotary_pos_emb(torch.zeros(1), places)
         filters = self.tower.patch_embed.proj.weight.sum(2)  # of two frames, the same picture
-        hidden = nn.functional.linear(self.patches(crops), filters.flatten(1))
+        hidden = nn.functional.linear(self.patches(windows), filters.flatten(1))
         for block in self.tower.blocks:
-            hidden = hidden + self._attention(block.attn, block.norm1(hidden))
+            hidden = hidden + self._attention(block.attn, block.norm1(hidden), rotation)
             hidden = hidden + block.mlp(block.norm2(hidden))
-        return self.tower.merger(hidden).view(len(crops), -1, WIDTH)
+        return self.tower.merger(hidden).view(len(windows), -1, WIDTH)
 
-    def _attention(self, layer: Any, hidden: Tensor) -> Tensor:
-        parts = layer.qkv(hidden).view(-1, ACROSS**2, 3, HEADS, WIDTH // HEADS).unbind(2)
-        turned = apply_rotary_pos_emb_vision(parts[0], parts[1], *self.rotation)
+    def _attention(self, layer: Any, hidden: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        parts = layer.qkv(hidden).view(-1, len(rotation[0]), 3, HEADS, WIDTH // HEADS).unbind(2)
+        turned = apply_rotary_pos_emb_vision(parts[0], parts[1], *rotation)
         query, key, value = (part.to(hidden.dtype).transpose(1, 2) for part in (*turned, parts[2]))
         weights = (query @ key.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(-1)
         return layer.proj((weights @ value).transpose(1, 2).reshape(-1, WIDTH))
 
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of families (B, 13) and of levels (B, 5)."""
+    def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of families (B, T, 13), of levels (B, T, 5) and of the region (B, T)."""
         with half():
-            found = self.head(self.tokens(crops).mean(1))
-        found = found.float()
-        return found[:, : 1 + len(FAMILIES)], found[:, 1 + len(FAMILIES) :]
+            found = self.head(self.tokens(windows)).float()
+        families, levels, inside = found.split(SAID, -1)
+        return families, levels, inside[..., 0]
 
 
 def half() -> torch.autocast:
@@ -187,7 +252,7 @@ def cosines() -> Tensor:
 
 
 @torch.no_grad()
-def prepare(classifier: Classifier, crops: Tensor) -> None:
+def prepare(classifier: Classifier, windows: Tensor) -> None:
     """Let the tower begin with what tells distortions apart: the energy of each frequency.
 
     Filters are scaled to the same spread: of natural images the lowest coefficient is a hundred
@@ -196,10 +261,10 @@ def prepare(classifier: Classifier, crops: Tensor) -> None:
 
     Args:
         classifier: changed in place.
-        crops: uint8 (N, 3, SIDE, SIDE), some to teach by.
+        windows: uint8 (N, 3, h, w), some to teach by.
     """
     filters = classifier.tower.patch_embed.proj.weight
-    found = classifier.patches(crops) @ filters.sum(2).flatten(1).T
+    found = classifier.patches(windows) @ filters.sum(2).flatten(1).T
     filters /= found.std(0)[:, None, None, None, None]
     for block in classifier.tower.blocks:
         for layer in (block.mlp.gate_proj, block.mlp.up_proj):
@@ -234,35 +299,56 @@ def untaught(base: Path) -> Qwen2_5_VLForConditionalGeneration:
     return model
 
 
-def photographs(data: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """To teach by, and to validate by; those that are kept for tests are not read."""
-    entries = [entry for entry in kodak.read(data / "kodak") if entry.subset != TESTED]
-    found = [images.read_rgb(entry.path) for entry in entries]
-    return found[KEPT:] + [demo.photograph(name) for name in demo.SOURCES], found[:KEPT]
-
-
-def batches(crops: Crops, first: int, workers: int) -> DataLoader:
-    """Batches in order from the one with number `first`."""
-    order = range(first * BATCH, len(crops))
-    return DataLoader(
-        torch.utils.data.Subset(crops, list(order)), BATCH, num_workers=workers, drop_last=True
+def photographs(part: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Those of a part of the examples, uint8 (H, W, 3), with their label maps."""
+    options = TeachDataOptions()
+    known = sources.read(
+        [PLACE / name for name in SOURCES],
+        validation_share=options.validation_share,
+        test_share=options.test_share,
+        seed=0,
     )
+    return [
+        images.read_with_labels(
+            source.path, source.shard[source.image_id].labels, options.long_side
+        )
+        for source in known
+        if source.part == part
+    ]
 
 
-def checked(model: Classifier, crops: Crops) -> dict[str, float]:
-    """How often family and level are right on crops."""
-    family, level = [], []
+def batches(windows: Windows, first: int) -> DataLoader:
+    """Batches in order from the one with number `first`."""
+    order = list(range(first, len(windows)))
+    return DataLoader(torch.utils.data.Subset(windows, order), None, num_workers=1)
+
+
+def checked(model: Classifier, known: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    """How often family and level of the region are right, by all tokens of it in a window."""
+    right: dict[str, list[Tensor]] = {"family": [], "level": [], "inside": []}
     model.eval()
     with torch.inference_mode():
-        for pixels, families, levels in batches(crops, 0, 0):
-            kind, severity = model(pixels)
-            family.append(kind.argmax(1) == families)
-            level.append((severity.argmax(1) + 1 == levels)[families > 0])
+        for windows, shown in known:
+            families, levels, inside = model(windows)
+            family, level = of_region(shown)
+            within = shown[..., 2:].float()
+            there = within.sum((1, 2)) > 0
+            kind = (families.log_softmax(-1) * within).sum(1).argmax(1)
+            severity = (levels.log_softmax(-1) * within).sum(1).argmax(1) + 1
+            right["family"].append((kind == family)[there])
+            right["level"].append((severity == level)[there & (family > 0)])
+            right["inside"].append(((inside > 0) == (shown[..., 2] > 0)).flatten())
     model.train()
     return {
-        "tower_family_accuracy": float(torch.cat(family).float().mean()),
-        "tower_level_accuracy": float(torch.cat(level).float().mean()),
+        f"tower_{name}_accuracy": float(torch.cat(found).float().mean())
+        for name, found in right.items()
     }
+
+
+def of_region(shown: Tensor) -> tuple[Tensor, Tensor]:
+    """Family and level (B,) of the region, by what tokens (B, T, 3) show of it."""
+    family, level = (shown[..., :2] * shown[..., 2:]).amax(1).unbind(1)
+    return family, level
 
 
 def teach(
@@ -330,29 +416,33 @@ def teach(
 
 
 def teach_tower(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2VLImageProcessor, data: Path
+    model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2VLImageProcessor
 ) -> dict[str, float]:
-    """Teach the tower in place to classify."""
-    taught, kept = photographs(data)
+    """Teach the tower in place to classify what each token shows."""
+    known = photographs("train")
     torch.manual_seed(0)
     classifier = Classifier(model.model.visual, processor)
     classifier.tower.patch_embed.requires_grad_(False)  # steps would soon destroy the filters
-    sample = Crops(taught, 512, "frequencies")
-    prepare(classifier, torch.stack([sample[i][0] for i in range(len(sample))]))
-    validation = Crops(kept, CHECKED, "validation")
+    sample = batches(Windows(known, 8, "frequencies"), 0)
+    prepare(classifier, torch.cat([windows for windows, _ in sample]))
+    validation = list(batches(Windows(photographs("validation"), CHECKED, "validation"), 0))
+    cross_entropy = nn.functional.cross_entropy
 
-    def loss_of(pixels: Tensor, families: Tensor, levels: Tensor) -> Tensor:
-        kind, severity = classifier(pixels)
-        spoilt = families > 0
-        return nn.functional.cross_entropy(kind, families) + nn.functional.cross_entropy(
-            severity[spoilt], levels[spoilt] - 1
+    def loss_of(windows: Tensor, shown: Tensor) -> Tensor:
+        families, levels, inside = classifier(windows)
+        family, level, region = shown.unbind(2)
+        spoilt = family > 0
+        return (
+            cross_entropy(families.flatten(0, 1), family.flatten())
+            + cross_entropy(levels[spoilt], level[spoilt] - 1)
+            + 0.5 * nn.functional.binary_cross_entropy_with_logits(inside, region.float())
         )
 
     return teach(
         "tower",
         classifier,
         classifier.tower.blocks,
-        lambda step: batches(Crops(taught, BATCH * STEPS, "tower"), step, 1),
+        lambda step: batches(Windows(known, STEPS, "tower", sides=SIDES), step),
         loss_of,
         lambda: checked(classifier, validation),
         STEPS,
@@ -360,14 +450,14 @@ def teach_tower(
 
 
 class Answers:
-    """What the language part is to write about crops, as tokens.
+    """What the language part is to write about the region in a window, as tokens.
 
-    The chat of the caption stage without its instructions, and with crops for pictures: a sixth of
-    the tokens. The first picture is that of another question, so that the second is looked at.
+    The chat of the caption stage without its instructions, and with windows for pictures: a sixth
+    of the tokens. The first picture is that of another question, so that the second is looked at.
 
     Args:
         processor: of the model.
-        contents: descriptions, drawn from at random; a crop does not tell its place.
+        contents: descriptions, drawn from at random; a window does not tell its place.
     """
 
     def __init__(self, processor: Any, contents: Sequence[str]) -> None:
@@ -404,7 +494,7 @@ class Answers:
 
 
 class Speaker(nn.Module):
-    """The language part, shown crops by the tower, which stays as it is.
+    """The language part, shown windows by the tower, which stays as it is.
 
     Args:
         model: whose language part learns in place.
@@ -441,19 +531,16 @@ class Speaker(nn.Module):
             return self.head(found.last_hidden_state)
 
 
-def teach_to_speak(
-    model: Qwen2_5_VLForConditionalGeneration, processor: Any, data: Path
-) -> dict[str, float]:
-    """Teach the language part in place to answer about crops."""
-    taught, kept = photographs(data)
+def teach_to_speak(model: Qwen2_5_VLForConditionalGeneration, processor: Any) -> dict[str, float]:
+    """Teach the language part in place to answer about the region in a window."""
     known = examples.read(PLACE / "examples/train.jsonl")
     answers = Answers(processor, sorted({example.wanted.content for example in known}))
     torch.manual_seed(0)
     speaker = Speaker(model, processor)
 
-    def questions(step: int, crops: Crops) -> Iterator[tuple[Tensor, ...]]:
-        for number, (pixels, families, levels) in enumerate(batches(crops, step, 1), step):
-            yield pixels, *answers.tokens(families, levels, number)
+    def questions(step: int, windows: Windows) -> Iterator[tuple[Tensor, ...]]:
+        for number, (pixels, shown) in enumerate(batches(windows, step), step):
+            yield pixels, *answers.tokens(*of_region(shown), number)
 
     def loss_of(pixels: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
         kinds = nn.functional.pad(answers.kinds, (0, ids.shape[1] - len(answers.kinds)))
@@ -461,17 +548,19 @@ def teach_to_speak(
         at = labels[:, 1:] != IGNORED
         return nn.functional.cross_entropy(found[:, :-1][at].float(), labels[:, 1:][at])
 
-    validation = list(questions(0, Crops(kept, CHECKED, "validation")))
+    kept = Windows(photographs("validation"), CHECKED, "validation", inside=INSIDE)
+    validation = list(questions(0, kept))
 
     @torch.no_grad()
     def check() -> dict[str, float]:
         return {"speech_loss": float(np.mean([loss_of(*batch).item() for batch in validation]))}
 
+    learnt = Windows(photographs("train"), SPOKEN, "speech", inside=INSIDE)
     return teach(
         "speech",
         speaker,
         speaker.language.layers,
-        lambda step: questions(step, Crops(taught, BATCH * SPOKEN, "speech")),
+        lambda step: questions(step, learnt),
         loss_of,
         check,
         SPOKEN,
@@ -480,13 +569,14 @@ def teach_to_speak(
 
 def make_examples(data: Path) -> None:
     """Questions and answers by photographs, in PLACE/examples."""
-    sources: list[str | Path] = []
-    for name, root in (("kodak", ("--root", data / "kodak")), ("demo", ())):
-        run(*RSFIQA, "prepare", PLACE / name, "--layout", name, *root)
+    folders: list[str | Path] = []
+    for name, root in SOURCES.items():
+        where = ("--root", data / root) if root else ()
+        run(*RSFIQA, "prepare", PLACE / name, "--layout", name, *where)
         run(*RSFIQA, "segment", PLACE / name)
-        sources += ["--source", PLACE / name]
-    made = (PLACE / "examples", *sources, f"--views={VIEWS}", "--two-share=0")
-    run(*RSFIQA, "teach", "data", *made)
+        folders += ["--source", PLACE / name]
+    made = (*folders, f"--views={VIEWS}", "--two-share=0", f"--max-pixels={MAX_PIXELS}")
+    run(*RSFIQA, "teach", "data", PLACE / "examples", *made)
 
 
 def taught() -> dict[str, float]:
@@ -523,9 +613,9 @@ def main() -> None:
         model = untaught(base)
         processor = AutoProcessor.from_pretrained(base)
         processor.image_processor.size.longest_edge = MAX_PIXELS
-        figures = teach_tower(model, processor.image_processor, data)
         make_examples(data)
-        figures |= teach_to_speak(model, processor, data)
+        figures = teach_tower(model, processor.image_processor)
+        figures |= teach_to_speak(model, processor)
         model.save_pretrained(base)
         processor.save_pretrained(base)
         write_json(card, figures)

@@ -68,7 +68,10 @@ def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
     cv2.setNumThreads(1)
     for example in asked:
         image, labels = examples.read_picture(folder, example)
-        row = measured.caption(image, labels)[example.region]
+        # a picture that was reduced may have lost the smallest regions
+        left, numbered = np.unique(labels, return_inverse=True)
+        rows = measured.caption(image, numbered.reshape(labels.shape).astype(labels.dtype))
+        row = rows[int(np.searchsorted(left, example.region))]
         words = {name: LEVELS[row[name] - 1] for name in RATINGS}
         worst = row["distortions"][:MOST_DISTORTIONS]
         yield Answer(content=row["content"], distortions=worst, **words).model_dump_json()

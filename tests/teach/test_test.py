@@ -1,7 +1,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
+import skimage
+from PIL import Image
 
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.errors import InputError
@@ -110,6 +113,22 @@ def test_a_missing_label_map(tmp_path):
     lost = Example("a", "a", "local", 0, (), "lost.png", (), ())
     with pytest.raises(InputError, match=r"lost.png: must be the label map of an example, found"):
         examples.read_picture(tmp_path, lost)
+
+
+def test_a_region_that_vanished_from_a_reduced_picture(tmp_path):
+    Image.fromarray(skimage.data.coffee()[:64, :64]).save(tmp_path / "whole.png")
+    labels = np.zeros((256, 256), np.uint16)
+    labels[:, 128:] = 2
+    Image.fromarray(labels).save(tmp_path / "without.png")
+    labels[1, 1] = 1  # lost in 64 pixels
+    Image.fromarray(labels).save(tmp_path / "with.png")
+    asked = [
+        Example("a", "a", "local", 2, (), f"{name}.png", ("whole.png",), ())
+        for name in ("with", "without")
+    ]
+    found, wanted = test.answer_by_measures(tmp_path, asked)
+    assert found == wanted
+    assert "right" in json.loads(found)["content"]
 
 
 def test_what_is_not_defined_is_left_out():
