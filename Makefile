@@ -89,7 +89,7 @@ bench-teach: install install-vllm ## DATA=DIR: how well distortions are named, o
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/teach.py $(DATA)
 
-bench-small: install install-vllm ## DATA=DIR: a small language model taught from nothing: two hours
+bench-small: install install-vllm ## DATA=DIR: a small language model taught from nothing: three hours
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/small_model.py $(DATA)
 
