@@ -130,12 +130,6 @@ def distort(image: np.ndarray, seed: int) -> np.ndarray:
     return DISTORTIONS[family](image, int(random.choice(LEVELS)), random)
 
 
-def way_of(family: str, random: np.random.Generator) -> Distort:
-    """One of the ways in which a family of `DISTORTIONS` comes about."""
-    ways = WAYS.get(family, (DISTORTIONS[family],))
-    return ways[random.integers(len(ways))]
-
-
 def spoil(
     image: np.ndarray, mask: np.ndarray, family: str, level: int, random: np.random.Generator
 ) -> np.ndarray:
@@ -148,7 +142,8 @@ def spoil(
         level: of `LEVELS`.
         random: chooses the way, makes the noise.
     """
-    distorted = way_of(family, random)
+    ways = WAYS.get(family, (DISTORTIONS[family],))
+    distorted = ways[random.integers(len(ways))]
     box = (_around(np.any(mask, axis=1)), _around(np.any(mask, axis=0)))
     part = np.ascontiguousarray(image[box])
     worse = distorted(part, level, random).astype(np.float32)
