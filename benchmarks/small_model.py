@@ -60,7 +60,6 @@ PLACE = FOLDER / "small"
 RSFIQA = (sys.executable, "-m", "rsfiqa")
 SOURCES = {"kodak": "kodak", "demo": None}  # layouts, and their folders in DATA
 SIDE = 112  # pixels of a window of attention; at the edges of pictures they are smaller
-SMALLEST = 220  # pixels, of a photograph that is reduced
 OF_REGION = 3  # windows
 INSIDE = 4  # tokens of 16 that show the region which a question is about
 PATCH, MERGED = 14, 2  # pixels; patches across a token
@@ -73,10 +72,10 @@ RATE, RATE_OF_MATRICES = 1e-3, 7e-3  # the latter of the blocks, by Muon
 SAVED = 250  # steps
 CHECKED = 16  # batches to validate by
 MAX_PIXELS = 512 * 28**2  # of a picture that the model is shown; none of Kodak's is reduced
-VIEWS = 80  # of each photograph
+VIEWS = 160  # of each photograph
 SERVED = SERVING | {"model": "small", "max-pixels": MAX_PIXELS}
 TRAINING = {
-    "epochs": 2,
+    "epochs": 1,
     "batch-size": 8,
     "accumulate": 1,
     "learning-rate": 1e-3,
@@ -133,7 +132,8 @@ class Windows(Dataset):
         self, sides: np.ndarray, random: np.random.Generator
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Windows of each region of a view that is asked about."""
-        image, labels = varied(*self.photographs[random.integers(len(self.photographs))], random)
+        photograph = self.photographs[random.integers(len(self.photographs))]
+        image, labels = spoiling.varied(*photograph, random)
         kind = random.choice(("pristine", "global", "local"), p=(0.05, 0.15, 0.8))
         questions = int(random.choice((2, 8)))  # one region is distorted, or nearly all are
         spoilt = spoiling.taught(
@@ -171,29 +171,6 @@ class Windows(Dataset):
                 pixels = cut[top * TOKEN : bottom * TOKEN, left * TOKEN : right * TOKEN]
                 found.append((pixels, tokens))
         return found
-
-
-def varied(
-    image: np.ndarray, labels: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Another photograph uint8 (H, W, 3) and its label map, of one; each variation by chance.
-
-    Reduced, turned by a quarter, of other colors, a little lighter or darker, with more or less
-    color: what a distortion looks like is to be learnt, not how these photographs looked before.
-    """
-    if random.integers(2):
-        scale = random.uniform(min(1, max(0.5, SMALLEST / min(labels.shape))), 1)
-        image = images.reduce(image, round(scale * max(labels.shape)))
-        labels = images.fit_labels(labels, image.shape[:2])
-    if random.integers(2):
-        image, labels = np.rot90(image).copy(), np.rot90(labels).copy()
-    if random.random() < 0.3:
-        image = np.ascontiguousarray(image[..., random.permutation(3)])
-    if random.integers(2):
-        light, chroma = 2 ** random.uniform(-0.15, 0.15), random.uniform(0.8, 1.2)
-        grey = np.full((3, 3), 1 / 3)
-        image = cv2.transform(image, light * (grey + chroma * (np.eye(3) - grey)))
-    return image, labels
 
 
 class Classifier(nn.Module):
@@ -591,8 +568,8 @@ def make_examples(data: Path) -> None:
         run(*RSFIQA, "prepare", PLACE / name, "--layout", name, *where)
         run(*RSFIQA, "segment", PLACE / name)
         folders += ["--source", PLACE / name]
-    made = (*folders, f"--views={VIEWS}", "--two-share=0", f"--max-pixels={MAX_PIXELS}")
-    run(*RSFIQA, "teach", "data", PLACE / "examples", *made)
+    made = (f"--views={VIEWS}", "--vary", "--two-share=0", f"--max-pixels={MAX_PIXELS}")
+    run(*RSFIQA, "teach", "data", PLACE / "examples", *folders, *made)
 
 
 def taught() -> dict[str, float]:
@@ -624,12 +601,12 @@ def main() -> None:
     data = data_with("kodak")
     make_ready()
     keep_freed(large=True)
+    make_examples(data)
     base, card = PLACE / "base", PLACE / "base.json"
     if not card.is_file():
         model = untaught(base)
         processor = AutoProcessor.from_pretrained(base)
         processor.image_processor.size.longest_edge = MAX_PIXELS
-        make_examples(data)
         figures = teach_tower(model, processor.image_processor)
         figures |= teach_to_speak(model, processor)
         model.save_pretrained(base)

@@ -438,6 +438,11 @@ class TeachDataOptions(Options):
     two_share: float = Field(
         0.25, ge=0, le=1, description="Of draws to teach by: two distortions, one on the other."
     )
+    vary: bool = Field(
+        False,
+        description="Photographs to teach by are reduced, turned, given other colors, light and"
+        " chroma, each by chance: for few photographs.",
+    )
     validation_share: float = Field(
         0.1, ge=0, lt=1, description="Of the photographs, by group, that are not for the test."
     )
@@ -456,9 +461,7 @@ class TeachDataOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the examples of a photograph."""
-        return self.model_dump(
-            include={"views", "questions", "two_share", "long_side", "max_pixels"}
-        )
+        return self.model_dump(exclude={"part", "validation_share", "test_share"})
 
 
 class TeachTrainOptions(Options):

@@ -115,13 +115,14 @@ def _views(
             yield spoiling.tested(image, labels, distortions, random(number))
         return
     for number in range(options.views):
+        draws = random(number)
+        shown = spoiling.varied(image, labels, draws) if options.vary else (image, labels)
         yield spoiling.taught(
-            image,
-            labels,
+            *shown,
             spoiling.KINDS[number % len(spoiling.KINDS)],
             questions=options.questions,
             two_share=options.two_share,
-            random=random(number),
+            random=draws,
         )
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from rsfiqa import images
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.captions import FAMILIES
 from rsfiqa.distortions import LEVELS, spoil
@@ -22,6 +24,7 @@ OPPOSITE = (
     {"saturation_high", "saturation_low"},
     {"blur", "oversharpening"},
 )
+SMALLEST = 220  # pixels across a photograph, below which it is not reduced
 LEAST_SIDE = 0.6  # of a view, over that of the photograph
 LEAST_AREA = 0.03  # of a region that is spoilt or asked about, share of the view
 Distortions = tuple[Distortion, ...]
@@ -44,6 +47,29 @@ class Spoilt:
     image: np.ndarray
     labels: np.ndarray
     asked: dict[int, Distortions]
+
+
+def varied(
+    image: np.ndarray, labels: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Another photograph uint8 (H, W, 3) and its label map, of one; each variation by chance.
+
+    Reduced, turned by a quarter, of other colors, a little lighter or darker, with more or less
+    color: what a distortion looks like is to be learnt, not how these photographs looked before.
+    """
+    if random.integers(2):
+        scale = random.uniform(min(1, max(0.5, SMALLEST / min(labels.shape))), 1)
+        image = images.reduce(image, round(scale * max(labels.shape)))
+        labels = images.fit_labels(labels, image.shape[:2])
+    if random.integers(2):
+        image, labels = np.rot90(image).copy(), np.rot90(labels).copy()
+    if random.random() < 0.3:
+        image = np.ascontiguousarray(image[..., random.permutation(3)])
+    if random.integers(2):
+        light, chroma = 2 ** random.uniform(-0.15, 0.15), random.uniform(0.8, 1.2)
+        grey = np.full((3, 3), 1 / 3)
+        image = cv2.transform(image, light * (grey + chroma * (np.eye(3) - grey)))
+    return image, labels
 
 
 def view_of(

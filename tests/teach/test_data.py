@@ -99,6 +99,20 @@ def test_only_a_part_and_another_seed(made, kodak, tmp_path):
     assert files(tmp_path)["train.jsonl"] != files(made)["train.jsonl"]
 
 
+def test_varied_are_photographs_to_teach_by_not_those_of_the_test(made, kodak, tmp_path):
+    make(tmp_path, kodak, vary=True)
+    varied, plain = files(tmp_path), files(made)
+    assert varied["test.jsonl"] == plain["test.jsonl"]
+    pictures = [name for name in plain if name.endswith(".png")]
+    same = {name for name in pictures if varied.get(name) == plain[name]}
+    assert {name for name in pictures if name.startswith("sources/kodak/03.png/")} <= same
+    assert len(same) < len(pictures)
+    for example in examples.read(tmp_path / "train.jsonl"):
+        image, labels = examples.read_picture(tmp_path, example)
+        assert image.shape[:2] == labels.shape
+        assert example.region in labels
+
+
 def prepared(root, folder, **options):
     chosen = PrepareOptions(layout="folder", root=str(root), **options)
     prepare.run(folder, chosen, shard_size=9, max_failed_share=0, seed=0)

@@ -54,6 +54,40 @@ def test_a_view_is_a_part_of_the_photograph_perhaps_mirrored(coffee):
     assert seen == {True, False}
 
 
+def test_a_varied_photograph_keeps_its_regions():
+    """Regions differ by lightness alone; they still do, in the same order, wherever they went."""
+    image = np.repeat((40 + 35 * LABELS).astype(np.uint8)[..., None], 3, 2)
+    shapes, first = set(), set()
+    for seed in range(40):
+        found, labels = spoiling.varied(image, LABELS, np.random.default_rng(seed))
+        assert found.shape == (*labels.shape, 3)
+        assert found.dtype == np.uint8
+        light = [np.median(found[labels == region]) for region in range(6)]
+        assert light == sorted(set(light))
+        shapes.add(labels.shape)
+        first.add(light[0])
+    assert shapes == {(128, 192), (192, 128)}  # as small as it is, it is not reduced
+    assert 36 <= min(first) < 40 < max(first) <= 45
+
+
+def test_varied_photographs_are_reduced_at_most_by_half():
+    image = np.zeros((300, 900, 3), np.uint8)
+    labels = np.zeros((300, 900), np.uint16)
+    sides = {
+        tuple(sorted(spoiling.varied(image, labels, np.random.default_rng(seed))[1].shape))
+        for seed in range(40)
+    }
+    assert len(sides) > 10
+    assert max(sides) == (300, 900)
+    assert 220 <= min(sides)[0] < 240
+
+
+def test_varied_by_the_seed_alone(coffee):
+    found = [spoiling.varied(coffee, LABELS, np.random.default_rng(s))[0] for s in (1, 1, 2, 3, 4)]
+    assert np.array_equal(found[0], found[1])
+    assert len({image.tobytes() for image in found}) > 2
+
+
 def test_pristine(coffee):
     view = taught(coffee, "pristine")
     assert not changed(view).any()
