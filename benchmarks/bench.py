@@ -52,8 +52,8 @@ def made_with(changes: dict[str, Any], folder: Path, *arguments: str) -> Path:
     overlay.write_text(yaml.safe_dump(changes), "utf-8")
     snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
     profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
-    run(*snakemake, *profile, "--unlock")  # after a bench that was killed
-    run(*snakemake, *profile, *arguments)
+    # a bench that was killed leaves a lock
+    run(*snakemake, *profile, "--nolock", *arguments)
     return folder / "results"
 
 
