@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shlex
 import shutil
 import signal
@@ -28,6 +29,12 @@ ANY_HOST = frozenset({"0.0.0.0", "::"})
 PICTURES = 2  # in one request: the whole image and a region
 TAIL = 20_000  # bytes of a log that are searched for the cause of an end
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # of a model that sees
+# Which Snakemake sets for every job. vLLM binds its threads to cores by itself; with a number from
+# elsewhere two come to share a core, and wait for each other 17 times as long as they work.
+THREADS = frozenset(
+    f"{name}_THREADS"
+    for name in ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")
+)
 
 
 def check(options: ServerOptions) -> None:
@@ -225,6 +232,7 @@ class Server:
                 stdin=subprocess.PIPE,  # closes when this process ends
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if name not in THREADS},
                 start_new_session=True,  # what ends this process's group leaves the guard to act
             )
         log.info("starting the model's server; its log is %s", self.log_file)

@@ -68,6 +68,16 @@ def test_a_server_is_up_inside_and_gone_after(faults, tmp_path):
     assert (tmp_path / "logs" / "server.log").read_text().startswith("$ ")
 
 
+def test_a_server_has_its_own_way_with_cores(faults, tmp_path, monkeypatch):
+    """Two threads that vLLM has bound to one core wait for each other: 17 times as slow."""
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):  # as Snakemake sets for every job
+        monkeypatch.setenv(name, "2")
+    pids = faults()
+    with server.Server(options(), tmp_path / "log"):
+        for pid in alive(pids):
+            assert b"_NUM_THREADS" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def test_a_server_does_not_outlive_a_process_that_is_killed(faults, tmp_path):
     pids = faults()
     code = (
