@@ -1,5 +1,6 @@
 """Images read ahead by other processes while a model is busy."""
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,15 @@ def read_ahead(
         batch: images in a list; fewer in the last.
         workers: processes that read, two batches ahead each; 0 to read in this one.
     """
+    context = None
+    if workers:  # a fork would copy the threads' locks of a model that is running
+        context = multiprocessing.get_context("forkserver")
+        # torch is imported once, not by each process of each shard
+        context.set_forkserver_preload([__name__])
     yield from DataLoader(
         _Images(rows, side, long_side),
         batch_size=batch,
         collate_fn=list,
         num_workers=workers,
-        # a fork would copy the threads' locks of a model that is running
-        multiprocessing_context="forkserver" if workers else None,
+        multiprocessing_context=context,
     )
