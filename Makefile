@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach bench-small calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach bench-small bench-gpu calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -66,9 +66,10 @@ bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation,
 	$(BIN)/python benchmarks/bench.py $(DATA)
 
 SPLITS ?= 3
-bench-finetune: install ## DATA=DIR SPLITS=3: LIVEC with the backbone fine-tuned, a quarter of an hour a split
+AT_ONCE ?= 1
+bench-finetune: install ## DATA=DIR SPLITS=3 AT_ONCE=1: LIVEC with the backbone fine-tuned, a quarter of an hour a split
 	$(NEEDS_DATA)
-	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS)
+	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS) $(AT_ONCE)
 
 bench-backbones: install ## DATA=DIR: LIVEC with each of the packaged backbones, frozen
 	$(NEEDS_DATA)
@@ -92,6 +93,9 @@ bench-teach: install install-vllm ## DATA=DIR: how well distortions are named, o
 bench-small: install install-vllm ## DATA=DIR: a small language model taught from nothing: three hours
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/small_model.py $(DATA)
+
+bench-gpu: install ## on a GPU: SAM, fine-tuning, torch.compile, teaching seven billion weights
+	$(BIN)/python benchmarks/gpu.py
 
 calibrate: install ## DATA=DIR: what the measured captioner has learnt, from 16 photographs of Kodak and 10 of packages
 	$(NEEDS_DATA)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 from rsfiqa.files import write_json
 
 PACKAGES = ("torch", "timm", "transformers", "numpy", "scikit-learn", "segment-anything")
@@ -68,4 +70,5 @@ def _machine() -> str:
     if info.is_file():
         lines = [line for line in info.read_text("utf-8").splitlines() if "model name" in line]
         model = lines[0].split(":")[1].strip() if lines else model
-    return f"{model}, {os.cpu_count()} cores, no GPU, Python {platform.python_version()}"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{model}, {os.cpu_count()} cores, {gpu}, Python {platform.python_version()}"

@@ -1,23 +1,31 @@
-"""LIVEC with a fine-tuned backbone against the frozen one, on the same splits.
+"""A fine-tuned backbone against the frozen one, on the same splits of LIVEC.
 
-Usage: python benchmarks/finetune.py DATA [SPLITS]. About a quarter of an hour a split on two cores;
-a split that is done is kept, and one that was broken off goes on from its last saved step.
+Usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE]]. About a quarter of an hour a split on
+two cores; a split that is done is kept, and one that was broken off goes on from its last saved
+step. AT_ONCE splits are trained at a time, for a machine with a GPU and many cores.
 """
 
+import multiprocessing
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from bench import RUN, TEST_SHARE, made
 from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
 from rsfiqa.correlation import Agreement, agreement, median_interval
+from rsfiqa.devices import device_of
 from rsfiqa.stages import TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
 THREADS = 2
+READERS = 2  # processes that make the pictures for a GPU
 
 
 def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
@@ -28,32 +36,53 @@ def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agr
     data = samples.load(folder)
     data = data.take(data.tested_part(split, **SPLIT))
     tuned = checkpoints.read_backbone(output, card)
+    if tuned is not None:
+        tuned = tuned.to(device_of("auto", "finetune"))
     predicted = benchmark.predict_quality(model, data, tuned, card.backbone["long_side"])
     return agreement(predicted, data.quality)
 
 
+def compared(folder: Path, split: str) -> dict[str, Agreement]:
+    """How well the frozen and the fine-tuned model do on a split."""
+    readers = READERS if torch.cuda.is_available() else 0
+    ways = {
+        "frozen": TrainOptions(),
+        "finetune": TrainOptions(finetune=True, threads=THREADS, workers=readers),
+    }
+    found = {}
+    for name, options in ways.items():
+        found[name] = tested(folder, FOLDER / "finetune" / name / split, options, split)
+        print(f"{split} {name}: SRCC {found[name].srcc:.4f}", file=sys.stderr, flush=True)
+    return found
+
+
+def each(work: Callable[[str], Any], names: list[str], at_once: int) -> list[Any]:
+    """What `work` makes of the names in order, so many at a time."""
+    if at_once == 1:
+        return [work(name) for name in names]
+    context = multiprocessing.get_context("spawn")  # a GPU is not inherited
+    with ProcessPoolExecutor(at_once, context) as pool:
+        return list(pool.map(work, names))
+
+
 def main() -> None:
     """Train, test and write the figures of the splits that are done."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python benchmarks/finetune.py DATA [SPLITS]")
-    number = int(sys.argv[2]) if len(sys.argv) == 3 else 3
+    if len(sys.argv) not in (2, 3, 4):
+        sys.exit("usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE]]")
+    given = [int(word) for word in sys.argv[2:]]
+    number, at_once = given + [3, 1][len(given) :]
     folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / "livec"
-    frozen, tuned = TrainOptions(), TrainOptions(finetune=True, threads=THREADS)
-    found: dict[str, list[Agreement]] = {"frozen": [], "finetune": []}
-    for split in (splits.split_name("split", i) for i in range(number)):
-        for name, options in (("frozen", frozen), ("finetune", tuned)):
-            output = FOLDER / "finetune" / name / split
-            found[name].append(tested(folder, output, options, split))
-            print(f"{split} {name}: SRCC {found[name][-1].srcc:.4f}", file=sys.stderr, flush=True)
+    names = [splits.split_name("split", i) for i in range(number)]
+    found = each(partial(compared, folder), names, at_once)
     figures: dict[str, float] = {"splits": number}
-    for name, each in found.items():
-        median, low, high = median_interval(np.array([one.srcc for one in each]))
+    for name in ("frozen", "finetune"):
+        median, low, high = median_interval(np.array([one[name].srcc for one in found]))
         figures[f"{name}_livec_srcc"] = median
         if number == 10:
             figures[f"{name}_livec_srcc10"] = median
         figures |= {f"{name}_livec_srcc_low": low, f"{name}_livec_srcc_high": high}
-        figures[f"{name}_livec_plcc"] = float(np.median([one.plcc for one in each]))
-    gain = [a.srcc - b.srcc for a, b in zip(found["finetune"], found["frozen"], strict=True)]
+        figures[f"{name}_livec_plcc"] = float(np.median([one[name].plcc for one in found]))
+    gain = [one["finetune"].srcc - one["frozen"].srcc for one in found]
     figures["finetune_gain"] = float(np.median(gain))
     write("bench-finetune", figures, "make bench-finetune DATA=DIR SPLITS=N")
 

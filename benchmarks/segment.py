@@ -15,7 +15,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Record:
         size: height and width of the model's input without padding.
         signature: by which the image is known: part of its embedding.
         region: int64 (3, POINTS**2), which region of each scale a point lies in.
-        distance: float32 list of (R, 256, 256), signed distance to the border of each region.
+        distance: float32 (R, 256, 256), signed distance to the border of each region of all scales.
         shift: float32 (POINTS**2, 3), by how much the mask of a point is larger, pixels.
         iou: float32 (POINTS**2, 3), estimated quality.
     """
@@ -93,16 +93,14 @@ class Record:
     size: tuple[int, int]
     signature: Tensor
     region: Tensor
-    distance: list[Tensor]
+    distance: Tensor
     shift: Tensor
     iou: Tensor
 
     def logits(self, point: Tensor, scale: Tensor) -> Tensor:
-        """Float32 (K, 256, 256) of points int64 (K,) at scales int64 (K,)."""
-        found = torch.empty(len(point), LOGITS, LOGITS)
-        for i, (p, s) in enumerate(zip(point.tolist(), scale.tolist(), strict=True)):
-            torch.add(self.distance[s][self.region[s, p]], self.shift[p, s], out=found[i])
-        return found.mul_(SLOPE)
+        """Float32 (..., 256, 256) of points int64 (...) at scales int64 (...)."""
+        found = self.distance[self.region[scale, point]]
+        return found.add_(self.shift[point, scale][..., None, None]).mul_(SLOPE)
 
 
 def signature(embedding: Tensor) -> Tensor:
@@ -110,32 +108,35 @@ def signature(embedding: Tensor) -> Tensor:
     return embedding[0, :8, ::8, ::8].flatten().float()
 
 
-def record(image: np.ndarray, embedding: Tensor, size: tuple[int, int], seed: int) -> Record:
-    """Masks on three scales for every point of the grid."""
+def record(
+    scales: Sequence[np.ndarray], embedding: Tensor, size: tuple[int, int], seed: int
+) -> Record:
+    """Masks for every point of the grid from a label map int (h, w) on each of three scales."""
     random = np.random.default_rng(seed)
     height, width = (max(1, round(side / sam.REDUCTION)) for side in size)
     (points,) = sam.point_rounds(POINTS, (1,))
     x, y = (points * [width, height]).astype(int).T
-    region, distance = [], []
-    for scale in SCALES:
-        labels = superpixel_regions(image, superpixels=600, regions=scale)
+    region: list[np.ndarray] = []
+    distance: list[np.ndarray] = []
+    for labels in scales:
         labels = images.fit_labels(labels.astype(np.int32), (height, width))
-        maps = np.full((labels.max() + 1, LOGITS, LOGITS), -20, np.float32)
-        for label, one in enumerate(maps):
+        region.append(labels[y, x] + len(distance))
+        for label in range(labels.max() + 1):
             inside, outside = labels == label, labels != label
             signed = ndimage.distance_transform_edt(inside)
             signed -= ndimage.distance_transform_edt(outside)
+            one = np.full((LOGITS, LOGITS), -20, np.float32)
             one[:height, :width] = np.clip(signed - 0.5 * np.sign(signed), -20, 20)
-        region.append(labels[y, x])
-        distance.append(torch.from_numpy(maps))
-    shape = (POINTS**2, len(SCALES))
+            distance.append(one)
+    shape = (POINTS**2, len(scales))
+    device = embedding.device
     return Record(
         size,
         signature(embedding),
-        torch.from_numpy(np.stack(region)).long(),
-        distance,
-        torch.from_numpy(random.normal(0, WAVER, shape).astype(np.float32)),
-        torch.from_numpy(random.uniform(0.84, 1.0, shape).astype(np.float32)),
+        torch.from_numpy(np.stack(region)).long().to(device),
+        torch.from_numpy(np.stack(distance)).to(device),
+        torch.from_numpy(random.normal(0, WAVER, shape).astype(np.float32)).to(device),
+        torch.from_numpy(random.uniform(0.84, 1.0, shape).astype(np.float32)).to(device),
     )
 
 
@@ -158,7 +159,7 @@ class Recorded:
         tokens, cells, _ = self.model_time.timed(sam.look)(model, embedding, points)
         started = time.perf_counter()
         known = self.of(embedding)
-        column, row = (points * POINTS / torch.tensor(known.size[::-1])).long().T
+        column, row = (points * POINTS / points.new_tensor(known.size[::-1])).long().T
         point = row * POINTS + column
         chosen = known.iou[point] > least
         which, scale = chosen.nonzero().T
@@ -182,16 +183,16 @@ class StockDecoder(nn.Module):
         )
         started = time.perf_counter()
         known = self.recorded.of(image_embeddings)
-        point = torch.arange(self.next, self.next + len(masks))
+        point = torch.arange(self.next, self.next + len(masks), device=masks.device)
         self.next = (self.next + len(masks)) % POINTS**2
-        every = torch.arange(len(SCALES))
-        masks = torch.stack([known.logits(p.expand(3), every) for p in point])
+        every = torch.arange(len(SCALES), device=masks.device)
+        found = known.logits(*torch.meshgrid(point, every, indexing="ij"))
         self.recorded.lookup.seconds += time.perf_counter() - started
-        return masks, known.iou[point]
+        return found, known.iou[point]
 
 
-def options(mode: str, checkpoint: Path) -> SegmentOptions:
-    """What our side is asked, but for the mode the same as the package's."""
+def options(mode: str, checkpoint: Path, **more: Any) -> SegmentOptions:
+    """What our side is asked, but for the mode and what more is given the same as the package's."""
     return SegmentOptions(
         backend="sam",
         checkpoint=str(checkpoint),
@@ -199,6 +200,7 @@ def options(mode: str, checkpoint: Path) -> SegmentOptions:
         points_per_side=POINTS,
         **THRESHOLDS,
         **FINE,
+        **more,
     )
 
 
@@ -210,7 +212,8 @@ def records(rows: list[dict[str, Any]], model: Sam) -> list[Record]:
         image = images.read_rgb(Path(row["path"]))
         ready = decoded(row["image_id"], image, generator.side, 512)
         ((_, embedding),) = generator.embedded([[ready]])
-        found.append(record(image, embedding[None], ready.pixels.shape[:2], i))
+        scales = [superpixel_regions(image, superpixels=600, regions=count) for count in SCALES]
+        found.append(record(scales, embedding[None], ready.pixels.shape[:2], i))
     return found
 
 

@@ -61,7 +61,10 @@ def run(
     validation = data.take(parts == "validation") if options.validation_share else None
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
-    source = _check_tuning(trained, options, weights) if options.finetune else None
+    source = None
+    if options.finetune:
+        source = _check_tuning(trained, options, weights)
+        model.to(_tuning_device(options))
     losses = train(model, trained, options, training_seed, validation)
     tuned, state = None, output / "state.pt"
     if source is not None:
@@ -210,6 +213,14 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
     return source
 
 
+def _tuning_device(options: TrainOptions) -> torch.device:
+    """Where a model is fine-tuned: under torchrun each process has a GPU of its own."""
+    device = device_of(options.device, "train.device")
+    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
+
+
 def tune(
     model: RSA,
     source: Backbone,
@@ -222,9 +233,7 @@ def tune(
 ) -> tuple[Tuned, list[float]]:
     """Go on with the backbone's weights free, calibrate; the mean loss of each epoch."""
     origin = data.origin["backbone"]
-    device = device_of(options.device, "train.device")
-    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    device = _tuning_device(options)
     shared = finetune.processes()[1] > 1
     if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")

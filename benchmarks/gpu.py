@@ -1,0 +1,319 @@
+"""What the heavy paths cost on a GPU: SAM, fine-tuning, teaching a model of seven billion weights.
+
+Usage: python benchmarks/gpu.py [PART...]. Parts: segment, compile, finetune, teach; by default all
+of them, five minutes on an H100. Figures of parts that were measured before are kept. Nothing is
+downloaded: models have their real sizes and random weights, pictures are smooth noise. SAM's
+decoder is made to say sensible masks, as in segment.py.
+"""
+
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import segment
+import torch
+import yaml
+from figures import FOLDER, ROOT, write
+from PIL import Image
+from scipy.spatial import cKDTree
+from segment_anything import sam_model_registry
+from segment_anything.modeling import Sam
+
+from rsfiqa import backbone, images, regions, shards
+from rsfiqa.caption import prompt
+from rsfiqa.caption.answer import Distortion
+from rsfiqa.model import RSA, Batch, quality_loss
+from rsfiqa.segment import sam, segment_shard_by_sam
+from rsfiqa.segment.reading import decoded
+from rsfiqa.stages import ExtractOptions, TeachTrainOptions, TrainOptions
+from rsfiqa.teach.batches import Collator
+from rsfiqa.teach.examples import Example, answer_of
+from rsfiqa.teach.train import load_processor, make_trainer, with_lora
+from rsfiqa.train.finetune import Tuned, parameter_groups
+
+DEVICE = torch.device("cuda")
+PICTURES, SIDE = 16, 500  # of SAM, in pixels
+STEPS, UNTIMED = 20, 5  # of fine-tuning
+REGIONS, TEXT = 12, 384
+TEACH_STEPS = 2
+SEVEN_BILLION: dict[str, Any] = {  # Qwen2.5-VL-7B, as its authors tell its sizes
+    "text": {
+        "vocab_size": 152_064,
+        "hidden_size": 3584,
+        "intermediate_size": 18_944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24], "rope_type": "default"},
+    },
+    "vision": {
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "out_hidden_size": 3584,
+        "window_size": 112,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+    },
+}
+
+
+def timed(work: Callable[[], object], times: int = 1) -> float:
+    """Seconds that it takes, until the GPU has done it; the mean of so many times."""
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - started) / times
+
+
+def peak_gb() -> float:
+    """The most memory that tensors took since the last call, 1e9 bytes; forgets them."""
+    found = torch.cuda.max_memory_allocated() / 1e9
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return found
+
+
+def smooth(seed: int, height: int, width: int) -> np.ndarray:
+    """A picture of smooth noise: uint8 (height, width, 3)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def cells_of(seed: int, count: int) -> np.ndarray:
+    """The nearest of some random points: a label map int (SIDE, SIDE)."""
+    points = np.random.default_rng(seed).uniform(0, SIDE, (count, 2))
+    places = np.mgrid[:SIDE, :SIDE].reshape(2, -1).T
+    return cKDTree(points).query(places)[1].reshape(SIDE, SIDE)
+
+
+def segment_model() -> Sam:
+    """SAM of the size vit_b."""
+    torch.manual_seed(0)
+    return sam_model_registry["vit_b"]().to(DEVICE).eval()
+
+
+def segment_rows(folder: Path) -> list[dict[str, Any]]:
+    """Pictures as rows of a manifest."""
+    rows = []
+    for i in range(PICTURES):
+        rows.append({"image_id": f"{i:02d}.png", "path": str(folder / f"{i:02d}.png")})
+        Image.fromarray(smooth(i, SIDE, SIDE)).save(rows[-1]["path"])
+    return rows
+
+
+def recorded(model: Sam, rows: list[dict[str, Any]], **more: Any) -> segment.Recorded:
+    """What the decoder is to say of the pictures."""
+    found = []
+    generator = sam.MaskGenerator(model, segment.options("exact", Path("x"), **more))
+    for i, row in enumerate(rows):
+        ready = decoded(row["image_id"], images.read_rgb(Path(row["path"])), generator.side, 512)
+        ((_, embedding),) = generator.embedded([[ready]])
+        scales = [cells_of(100 * i + count, count) for count in segment.SCALES]
+        found.append(segment.record(scales, embedding[None], ready.pixels.shape[:2], i))
+    return segment.Recorded(found)
+
+
+def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
+    """SAM vit_b from file to file, this stage and the package's generator with its script's PNG."""
+    rows = segment_rows(folder)
+    yield "segment_points", segment.POINTS**2
+    model = segment_model()
+    settings = {
+        "exact_fp32": ("exact", {}),
+        "exact_bf16": ("exact", {"precision": "bf16"}),
+        "adaptive_bf16": ("adaptive", {"precision": "bf16"}),
+    }
+    for name, (mode, more) in settings.items():
+        known = recorded(model, rows, **more)
+        asked = segment.options(mode, Path("x"), workers=4, **more)
+        generator = sam.MaskGenerator(model, asked, known.decode)
+        segment_shard(folder / f"{name}-first", rows[:4], generator)  # warms up
+        peak_gb()
+        seconds = timed(partial(segment_shard, folder / name, rows, generator))
+        yield f"segment_{name}_images_per_s", len(rows) / seconds
+        yield f"segment_{name}_peak_gb", peak_gb()
+    known = recorded(model, rows)
+    shard = shards.Shard(folder / "stock", "00000", "segment", rows)
+    seconds = timed(partial(segment.run_stock, model, known, shard, folder / "stock"))
+    yield "segment_stock_images_per_s", len(rows) / seconds
+    yield "segment_stock_peak_gb", peak_gb()
+
+
+def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: sam.MaskGenerator) -> None:
+    """The stage on one shard."""
+    shard = shards.Shard(folder, "00000", "segment", rows)
+    found = segment_shard_by_sam(shard, generator)
+    regions.write(shard.path, found, regions.Provenance("regions", regions.VERSION, "segment", 1))
+
+
+def measure_compile(folder: Path) -> Iterator[tuple[str, float]]:
+    """What torch.compile brings SAM's encoder and fine-tuning, and takes at first."""
+    batch = torch.zeros(4, 3, 1024, 1024, device=DEVICE)
+    model = segment_model()
+
+    def encode() -> None:
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
+            model.image_encoder(batch)
+
+    timed(encode)
+    yield "encoder_images_per_s", len(batch) / timed(encode, STEPS)
+    model.image_encoder.compile()
+    yield "encoder_compile_s", timed(encode)
+    yield "encoder_compiled_images_per_s", len(batch) / timed(encode, STEPS)
+    peak_gb()
+    yield from measure_finetune_as("compiled", TrainOptions(precision="bf16", compile=True))
+
+
+def measure_finetune(folder: Path) -> Iterator[tuple[str, float]]:
+    """Steps of fine-tuning EfficientNet-Lite0 on pictures that are at hand."""
+    yield from measure_finetune_as("fp32", TrainOptions())
+    yield from measure_finetune_as("bf16", TrainOptions(precision="bf16"))
+
+
+def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str, float]]:
+    """The same with these options."""
+    extract = ExtractOptions()
+    source = backbone.load(extract.backbone, extract.weights)
+    torch.manual_seed(0)
+    model = RSA(stage_channels=source.channels, text_dim=TEXT)
+    size, grid = options.tune_batch_size, extract.grid
+    tuned = Tuned(source, model, grid, options.precision == "bf16").to(DEVICE)
+    if options.compile:
+        tuned.stages.compile()
+    pixels = [
+        np.ascontiguousarray(smooth(i, options.crop, options.crop).transpose(2, 0, 1))
+        for i in range(size)
+    ]
+    share = torch.full((size, REGIONS, grid**2), 1 / REGIONS)
+    batch = Batch(
+        cells=torch.zeros(size, 2, sum(source.channels), grid, grid),
+        coverage=share,
+        text=torch.randn(size, REGIONS, TEXT),
+        ratings=torch.full((size, REGIONS, 5), 3.0),
+        geometry=torch.full((size, REGIONS, 7), 0.5),
+        present=torch.ones(size, REGIONS, dtype=torch.bool),
+    )
+    quality = torch.linspace(0, 1, size)
+    model.standardise(replace(batch, cells=torch.rand_like(batch.cells)).to(DEVICE), quality)
+    optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
+    tuned.train()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        quality_loss(tuned(pixels, batch.to(DEVICE)).members, quality.to(DEVICE)).backward()
+        optimizer.step()
+
+    first = timed(step)
+    if options.compile:
+        yield "finetune_compile_s", first
+    timed(step, UNTIMED)
+    peak_gb()
+    yield f"finetune_{name}_images_per_s", size / timed(step, STEPS)
+    yield f"finetune_{name}_peak_gb", peak_gb()
+
+
+def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
+    """The recipes of config/ for Qwen2.5-VL-7B: memory, and seconds of a step."""
+    subprocess.run([sys.executable, ROOT / "tests/tiny_qwen.py", folder / "tiny"], check=True)
+    for name in ("80gb", "24gb"):
+        recipe = yaml.safe_load((ROOT / f"config/teach-7b-{name}.yaml").read_text("utf-8"))["teach"]
+        options = TeachTrainOptions(
+            **recipe["train"] | {"model": str(folder / "tiny"), "workers": 0, "log_steps": 1}
+        )
+        processor = load_processor(options)
+        pixels = recipe["data"].get("max_pixels", 1_003_520)
+        for part in (processor.image_processor, processor.video_processor):
+            part.size = {"shortest_edge": prompt.LEAST**2, "longest_edge": pixels}
+        example = teach_example(folder, pixels)
+        collator = Collator(processor, folder)
+        yield f"teach_{name}_tokens", collator.one(example)["input_ids"].shape[1]
+        model = with_lora(seven_billion(processor), options)
+        number = TEACH_STEPS * options.batch_size * options.accumulate
+        trainer = make_trainer(
+            model, collator, [example] * number, [], folder / f"steps-{name}", options, 0
+        )
+        trainer.args.save_strategy = "no"
+        peak_gb()
+        yield f"teach_{name}_s_per_step", timed(trainer.train) / TEACH_STEPS
+        yield f"teach_{name}_images_per_step", options.batch_size * options.accumulate
+        yield f"teach_{name}_reserved_gb", torch.cuda.max_memory_reserved() / 1e9
+        del model, trainer
+        yield f"teach_{name}_peak_gb", peak_gb()
+
+
+def teach_example(folder: Path, pixels: int) -> Example:
+    """A question about two pictures as large as the recipe lets them be."""
+    side = int(pixels**0.5)
+    names = tuple(f"{side}-{i}.png" for i in range(2))
+    for i, name in enumerate(names):
+        Image.fromarray(smooth(i, side, side)).save(folder / name)
+    answer = answer_of("a bright sky", [Distortion(family="noise", severity=3)])
+    asked = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": "Rate the region."}]
+    said = [{"type": "text", "text": answer.model_dump_json()}]
+    messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": said})
+    return Example("x", "x", "local", 0, (), "x", names, messages)
+
+
+def seven_billion(processor: Any) -> Any:
+    """A random Qwen2.5-VL of the real one's size, that speaks of pictures as the processor does."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    words = processor.tokenizer
+    tokens = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start"}
+    config = Qwen2_5_VLConfig(
+        text_config=SEVEN_BILLION["text"],
+        vision_config=SEVEN_BILLION["vision"],
+        tie_word_embeddings=False,
+        **{f"{k}_token_id": words.convert_tokens_to_ids(f"<|{v}|>") for k, v in tokens.items()},
+    )
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with DEVICE:
+            return Qwen2_5_VLForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+PARTS = {
+    "segment": measure_segment,
+    "finetune": measure_finetune,
+    "teach": measure_teach,
+    "compile": measure_compile,
+}
+
+
+def main() -> None:
+    """Measure the parts and write the figures."""
+    chosen = sys.argv[1:] or list(PARTS)
+    if not set(chosen) <= set(PARTS):
+        sys.exit(f"usage: python benchmarks/gpu.py [PART...], of {', '.join(PARTS)}")
+    if not torch.cuda.is_available():
+        sys.exit("benchmarks/gpu.py: needs a GPU, found none")
+    before = FOLDER / "bench-gpu.json"
+    figures = json.loads(before.read_text("utf-8")) if before.is_file() else {}
+    figures = {key: value for key, value in figures.items() if not isinstance(value, str)}
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            for key, value in PARTS[name](Path(folder)):
+                figures[key] = value
+                print(json.dumps({key: round(value, 3)}), file=sys.stderr, flush=True)
+    write("bench-gpu", figures, "make bench-gpu")
+
+
+if __name__ == "__main__":
+    main()
