@@ -67,9 +67,10 @@ bench: install ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ablation,
 
 SPLITS ?= 3
 AT_ONCE ?= 1
-bench-finetune: install ## DATA=DIR SPLITS=3 AT_ONCE=1: LIVEC with the backbone fine-tuned, a quarter of an hour a split
+SET ?= livec
+bench-finetune: install ## DATA=DIR SPLITS=3 AT_ONCE=1 SET=livec: the backbone fine-tuned, a quarter of an hour a split
 	$(NEEDS_DATA)
-	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS) $(AT_ONCE)
+	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS) $(AT_ONCE) $(SET)
 
 bench-backbones: install ## DATA=DIR: LIVEC with each of the packaged backbones, frozen
 	$(NEEDS_DATA)

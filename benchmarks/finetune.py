@@ -1,8 +1,9 @@
-"""A fine-tuned backbone against the frozen one, on the same splits of LIVEC.
+"""A fine-tuned backbone against the frozen one, on the same splits of LIVEC or AGIQA-3K.
 
-Usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE]]. About a quarter of an hour a split on
-two cores; a split that is done is kept, and one that was broken off goes on from its last saved
-step. AT_ONCE splits are trained at a time, for a machine with a GPU and many cores.
+Usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE [SET]]]. About a quarter of an hour a
+split of livec on two cores, five minutes of agiqa3k; a split that is done is kept, and one that was
+broken off goes on from its last saved step. AT_ONCE splits are trained at a time, for a machine
+with a GPU and many cores.
 """
 
 import multiprocessing
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import RUN, TEST_SHARE, made
+from bench import RUN, SETS, TEST_SHARE, made
 from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
@@ -42,8 +43,8 @@ def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agr
     return agreement(predicted, data.quality)
 
 
-def compared(folder: Path, split: str) -> dict[str, Agreement]:
-    """How well the frozen and the fine-tuned model do on a split."""
+def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
+    """How well the frozen and the fine-tuned model do on a split; checkpoints go to `output`."""
     readers = READERS if torch.cuda.is_available() else 0
     ways = {
         "frozen": TrainOptions(),
@@ -51,7 +52,7 @@ def compared(folder: Path, split: str) -> dict[str, Agreement]:
     }
     found = {}
     for name, options in ways.items():
-        found[name] = tested(folder, FOLDER / "finetune" / name / split, options, split)
+        found[name] = tested(folder, output / name / split, options, split)
         print(f"{split} {name}: SRCC {found[name].srcc:.4f}", file=sys.stderr, flush=True)
     return found
 
@@ -66,25 +67,28 @@ def each(work: Callable[[str], Any], names: list[str], at_once: int) -> list[Any
 
 
 def main() -> None:
-    """Train, test and write the figures of the splits that are done."""
-    if len(sys.argv) not in (2, 3, 4):
-        sys.exit("usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE]]")
-    given = [int(word) for word in sys.argv[2:]]
-    number, at_once = given + [3, 1][len(given) :]
-    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / "livec"
-    names = [splits.split_name("split", i) for i in range(number)]
-    found = each(partial(compared, folder), names, at_once)
-    figures: dict[str, float] = {"splits": number}
+    """Train, test and write the figures."""
+    given = sys.argv[2:]
+    if not 1 < len(sys.argv) < 6 or not set(given[2:]) <= set(SETS):
+        sys.exit(f"usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE [{'|'.join(SETS)}]]]")
+    number, at_once, dataset = given + ["3", "1", "livec"][len(given) :]
+    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / dataset
+    own = "" if dataset == "livec" else f"-{dataset}"
+    names = [splits.split_name("split", i) for i in range(int(number))]
+    work = partial(compared, folder, FOLDER / f"finetune{own}")
+    found = each(work, names, int(at_once))
+    figures: dict[str, float] = {"splits": len(names)}
     for name in ("frozen", "finetune"):
         median, low, high = median_interval(np.array([one[name].srcc for one in found]))
-        figures[f"{name}_livec_srcc"] = median
-        if number == 10:
-            figures[f"{name}_livec_srcc10"] = median
-        figures |= {f"{name}_livec_srcc_low": low, f"{name}_livec_srcc_high": high}
-        figures[f"{name}_livec_plcc"] = float(np.median([one[name].plcc for one in found]))
+        figures[f"{name}_{dataset}_srcc"] = median
+        if len(names) == 10:
+            figures[f"{name}_{dataset}_srcc10"] = median
+        figures |= {f"{name}_{dataset}_srcc_low": low, f"{name}_{dataset}_srcc_high": high}
+        figures[f"{name}_{dataset}_plcc"] = float(np.median([one[name].plcc for one in found]))
     gain = [one["finetune"].srcc - one["frozen"].srcc for one in found]
     figures["finetune_gain"] = float(np.median(gain))
-    write("bench-finetune", figures, "make bench-finetune DATA=DIR SPLITS=N")
+    command = "make bench-finetune DATA=DIR SPLITS=N" + (f" SET={dataset}" if own else "")
+    write(f"bench-finetune{own}", figures, command)
 
 
 if __name__ == "__main__":
