@@ -21,8 +21,7 @@ from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
 from rsfiqa.correlation import Agreement, agreement, median_interval
-from rsfiqa.devices import device_of
-from rsfiqa.stages import TrainOptions
+from rsfiqa.stages import VERSIONS, TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
 THREADS = 2
@@ -30,17 +29,21 @@ READERS = 2  # processes that make the pictures for a GPU
 
 
 def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
-    """Train on a split, unless that is done, and test."""
-    if not (output / "card.json").is_file():
+    """Train on a split, unless that is done with these options, and test."""
+    if not is_made(output, options):
         train.run(folder, output, options, variant="full", split=split, **SPLIT)
-    model, card = checkpoints.read(output)
     data = samples.load(folder)
-    data = data.take(data.tested_part(split, **SPLIT))
-    tuned = checkpoints.read_backbone(output, card)
-    if tuned is not None:
-        tuned = tuned.to(device_of("auto", "finetune"))
-    predicted = benchmark.predict_quality(model, data, tuned, card.backbone["long_side"])
-    return agreement(predicted, data.quality)
+    predict, part = benchmark.predictor(output, data, **SPLIT)
+    chosen = data.take(part)
+    return agreement(predict(chosen), chosen.quality)
+
+
+def is_made(output: Path, options: TrainOptions) -> bool:
+    """Whether a checkpoint of these options is there."""
+    if not (output / "card.json").is_file():
+        return False
+    made = checkpoints.read_card(output)[0].options
+    return made == {"version": VERSIONS["train"], **options.recorded()}
 
 
 def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
@@ -86,7 +89,7 @@ def main() -> None:
         figures |= {f"{name}_{dataset}_srcc_low": low, f"{name}_{dataset}_srcc_high": high}
         figures[f"{name}_{dataset}_plcc"] = float(np.median([one[name].plcc for one in found]))
     gain = [one["finetune"].srcc - one["frozen"].srcc for one in found]
-    figures["finetune_gain"] = float(np.median(gain))
+    figures[f"finetune{own.replace('-', '_')}_gain"] = float(np.median(gain))
     command = "make bench-finetune DATA=DIR SPLITS=N" + (f" SET={dataset}" if own else "")
     write(f"bench-finetune{own}", figures, command)
 

@@ -1,9 +1,9 @@
 """What the heavy paths cost on a GPU: SAM, fine-tuning, teaching a model of seven billion weights.
 
-Usage: python benchmarks/gpu.py [PART...]. Parts: segment, compile, finetune, teach; by default all
-of them, five minutes on an H100. Figures of parts that were measured before are kept. Nothing is
-downloaded: models have their real sizes and random weights, pictures are smooth noise. SAM's
-decoder is made to say sensible masks, as in segment.py.
+Usage: python benchmarks/gpu.py [PART...]. Parts: segment, finetune, teach, compile; by default all
+of them. Figures of parts that were measured before are kept. Nothing is downloaded: models have
+their real sizes and random weights, pictures are smooth noise. SAM's decoder is made to say
+sensible masks, as in segment.py.
 """
 
 import gc
@@ -35,7 +35,7 @@ from rsfiqa.caption.answer import Distortion
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.segment import sam, segment_shard_by_sam
 from rsfiqa.segment.reading import decoded
-from rsfiqa.stages import ExtractOptions, TeachTrainOptions, TrainOptions
+from rsfiqa.stages import VERSIONS, ExtractOptions, TeachTrainOptions, TrainOptions
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.examples import Example, answer_of
 from rsfiqa.teach.train import load_processor, make_trainer, with_lora
@@ -79,7 +79,7 @@ def timed(work: Callable[[], object], times: int = 1) -> float:
 
 
 def peak_gb() -> float:
-    """The most memory that tensors took since the last call, 1e9 bytes; forgets them."""
+    """The most memory that tensors took since the last call, 1e9 bytes; free memory is let go."""
     found = torch.cuda.max_memory_allocated() / 1e9
     gc.collect()
     torch.cuda.empty_cache()
@@ -128,7 +128,7 @@ def recorded(model: Sam, rows: list[dict[str, Any]], **more: Any) -> segment.Rec
 
 
 def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
-    """SAM vit_b from file to file, this stage and the package's generator with its script's PNG."""
+    """SAM vit_b from file to file: this stage, and the package's generator writing PNG masks."""
     rows = segment_rows(folder)
     yield "segment_points", segment.POINTS**2
     model = segment_model()
@@ -157,7 +157,11 @@ def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: sam.MaskG
     """The stage on one shard."""
     shard = shards.Shard(folder, "00000", "segment", rows)
     found = segment_shard_by_sam(shard, generator)
-    regions.write(shard.path, found, regions.Provenance("regions", regions.VERSION, "segment", 1))
+    regions.write(
+        shard.path,
+        found,
+        regions.Provenance("regions", regions.VERSION, "segment", VERSIONS["segment"]),
+    )
 
 
 def measure_compile(folder: Path) -> Iterator[tuple[str, float]]:
@@ -185,7 +189,7 @@ def measure_finetune(folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str, float]]:
-    """The same with these options."""
+    """Steps of fine-tuning with these options, named so in the figures."""
     extract = ExtractOptions()
     source = backbone.load(extract.backbone, extract.weights)
     torch.manual_seed(0)

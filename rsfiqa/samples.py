@@ -36,7 +36,8 @@ class Samples:
         distorted: likewise of distorted copies.
         channels: of each backbone stage.
         mos_range: lowest and highest possible MOS, native units; None for unrated pictures.
-        provenance: of the manifest and of each stage's products, from the first shard.
+        provenance: of the manifest and of each stage's products, the same in all shards.
+        listed: the manifest's rows of all images, also of those that a stage could not read.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class Samples:
     channels: tuple[int, ...]
     mos_range: tuple[float, float] | None
     provenance: dict[str, Provenance]
+    listed: pa.Table
 
     def __len__(self) -> int:
         return self.rows.num_rows
@@ -72,11 +74,6 @@ class Samples:
         return self.rows["group"].to_pylist()
 
     @property
-    def subsets(self) -> list[str | None]:
-        """Official part of each image, None where there is none."""
-        return self.rows["subset"].to_pylist()
-
-    @property
     def origin(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part of the card."""
 
@@ -90,15 +87,20 @@ class Samples:
         return {name: stage(parts.get(name, name)) for name in ORIGIN}
 
     def tested_part(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
-        """Which images a split tests: bool (N,); see `splits.tested_part`."""
-        return splits.tested_part(
+        """Which images a split tests: bool (N,); see `splits.tested_part`.
+
+        All images of the manifest are divided: one that could not be read moves no other.
+        """
+        tested = splits.tested_part(
             split,
-            self.groups,
-            self.subsets,
+            self.listed["group"].to_pylist(),
+            self.listed["subset"].to_pylist(),
             dataset=self.dataset,
             test_share=test_share,
             seed=seed,
         )
+        by_id = dict(zip(self.listed["image_id"].to_pylist(), tested, strict=True))
+        return np.array([by_id[image_id] for image_id in self.image_ids], bool)
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""
@@ -144,7 +146,8 @@ def load(folder: Path) -> Samples:
     """All finished images of a data set's folder, whose manifest must hold scores.
 
     Raises:
-        InputError: a product is missing, damaged or made from other inputs; no scores.
+        InputError: a product is missing, damaged or made from other inputs; shards that were made
+            in different ways; no scores.
     """
     source = folder / "manifest.parquet"
     table, provenance = manifest.read(source)
@@ -157,6 +160,7 @@ def load(folder: Path) -> Samples:
         _load_shard(folder, shard, table.filter(pc.equal(table["shard"], int(shard))))
         for shard in manifest.names(provenance.options["shards"])
     ]
+    _check_alike(folder, parts)
     present = {image_id for part in parts for image_id in part.image_ids}
     finished = [image_id in present for image_id in table["image_id"].to_pylist()]
     rows = table.filter(pa.array(finished))
@@ -169,6 +173,7 @@ def load(folder: Path) -> Samples:
         channels=parts[0].channels,
         mos_range=manifest.mos_range(provenance),
         provenance={"manifest": provenance} | parts[0].provenance,
+        listed=table,
     )
 
 
@@ -229,6 +234,23 @@ def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
         geometry=np.concatenate([np.zeros((0, GEOMETRY), np.float32), *map(geometry, maps)]),
         provenance=made,
     )
+
+
+def _check_alike(folder: Path, parts: Sequence[_Part]) -> None:
+    """Refuse shards that other options, versions or weights have made than the first."""
+
+    def way(provenance: Provenance) -> tuple[Any, ...]:
+        options = {k: v for k, v in provenance.options.items() if k not in FOR_TRAINING}
+        return provenance.version, options, provenance.models
+
+    for part in parts[1:]:
+        for stage, provenance in part.provenance.items():
+            wanted = way(parts[0].provenance[stage])
+            if (found := way(provenance)) != wanted:
+                raise InputError(
+                    f"{folder / stage}: all shards must be made in the same way, found {found} and"
+                    f" {wanted}; run the {stage} stage again"
+                )
 
 
 def _check_ratings(table: pa.Table, path: Path) -> None:

@@ -62,12 +62,19 @@ def tested_part(
 
 
 def random_split(
-    groups: Sequence[str], *, test_share: float, seed: int, dataset: str, split: int
+    groups: Sequence[str],
+    *,
+    test_share: float,
+    seed: int,
+    dataset: str,
+    split: int,
+    option: str = "benchmark.test_share",
 ) -> np.ndarray:
     """Which images are tested: bool, shape (N,); whole groups, so that none is on both sides.
 
     Groups are shuffled and taken until the test part holds `test_share` of the images, as near as
     whole groups allow. The result depends on the groups' names, not on the order of the images.
+    `option` names `test_share` in messages.
 
     Raises:
         InputError: a part would be empty, as with a single group.
@@ -79,7 +86,7 @@ def random_split(
     if taken >= len(names):
         raise InputError(
             f"{dataset}: a split needs at least 2 groups with images on both sides, found"
-            f" {len(names)}; give the images more groups or change benchmark.test_share"
+            f" {len(names)}; give the images more groups or change {option}"
         )
     return np.isin(np.asarray(groups, dtype=str), names[order[:taken]])
 

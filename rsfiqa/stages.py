@@ -447,10 +447,10 @@ class TeachDataOptions(Options):
         0.1, ge=0, lt=1, description="Of the photographs, by group, that are not for the test."
     )
     test_share: float = Field(
-        0.0,
+        0.1,
         ge=0,
         lt=1,
-        description="Of the photographs, by group, of a data set without an official split.",
+        description="Of the photographs, by group, where no source has an official test.",
     )
     long_side: int = Field(
         1024, ge=64, le=8192, description="Larger images are reduced to this, as by caption."

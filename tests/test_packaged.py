@@ -29,6 +29,23 @@ def test_it_is_small():
     assert size <= MOST_MB * 1e6
 
 
+def test_a_region_in_two_with_the_same_caption_changes_little(scorer):
+    """By 2 points of 100 at most, as docs/method.md says, mostly by far less."""
+    photograph = demo.photograph("skimage/data/chelsea.png").copy()
+    labels = scorer.segment(photograph)
+    whole = scorer.predict(photograph, labels)
+    moved = []
+    for region in range(labels.max() + 1):
+        for places in np.indices(labels.shape):  # above and below, left and right
+            divided = labels.copy()
+            inside = labels == region
+            divided[inside & (places > np.median(places[inside]))] = labels.max() + 1
+            seen = scorer.predict(photograph, divided, [*whole.rows, whole.rows[region]])
+            moved.append(100 * abs(float(seen.prediction.score - whole.prediction.score)))
+    assert max(moved) < 2
+    assert 0 < np.median(moved) < 0.5
+
+
 @pytest.mark.parametrize("family", ["blur", "noise", "compression"])
 def test_worse_copies_of_a_photograph_get_lower_scores(scorer, family):
     photograph = demo.photograph("sklearn/datasets/images/flower.jpg")

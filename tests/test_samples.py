@@ -178,6 +178,27 @@ def test_an_image_that_failed_in_one_stage_is_left_out(tiny, copy, drop):
     assert same(load(copy), data.take(np.array(data.image_ids) != "02.png"))
 
 
+def test_an_image_that_failed_moves_no_other_to_another_part(tiny, copy):
+    drop_features(copy, "00000", "02.png")
+    drop_features(copy, "00000", "03.png")
+    split = {"test_share": 0.4, "seed": 0}
+    whole, fewer = load(tiny), load(copy)
+    for number in range(8):
+        name = f"split-{number:02d}"
+        parts = dict(zip(whole.image_ids, whole.tested_part(name, **split), strict=True))
+        left = dict(zip(fewer.image_ids, fewer.tested_part(name, **split), strict=True))
+        assert left == {image_id: parts[image_id] for image_id in fewer.image_ids}
+
+
+def test_shards_that_were_made_in_different_ways_are_refused(copy):
+    path = shard_path(copy, "extract", "00001")
+    found, provenance = features.read(path)
+    features.write(path, found, replace(provenance, models={"other": "0" * 64}))
+    message = r"tiny/extract: all shards must be made in the same way, found .*; run the extract"
+    with pytest.raises(InputError, match=message):
+        load(copy)
+
+
 def test_a_rating_that_is_no_number_is_refused(copy):
     path = shard_path(copy, "caption", "00000")
     table, provenance = captions.read(path)

@@ -55,6 +55,8 @@ def run(
     started = time.time()
     tested = samples.load(root / test)
     trained = tested if train == test else samples.load(root / train)
+    if train != test:
+        _refuse_leaks(trained, tested)
     kind = ("official" if official else "split") if train == test else "all"
     rows, tables = [], []
     for name in (splits.split_name(kind, i) for i in range(number)):
@@ -62,7 +64,7 @@ def run(
             predict, part = _peer(variant, name, trained, test_share, seed)
         else:
             folder = checkpoint_folder(root, train, variant, name)
-            predict, part = _checkpoint(folder, trained, test_share, seed)
+            predict, part = predictor(folder, trained, test_share=test_share, seed=seed)
         chosen = tested.take(part) if train == test else tested
         predicted = predict(chosen)
         found = agreement(predicted, chosen.quality)
@@ -78,6 +80,18 @@ def run(
     ended = time.time()
     write_json(stats_path(path), {"started": started, "ended": ended, "images": len(tested)})
     return path
+
+
+def _refuse_leaks(trained: Samples, tested: Samples) -> None:
+    """Raise where a data set is tested by an image that the other is trained on."""
+    names = dict(zip(trained.rows["sha256"].to_pylist(), trained.image_ids, strict=True))
+    for digest, image_id in zip(tested.rows["sha256"].to_pylist(), tested.image_ids, strict=True):
+        if digest in names:
+            raise InputError(
+                f"{tested.dataset}: must share no image with {trained.dataset}, found the bytes of"
+                f" {image_id} in {names[digest]}; leave one of them out, or set benchmark.cross"
+                " false"
+            )
 
 
 def checkpoint_folder(root: Path, train: str, variant: str, split: str) -> Path:
@@ -119,10 +133,21 @@ def _peer(
     return lambda data: PEERS[name](trained.take(~part), data), part
 
 
-def _checkpoint(
-    folder: Path, trained: Samples, test_share: float, seed: int
+def predictor(
+    folder: Path, trained: Samples, *, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
-    """A checkpoint's predictions and its test part, checked against the split's definition."""
+    """A checkpoint's predictions, and which images its split tests: bool (N,).
+
+    Args:
+        folder: of the checkpoint.
+        trained: N images, of whose split it was trained.
+        test_share: of the splits.
+        seed: of the splits.
+
+    Raises:
+        InputError: trained on another split; and, from the predictions, inputs that were made in
+            another way than those trained on.
+    """
     model, card = checkpoints.read(folder)
     tuned = checkpoints.read_backbone(folder, card)
     if tuned is not None:

@@ -29,8 +29,8 @@ ANY_HOST = frozenset({"0.0.0.0", "::"})
 PICTURES = 2  # in one request: the whole image and a region
 TAIL = 20_000  # bytes of a log that are searched for the cause of an end
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # of a model that sees
-# Which Snakemake sets for every job. vLLM binds its threads to cores by itself; with a number from
-# elsewhere two come to share a core, and wait for each other 17 times as long as they work.
+# Snakemake sets these for every job. vLLM binds its own threads to cores; with a number from
+# outside two of them share a core, and everything takes 17 times as long.
 THREADS = frozenset(
     f"{name}_THREADS"
     for name in ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")

@@ -45,7 +45,9 @@ class Collator:
         """The same of one example, without padding."""
         asked, wanted = self.texts(example)
         pictures = [Image.open(self.folder / path).convert("RGB") for path in example.images]
-        found = dict(self.processor(text=[asked], images=pictures, return_tensors="pt"))
+        # the template has written the special tokens, as for a server
+        text = {"text": [asked], "add_special_tokens": False}
+        found = dict(self.processor(**text, images=pictures, return_tensors="pt"))
         found.pop("attention_mask", None)  # given below
         tokenizer = self.processor.tokenizer
         answer = tokenizer(wanted, add_special_tokens=False, return_tensors="pt")["input_ids"]

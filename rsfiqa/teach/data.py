@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from rsfiqa import failures, images
 from rsfiqa.caption import measured, prompt
-from rsfiqa.errors import ImageError
+from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, write_bytes, write_json
 from rsfiqa.splits import TESTED, seed_of
 from rsfiqa.stages import VERSIONS, TeachDataOptions
@@ -45,7 +45,8 @@ def run(
         max_failed_share: see `failures.check_share`.
 
     Raises:
-        InputError: as `sources.read`; too large a share of photographs that cannot be read.
+        InputError: as `sources.read`; no photograph to teach or to test by; too large a share of
+            photographs that cannot be read.
     """
     cv2.setNumThreads(1)
     known = sources.read(
@@ -54,6 +55,7 @@ def run(
         test_share=options.test_share,
         seed=seed,
     )
+    _check_parts(known, options)
     wanted = [source for source in known if not options.part or source.part in options.part]
     reasons: dict[str, str] = {}
     for source in tqdm(wanted, "teach data", unit="photograph", disable=None):
@@ -69,6 +71,17 @@ def run(
     counts = {part: _publish(folder, part, made) for part in options.part or PARTS}
     _describe(path, made, counts, options, seed)
     log.info("teach data: %s", ", ".join(f"{n} {part}" for part, n in counts.items()))
+
+
+def _check_parts(known: Sequence[Source], options: TeachDataOptions) -> None:
+    """Refuse parts that would be empty; nobody has to validate."""
+    for part in options.part or PARTS:
+        if part != "validation" and not any(source.part == part for source in known):
+            raise InputError(
+                f"teach.data.test_share: must leave photographs for the part {part}, found none of"
+                f" {len(known)} with {options.test_share:g}; change it, give more photographs, or"
+                " name the parts that are wanted (--part)"
+            )
 
 
 def name_of(source: Source) -> str:

@@ -50,16 +50,18 @@ def read(
     Args:
         folders: of the data sets.
         validation_share: of the groups that an official split does not test.
-        test_share: of the groups of a data set without official split.
+        test_share: of the groups, where none of the data sets has an official test.
         seed: of the parts.
 
     Raises:
         InputError: no pristine image, one that is too small, one whose bytes are also in another
             part; a data set that was not prepared or segmented.
     """
+    tables = {folder: manifest.read(folder / "manifest.parquet")[0] for folder in folders}
+    if any(TESTED in table["subset"].to_pylist() for table in tables.values()):
+        test_share = 0
     found = []
-    for folder in folders:
-        table, _ = manifest.read(folder / "manifest.parquet")
+    for folder, table in tables.items():
         rows = [row for row in table.to_pylist() if not row["level"]]
         parts = _parts(rows, folder.name, validation_share, test_share, seed)
         found += _of(folder, rows, parts)
@@ -77,10 +79,9 @@ def _parts(
 ) -> dict[str, str]:
     """The part of each group."""
     parts = {row["group"]: row["subset"] for row in rows}
-    official = any(parts.values())
     kept = {group for group, subset in parts.items() if subset == TESTED}
     free = sorted(parts.keys() - kept, key=lambda group: (seed_of(seed, dataset, group), group))
-    tested = 0 if official else round(test * len(free))
+    tested = round(test * len(free))
     validated = tested + round(validation * (len(free) - tested))
     for i, group in enumerate(free):
         parts[group] = TESTED if i < tested else "validation" if i < validated else "train"

@@ -221,6 +221,8 @@ def make_trainer(
         data_seed=seed,
         use_cpu=not torch.cuda.is_available(),
     )
+    # several GPUs are for several processes: the Trainer's own way would cut pictures apart
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     if options.checkpointing:
         model.enable_input_require_grads()  # else a frozen first layer cuts the gradient
     return Trainer(

@@ -64,7 +64,7 @@ def run(
     source = None
     if options.finetune:
         source = _check_tuning(trained, options, weights)
-        model.to(_tuning_device(options))
+        model.to(_tuning_device(options))  # both trainings, the first takes minutes without
     losses = train(model, trained, options, training_seed, validation)
     tuned, state = None, output / "state.pt"
     if source is not None:
@@ -184,6 +184,7 @@ def _validated(data: Samples, options: TrainOptions, seed: int, split: str) -> n
         seed=seed,
         dataset=f"{data.dataset} {split}, validation",
         split=0,
+        option="train.validation_share",
     )
     return np.where(held, "validation", "train")
 
@@ -199,9 +200,10 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
     """The backbone to be fine-tuned, with the weights that made the features.
 
     Raises:
-        InputError: other weights, no such device, batches that cannot be split evenly.
+        InputError: other weights, no such device, batches that cannot be split evenly, or images
+            too few for it.
     """
-    finetune.check(options)
+    finetune.check(options, len(data))
     device_of(options.device, "train.device")
     origin = data.origin["backbone"]
     source = backbone.load(origin["backbone"], weights)

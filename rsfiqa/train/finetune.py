@@ -133,6 +133,9 @@ def fit_tuned(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_of(step / total, WARMUP)
     )
+    parallel: nn.Module = tuned
+    if world > 1:  # gives all processes the weights of the first
+        parallel = nn.parallel.DistributedDataParallel(tuned, broadcast_buffers=False)
     average = averaged(tuned, options.ema)
     kept = {"tuned": tuned, "average": average, "optimizer": optimizer, "schedule": schedule}
     kept |= {} if best is None else {"best": best}
@@ -147,12 +150,10 @@ def fit_tuned(
         num_workers=options.workers,
         collate_fn=list,
     )
-    parallel: nn.Module = tuned
-    if world > 1:
-        parallel = nn.parallel.DistributedDataParallel(tuned, broadcast_buffers=False)
     quality = torch.from_numpy(data.quality)
     tuned.train()
-    for step, items in enumerate(loader, start=first):
+    over = best is not None and best.over  # killed after its last step
+    for step, items in enumerate(() if over else loader, start=first):
         torch.manual_seed(seed_of(seed, step, rank))  # of dropout
         optimizer.zero_grad()
         value = 0.0
@@ -172,7 +173,7 @@ def fit_tuned(
         ended = (step + 1) % steps == 0
         if progress and ended:
             progress((step + 1) // steps, sum(losses[-steps:]) / steps)
-        enough = best is not None and ended and best.stop(average.module)
+        enough = best is not None and ended and _agreed(best.stop(average.module), device)
         if rank == 0 and (step + 1) % SAVE_STEPS == 0:
             _save(state, origin, kept, losses)
         if enough:
@@ -187,17 +188,31 @@ def processes() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def check(options: TrainOptions) -> None:
+def _agreed(enough: bool, device: torch.device) -> bool:
+    """What the first process says: sums in another order may have led others to another view."""
+    if processes()[1] == 1:
+        return enough
+    said = torch.tensor(int(enough), device=device)
+    torch.distributed.broadcast(said, src=0)
+    return bool(said.item())
+
+
+def check(options: TrainOptions, images: int) -> None:
     """Refuse batches that cannot be split evenly, in which images would count unequally.
 
     Raises:
-        InputError: so it is.
+        InputError: so it is, or there are too few images for one.
     """
     parts = options.accumulate * processes()[1]
     if options.tune_batch_size % parts or options.tune_batch_size < 2 * parts:
         raise InputError(
             f"train.tune_batch_size: must be a multiple, at least twofold, of accumulate times"
             f" processes ({parts}), found {options.tune_batch_size}; change one of them"
+        )
+    if images < 2 * parts:
+        raise InputError(
+            f"train.accumulate: times processes ({parts}) takes {2 * parts} images to train on"
+            f" or more, found {images}; lower it"
         )
 
 

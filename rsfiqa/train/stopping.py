@@ -27,7 +27,12 @@ class BestEpoch:
         module.train(was_training)
         if self.epoch == len(self.scores):
             self.best = {name: value.clone() for name, value in module.state_dict().items()}
-        return len(self.scores) - self.epoch >= self.patience
+        return self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to stop."""
+        return bool(self.scores) and len(self.scores) - self.epoch >= self.patience
 
     @property
     def epoch(self) -> int:

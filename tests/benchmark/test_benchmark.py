@@ -14,7 +14,6 @@ from rsfiqa import (
     manifest,
     results,
     samples,
-    splits,
     train,
 )
 from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
@@ -79,7 +78,7 @@ def test_every_method_is_tested_on_the_images_of_the_split(pipeline, name):
     data = samples.load(pipeline / "tiny")
     _, predictions = tables(pipeline, name)
     for number in range(2):
-        tested = splits.random_split(data.groups, dataset="tiny", split=number, **SPLITS)
+        tested = data.tested_part(f"split-{number:02d}", **SPLITS)
         found = predictions[f"split-{number:02d}"]
         assert found["image_id"].tolist() == data.take(tested).image_ids
         np.testing.assert_array_equal(found["mos"], data.mos[tested])
@@ -182,6 +181,13 @@ def test_a_checkpoint_for_other_inputs_is_refused(copy):
         benchmark.run(copy, **OTHER)
 
 
+def test_an_image_of_both_data_sets_is_refused(pipeline, copy):
+    shutil.copytree(pipeline / "tiny", copy / "twin")
+    message = r"twin: must share no image with tiny, found the bytes of .* in .*; leave one of them"
+    with pytest.raises(InputError, match=message):
+        benchmark.run(copy, **TINY | {"test": "twin"})
+
+
 def test_a_missing_checkpoint_is_named(pipeline):
     with pytest.raises(InputError, match=r"tiny.full/split-02: no checkpoint \(card.json\) here"):
         benchmark.run(pipeline, **TINY | {"number": 3})
@@ -199,7 +205,7 @@ def samples_of(cells: np.ndarray, quality: np.ndarray | None = None) -> Samples:
         present=torch.ones(images, 1, dtype=torch.bool),
     )
     rows = None if quality is None else pa.table({"quality": quality})
-    return Samples("a", rows, batch, None, None, (channels,), None, {})
+    return Samples("a", rows, batch, None, None, (channels,), None, {}, rows)
 
 
 def test_statistics_of_cells_are_those_of_the_image():

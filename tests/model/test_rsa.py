@@ -1,5 +1,6 @@
 """What the model promises, whatever its weights."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 
@@ -83,6 +84,34 @@ def test_what_lies_in_absent_regions_changes_nothing(
         geometry=batch.geometry.masked_fill(absent, -3.0),
     )
     assert_same(model(changed).score, model(batch).score)
+
+
+def divided(batch: Batch, region: int) -> Batch:
+    """The same images, a region of each in two equal halves that say the same of themselves."""
+    parts = {
+        part.name: torch.cat(
+            [getattr(batch, part.name), getattr(batch, part.name)[:, region : region + 1]], dim=1
+        )
+        for part in fields(batch)
+        if part.name != "cells"
+    }
+    for half in (region, -1):
+        parts["coverage"][:, half] /= 2
+        parts["geometry"][:, half, 0] -= math.log(2)  # of the share of the area
+    return replace(batch, **parts)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_region_in_two_is_the_same_to_a_model_that_has_learnt_nothing(
+    variant: str, make_batch: MakeBatch
+) -> None:
+    """Of one that was trained: tests/test_packaged.py."""
+    batch = make_batch(20)
+    torch.manual_seed(0)
+    model = RSA((3, 4, 5), text_dim=6, width=8, heads=2, members=2, hidden=8, variant=variant)
+    model.standardise(batch, torch.rand(20))
+    for region in range(4):
+        assert_same(model.eval()(divided(batch, region)).score, model(batch).score)
 
 
 def reacts(model: RSA, batch: Batch, **changes: torch.Tensor) -> bool:

@@ -32,12 +32,15 @@ def made(kodak, tmp_path_factory) -> Path:
     return folder
 
 
-def make(folder: Path, *sources: Path, seed: int = 0, **options) -> None:
+def make(
+    folder: Path, *sources: Path, seed: int = 0, max_failed_share: float = 0, **options
+) -> None:
     from rsfiqa.stages import TeachDataOptions
     from rsfiqa.teach import data
 
     chosen = {"views": 5, "validation_share": 0.5} | options
-    data.run(folder, sources, TeachDataOptions(**chosen), seed=seed, max_failed_share=0)
+    wanted = TeachDataOptions(**chosen)
+    data.run(folder, sources, wanted, seed=seed, max_failed_share=max_failed_share)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 
 from rsfiqa.errors import InputError
 from rsfiqa.teach import examples
@@ -45,6 +46,20 @@ def test_the_question_is_tokenised_as_it_is_served(collator, taught):
     assert torch.equal(row["pixel_values"], served["pixel_values"])
     assert (row["labels"][0, :length] == IGNORED).all()
     assert row["labels"][0, length] != IGNORED
+
+
+def test_the_template_alone_writes_special_tokens(collator, taught, monkeypatch):
+    """A tokenizer that begins every text with a token of its own, as those of some models do."""
+    wanted = collator.one(taught[0])["input_ids"]
+    words = copy.deepcopy(collator.processor.tokenizer)
+    begin = "<|endoftext|>"
+    pair = (begin, words.convert_tokens_to_ids(begin))
+    words.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin} $A", special_tokens=[pair]
+    )
+    assert words("a")["input_ids"][0] == pair[1]
+    monkeypatch.setattr(collator.processor, "tokenizer", words)
+    assert torch.equal(collator.one(taught[0])["input_ids"], wanted)
 
 
 def test_padding_changes_no_loss(collator, taught, tiny_model):

@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -155,6 +156,33 @@ def test_a_photograph_that_cannot_be_read_is_a_failure(kodak, tmp_path):
     (tmp_path / "k/01.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"data.json: .*1 of 3"):
         make(tmp_path / "out", tmp_path / "r", views=1)
+    make(tmp_path / "out", tmp_path / "r", views=1, max_failed_share=0.5, validation_share=0)
+    (lost,) = pq.read_table(tmp_path / "out/data.failures.parquet").to_pylist()
+    assert lost["image"] == "r/01.png"
+    assert {one.source for one in examples.read(tmp_path / "out/train.jsonl")} == {"r/02.png"}
+    assert len(examples.read(tmp_path / "out/test.jsonl")) == 65
+
+
+@pytest.mark.parametrize(("share", "part"), [(0.0, "test"), (0.9, "train")])
+def test_a_part_without_photographs_is_refused(tmp_path, share, part):
+    (tmp_path / "p").mkdir()
+    for i in range(2):
+        Image.effect_noise((80, 80), 40 + i).save(tmp_path / f"p/{i}.png")
+    folder = prepared(tmp_path / "p", tmp_path / "r")
+    message = rf"teach.data.test_share: must leave photographs for the part {part}, found none of 2"
+    with pytest.raises(InputError, match=message):
+        make(tmp_path / "out", folder, test_share=share)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_official_test_leaves_the_other_sources_to_teach_by(kodak, tmp_path):
+    (tmp_path / "p").mkdir()
+    Image.effect_noise((80, 80), 40).save(tmp_path / "p/a.png")
+    own = prepared(tmp_path / "p", tmp_path / "own")
+    make(tmp_path / "out", kodak, own, test_share=0.9, views=1, validation_share=0)
+    parts = json.loads((tmp_path / "out/data.json").read_text())["sources"]
+    assert parts["test"] == ["kodak/03.png"]
+    assert parts["train"] == ["kodak/01.png", "kodak/02.png", "own/a.png"]
 
 
 def test_wide_label_maps_are_kept(tmp_path):

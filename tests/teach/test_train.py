@@ -119,6 +119,18 @@ def test_small_steps_are_not_rounded_away(made, tiny_model, tmp_path):
     assert (found[name] != was)[large].float().mean() > 0.3
 
 
+def test_updates_in_half_precision(made, tiny_model, tmp_path):
+    """As the recipes teach: bf16 weights, activations computed anew, updates merged."""
+    half = {"precision": "bf16", "checkpointing": True}
+    losses = [loss for _, loss in teach(made, tmp_path, tiny_model, **half)["losses"]]
+    assert losses[-1] < 0.5 * losses[0]
+    base, found = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    assert {value.dtype for value in found.values()} == {torch.bfloat16}
+    changed = {name for name in base if (base[name].bfloat16() != found[name]).any()}
+    updates = load_file(tmp_path / "adapter/adapter_model.safetensors")
+    assert len(updates) == 2 * len(changed)
+
+
 def test_some_weights_stay_as_they_are(made, tiny_model, tmp_path):
     quick = {"method": "full", "epochs": 1, "learning_rate": 1e-3}
     teach(made, tmp_path, tiny_model, frozen=r".*visual.*", **quick)

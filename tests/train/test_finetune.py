@@ -1,8 +1,10 @@
 """Fine-tuning: it learns, resumes to the same weights, and is read back with the same scores."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from rsfiqa import backbone, benchmark, checkpoints, samples, train
+from rsfiqa import backbone, benchmark, checkpoints, extract, samples, train
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA
-from rsfiqa.stages import TrainOptions
+from rsfiqa.stages import ExtractOptions, TrainOptions
 from rsfiqa.train.finetune import Tuned, layer_of, parameter_groups
 from tests.pipeline import SEED, TEST_SHARE, made
 
@@ -92,6 +94,73 @@ def test_a_killed_training_goes_on_to_the_same_weights(root, changes, tmp_path, 
     assert killed_weights.read_bytes() == whole.read_bytes()
 
 
+def test_a_training_that_was_killed_after_its_last_step_does_not_go_on(root, tmp_path, monkeypatch):
+    monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
+    changes = {"validation_share": 0.3, "patience": 1, "tune_epochs": 6, "tune_batch_size": 2}
+    verdicts = iter([0, 0.5, 0.4, 0.9])  # of the frozen training, and of this one: over after two
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_srcc", lambda *_: next(verdicts))
+        patch.setattr("rsfiqa.checkpoints.write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tune(root, tmp_path, **changes)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_srcc", lambda *_: 0)
+        _, card = tune(root, tmp_path, **changes)
+    assert len(card.losses) == 1 + 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "test_resnet",
+        "test_convnext",
+        "test_efficientnet",
+        "test_vit",
+        "swin_tiny_patch4_window7_224",
+    ],
+)
+def test_any_architecture_is_trained_saved_and_read_back(root, name, tmp_path, monkeypatch):
+    """What is read back scores as what was written did, in another layout of memory."""
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.safetensors"
+    save_file(timm.create_model(name, pretrained=False).state_dict(), weights)
+    folder = shutil.copytree(root / "tiny", tmp_path / "tiny")
+    shutil.rmtree(folder / "extract")
+    settings = ExtractOptions(backbone=name, weights=str(weights), grid=4, copies=False)
+    extract.run(folder, settings, max_failed_share=0.5)
+    written = []
+    write = checkpoints.write
+    monkeypatch.setattr(
+        checkpoints, "write", lambda *content: (written.append(content), write(*content))
+    )
+    changes = {"tune_epochs": 1, "pointing": 0}
+    options = TrainOptions(**OPTIONS | changes)
+    train.run(folder, tmp_path / "out", options, **SPLIT, weights=str(weights))
+    ((_, model, card, _, stages),) = written
+    source = backbone.load(name, str(weights))
+    before = source.stages.state_dict()
+    assert any((value != before[key]).any() for key, value in stages.state_dict().items())
+    data = samples.load(folder)
+    side = card.backbone["long_side"]
+    kept = benchmark.predict_quality(model.eval(), data, replace(source, stages=stages), side)
+    again, card = checkpoints.read(tmp_path / "out")
+    own = checkpoints.read_backbone(tmp_path / "out", card)
+    np.testing.assert_allclose(benchmark.predict_quality(again, data, own, side), kept, atol=2e-6)
+    assert np.ptp(kept) > 1e-4
+
+
+def test_a_compiled_backbone_learns_the_same(root, tuned, tmp_path, monkeypatch):
+    """Traced and called as torch.compile does it, without its code generator."""
+
+    def compile(self):
+        self._compiled_call_impl = torch.compile(self._call_impl, backend="eager")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    tune(root, tmp_path, compile=True)
+    weights = (folder / "model.safetensors" for folder in (tmp_path, tuned))
+    assert len({path.read_bytes() for path in weights}) == 1
+
+
 def test_the_state_of_another_training_is_not_taken_up(root, tuned, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
     with monkeypatch.context() as patch:
@@ -116,6 +185,14 @@ def test_a_batch_in_parts(root, tmp_path):
 def test_a_batch_that_cannot_be_split_evenly(root, tmp_path, changes):
     with pytest.raises(InputError, match=r"train.tune_batch_size: must be a multiple, at least"):
         tune(root, tmp_path, **changes)
+
+
+def test_too_few_images_for_a_batch_in_parts(root, tmp_path):
+    message = (
+        r"train.accumulate: times processes \(8\) takes 16 images .* or more, found 8; lower it"
+    )
+    with pytest.raises(InputError, match=message):
+        tune(root, tmp_path, accumulate=8, tune_batch_size=16)
 
 
 def test_other_weights_than_those_of_the_features(root, tmp_path):

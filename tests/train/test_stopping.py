@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from rsfiqa.model import RSA, Batch
+from rsfiqa.train.fit import fit
 from rsfiqa.train.stopping import BestEpoch
 
 
@@ -29,12 +31,41 @@ def test_it_does_not_stop_while_it_gets_better() -> None:
     assert (best.epoch, last) == (5, 5)
 
 
+def test_a_fit_stops_and_keeps_the_best_weights() -> None:
+    """The verdicts are known, so that the third epoch is the best and the fifth the last."""
+    random = torch.Generator().manual_seed(0)
+    data = Batch(
+        cells=torch.rand(8, 2, 7, 2, 2, generator=random),
+        coverage=torch.full((8, 2, 4), 0.5),
+        text=torch.rand(8, 2, 5, generator=random),
+        ratings=torch.full((8, 2, 5), 3.0),
+        geometry=torch.rand(8, 2, 7, generator=random),
+        present=torch.ones(8, 2, dtype=torch.bool),
+    )
+    quality = torch.linspace(0, 1, 8)
+    verdicts = iter([0.1, 0.2, 0.9, 0.3, 0.4, 1.0])
+    seen = []
+
+    def judge(found: RSA) -> float:
+        seen.append({name: value.clone() for name, value in found.state_dict().items()})
+        return next(verdicts)
+
+    model = RSA(stage_channels=(3, 4), text_dim=5, width=8, members=2, hidden=8)
+    losses = fit(model, data, quality, epochs=6, batch_size=4, best=BestEpoch(judge, 2))
+    assert len(losses) == len(seen) == 5
+    kept = model.state_dict()
+    assert all(torch.equal(kept[name], seen[2][name]) for name in kept if name != "line")
+    assert any((kept[name] != seen[4][name]).any() for name in kept if name != "line")
+
+
 def test_it_goes_on_from_what_was_seen() -> None:
     first, _ = run([0.1, 0.5], patience=2)
     second = BestEpoch(lambda _: 0.4, 2)
     second.load_state_dict(first.state_dict())
     module = nn.Linear(1, 1, bias=False)
+    assert not second.over
     assert [second.stop(module), second.stop(module)] == [False, True]
+    assert second.over
     assert second.best["weight"].item() == 2
 
 
