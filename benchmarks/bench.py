@@ -91,25 +91,27 @@ def accuracy(root: Path) -> dict[str, float]:
     for train in SETS:
         for test in SETS:
             name = train if train == test else f"{train}_to_{test}"
-            for metric in ("srcc", "plcc"):
-                median, low, high = median_interval(column(root, train, test, "full", metric))
-                figures[f"{name}_{metric}"] = median
-                figures |= {f"{name}_{metric}_low": low, f"{name}_{metric}_high": high}
-            for peer in PEERS:
-                found = column(root, train, test, peer, "srcc")
-                figures[f"peer_{peer}_{name}_srcc"] = float(np.median(found))
+            for variant in ("full", *PEERS):
+                own = name if variant == "full" else f"peer_{variant}_{name}"
+                for metric in ("srcc", "plcc", "plcc_raw"):
+                    values = column(root, train, test, variant, metric)
+                    figures |= spread(f"{own}_{metric}", values)
     for name, variant in ABLATION.items():
         figures |= without(root, variant, name)
     return figures
 
 
+def spread(name: str, values: np.ndarray) -> dict[str, float]:
+    """Median and 95 % interval, under this name."""
+    median, low, high = median_interval(values)
+    return {name: median, f"{name}_low": low, f"{name}_high": high}
+
+
 def without(root: Path, variant: str, name: str) -> dict[str, float]:
-    """How far the full model is above a variant on LIVEC, and the p-value, under this name."""
+    """How far the full model is above a variant on LIVEC, split by split, under this name."""
     full, other = (column(root, "livec", "livec", which, "srcc") for which in ("full", variant))
-    return {
-        f"livec_srcc_minus_{name}": float(np.median(full) - np.median(other)),
-        f"p_minus_{name}": paired_test(full - other, TEST_SHARE),
-    }
+    found = spread(f"livec_srcc_minus_{name}", full - other)
+    return found | {f"p_minus_{name}": paired_test(full - other, TEST_SHARE)}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from skimage.filters import gaussian
 
 from rsfiqa import images
+from rsfiqa.datasets.kodak import KEPT
 from rsfiqa.distortions import DISTORTIONS
 from rsfiqa.scorer import Scorer
 
@@ -38,9 +39,12 @@ def spoil(image: np.ndarray, mask: np.ndarray, kind: str, level: int, seed: int)
 
 
 def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of trials in which the spoilt region's quality falls most; and by kind."""
+    """Share of trials in which the spoilt region's quality falls most; and by kind.
+
+    `pointing_accuracy_kept` is over the photographs that nothing was fitted on.
+    """
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    chances = []
+    chances, kept = [], []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
         image = images.read_rgb(path)
         seen = scorer.predict(image)
@@ -55,9 +59,11 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
                 after = scorer.predict(spoil(image, mask, kind, level, i), labels).prediction
                 fall = (before.quality - after.quality)[0].numpy()
                 found.append(int(fall.argmax()) == region)
+        kept += [f"kodim{path.stem[-2:]}" in KEPT] * len(LEVELS)
     every = [hit for found in hits.values() for hit in found]
     return {
         "pointing_accuracy": float(np.mean(every)),
+        "pointing_accuracy_kept": float(np.mean(np.array(every)[kept * len(hits)])),
         "pointing_chance": float(np.mean(chances)),
         "pointing_trials": len(every),
         **{f"pointing_{kind}": float(np.mean(found)) for kind, found in hits.items()},

@@ -93,11 +93,14 @@ MOST = {
     "overhead_ms_per_image": 1.0,
     "memory_growth": 0.1,
 }
-PEERS = {
-    "probe": "SVR probe, frozen Lite0",
-    "mlp": "network on mean-pooled features, frozen Lite0",
-    "brisque": "BRISQUE, SVR fitted on the same splits",
+PEERS = ("probe", "mlp", "brisque")
+METHODS = {  # by the beginning of their figures
+    "": "**RSFIQA**, frozen Lite0, measured captions",
+    "peer_probe_": "SVR probe, frozen Lite0",
+    "peer_mlp_": "network on mean-pooled features, frozen Lite0",
+    "peer_brisque_": "BRISQUE, SVR fitted on the same splits",
 }
+DRAWN = {True: "splits.", False: "seeds (a peer is fitted once)."}
 
 
 def main() -> None:
@@ -130,42 +133,51 @@ def main() -> None:
 
 
 def accuracy(figures: dict[str, Any]) -> list[str]:
-    """Ours, the peer and published numbers, for each task."""
+    """Ours and the peers' numbers for each task, and published ones apart."""
     lines = []
     for (train, test), title in TASKS.items():
         name = train if train == test else f"{train}_to_{test}"
-        lines += [f"### {title}", "", "| method | SRCC | PLCC | source |", "|---|---|---|---|"]
-        ours = [
-            f"{figures[f'{name}_{m}']:.3f} [{figures[f'{name}_{m}_low']:.3f},"
-            f" {figures[f'{name}_{m}_high']:.3f}]"
-            for m in ("srcc", "plcc")
-        ]
-        lines.append(f"| **RSFIQA**, frozen Lite0, measured captions | {' | '.join(ours)} | here |")
-        for peer, label in PEERS.items():
-            if (found := figures.get(f"peer_{peer}_{name}_srcc")) is not None:
-                lines.append(f"| {label} | {found:.3f} | | here |")
-        for item in published(train, test):
-            numbers = " | ".join("" if x is None else f"{x:.3f}" for x in (item.srcc, item.plcc))
-            lines.append(f"| {item.method} | {numbers} | {item.source}: {item.protocol} |")
+        lines += [f"### {title}", "", "| method | SRCC | PLCC | raw PLCC |", "|---|---|---|---|"]
+        for own, label in METHODS.items():
+            cells = [_spread(figures, f"{own}{name}_{m}") for m in ("srcc", "plcc", "plcc_raw")]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
         lines += [
             "",
-            "Ours: medians, with a 95 % bootstrap interval that resamples the splits (or seeds).",
-            "PLCC after the 4-parameter logistic. Published numbers have the protocol of their",
-            "source, which may differ.",
-            "",
+            f"Medians, with a 95 % bootstrap interval that resamples the {DRAWN[train == test]}",
         ]
+        lines += ["PLCC after the 4-parameter logistic, and raw."]
+        if found := published(train, test):
+            lines += ["", "Published, on other splits and by other protocols:", ""]
+            lines += ["| method | SRCC | PLCC | source |", "|---|---|---|---|"]
+        for item in found:
+            numbers = " | ".join("" if x is None else f"{x:.3f}" for x in (item.srcc, item.plcc))
+            lines.append(f"| {item.method} | {numbers} | {item.source}: {item.protocol} |")
+        lines.append("")
     return lines
+
+
+def _spread(figures: dict[str, Any], name: str, form: str = ".3f") -> str:
+    """A median and its interval, as far as they are there."""
+    if name not in figures:
+        return ""
+    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
+    return f"{figures[name]:{form}}" + ("" if low is None else f" [{low:{form}}, {high:{form}}]")
 
 
 def ablation(figures: dict[str, Any]) -> list[str]:
     """What each part adds on LIVEC."""
     lines = ["### What each part adds on LIVEC", ""]
-    lines += ["Median SRCC of the full model less that of the variant without the part; p of the"]
-    lines += ["corrected resampled t-test (Nadeau and Bengio 2003) over the splits.", ""]
+    lines += [
+        "Median over the splits of the full model's SRCC less that of the variant without the"
+    ]
+    lines += [
+        "part, with a 95 % bootstrap interval; p of the corrected resampled t-test (Nadeau and"
+    ]
+    lines += ["Bengio 2003).", ""]
     lines += ["| without | full model less this | p |", "|---|---|---|"]
     for name, label in PARTS.items():
-        difference, p = figures[f"livec_srcc_minus_{name}"], figures[f"p_minus_{name}"]
-        lines.append(f"| {label} | {difference:+.4f} | {p:.3g} |")
+        difference = _spread(figures, f"livec_srcc_minus_{name}", "+.4f")
+        lines.append(f"| {label} | {difference} | {figures[f'p_minus_{name}']:.3g} |")
     return [*lines, ""]
 
 

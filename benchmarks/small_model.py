@@ -26,6 +26,7 @@ import torch
 from bench import column, configuration, made_with, without
 from figures import FOLDER, data_with, run, write
 from PIL import Image
+from safetensors.torch import load_file
 from served import PYTHON, make_ready, write_tiny_model
 from teach import SERVING, flags
 from torch import Tensor, nn
@@ -580,7 +581,11 @@ def taught() -> dict[str, float]:
     run(*RSFIQA, "teach", "test", places)
     served = (f"--weights={output / 'model'}", *flags(SERVED))
     run(*RSFIQA, "teach", "test", places, "--name=small", *served)
-    return json.loads((places / "tests/small.test.json").read_text("utf-8"))
+    figures = json.loads((places / "tests/small.test.json").read_text("utf-8"))
+    del figures["examples"]
+    weights = output / "model/model.safetensors"
+    numbers = sum(value.numel() for value in load_file(weights).values())
+    return figures | {"parameters_m": numbers / 1e6, "mb": weights.stat().st_size / 1e6}
 
 
 def livec(data: Path) -> dict[str, float]:

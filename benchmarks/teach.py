@@ -60,6 +60,7 @@ def main() -> None:
     figures: dict[str, float] = {}
     for name in ("measured", "tiny"):
         found = json.loads((examples / "tests" / f"{name}.test.json").read_text("utf-8"))
+        del found["examples"]
         same = {key: value for key, value in found.items() if key.startswith("chance_")}
         same["n"] = found["n"]
         figures |= same | {f"{name}_{k}": value for k, value in found.items() if k not in same}

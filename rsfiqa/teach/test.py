@@ -16,7 +16,7 @@ from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_an
 from rsfiqa.caption.asked import Asker, check, question_about
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
 from rsfiqa.correlation import agreement
-from rsfiqa.files import write_bytes, write_json
+from rsfiqa.files import read_json, sha256_of, write_bytes, write_json
 from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
@@ -26,6 +26,7 @@ log = logging.getLogger("rsfiqa")
 NONE = "none"  # beside the families
 INVALID = -9  # the level of an answer that is none
 SEVERITIES = (1, 2, 3, 4, 5)
+RESAMPLES = 10_000
 SHOWN = (
     *("valid_share", "family_accuracy", "level_accuracy", "level_within_one", "both_accuracy"),
     *("level_srcc", *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc"))),
@@ -59,8 +60,9 @@ def run(folder: Path, part: str, options: CaptionOptions, *, name: str) -> str:
     ]
     answers = f"{chr(10).join(lines)}\n".encode()
     write_bytes(place / f"{name}.{part}.jsonl", answers)
-    write_json(place / f"{name}.{part}.json", figures(asked, texts))
-    return side_by_side(place, part)
+    digest = sha256_of(folder / f"{part}.jsonl")
+    write_json(place / f"{name}.{part}.json", {"examples": digest} | figures(asked, texts))
+    return side_by_side(place, part, digest)
 
 
 def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
@@ -104,6 +106,8 @@ def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
     both_accuracy: family and level are right; over the same regions.
     <rating>_accuracy: the word; <rating>_srcc: Spearman's correlation of 5 less the rating with
         the level, over the regions without distortion and those whose distortion harms the rating.
+    ..._low, ..._high: of the first three shares, 95 % bootstrap intervals that resample the
+        photographs.
     chance_...: what the best answer that is always the same reaches.
     n: examples.
 
@@ -130,6 +134,13 @@ def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
             _mean(np.abs(level[distorted] - c) <= 1) for c in SEVERITIES
         ),
     }
+    sources = np.array([example.source for example in asked])
+    for name, hits, of in (
+        ("family_accuracy", right, sources),
+        ("level_accuracy", near == 0, sources[distorted]),
+        ("level_within_one", near <= 1, sources[distorted]),
+    ):
+        result[f"{name}_low"], result[f"{name}_high"] = _interval(hits, of)
     for name in (*FAMILIES, NONE):
         result[f"family_accuracy_{name}"] = _mean(right[family == name])
     for rating in RATINGS:
@@ -186,6 +197,17 @@ def _mean(values: np.ndarray) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
+def _interval(hits: np.ndarray, sources: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a share of hits bool (n,) when the photographs are drawn anew."""
+    if not len(hits):
+        return float("nan"), float("nan")
+    names, place = np.unique(sources, return_inverse=True)
+    right, count = np.bincount(place, hits), np.bincount(place)
+    draws = np.random.default_rng(0).integers(0, len(names), (RESAMPLES, len(names)))
+    low, high = np.quantile(right[draws].sum(1) / count[draws].sum(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
 def _commonest(values: np.ndarray) -> Hashable:
     return Counter(values.tolist()).most_common(1)[0][0]
 
@@ -194,11 +216,12 @@ def _srcc(told: np.ndarray, level: np.ndarray) -> float:
     return agreement(told, level).srcc if len(level) > 1 else float("nan")
 
 
-def side_by_side(place: Path, part: str) -> str:
-    """The main figures of all captioners that were tested on a part, one column each."""
+def side_by_side(place: Path, part: str, digest: str) -> str:
+    """The main figures of all captioners that were tested on these examples, one column each."""
     columns = {
-        path.name.removesuffix(f".{part}.json"): json.loads(path.read_text("utf-8"))
+        path.name.removesuffix(f".{part}.json"): found
         for path in sorted(place.glob(f"*.{part}.json"))
+        if (found := read_json(path)).get("examples") == digest
     }
     width = max(len(name) for name in (*columns, "chance")) + 2
     any_one = next(iter(columns.values()))

@@ -8,16 +8,17 @@ from PIL import Image
 
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.errors import InputError
+from rsfiqa.files import sha256_of
 from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples, test
 from rsfiqa.teach.examples import Example, answer_of
 
 
-def example(*distortions: tuple[str, int]) -> Example:
+def example(*distortions: tuple[str, int], source: str = "a") -> Example:
     several = tuple(Distortion(family=f, severity=s) for f, s in distortions)
     text = answer_of("a cup", several).model_dump_json()
     answer = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-    return Example("a", "a", "local", 0, several, "", (), (answer,))
+    return Example("a", source, "local", 0, several, "", (), (answer,))
 
 
 def said(*distortions: tuple[str, int]) -> str:
@@ -67,6 +68,18 @@ def test_figures_by_hand():
     assert found["chance_noise_accuracy"] == pytest.approx(3 / 5)
 
 
+def test_intervals_are_of_the_photographs():
+    """Two of four photographs all right, two all wrong: the share is that of the right ones."""
+    asked = [example(("blur", 3), source=f"{i % 4}") for i in range(80)]
+    texts = [said(("blur", 3)) if i % 4 < 2 else said(("noise", 1)) for i in range(80)]
+    found = test.figures(asked, texts)
+    assert found["family_accuracy"] == found["level_accuracy"] == 0.5
+    # of 256 equally likely draws one has no right photograph, 16 + 1 have one at most
+    assert (found["family_accuracy_low"], found["family_accuracy_high"]) == (0, 1)
+    alone = test.figures(asked[:1], texts[:1])
+    assert alone["level_within_one_low"] == alone["level_within_one_high"] == 1
+
+
 def test_one_of_two_distortions_is_enough():
     asked = [example(("blur", 2), ("compression", 4))]
     assert test.figures(asked, [said(("blur", 1))])["family_accuracy"] == 1
@@ -82,7 +95,11 @@ def test_the_measured_captioner_answers_in_the_schema(made):
     lines = shown.splitlines()
     assert lines[0].split() == ["test,", "n", "=", "65", "measured", "chance"]
     assert lines[1].split() == ["valid_share", "1.000", "-"]
-    kept = json.loads((made / "tests/measured.test.json").read_text())
+    path = made / "tests/measured.test.json"
+    kept = json.loads(path.read_text())
+    (made / "tests/other.test.json").write_text(path.read_text().replace(kept["examples"], "0"))
+    digest = sha256_of(made / "test.jsonl")
+    assert test.side_by_side(made / "tests", "test", digest) == shown  # of the same examples alone
     assert kept["n"] == 65
     assert kept["chance_family_accuracy"] == pytest.approx(1 / 13)
     assert kept["chance_level_accuracy"] == pytest.approx(1 / 5)
