@@ -141,10 +141,8 @@ def accuracy(figures: dict[str, Any]) -> list[str]:
         for own, label in METHODS.items():
             cells = [_spread(figures, f"{own}{name}_{m}") for m in ("srcc", "plcc", "plcc_raw")]
             lines.append(f"| {label} | {' | '.join(cells)} |")
-        lines += [
-            "",
-            f"Medians, with a 95 % bootstrap interval that resamples the {DRAWN[train == test]}",
-        ]
+        drawn = DRAWN[train == test]
+        lines += ["", f"Medians, with a 95 % bootstrap interval that resamples the {drawn}"]
         lines += ["PLCC after the 4-parameter logistic, and raw."]
         if found := published(train, test):
             lines += ["", "Published, on other splits and by other protocols:", ""]
@@ -167,13 +165,11 @@ def _spread(figures: dict[str, Any], name: str, form: str = ".3f") -> str:
 def ablation(figures: dict[str, Any]) -> list[str]:
     """What each part adds on LIVEC."""
     lines = ["### What each part adds on LIVEC", ""]
+    lines += ["Median over the splits of the full model's SRCC less that without the part, with a"]
     lines += [
-        "Median over the splits of the full model's SRCC less that of the variant without the"
+        "95 % bootstrap interval; p of the corrected resampled t-test (Nadeau and Bengio 2003)."
     ]
-    lines += [
-        "part, with a 95 % bootstrap interval; p of the corrected resampled t-test (Nadeau and"
-    ]
-    lines += ["Bengio 2003).", ""]
+    lines += [""]
     lines += ["| without | full model less this | p |", "|---|---|---|"]
     for name, label in PARTS.items():
         difference = _spread(figures, f"livec_srcc_minus_{name}", "+.4f")
