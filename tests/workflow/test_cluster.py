@@ -62,7 +62,7 @@ def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
         "caption": {("4", "32", "112000M", "240")},
         "embed": {("0", "1", "3000M", "240")},
         "extract": {("0", "1", "3000M", "240")},
-        "train": {("2", "1", "4000M", "240")},
+        "train": {("0", "1", "4000M", "240")},  # on frozen features
         "benchmark": {("0", "1", "4000M", "60")},
         "report": {("0", "1", "4000M", "60")},
     }

@@ -9,16 +9,15 @@ import yaml
 
 from tests.workflow.conftest import ROOT, Workflow
 
-STAGES = ("segment", "caption", "embed", "extract", "train")  # in their order on one machine
-SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)
+SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)  # in their order
 DOWNSTREAM = {"train": 4, "benchmark": 3, "report": 1, "all": 1}
 
 
 def spans(workflow):
     """Start and end of every GPU job, by stage."""
     found = {}
-    for stage in STAGES:
-        folder = workflow.results / ("train" if stage == "train" else f"tiny/{stage}")
+    for stage in SHARDED:
+        folder = workflow.results / f"tiny/{stage}"
         stats = [json.loads(path.read_text("utf-8")) for path in folder.rglob("*stats.json")]
         found[stage] = sorted((item["started"], item["ended"]) for item in stats)
     return found
@@ -40,6 +39,15 @@ def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
     assert "--variant full --number 3 --official" in plan
     assert "--variant probe --number 1 --official" in plan
     assert "official-02" in plan
+
+
+def test_fine_tuning_has_a_process_on_each_gpu(tmp_path):
+    options = {"finetune": True, "threads": 2, "workers": 1}
+    workflow = Workflow(tmp_path / "tuned", train=options, gpus={"train": 3})
+    shown = workflow.snakemake("--dry-run", "--printshellcmds", "--cores", "64").stdout
+    assert shown.count("--nproc-per-node 3 -m rsfiqa train results/tiny") == 4
+    workflow = Workflow(tmp_path / "frozen", gpus={"train": 3})  # on frozen features, which take none
+    assert "nproc" not in workflow.snakemake("--dry-run", "--printshellcmds").stdout
 
 
 def test_teaching_is_a_target_of_its_own(tmp_path):
@@ -113,9 +121,9 @@ def test_an_unchanged_second_run_does_nothing(finished):
 def test_gpu_jobs_run_in_turn_and_stage_by_stage(finished):
     by_stage = spans(finished)
     jobs = sorted(span for found in by_stage.values() for span in found)
-    assert len(jobs) == 2 * 4 + 4
+    assert len(jobs) == 2 * 4
     assert all(before[1] <= after[0] for before, after in pairwise(jobs))
-    for stage, following in pairwise(STAGES):
+    for stage, following in pairwise(SHARDED):
         assert by_stage[stage][-1][1] <= by_stage[following][0][0]
 
 
@@ -153,6 +161,8 @@ def test_every_rule_names_its_environment():
 
 
 def test_the_package_runs_without_snakemake():
-    stages = ", ".join(f"rsfiqa.{stage}" for stage in (*STAGES, "prepare", "benchmark", "report"))
+    stages = ", ".join(
+        f"rsfiqa.{stage}" for stage in (*SHARDED, "prepare", "train", "benchmark", "report")
+    )
     code = f"import sys; sys.modules['snakemake'] = None; import rsfiqa.cli, {stages}"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -15,6 +15,7 @@ rule benchmark:
         "../../envs/core.yaml"
     threads: 1
     resources:
+        gpu=min(1, TRAIN_GPUS),  # a fine-tuned backbone sees the images anew
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:

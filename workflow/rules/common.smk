@@ -36,6 +36,12 @@ SEGMENT_THREADS = (
     1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
 )
 FINETUNE = config["train"]["finetune"]
+TRAIN_GPUS = config["gpus"]["train"] if FINETUNE else 0  # a process on each
+TRAIN_THREADS = (
+    max(1, TRAIN_GPUS) * (config["train"]["threads"] + config["train"]["workers"])
+    if FINETUNE
+    else 1
+)
 # captions that a job's own server makes need vllm beside the stage, and a machine that feeds its
 # GPUs: processes that prepare pictures, and memory through which the weights of each copy go
 OWN_SERVER = (

@@ -14,14 +14,15 @@ rule train:
     priority: 40
     conda:
         "../../envs/core.yaml"
-    threads: config["train"]["threads"] + config["train"]["workers"] if FINETUNE else 1
+    threads: TRAIN_THREADS
     resources:
-        gpu=config["gpus"]["train"],
+        gpu=TRAIN_GPUS,
         mem_mb=memory(4000),
         runtime=minutes(240),
     params:
         folder=subpath(input.manifest, parent=True),
         output=subpath(output.card, parent=True),
+        python=processes(TRAIN_GPUS),
         flags=flags(
             config["train"]
             | {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
@@ -31,5 +32,5 @@ rule train:
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:
-        "exec python -m rsfiqa train {params.folder} --output {params.output} --variant"
+        "exec {params.python} -m rsfiqa train {params.folder} --output {params.output} --variant"
         " {wildcards.variant} --split {wildcards.split} {params.flags} > {log} 2>&1"
