@@ -65,6 +65,8 @@ def _check_models(config: Config) -> None:
         from rsfiqa.caption import asked
 
         asked.check(config.caption)
+    if config.teach.train.model:
+        _check_base(Path(config.teach.train.model).expanduser())
     if _differs(config.extract, "backbone", "weights"):
         from rsfiqa import backbone
 
@@ -73,6 +75,26 @@ def _check_models(config: Config) -> None:
         from rsfiqa import embed
 
         embed.check(config.embed.encoder)
+
+
+def _check_base(folder: Path) -> None:
+    """Refuse a model's folder that holds none to be taught; a name on the hub is not looked at."""
+    if not folder.is_dir():
+        return
+    from rsfiqa.caption.server import PROCESSORS
+
+    names = {path.name for path in folder.iterdir()}
+    words = folder / "tokenizer_config.json"
+    chat = words.is_file() and '"chat_template"' in words.read_text("utf-8")
+    for part, there in (
+        ("an image processor", not names.isdisjoint(PROCESSORS)),
+        ("a chat template", chat or any(name.startswith("chat_template.") for name in names)),
+    ):
+        if not there:
+            raise InputError(
+                f"teach.train.model: must have {part}, found none in {folder}; use a"
+                " vision-language model that was made for chat"
+            )
 
 
 def _differs(options: Options, *names: str) -> bool:

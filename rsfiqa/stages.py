@@ -533,7 +533,7 @@ class GpuOptions(Options):
     caption: int = Field(0, ge=0, le=16, description="As many as the model server spreads over.")
     embed: int = Field(0, ge=0, le=16, description="A large encoder gains from one.")
     extract: int = Field(0, ge=0, le=16, description="A large backbone gains from one.")
-    train: int = Field(0, ge=0, le=16, description="Fine-tuning needs one.")
+    train: int = Field(0, ge=0, le=16, description="Fine-tuning: a process on each.")
     teach: int = Field(0, ge=0, le=16, description="One at least, for models worth teaching.")
 
 

@@ -106,6 +106,20 @@ def test_a_data_set_without_root():
         config.check(content)
 
 
+def test_a_base_model_that_cannot_be_taught(tmp_path):
+    content = shipped()
+    content["teach"]["train"]["model"] = str(tmp_path)
+    for name, message in (
+        ("config.json", r"teach\.train\.model: must have an image processor, found none in"),
+        ("preprocessor_config.json", r"teach\.train\.model: must have a chat template, found none"),
+    ):
+        (tmp_path / name).write_text("{}")
+        with pytest.raises(InputError, match=message):
+            config.check(content)
+    (tmp_path / "tokenizer_config.json").write_text('{"chat_template": "{{ messages }}"}')
+    assert config.check(content)["teach"]["train"]["model"] == str(tmp_path)
+
+
 def test_fewer_gpus_than_the_own_server_takes():
     content = shipped()
     content["caption"] |= {

@@ -46,12 +46,16 @@ def test_fine_tuning_has_a_process_on_each_gpu(tmp_path):
     workflow = Workflow(tmp_path / "tuned", train=options, gpus={"train": 3})
     shown = workflow.snakemake("--dry-run", "--printshellcmds", "--cores", "64").stdout
     assert shown.count("--nproc-per-node 3 -m rsfiqa train results/tiny") == 4
-    workflow = Workflow(tmp_path / "frozen", gpus={"train": 3})  # on frozen features, which take none
+    workflow = Workflow(
+        tmp_path / "frozen", gpus={"train": 3}
+    )  # on frozen features, which take none
     assert "nproc" not in workflow.snakemake("--dry-run", "--printshellcmds").stdout
 
 
 def test_teaching_is_a_target_of_its_own(tmp_path):
     (tmp_path / "model").mkdir()
+    for name in ("processor_config.json", "chat_template.jinja"):
+        (tmp_path / "model" / name).touch()
     teach = {"datasets": ["tiny"], "train": {"model": str(tmp_path / "model")}}
     workflow = Workflow(tmp_path / "run", teach=teach, gpus={"teach": 2})
     planned = workflow.planned("teach")
