@@ -4,16 +4,18 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from rsfiqa.caption import measured, prompt
+from rsfiqa.caption import measured, prompt, server
 from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
-from rsfiqa.caption.asked import Asker, check, question_about
+from rsfiqa.caption.asked import Asker, Question, check, question_about
+from rsfiqa.caption.store import Store, key_of
 from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
 from rsfiqa.correlation import agreement
 from rsfiqa.files import read_json, sha256_of, write_bytes, write_json
@@ -27,6 +29,7 @@ NONE = "none"  # beside the families
 INVALID = -9  # the level of an answer that is none
 SEVERITIES = (1, 2, 3, 4, 5)
 RESAMPLES = 10_000
+AT_ONCE = 200  # questions in memory, of half a megabyte each
 SHOWN = (
     *("valid_share", "family_accuracy", "level_accuracy", "level_within_one", "both_accuracy"),
     *("level_srcc", *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc"))),
@@ -36,7 +39,8 @@ SHOWN = (
 def run(folder: Path, part: str, options: CaptionOptions, *, name: str) -> str:
     """Test a captioner; the figures of all that were tested, side by side, as text.
 
-    Writes FOLDER/tests/NAME.PART.json, the answers beside it, and an own server's log.
+    Writes FOLDER/tests/NAME.PART.json and the answers beside it; of a model also what was asked
+    already, and its server's log.
 
     Args:
         folder: of the examples.
@@ -50,7 +54,7 @@ def run(folder: Path, part: str, options: CaptionOptions, *, name: str) -> str:
     asked = examples.read(folder / f"{part}.jsonl")
     place = folder / "tests"
     if options.backend == "vllm":
-        texts = answers_of_model(folder, asked, options, place / f"{name}.server.log")
+        texts = answers_of_model(folder, asked, options, place, name)
     else:
         found = answer_by_measures(folder, asked)
         texts = list(tqdm(found, "teach test", len(asked), disable=None))
@@ -80,19 +84,44 @@ def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
 
 
 def answers_of_model(
-    folder: Path, asked: Sequence[Example], options: CaptionOptions, server_log: Path
+    folder: Path, asked: Sequence[Example], options: CaptionOptions, place: Path, name: str
 ) -> list[str]:
-    """Answers of a model behind a server, asked as the caption stage asks."""
+    """Answers of a model behind a server, asked as the caption stage asks.
+
+    They are kept in PLACE/NAME.answers.sqlite as they come, and not asked for again.
+    """
     check(options)
     options = options.model_copy(update={"attempts": 1})
-    questions = []
-    for example in asked:
-        whole, cut = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
-        questions.append(question_about(example.id, whole, cut, options))
-    server_log.parent.mkdir(parents=True, exist_ok=True)
-    with Asker(options, {}, server_log) as asker:
-        found = asker.ask(questions)
-    return [found[example.id].raw for example in asked]
+    digests = {} if options.endpoints else server.digests(options)
+    model = {"model": options.model, "files": digests, "options": options.recorded()}
+    keys = [_key(folder, example, model) for example in asked]
+    store = Store(place / f"{name}.answers.sqlite")
+    try:
+        known = store.get(keys)
+        missing = [pair for pair in zip(keys, asked, strict=True) if pair[0] not in known]
+        with (
+            Asker(options, digests, place / f"{name}.server.log") as asker,
+            tqdm(total=len(missing), desc="teach test", disable=None) as bar,
+        ):
+            for start in range(0, len(missing), AT_ONCE):
+                part = missing[start : start + AT_ONCE]
+                store.put(asker.ask([_question(folder, *pair, options) for pair in part]))
+                bar.update(len(part))
+        known = store.get(keys)
+    finally:
+        store.close()
+    return [known[key].raw for key in keys]
+
+
+def _key(folder: Path, example: Example, model: Mapping[str, Any]) -> str:
+    """Of what an answer depends on."""
+    pictures = [sha256_of(folder / path) for path in example.images]
+    return key_of(**model, prompt=prompt.VERSION, example=example.id, pictures=pictures)
+
+
+def _question(folder: Path, key: str, example: Example, options: CaptionOptions) -> Question:
+    whole, cut = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
+    return question_about(key, whole, cut, options)
 
 
 def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:

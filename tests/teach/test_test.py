@@ -12,6 +12,8 @@ from rsfiqa.files import sha256_of
 from rsfiqa.stages import CaptionOptions
 from rsfiqa.teach import examples, test
 from rsfiqa.teach.examples import Example, answer_of
+from tests.caption.server import Server, completion
+from tests.caption.test_asked import options
 
 
 def example(*distortions: tuple[str, int], source: str = "a") -> Example:
@@ -107,6 +109,22 @@ def test_the_measured_captioner_answers_in_the_schema(made):
     answers = (made / "tests/measured.test.jsonl").read_text("utf-8").splitlines()
     ids = [one.id for one in examples.read(made / "test.jsonl")]
     assert [json.loads(line)["id"] for line in answers] == ids
+
+
+def test_a_test_that_was_broken_off_asks_for_what_is_missing(made, monkeypatch):
+    monkeypatch.setattr(test, "AT_ONCE", 10)
+    tired = Server(lambda _, number: completion() if number <= 25 else 503)
+    with tired, pytest.raises(InputError, match="found HTTP 503"):
+        test.run(made, "test", options(tired, patience=0.5, concurrency=1), name="model")
+    assert not (made / "tests/model.test.json").exists()
+    with Server() as server:
+        shown = test.run(made, "test", options(server), name="model")
+        assert len(server.bodies) == 65 - 20  # two tens were kept
+        assert test.run(made, "test", options(server), name="model") == shown
+        assert len(server.bodies) == 65 - 20
+        test.run(made, "test", options(server, max_tokens=99), name="model")
+        assert len(server.bodies) == 65 - 20 + 65  # other questions
+    assert json.loads((made / "tests/model.test.json").read_text())["valid_share"] == 1
 
 
 @pytest.mark.parametrize(
