@@ -17,6 +17,7 @@ from rsfiqa import backbone, benchmark, checkpoints, extract, samples, train
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA
 from rsfiqa.stages import ExtractOptions, TrainOptions
+from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, layer_of, parameter_groups
 from tests.pipeline import SEED, TEST_SHARE, made
 
@@ -179,6 +180,44 @@ def test_a_batch_in_parts(root, tmp_path):
     tune(root, tmp_path, accumulate=2)
     assert torch.isfinite(change(tmp_path)).all()
     assert change(tmp_path).abs().max() > 0
+
+
+def test_a_step_in_parts_takes_the_mean_of_their_gradients(root, tmp_path, monkeypatch):
+    """The gradient of each part is taken by itself beside the training, which is then ended."""
+    parts, found = [], []
+    monkeypatch.setattr(finetune, "CLIP", 1e9)
+
+    def keep(tuned, *_):
+        weights.extend(tuned.stages.parameters())
+        return original_groups(tuned, *_)
+
+    def loss(scores, quality):
+        value = original_loss(scores, quality)
+        assert len(quality) == 2
+        parts.append(torch.autograd.grad(value, weights, retain_graph=True))
+        return value
+
+    class Ended(Exception):
+        pass
+
+    def step(self, *_, **__):
+        if not weights:
+            return original_step(self)  # of the frozen training
+        found.extend(weight.grad.clone() for weight in weights)
+        raise Ended
+
+    weights: list[torch.Tensor] = []
+    original_groups, original_loss = finetune.parameter_groups, finetune.quality_loss
+    original_step = torch.optim.AdamW.step
+    monkeypatch.setattr(finetune, "parameter_groups", keep)
+    monkeypatch.setattr(finetune, "quality_loss", loss)
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(Ended):
+        tune(root, tmp_path, accumulate=2)
+    assert len(parts) == 2
+    for first, second, both in zip(*parts, found, strict=True):
+        torch.testing.assert_close(both, (first + second) / 2)
+    assert any((first != second).any() for first, second in zip(*parts, strict=True))
 
 
 @pytest.mark.parametrize("changes", [{"accumulate": 3}, {"accumulate": 4}])
