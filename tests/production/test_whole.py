@@ -92,15 +92,15 @@ def small(tmp_path):
     }
 
 
-def snakemake(folder, overlay, *arguments):
-    """production.yaml with an overlay, in a folder."""
+def snakemake(folder, overlay, *arguments, config="production.yaml"):
+    """A configuration as it is shipped, with an overlay, in a folder."""
     path = folder / "overlay.yaml"
     path.write_text(yaml.safe_dump(overlay), "utf-8")
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "1"]
-    files = ["--configfile", str(ROOT / "config/production.yaml"), str(path)]
+    files = ["--configfile", str(ROOT / "config" / config), str(path)]
     profile = ["--workflow-profile", str(ROOT / "profiles/default")]
     return subprocess.run(
-        [*command, *profile, "--directory", str(folder), *files, *arguments],
+        [*command, *arguments, *profile, "--directory", str(folder), *files],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -126,3 +126,35 @@ def test_six_pictures_through_everything(small, served, tmp_path):
     assert card["finetuned"]
     assert (tmp_path / "results/report/index.html").is_file()
     assert "Nothing to be done" in snakemake(tmp_path, small).stdout
+
+
+def test_a_recipe_to_the_end(model, served, tmp_path):
+    """teach-7b-24gb.yaml with a model of the same architecture: examples, teaching, all tests."""
+    root = str(write_pictures(tmp_path))
+    training = {"model": str(model), "accumulate": 2, "epochs": 1, "workers": 0}
+    overlay = {
+        "datasets": {"pictures": {"layout": "csv", "root": root, "mos_range": [1, 5]}},
+        "benchmark": {"datasets": ["pictures"]},
+        "gpus": {"caption": 0, "teach": 0},
+        "caption": served | {"max_pixels": 50_000, "max_tokens": 400, "concurrency": 8},
+        "teach": {
+            "datasets": ["pictures"],
+            "data": {"views": 5, "max_pixels": 50_000},
+            "train": training,
+        },
+    }
+    found = snakemake(tmp_path, overlay, "teach", config="teach-7b-24gb.yaml")
+    assert found.returncode == 0, found.stdout
+    folder = tmp_path / "results/teach"
+    sources = json.loads((folder / "data.json").read_text())["sources"]
+    assert {part: len(names) for part, names in sources.items()} == {
+        "train": 5, "validation": 0, "test": 1
+    }  # fmt: skip
+    assert (folder / "taught/adapter/adapter_model.safetensors").is_file()
+    tests = {
+        name: json.loads((folder / f"tests/{name}.test.json").read_text())
+        for name in ("measured", "zero_shot", "taught")
+    }
+    assert {one["n"] for one in tests.values()} == {65}
+    assert len({one["examples"] for one in tests.values()}) == 1
+    assert tests["measured"]["valid_share"] == tests["taught"]["valid_share"] == 1

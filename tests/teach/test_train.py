@@ -1,16 +1,23 @@
 import json
+import math
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load
+from safetensors.torch import save_file
 from transformers import AutoTokenizer, Qwen2Config, TrainerCallback
 
 from rsfiqa.errors import InputError
 from rsfiqa.stages import TeachTrainOptions
 from rsfiqa.teach import train
 
+ROOT = Path(__file__).resolve().parents[2]
 # peft keeps the last layer beside its updates, and says so
 pytestmark = pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`")
 QUICK = {
@@ -137,6 +144,41 @@ def test_some_weights_stay_as_they_are(made, tiny_model, tmp_path):
     base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
     same = {name for name in base if (base[name] == found[name]).all()}
     assert same == {name for name in base if "visual" in name}
+
+
+def test_a_tower_is_named_as_a_server_reads_it(tmp_path):
+    names = {"vision_tower.encoder.a", "vision_tower.vision_model.b", "language_model.c"}
+    save_file({name: torch.ones(1) for name in names}, tmp_path / "model.safetensors")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(names, "model.safetensors")}))
+    train._rename(tmp_path, "qwen2_5_vl")
+    assert load(tmp_path / "model.safetensors").keys() == names
+    train._rename(tmp_path, "llava")
+    wanted = {"vision_tower.vision_model.encoder.a", *names} - {"vision_tower.encoder.a"}
+    assert load(tmp_path / "model.safetensors").keys() == wanted
+    assert json.loads(index.read_text())["weight_map"].keys() == wanted
+
+
+@pytest.mark.slow
+def test_two_processes_teach_one_model(made, tiny_model, tmp_path):
+    """Under torchrun: the first writes what both have taught."""
+    options = QUICK | {"model": tiny_model, "epochs": 1}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    flags[flags.index("--checkpointing=False")] = "--no-checkpointing"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    found = subprocess.run(
+        [*command, "-m", "rsfiqa", "teach", "train", str(made), "-o", str(tmp_path), *flags],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    taught = len((made / "train.jsonl").read_text("utf-8").splitlines())
+    card = json.loads((tmp_path / "teach.json").read_text("utf-8"))
+    assert card["steps"] == math.ceil(taught / 2 / 2)  # both take two examples a step
+    base, merged = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    assert any((base[name] != merged[name]).any() for name in base)
 
 
 @pytest.mark.parametrize("names", ["no_such_weight", ".*"])
