@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import RUN, SETS, TEST_SHARE, made
+from bench import RUN, SETS, TEST_SHARE, made, spread
 from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
-from rsfiqa.correlation import Agreement, agreement, median_interval
+from rsfiqa.correlation import Agreement, agreement
 from rsfiqa.stages import VERSIONS, TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
@@ -82,14 +82,13 @@ def main() -> None:
     found = each(work, names, int(at_once))
     figures: dict[str, float] = {"splits": len(names)}
     for name in ("frozen", "finetune"):
-        median, low, high = median_interval(np.array([one[name].srcc for one in found]))
-        figures[f"{name}_{dataset}_srcc"] = median
+        for metric in ("srcc", "plcc"):
+            values = np.array([getattr(one[name], metric) for one in found])
+            figures |= spread(f"{name}_{dataset}_{metric}", values)
         if len(names) == 10:
-            figures[f"{name}_{dataset}_srcc10"] = median
-        figures |= {f"{name}_{dataset}_srcc_low": low, f"{name}_{dataset}_srcc_high": high}
-        figures[f"{name}_{dataset}_plcc"] = float(np.median([one[name].plcc for one in found]))
-    gain = [one["finetune"].srcc - one["frozen"].srcc for one in found]
-    figures[f"finetune{own.replace('-', '_')}_gain"] = float(np.median(gain))
+            figures[f"{name}_{dataset}_srcc10"] = figures[f"{name}_{dataset}_srcc"]
+    gain = np.array([one["finetune"].srcc - one["frozen"].srcc for one in found])
+    figures |= spread(f"finetune{own.replace('-', '_')}_gain", gain)
     command = "make bench-finetune DATA=DIR SPLITS=N" + (f" SET={dataset}" if own else "")
     write(f"bench-finetune{own}", figures, command)
 

@@ -29,12 +29,11 @@ from scipy.spatial import cKDTree
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
-from rsfiqa import backbone, images, regions, shards
+from rsfiqa import backbone, regions, shards
 from rsfiqa.caption import prompt
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.segment import sam, segment_shard_by_sam
-from rsfiqa.segment.reading import decoded
 from rsfiqa.stages import VERSIONS, ExtractOptions, TeachTrainOptions, TrainOptions
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.examples import Example, answer_of
@@ -93,11 +92,14 @@ def smooth(seed: int, height: int, width: int) -> np.ndarray:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def cells_of(seed: int, count: int) -> np.ndarray:
-    """The nearest of some random points: a label map int (SIDE, SIDE)."""
-    points = np.random.default_rng(seed).uniform(0, SIDE, (count, 2))
-    places = np.mgrid[:SIDE, :SIDE].reshape(2, -1).T
-    return cKDTree(points).query(places)[1].reshape(SIDE, SIDE)
+def cells_of(image: np.ndarray) -> list[np.ndarray]:
+    """The nearest of some random points, on each scale: label maps int (H, W)."""
+    places = np.indices(image.shape[:2]).reshape(2, -1).T
+    found = []
+    for count in segment.SCALES:
+        points = np.random.default_rng(count).uniform(0, image.shape[:2], (count, 2))
+        found.append(cKDTree(points).query(places)[1].reshape(image.shape[:2]))
+    return found
 
 
 def segment_model() -> Sam:
@@ -115,18 +117,6 @@ def segment_rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def recorded(model: Sam, rows: list[dict[str, Any]], **more: Any) -> segment.Recorded:
-    """What the decoder is to say of the pictures."""
-    found = []
-    generator = sam.MaskGenerator(model, segment.options("exact", Path("x"), **more))
-    for i, row in enumerate(rows):
-        ready = decoded(row["image_id"], images.read_rgb(Path(row["path"])), generator.side, 512)
-        ((_, embedding),) = generator.embedded([[ready]])
-        scales = [cells_of(100 * i + count, count) for count in segment.SCALES]
-        found.append(segment.record(scales, embedding[None], ready.pixels.shape[:2], i))
-    return segment.Recorded(found)
-
-
 def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     """SAM vit_b from file to file: this stage, and the package's generator writing PNG masks."""
     rows = segment_rows(folder)
@@ -138,15 +128,17 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
         "adaptive_bf16": ("adaptive", {"precision": "bf16"}),
     }
     for name, (mode, more) in settings.items():
-        known = recorded(model, rows, **more)
         asked = segment.options(mode, Path("x"), workers=4, **more)
-        generator = sam.MaskGenerator(model, asked, known.decode)
+        generator = sam.MaskGenerator(model, asked)
+        known = segment.Recorded(segment.records(rows, generator, cells_of))
+        generator.decode = known.decode
         segment_shard(folder / f"{name}-first", rows[:4], generator)  # warms up
         peak_gb()
         seconds = timed(partial(segment_shard, folder / name, rows, generator))
         yield f"segment_{name}_images_per_s", len(rows) / seconds
         yield f"segment_{name}_peak_gb", peak_gb()
-    known = recorded(model, rows)
+    generator = sam.MaskGenerator(model, segment.options("exact", Path("x")))
+    known = segment.Recorded(segment.records(rows, generator, cells_of))
     shard = shards.Shard(folder / "stock", "00000", "segment", rows)
     seconds = timed(partial(segment.run_stock, model, known, shard, folder / "stock"))
     yield "segment_stock_images_per_s", len(rows) / seconds

@@ -204,16 +204,23 @@ def options(mode: str, checkpoint: Path, **more: Any) -> SegmentOptions:
     )
 
 
-def records(rows: list[dict[str, Any]], model: Sam) -> list[Record]:
-    """One for each image; not timed."""
+def superpixels(image: np.ndarray) -> list[np.ndarray]:
+    """A label map of superpixels on each scale."""
+    return [superpixel_regions(image, superpixels=600, regions=count) for count in SCALES]
+
+
+def records(
+    rows: list[dict[str, Any]],
+    generator: sam.MaskGenerator,
+    scales_of: Callable[[np.ndarray], list[np.ndarray]] = superpixels,
+) -> list[Record]:
+    """One for each image, its masks from what `scales_of` makes of it; not timed."""
     found = []
-    generator = sam.MaskGenerator(model, options("exact", Path("x")))
     for i, row in enumerate(rows):
         image = images.read_rgb(Path(row["path"]))
         ready = decoded(row["image_id"], image, generator.side, 512)
         ((_, embedding),) = generator.embedded([[ready]])
-        scales = [superpixel_regions(image, superpixels=600, regions=count) for count in SCALES]
-        found.append(record(scales, embedding[None], ready.pixels.shape[:2], i))
+        found.append(record(scales_of(image), embedding[None], ready.pixels.shape[:2], i))
     return found
 
 
@@ -221,7 +228,8 @@ def run_side(side: str, folder: Path) -> None:
     """One side over all images: its products, and side.json with its times and peak memory."""
     model = sam_checkpoint.load(folder / "small.pth", torch.device("cpu"))
     shard = shards.Shard(folder / side, "00000", "segment", rows_of(folder))
-    recorded = Recorded(records(shard.images, model))
+    generator = sam.MaskGenerator(model, options("exact", Path("x")))
+    recorded = Recorded(records(shard.images, generator))
     started, processor = time.perf_counter(), time.process_time()
     if side == "stock":
         before, masks = run_stock(model, recorded, shard, folder / side)
