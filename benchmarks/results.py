@@ -155,21 +155,17 @@ def accuracy(figures: dict[str, Any]) -> list[str]:
 
 
 def _spread(figures: dict[str, Any], name: str, form: str = ".3f") -> str:
-    """A median and its interval, as far as they are there."""
-    if name not in figures:
-        return ""
-    low, high = figures.get(f"{name}_low"), figures.get(f"{name}_high")
-    return f"{figures[name]:{form}}" + ("" if low is None else f" [{low:{form}}, {high:{form}}]")
+    """A median, and its interval if it is of several values."""
+    median, low, high = (figures[f"{name}{part}"] for part in ("", "_low", "_high"))
+    return f"{median:{form}}" + (f" [{low:{form}}, {high:{form}}]" if low < high else "")
 
 
 def ablation(figures: dict[str, Any]) -> list[str]:
     """What each part adds on LIVEC."""
     lines = ["### What each part adds on LIVEC", ""]
     lines += ["Median over the splits of the full model's SRCC less that without the part, with a"]
-    lines += [
-        "95 % bootstrap interval; p of the corrected resampled t-test (Nadeau and Bengio 2003)."
-    ]
-    lines += [""]
+    lines += ["95 % bootstrap interval; p of the corrected resampled t-test (Nadeau and Bengio"]
+    lines += ["2003).", ""]
     lines += ["| without | full model less this | p |", "|---|---|---|"]
     for name, label in PARTS.items():
         difference = _spread(figures, f"livec_srcc_minus_{name}", "+.4f")
