@@ -19,7 +19,7 @@ PROFILE = (
     *("--latency-wait", "5", "--set-resources", "caption:gpu_model=fake"),
 )
 RULES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
-GPUS = {"segment": 1, "caption": 1, "embed": 0, "extract": 1, "train": 1}
+GPUS = {"segment": 1, "caption": 1, "embed": 0, "extract": 1}
 SMALL = {"datasets": ["tiny"], "splits": 1, "variants": ["full"]}
 
 
