@@ -34,7 +34,13 @@ from rsfiqa.caption import prompt
 from rsfiqa.caption.answer import Distortion
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.segment import sam, segment_shard_by_sam
-from rsfiqa.stages import VERSIONS, ExtractOptions, TeachTrainOptions, TrainOptions
+from rsfiqa.stages import (
+    VERSIONS,
+    ExtractOptions,
+    TeachDataOptions,
+    TeachTrainOptions,
+    TrainOptions,
+)
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.examples import Example, answer_of
 from rsfiqa.teach.train import load_processor, make_trainer, with_lora
@@ -122,25 +128,21 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     rows = segment_rows(folder)
     yield "segment_points", segment.POINTS**2
     model = segment_model()
-    settings = {
-        "exact_fp32": ("exact", {}),
-        "exact_bf16": ("exact", {"precision": "bf16"}),
-        "adaptive_bf16": ("adaptive", {"precision": "bf16"}),
-    }
-    for name, (mode, more) in settings.items():
-        asked = segment.options(mode, Path("x"), workers=4, **more)
+    known = {}  # an image is known by its embedding, which depends on the precision
+    for mode, precision in (("exact", "fp32"), ("exact", "bf16"), ("adaptive", "bf16")):
+        name = f"{mode}_{precision}"
+        asked = segment.options(mode, Path("x"), workers=4, precision=precision)
         generator = sam.MaskGenerator(model, asked)
-        known = segment.Recorded(segment.records(rows, generator, cells_of))
-        generator.decode = known.decode
+        if precision not in known:
+            known[precision] = segment.Recorded(segment.records(rows, generator, cells_of))
+        generator.decode = known[precision].decode
         segment_shard(folder / f"{name}-first", rows[:4], generator)  # warms up
         peak_gb()
         seconds = timed(partial(segment_shard, folder / name, rows, generator))
         yield f"segment_{name}_images_per_s", len(rows) / seconds
         yield f"segment_{name}_peak_gb", peak_gb()
-    generator = sam.MaskGenerator(model, segment.options("exact", Path("x")))
-    known = segment.Recorded(segment.records(rows, generator, cells_of))
     shard = shards.Shard(folder / "stock", "00000", "segment", rows)
-    seconds = timed(partial(segment.run_stock, model, known, shard, folder / "stock"))
+    seconds = timed(partial(segment.run_stock, model, known["fp32"], shard, folder / "stock"))
     yield "segment_stock_images_per_s", len(rows) / seconds
     yield "segment_stock_peak_gb", peak_gb()
 
@@ -231,7 +233,7 @@ def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
             **recipe["train"] | {"model": str(folder / "tiny"), "workers": 0, "log_steps": 1}
         )
         processor = load_processor(options)
-        pixels = recipe["data"].get("max_pixels", 1_003_520)
+        pixels = TeachDataOptions(**recipe["data"]).max_pixels
         for part in (processor.image_processor, processor.video_processor):
             part.size = {"shortest_edge": prompt.LEAST**2, "longest_edge": pixels}
         example = teach_example(folder, pixels)

@@ -80,8 +80,7 @@ class Samples:
         def stage(name: str) -> dict[str, Any]:
             made = self.provenance[name]
             weights = {"sha256": ",".join(made.models[key] for key in sorted(made.models))}
-            options = {k: v for k, v in made.options.items() if k not in FOR_TRAINING}
-            return {"version": made.version, **options} | (weights if made.models else {})
+            return {"version": made.version, **_shaping(made)} | (weights if made.models else {})
 
         parts = {"backbone": "extract", "encoder": "embed"}
         return {name: stage(parts.get(name, name)) for name in ORIGIN}
@@ -240,8 +239,7 @@ def _check_alike(folder: Path, parts: Sequence[_Part]) -> None:
     """Refuse shards that other options, versions or weights have made than the first."""
 
     def way(provenance: Provenance) -> tuple[Any, ...]:
-        options = {k: v for k, v in provenance.options.items() if k not in FOR_TRAINING}
-        return provenance.version, options, provenance.models
+        return provenance.version, _shaping(provenance), provenance.models
 
     for part in parts[1:]:
         for stage, provenance in part.provenance.items():
@@ -251,6 +249,11 @@ def _check_alike(folder: Path, parts: Sequence[_Part]) -> None:
                     f"{folder / stage}: all shards must be made in the same way, found {found} and"
                     f" {wanted}; run the {stage} stage again"
                 )
+
+
+def _shaping(provenance: Provenance) -> dict[str, Any]:
+    """The options that shape what a model is tested on."""
+    return {k: v for k, v in provenance.options.items() if k not in FOR_TRAINING}
 
 
 def _check_ratings(table: pa.Table, path: Path) -> None:

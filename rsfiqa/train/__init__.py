@@ -233,9 +233,12 @@ def tune(
     seed: int,
     validation: Samples | None = None,
 ) -> tuple[Tuned, list[float]]:
-    """Go on with the backbone's weights free, calibrate; the mean loss of each epoch."""
+    """Go on with the backbone's weights free, calibrate; the mean loss of each epoch.
+
+    The model is on the device where it is to be trained.
+    """
     origin = data.origin["backbone"]
-    device = _tuning_device(options)
+    device = model.base.device
     shared = finetune.processes()[1] > 1
     if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
