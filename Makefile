@@ -46,7 +46,7 @@ test-slurm: install ## profiles/slurm on a real Slurm of one node, installed if 
 test-conda: install ## every rule in an environment with the pins of its file: ten minutes, 9 GB
 	$(BIN)/python -m pytest tests/conda
 
-test-faults: install ## kills, full disks, flipped bits, hostile pictures: half an hour, as root
+test-faults: install ## kills, full disks, flipped bits, hostile pictures: a quarter of an hour, as root
 	$(BIN)/python -m tests.faults
 
 lint: install

@@ -13,7 +13,7 @@ from bench import RUN, made
 from figures import FOLDER
 from finetune import is_made
 
-from rsfiqa import checkpoints, train
+from rsfiqa import checkpoints, samples, train
 from rsfiqa.stages import TrainOptions
 
 TESTED = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")
@@ -56,7 +56,7 @@ def main() -> None:
     figures = tested(FOLDER / "bench-finetune.json")
     folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / "livec"
     output = FOLDER / "checkpoint" / "livec.full" / "all-00"
-    if not is_made(output, OPTIONS):
+    if not is_made(output, OPTIONS, samples.load(folder)):
         train.run(folder, output, OPTIONS, variant="full", split="all-00", test_share=0.2, seed=0)
     pack(output, checkpoints.PACKAGED, figures)
 

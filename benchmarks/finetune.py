@@ -21,6 +21,7 @@ from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
 from rsfiqa.correlation import Agreement, agreement
+from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
@@ -30,20 +31,21 @@ READERS = 2  # processes that make the pictures for a GPU
 
 def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
     """Train on a split, unless that is done with these options, and test."""
-    if not is_made(output, options):
-        train.run(folder, output, options, variant="full", split=split, **SPLIT)
     data = samples.load(folder)
-    predict, part = benchmark.predictor(output, data, **SPLIT)
+    if not is_made(output, options, data):
+        train.run(folder, output, options, variant="full", split=split, **SPLIT)
+    predict, part = benchmark.predictor(output, data, split, **SPLIT)
     chosen = data.take(part)
     return agreement(predict(chosen), chosen.quality)
 
 
-def is_made(output: Path, options: TrainOptions) -> bool:
-    """Whether a checkpoint of these options is there."""
+def is_made(output: Path, options: TrainOptions, data: Samples) -> bool:
+    """Whether a checkpoint of these options, trained on such inputs, is there."""
     if not (output / "card.json").is_file():
         return False
-    made = checkpoints.read_card(output)[0].options
-    return made == {"version": VERSIONS["train"], **options.recorded()}
+    card = checkpoints.read_card(output)[0]
+    wanted = {"version": VERSIONS["train"], **options.recorded()}
+    return card.options == wanted and card.origin == data.origin
 
 
 def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:

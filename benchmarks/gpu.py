@@ -296,7 +296,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Measure the parts and write the figures."""
+    """Measure the parts and write the figures after each."""
     chosen = sys.argv[1:] or list(PARTS)
     if not set(chosen) <= set(PARTS):
         sys.exit(f"usage: python benchmarks/gpu.py [PART...], of {', '.join(PARTS)}")
@@ -310,7 +310,7 @@ def main() -> None:
             for key, value in PARTS[name](Path(folder)):
                 figures[key] = value
                 print(json.dumps({key: round(value, 3)}), file=sys.stderr, flush=True)
-    write("bench-gpu", figures, "make bench-gpu")
+        write("bench-gpu", figures, "make bench-gpu")  # a later part may be cut off
 
 
 if __name__ == "__main__":

@@ -376,7 +376,7 @@ def teach(
         torch.optim.AdamW(others, RATE, weight_decay=0.02),
     ]
     schedules: list[Any] = [
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_of(s / steps, 0.02))
+        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: rate_of(s, steps, 0.02))
         for optimizer in optimizers
     ]
     parts: dict[str, Any] = {"model": module}

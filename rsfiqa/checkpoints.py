@@ -1,6 +1,7 @@
 """Checkpoints: weights and a card that says everything needed to use them."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from importlib.resources import files
@@ -31,6 +32,12 @@ VERSION = 1
 PACKAGED = Path(str(files("rsfiqa"))) / "packaged"
 BACKBONE = "backbone."  # before the names of a fine-tuned backbone's tensors
 SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train or test
+ORIGIN = {  # parts of a card, each with the stage that made this input of the model
+    "backbone": "extract",
+    "encoder": "embed",
+    "segment": "segment",
+    "caption": "caption",
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Card:
         segment: options and version of the stage that made the regions.
         caption: options and version of the stage that made the captions.
         datasets: trained on.
-        split: name, seed, numbers of images, SHA-256 of the list of training images.
+        split: name, seed, numbers of images, SHA-256 of the list of images that are not tested and
+            of their scores.
         mos_range: that quality 0 and 1 stand for; None if the set has none.
         lower_better: the scale of `mos_range` is turned round (DMOS).
         options: of the training.
@@ -75,6 +83,16 @@ class Card:
             **{name: version(name) for name in ("torch", "timm", "transformers")},
         }
     )
+
+    @property
+    def origin(self) -> dict[str, dict[str, Any]]:
+        """What made the model's inputs: options, version and weights, by part."""
+        return {part: getattr(self, part) for part in ORIGIN}
+
+
+def weights_digest(weights: Mapping[str, str]) -> str:
+    """What a card says of several files of weights, from the SHA-256 of each by its name."""
+    return ",".join(weights[name] for name in sorted(weights))
 
 
 def write(
@@ -188,8 +206,14 @@ def read(folder: Path) -> "tuple[RSA, Card]":
     weights = folder / "model.safetensors"
     if not weights.is_file() or sha256_of(weights) != digest:
         raise InputError(f"{weights}: missing or not the weights of its card; train it again")
-    with torch.random.fork_rng():
-        model = RSA(**card.model)
+    try:
+        with torch.random.fork_rng():
+            model = RSA(**card.model)
+    except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+        raise InputError(
+            f"{folder / 'card.json'}: must describe a model of this version, found"
+            f" {first_line(error)}; train it again"
+        ) from error
     try:
         state = load_file(weights)
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith(BACKBONE)})

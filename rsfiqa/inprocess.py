@@ -10,7 +10,7 @@ from rsfiqa import checkpoints, images
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
 from rsfiqa.files import sha256_of
-from rsfiqa.stages import CaptionOptions, EmbedOptions, ScoreOptions, SegmentOptions
+from rsfiqa.stages import VERSIONS, CaptionOptions, EmbedOptions, ScoreOptions, SegmentOptions
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -29,6 +29,24 @@ class Encoder(Protocol):
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """Vectors float32 (N, D) of N texts."""
+
+
+def check(folder: Path, card: Card) -> None:
+    """Refuse a checkpoint whose inputs an image would not be given here.
+
+    Args:
+        folder: of the checkpoint.
+        card: of the checkpoint.
+
+    Raises:
+        InputError: another version of a stage made what it was trained on.
+    """
+    for part, stage in checkpoints.ORIGIN.items():
+        if (found := card.origin[part].get("version")) != VERSIONS[stage]:
+            raise InputError(
+                f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
+                f" {found}; train it again"
+            )
 
 
 def is_light(card: Card) -> bool:
@@ -121,7 +139,11 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
 
 
 def encoder(card: Card, device: str) -> Encoder:
-    """The encoder trained on; the packaged one without the library, which takes long to import."""
+    """The encoder trained on; the packaged one without the library, which takes long to import.
+
+    Raises:
+        InputError: other weights than those trained on.
+    """
     from rsfiqa import embed
     from rsfiqa.devices import device_of
     from rsfiqa.embed.bert import Bert
@@ -131,6 +153,12 @@ def encoder(card: Card, device: str) -> Encoder:
     folder = embed.encoder_folder(settings.encoder)
     if settings.encoder == embed.PACKAGED and settings.precision == "fp32":
         return Bert(folder).to(device_of(device, "device"))
+    found = checkpoints.weights_digest(embed.weights_of(folder))
+    if found != card.encoder["sha256"]:
+        raise InputError(
+            f"{folder}: must hold the weights of the encoder trained on"
+            f" ({card.encoder['sha256'][:12]}), found {found[:12]}; give those"
+        )
     return _Library(embed.load(folder, settings))
 
 

@@ -37,6 +37,7 @@ from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, first_line, read_provenance, sha256_of, write_json
 from rsfiqa.images import read_size
 from rsfiqa.shards import failures_path, stats_path
+from rsfiqa.splits import TESTED
 from rsfiqa.stages import VERSIONS, PrepareOptions
 
 log = logging.getLogger("rsfiqa")
@@ -277,7 +278,7 @@ def _check_subsets(rows: Iterable[dict[str, Any]], layout: str) -> None:
         if row["subset"] is None:
             continue
         other = seen.setdefault(row["group"], row)
-        if other["subset"] != row["subset"]:
+        if (other["subset"] == TESTED) != (row["subset"] == TESTED):
             raise InputError(
                 f"{row['path']}: a group must lie on one side of the official split, found"
                 f" '{row['group']}' in '{other['subset']}' ({other['image_id']}) and in"

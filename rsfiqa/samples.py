@@ -1,5 +1,6 @@
 """The products of a data set, put together as inputs of the model."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,13 @@ from tqdm import tqdm
 
 from rsfiqa import captions, embeddings, features, images, manifest, regions, splits
 from rsfiqa.backbone import Backbone
+from rsfiqa.checkpoints import ORIGIN, weights_digest
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import Provenance, check_input, sha256_of
 from rsfiqa.model import Batch
 from rsfiqa.model.batch import GEOMETRY
 from rsfiqa.shards import SUFFIX, images_digest, shard_path
 
-ORIGIN = ("backbone", "encoder", "segment", "caption")  # parts of a checkpoint's card
 FOR_TRAINING = ("copies",)  # options of a stage that do not shape what a model is tested on
 
 
@@ -69,6 +70,11 @@ class Samples:
         return self.rows["mos"].to_numpy().astype(np.float64)
 
     @property
+    def scores_digest(self) -> str:
+        """A SHA-256 of the images' qualities, which changes with any score or its direction."""
+        return hashlib.sha256(self.quality.astype("<f4").tobytes()).hexdigest()
+
+    @property
     def groups(self) -> list[str]:
         """Reference, prompt or scene of each image."""
         return self.rows["group"].to_pylist()
@@ -79,16 +85,18 @@ class Samples:
 
         def stage(name: str) -> dict[str, Any]:
             made = self.provenance[name]
-            weights = {"sha256": ",".join(made.models[key] for key in sorted(made.models))}
-            return {"version": made.version, **_shaping(made)} | (weights if made.models else {})
+            weights = {"sha256": weights_digest(made.models)} if made.models else {}
+            return {"version": made.version, **_shaping(made)} | weights
 
-        parts = {"backbone": "extract", "encoder": "embed"}
-        return {name: stage(parts.get(name, name)) for name in ORIGIN}
+        return {part: stage(name) for part, name in ORIGIN.items()}
 
     def tested_part(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
         """Which images a split tests: bool (N,); see `splits.tested_part`.
 
         All images of the manifest are divided: one that could not be read moves no other.
+
+        Raises:
+            InputError: as that, or no image of one of the parts could be read.
         """
         tested = splits.tested_part(
             split,
@@ -99,7 +107,15 @@ class Samples:
             seed=seed,
         )
         by_id = dict(zip(self.listed["image_id"].to_pylist(), tested, strict=True))
-        return np.array([by_id[image_id] for image_id in self.image_ids], bool)
+        found = np.array([by_id[image_id] for image_id in self.image_ids], bool)
+        for part, listed in ((found, tested), (~found, ~tested)):
+            if listed.any() and not part.any():
+                raise InputError(
+                    f"{self.dataset}: {split} needs images that could be read on both sides, found"
+                    f" {found.sum()} to test and {(~found).sum()} to train on; mend those in the"
+                    " tables of failures"
+                )
+        return found
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""

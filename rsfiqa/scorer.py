@@ -124,6 +124,7 @@ class Scorer(nn.Module):
         super().__init__()
         options = options or ScoreOptions()
         model, self.card = checkpoints.read(folder)
+        inprocess.check(folder, self.card)
         self.digest = checkpoints.read_card(folder)[1]
         self.lower_better = self.card.lower_better
         self.score_range = self.card.mos_range or (0.0, 1.0)

@@ -12,7 +12,7 @@ VERSIONS = {
     "caption": 2,
     "embed": 1,
     "extract": 4,
-    "train": 4,
+    "train": 5,
     "benchmark": 1,
     "report": 2,
     "teach": 2,
@@ -309,7 +309,9 @@ class TrainOptions(Options):
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
     weight_decay: float = Field(0.05, ge=0, le=10, description="Of AdamW, on matrices only.")
-    width: int = Field(64, ge=8, le=4096, description="Channels of mixed features and tokens.")
+    width: int = Field(
+        64, ge=8, le=4096, multiple_of=4, description="Channels of mixed features and tokens."
+    )
     members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each of them.")
     pointing: float = Field(

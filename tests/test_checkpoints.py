@@ -154,6 +154,14 @@ def other_model(folder):
     edit(folder, model=MODEL | {"members": 3})
 
 
+def other_variant(folder):
+    edit(folder, model=MODEL | {"variant": "later"})
+
+
+def other_argument(folder):
+    edit(folder, model=MODEL | {"colour": "blue"})
+
+
 def cut_short(folder):
     text = (folder / "card.json").read_text("utf-8")
     (folder / "card.json").write_text(text[: len(text) // 2], "utf-8")
@@ -185,6 +193,11 @@ def no_safetensors(folder):
         (other_schema, r"split-00/card.json: expected schema 1, found 99; train it again$"),
         (no_weights, r"model.safetensors: missing or not the weights of its card; train it again$"),
         (other_weights, r"model.safetensors: missing or not the weights of its card; train it aga"),
+        (
+            other_variant,
+            r"card.json: must describe a model of this version, found variant: .*; tra",
+        ),
+        (other_argument, r"card.json: must describe a model of this version, found .*'colour'; tr"),
         (cut_short, r"card.json: damaged \(.*\); train it again$"),
         (flipped, r"card.json: damaged \(checksum differs\); train it again$"),
         (no_object, r"card.json: damaged \(a list\); train it again$"),
@@ -245,6 +258,7 @@ def test_the_card_identifies_the_split(trained):
         "validation": 0,
         "test": 4,
         "sha256": splits.digest(parts["train"]),
+        "scores_sha256": found.split["scores_sha256"],
     }
     assert (len(parts["train"]), len(parts["test"])) == (8, 4)
 

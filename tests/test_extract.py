@@ -8,6 +8,7 @@ import skimage
 from PIL import Image
 
 from rsfiqa import extract, features, prepare
+from rsfiqa.errors import ImageError
 from rsfiqa.shards import shard_path
 from rsfiqa.stages import ExtractOptions, PrepareOptions
 
@@ -54,3 +55,12 @@ def test_no_copies_where_they_are_not_wanted(folder):
     whole, found = extracted(folder), extracted(folder, copies=False)
     np.testing.assert_array_equal(found.cells, whole.cells)
     assert found.mirrored.shape == found.distorted.shape == (0, *found.cells.shape[1:])
+
+
+@pytest.mark.parametrize("value", [7e4, -7e4, np.inf, np.nan])
+def test_features_that_cannot_be_kept_are_an_error(value):
+    cells = np.ones((2, 3, 4, 4), np.float32)
+    assert extract.half(cells).dtype == np.float16
+    cells[1, 2, 0, 0] = value
+    with pytest.raises(ImageError, match=r"features must lie within float16 \(65504\), found"):
+        extract.half(cells)

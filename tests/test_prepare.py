@@ -209,6 +209,12 @@ def test_a_group_on_both_sides_of_an_official_split_is_an_error(data):
         run(data)
 
 
+def test_a_group_may_be_trained_and_validated_on(data):
+    table = "path,mos,group,subset\na.png,1,x,training\nb.png,2,x,validation\nd.png,2,y,test\n"
+    write(data.parents[1], table)
+    assert [row["subset"] for row in run(data)[0]] == ["training", "validation", "test"]
+
+
 def test_official_splits_are_kept(data):
     write(data.parents[1], "path,mos,group,subset\na.png,1,x,train\nb.png,2,y,test\nd.png,2,y,\n")
     rows, _ = run(data)

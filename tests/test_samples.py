@@ -190,6 +190,24 @@ def test_an_image_that_failed_moves_no_other_to_another_part(tiny, copy):
         assert left == {image_id: parts[image_id] for image_id in fewer.image_ids}
 
 
+@pytest.mark.parametrize("tests", [True, False])
+def test_a_part_of_which_no_image_could_be_read_is_refused(tiny, tests):
+    data, split = load(tiny), {"test_share": 0.4, "seed": 0}
+    left = data.take(data.tested_part("split-00", **split) == tests)
+    with pytest.raises(
+        InputError, match=r"^tiny: split-00 needs images .* both sides, found \d+ to"
+    ):
+        left.tested_part("split-00", **split)
+
+
+def test_the_digest_of_the_scores_changes_with_their_direction(tiny):
+    data = load(tiny)
+    turned = [1 - value for value in data.rows["quality"].to_pylist()]
+    place = data.rows.schema.get_field_index("quality")
+    other = replace(data, rows=data.rows.set_column(place, "quality", pa.array(turned)))
+    assert data.scores_digest == load(tiny).scores_digest != other.scores_digest
+
+
 def test_shards_that_were_made_in_different_ways_are_refused(copy):
     path = shard_path(copy, "extract", "00001")
     found, provenance = features.read(path)

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import rsfiqa
 from rsfiqa import benchmark, checkpoints, samples
+from rsfiqa.embed import PACKAGED, encoder_folder
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.files import read_sealed_json, sha256_of, write_sealed_json
 from rsfiqa.scorer import Scorer
 from rsfiqa.segment import load_generator
 from rsfiqa.segment.reading import decoded
-from rsfiqa.stages import CaptionOptions, SegmentOptions
+from rsfiqa.stages import VERSIONS, CaptionOptions, SegmentOptions
 from tests.caption.server import MODEL, Server, completion
 from tests.pipeline import made
 from tests.segment.conftest import write_checkpoint
@@ -174,6 +176,31 @@ def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
         assert max(region.box[2] for region in found.regions) == 6100
 
 
+def test_a_checkpoint_of_another_version_of_a_stage(root, tmp_path):
+    card = read_sealed_json(root / CHECKPOINT / "card.json")
+    folder = changed(root / CHECKPOINT, tmp_path / "old", caption=card["caption"] | {"version": 1})
+    message = r"old: must be trained on products of caption 2, found 1; train it again$"
+    with pytest.raises(InputError, match=message):
+        Scorer.load(folder)
+
+
+def test_an_encoder_whose_weights_were_changed(root, tmp_path):
+    encoder = tmp_path / "encoder"
+    shutil.copytree(encoder_folder(PACKAGED), encoder)
+    weights = encoder / "model.safetensors"
+    before = sha256_of(weights)
+    tensors = load_file(weights)
+    tensors["embeddings.LayerNorm.bias"] += 0.1
+    save_file(tensors, weights, {"format": "pt"})
+    made_by = read_sealed_json(root / CHECKPOINT / "card.json")["encoder"]
+    made_by |= {"encoder": str(encoder), "sha256": before}
+    folder = changed(root / CHECKPOINT, tmp_path / "old", encoder=made_by)
+    with pytest.raises(
+        InputError, match=r"encoder: must hold the weights of the encoder trained o"
+    ):
+        Scorer.load(folder)
+
+
 class TestSAM:
     """A checkpoint whose regions come from segment-anything."""
 
@@ -211,7 +238,7 @@ class TestModel:
     @pytest.fixture
     def folder(self, root, tmp_path):
         options = CaptionOptions(backend="vllm", model=MODEL, attempts=1)
-        made_by = {"version": 1, **options.recorded()}
+        made_by = {"version": VERSIONS["caption"], **options.recorded()}
         return changed(root / CHECKPOINT, tmp_path / "vllm", caption=made_by)
 
     def test_regions_have_the_models_ratings(self, folder, noise):

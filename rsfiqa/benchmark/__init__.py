@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,7 +65,7 @@ def run(
             predict, part = _peer(variant, name, trained, test_share, seed)
         else:
             folder = checkpoint_folder(root, train, variant, name)
-            predict, part = predictor(folder, trained, test_share=test_share, seed=seed)
+            predict, part = predictor(folder, trained, name, test_share=test_share, seed=seed)
         chosen = tested.take(part) if train == test else tested
         predicted = predict(chosen)
         found = agreement(predicted, chosen.quality)
@@ -130,50 +131,60 @@ def _peer(
     name: str, split: str, trained: Samples, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
     part = trained.tested_part(split, test_share=test_share, seed=seed)
-    return lambda data: PEERS[name](trained.take(~part), data), part
+    own = {"backbone": trained.origin["backbone"]}
+
+    def predict(data: Samples) -> np.ndarray:
+        _expect_origin(f"{name} on {trained.dataset}", own, data)
+        return PEERS[name](trained.take(~part), data)
+
+    return predict, part
 
 
 def predictor(
-    folder: Path, trained: Samples, *, test_share: float, seed: int
+    folder: Path, trained: Samples, split: str, *, test_share: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
     """A checkpoint's predictions, and which images its split tests: bool (N,).
 
     Args:
         folder: of the checkpoint.
         trained: N images, of whose split it was trained.
+        split: the name of that split.
         test_share: of the splits.
         seed: of the splits.
 
     Raises:
-        InputError: trained on another split; and, from the predictions, inputs that were made in
-            another way than those trained on.
+        InputError: trained on another split or other scores; and, from the predictions, inputs
+            that were made in another way than those trained on.
     """
     model, card = checkpoints.read(folder)
     tuned = checkpoints.read_backbone(folder, card)
     if tuned is not None:
         tuned = tuned.to(device_of("auto", "benchmark"))
-    part = trained.tested_part(card.split["name"], test_share=test_share, seed=seed)
-    if (found := splits.digest(np.asarray(trained.image_ids)[~part])) != card.split["sha256"]:
-        raise InputError(
-            f"{folder}: trained on another split ({card.split['sha256'][:12]}, expected"
-            f" {found[:12]}); train it again"
-        )
+    part = trained.tested_part(split, test_share=test_share, seed=seed)
+    own = trained.take(~part)
+    wanted = {"name": split, "sha256": splits.digest(own.image_ids)}
+    for key, value in (wanted | {"scores_sha256": own.scores_digest}).items():
+        if (found := card.split.get(key)) != value:
+            raise InputError(
+                f"{folder}: must be trained on {split} of {trained.dataset} and its scores, found"
+                f" {key} {str(found)[:12]}, expected {value[:12]}; train it again"
+            )
 
     def predict(data: Samples) -> np.ndarray:
-        _expect_origin(folder, card, data)
+        _expect_origin(str(folder), card.origin, data)
         return predict_quality(model, data, tuned, card.backbone["long_side"])
 
     return predict, part
 
 
-def _expect_origin(folder: Path, card: checkpoints.Card, data: Samples) -> None:
+def _expect_origin(subject: str, origin: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
     """Refuse inputs that other options or weights have made than those trained on."""
-    for part, found in data.origin.items():
-        trained = getattr(card, part)
+    for part, trained in origin.items():
+        found = data.origin[part]
         for key in sorted(trained.keys() | found.keys()):
             if trained.get(key) != found.get(key):
                 raise InputError(
-                    f"{folder}: trained with {part} {key} {trained.get(key)}, found"
+                    f"{subject}: trained with {part} {key} {trained.get(key)}, found"
                     f" {found.get(key)} in {data.dataset}; make both with the same options"
                 )
 

@@ -15,6 +15,7 @@ from sklearn.svm import SVR
 from rsfiqa.samples import Samples, read_again
 
 BRISQUE_FEATURES = 36
+FEW = 20  # of fewer training images none is spared to stop a network early
 
 
 def whole_image_statistics(data: Samples) -> np.ndarray:
@@ -36,7 +37,7 @@ def probe(trained: Samples, tested: Samples) -> np.ndarray:
 def mlp(trained: Samples, tested: Samples) -> np.ndarray:
     """Quality (N,) by a network with one hidden layer on mean-pooled features of the backbone.
 
-    It stops early on a tenth of the training images.
+    It stops early on a tenth of the training images, if they are not few.
     """
 
     def pooled(data: Samples) -> np.ndarray:
@@ -45,7 +46,7 @@ def mlp(trained: Samples, tested: Samples) -> np.ndarray:
     network = MLPRegressor(
         hidden_layer_sizes=(256,),
         alpha=10,
-        early_stopping=True,
+        early_stopping=len(trained) >= FEW,
         n_iter_no_change=20,
         max_iter=500,
         random_state=0,
@@ -65,9 +66,10 @@ def brisque(trained: Samples, tested: Samples) -> np.ndarray:
     """
     regression = make_pipeline(MinMaxScaler((-1, 1)), SVR(epsilon=0.05))
     grid = {"svr__C": [0.1, 1.0, 10.0, 100.0], "svr__gamma": [0.01, 0.05, 0.2]}
-    folds = min(5, len(set(trained.groups)))
+    groups = trained.groups if len(set(trained.groups)) > 1 else trained.image_ids
+    folds = min(5, len(set(groups)))
     search = GridSearchCV(regression, grid, cv=GroupKFold(folds))
-    search.fit(brisque_features(trained), trained.quality, groups=trained.groups)
+    search.fit(brisque_features(trained), trained.quality, groups=groups)
     return search.predict(brisque_features(tested))
 
 

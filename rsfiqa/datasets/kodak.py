@@ -1,7 +1,7 @@
 """Kodak Lossless True Color Image Suite: 24 pristine photographs, without scores.
 
 kodim01.png to kodim24.png, or 01.png to 24.png. No split was published; eight of them, every third,
-are kept for tests of this project, and nothing is trained or set on them.
+are kept for tests of this project, and nothing is trained on them.
 """
 
 from dataclasses import replace

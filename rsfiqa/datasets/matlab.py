@@ -1,5 +1,6 @@
 """Variables of MATLAB files, in which the older releases keep their scores."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from scipy.io.matlab import MatReadError
 
 from rsfiqa.errors import InputError
 from rsfiqa.files import first_line
+
+DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zlib.error)
 
 
 def variable(path: Path, name: str, *, folder: str) -> np.ndarray:
@@ -26,7 +29,7 @@ def variable(path: Path, name: str, *, folder: str) -> np.ndarray:
     try:
         content = scipy.io.loadmat(path, variable_names=[name], squeeze_me=True)
         return np.atleast_1d(content[name])
-    except (OSError, ValueError, TypeError, NotImplementedError, KeyError, MatReadError) as error:
+    except (*DAMAGED, MatReadError) as error:
         raise InputError(
             f"{path}: must be a MATLAB file with {name}, found: {first_line(error)}; get the"
             " release again"

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
+from rsfiqa.datasets.matlab import DAMAGED
 from rsfiqa.errors import InputError
 from rsfiqa.files import first_line
 
@@ -56,7 +58,7 @@ def _lines(path: Path, sheet: str | None) -> Sequence[list[str]]:
                 return [[_text(cell) for cell in row] for row in rows]
         finally:
             book.close()
-    except (OSError, ValueError, KeyError, BadZipFile, InvalidFileException) as error:
+    except (*DAMAGED, BadZipFile, ParseError, InvalidFileException) as error:
         raise InputError(
             f"{path}: must be an Excel workbook, found: {first_line(error)}; get the release again"
         ) from error

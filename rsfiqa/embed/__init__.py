@@ -27,7 +27,6 @@ def run(
 ) -> None:
     """Write the embeddings of all shards of a data set's folder, or of those named."""
     source = encoder_folder(options.encoder)
-    weights = {path.name: sha256_of(path) for path in sorted(source.rglob("*.safetensors"))}
     encoder: list[SentenceTransformer] = []  # loaded once, and only if a shard is to be done
 
     def make(shard: Shard) -> embeddings.Embeddings:
@@ -43,7 +42,7 @@ def run(
         make=make,
         write=embeddings.write,
         inputs={"captions": "caption"},
-        models=weights,
+        models=weights_of(source),
         shards=only,
         max_failed_share=max_failed_share,
     )
@@ -85,6 +84,11 @@ def encoder_folder(encoder: str) -> Path:
         raise InputError(
             f"embed.encoder: cannot download {encoder} ({first_line(error)}); give a folder"
         ) from error
+
+
+def weights_of(folder: Path) -> dict[str, str]:
+    """The SHA-256 of an encoder's files of weights, by name."""
+    return {path.name: sha256_of(path) for path in sorted(folder.rglob("*.safetensors"))}
 
 
 def load(folder: Path, options: EmbedOptions) -> "SentenceTransformer":

@@ -26,7 +26,7 @@ from rsfiqa.train.finetune import Tuned, fit_tuned
 from rsfiqa.train.fit import fit, scores_of
 from rsfiqa.train.stopping import BestEpoch
 
-CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, about
+CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, at most
 log = logging.getLogger("rsfiqa")
 
 
@@ -86,6 +86,7 @@ def run(
                 "seed": seed,
                 "test_share": test_share,
                 "sha256": splits.digest(data.take(~tested).image_ids),
+                "scores_sha256": data.take(~tested).scores_digest,
             }
             | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
             seed=training_seed,
@@ -275,7 +276,7 @@ def tune(
         )
     if shared:
         torch.distributed.destroy_process_group()
-    _calibrate(tuned, data, origin["long_side"])
+    _calibrate(tuned, data.take(calibrating(len(data), seed)), origin["long_side"])
     return tuned.to("cpu"), losses
 
 
@@ -283,7 +284,9 @@ def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
     """Of all that a training depends on."""
     parts = {
         "images": splits.digest(data.image_ids),
+        "scores": data.scores_digest,
         "origin": data.origin,
+        "extract": data.provenance["extract"].options,
         "options": options.recorded(),
         "seed": seed,
         "processes": finetune.processes()[1],
@@ -292,11 +295,20 @@ def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
+def calibrating(number: int, seed: int) -> np.ndarray:
+    """Which of so many training images fix the scale: bool (number,).
+
+    Drawn, not every so many: sets list the levels of a distortion in turn.
+    """
+    random = np.random.default_rng(splits.seed_of(seed, "calibration"))
+    chosen = np.zeros(number, bool)
+    chosen[random.permutation(number)[:CALIBRATED]] = True
+    return chosen
+
+
 def _calibrate(tuned: Tuned, data: Samples, long_side: int) -> None:
-    """As at the end of the frozen training, on some of the training images, seen whole."""
-    every = max(1, len(data) // CALIBRATED)
-    chosen = data.take(np.arange(len(data)) % every == 0)
-    seen = samples.with_cells(chosen, tuned.extractor, long_side)
+    """As at the end of the frozen training, on images seen whole."""
+    seen = samples.with_cells(data, tuned.extractor, long_side)
     tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
     scores = scores_of(tuned.model, seen.batch)
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))

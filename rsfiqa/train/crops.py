@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from rsfiqa import images, regions, samples
+from rsfiqa import images, manifest, regions, samples
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
@@ -82,7 +82,7 @@ class Crops(Dataset):
         self.grid = data.batch.cells.shape[-1]
         self.most = data.batch.present.shape[1]
         self.readers = {
-            shard: regions.Reader(shard_path(folder, "segment", f"{shard:05d}"))
+            shard: regions.Reader(shard_path(folder, "segment", manifest.shard_name(shard)))
             for shard in sorted({row["shard"] for row in self.rows})
         }
         self.side, self.long_side, self.seed = side, long_side, seed

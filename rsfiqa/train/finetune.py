@@ -131,7 +131,7 @@ def fit_tuned(
     total = options.tune_epochs * steps
     optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate_of(step / total, WARMUP)
+        optimizer, lambda step: rate_of(step, total, WARMUP)
     )
     parallel: nn.Module = tuned
     if world > 1:  # gives all processes the weights of the first

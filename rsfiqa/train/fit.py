@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.model import RSA, Batch, LossWeights, pointing_loss, quality_loss
+from rsfiqa.model import RSA, Batch, pointing_loss, quality_loss
 from rsfiqa.train.spoilt import spoil
 from rsfiqa.train.stopping import BestEpoch
 
@@ -27,7 +27,6 @@ def fit(
     warmup: float = 0.05,
     ema: float = 0.99,
     seed: int = 0,
-    loss: LossWeights | None = None,
     mirrored: Tensor | None = None,
     distorted: Tensor | None = None,
     pointing: float = 0.3,
@@ -54,7 +53,6 @@ def fit(
         ema: decay per step of the averaged weights, in [0, 1); less in the first steps, so that
             a short training is not an average with its random start.
         seed: of shuffling and dropout.
-        loss: weights of the parts of the loss.
         mirrored: (N, 2, C, G, G), cells of the mirrored images, in the place of their own; half of
             the images of a step are seen so.
         distorted: likewise of a distorted copy of each image, from which the model
@@ -74,7 +72,7 @@ def fit(
     steps = len(data) // size
     optimizer = torch.optim.AdamW(decay_groups(model.named_parameters(), lr, weight_decay))
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate_of(step / (epochs * steps), warmup)
+        optimizer, lambda step: rate_of(step, epochs * steps, warmup)
     )
     average = averaged(model, ema)
     shuffling = torch.Generator().manual_seed(seed)
@@ -91,7 +89,7 @@ def fit(
                     batch = _some_mirrored(batch, mirrored[index], shuffling)
                 batch = batch.to(device)
                 prediction = model(batch)
-                value = quality_loss(prediction.members, quality[index].to(device), loss)
+                value = quality_loss(prediction.members, quality[index].to(device))
                 if distorted is not None and pointing:
                     some = torch.arange(-(-size // SPOILT))
                     copies = distorted[index[some]].to(device)
@@ -160,8 +158,13 @@ def averaged(model: nn.Module, ema: float) -> torch.optim.swa_utils.AveragedMode
     )
 
 
-def rate_of(done: float, warmup: float) -> float:
-    """Share of the highest learning rate when the share `done` of the steps is done."""
+def rate_of(step: int, steps: int, warmup: float) -> float:
+    """Share of the highest learning rate at a step, from 0, of so many.
+
+    It rises in the share `warmup` of the steps; one below a step is left out.
+    """
+    warmup = warmup if warmup * steps >= 1 else 0
+    done = step / steps
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -128,9 +129,29 @@ def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline, 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"test_share": 0.5}])
 def test_a_checkpoint_of_another_split_is_refused(pipeline, changes):
-    message = r"full/split-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
+    message = r"full/split-00: must be trained on split-00 of tiny .* found sha256 \w{12}, expected"
     with pytest.raises(InputError, match=message):
         benchmark.run(pipeline, **TINY | changes)
+
+
+def test_a_checkpoint_in_the_place_of_another_is_refused(copy):
+    """Of another seed, though all images were trained on for both."""
+    folder = copy / "train/tiny.full"
+    shutil.rmtree(folder / "all-00")
+    shutil.copytree(folder / "all-01", folder / "all-00")
+    with pytest.raises(InputError, match=r"found name all-01, expected all-00; train it again"):
+        benchmark.run(copy, **OTHER)
+
+
+def test_a_checkpoint_of_other_scores_is_refused(copy):
+    path = copy / "tiny/manifest.parquet"
+    table, provenance = manifest.read(path)
+    turned = pa.array([1 - value for value in table["quality"].to_pylist()], pa.float32())
+    column = turned.cast(table.schema.field("quality").type)
+    place = table.schema.get_field_index("quality")
+    manifest.write(path, table.set_column(place, "quality", column), provenance)
+    with pytest.raises(InputError, match=r"found scores_sha256 \w{12}, expected \w{12}; train it"):
+        benchmark.run(copy, **TINY)
 
 
 def test_a_checkpoint_of_fewer_images_is_refused(copy):
@@ -139,7 +160,7 @@ def test_a_checkpoint_of_fewer_images_is_refused(copy):
     arrays = [getattr(found, name)[1:] for name in features.VIEWS]
     less = features.Features(found.image_ids[1:], *arrays, found.channels)
     features.write(path, less, provenance)
-    message = r"full/all-00: trained on another split \(\w{12}, expected \w{12}\); train it again"
+    message = r"full/all-00: must be trained on all-00 of tiny .* found sha256 \w{12}, expected \w"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
 
@@ -179,6 +200,12 @@ def test_a_checkpoint_for_other_inputs_is_refused(copy):
     message = r"all-00: trained with backbone grid 4, found 2 in other; make both with the same opt"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
+
+
+def test_a_peer_is_not_tested_on_other_features(copy):
+    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_share=0)
+    with pytest.raises(InputError, match=r"^probe on tiny: trained with backbone grid 4, found 2"):
+        benchmark.run(copy, **OTHER | {"variant": "probe", "number": 1})
 
 
 def test_an_image_of_both_data_sets_is_refused(pipeline, copy):
@@ -225,6 +252,15 @@ def test_a_peer_learns(pipeline, name):
     assert found.shape == (len(data),)
     assert np.isfinite(found).all()
     assert np.corrcoef(found, data.quality)[0, 1] > 0.3
+
+
+@pytest.mark.parametrize("name", sorted(PEERS))
+def test_a_peer_learns_from_few_images_of_one_group(pipeline, name):
+    data = samples.load(pipeline / "tiny")
+    place = data.rows.schema.get_field_index("group")
+    rows = data.rows.set_column(place, "group", pa.array(["g"] * len(data)))
+    few = replace(data, rows=rows).take(np.arange(len(data)) < 10)
+    assert np.isfinite(PEERS[name](few, data)).all()
 
 
 @pytest.mark.parametrize("name", ["mlp", "probe"])

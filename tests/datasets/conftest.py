@@ -1,6 +1,8 @@
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
 import openpyxl
 import pytest
 from PIL import Image
@@ -39,6 +41,19 @@ def workbook():
         return path
 
     return write
+
+
+@pytest.fixture
+def damaged():
+    """The content of a file in a hundred damaged forms: cut short, or with a flipped byte."""
+
+    def forms(content: bytes) -> Iterator[bytes]:
+        random = np.random.default_rng(0)
+        for place in random.integers(len(content), size=50):
+            yield content[:place]
+            yield content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :]
+
+    return forms
 
 
 @pytest.fixture

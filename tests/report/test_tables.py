@@ -121,6 +121,9 @@ def test_differences_are_taken_split_by_split():
     known = replace(first, test=replace(first.test, images=20))
     # mean 0.125, variance 0.28125 times (1/2 + 4/16): t = 0.2722; p = 1 - 2 / pi * atan(t)
     assert tables.ablation(found, known)[0].p_srcc == pytest.approx(0.8308, abs=1e-4)
+    seeds = replace(known, official=True)  # of one split, which is no resampling
+    assert math.isnan(tables.ablation(found, seeds)[0].p_srcc)
+    assert tables.ablation(found, seeds)[0].srcc.median == 0.125
 
 
 @pytest.mark.parametrize("found", [rows("no_rsa", [0.5]), rows("full", [0.5])])

@@ -175,11 +175,10 @@ def test_the_state_of_another_training_is_not_taken_up(root, tuned, tmp_path, mo
     assert len({path.read_bytes() for path in weights}) == 1
 
 
-def test_a_batch_in_parts(root, tmp_path):
+def test_a_batch_in_parts(root, tuned, tmp_path):
     """Correlation and ranking see a part at a time, so the result is another one."""
     tune(root, tmp_path, accumulate=2)
-    assert torch.isfinite(change(tmp_path)).all()
-    assert change(tmp_path).abs().max() > 0
+    assert 0.1 < cosine(change(tmp_path), change(tuned)) < 0.999
 
 
 def test_a_step_in_parts_takes_the_mean_of_their_gradients(root, tmp_path, monkeypatch):
@@ -288,8 +287,8 @@ def cosine(a, b):
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_training(root, tmp_path):
-    """Under torchrun: one checkpoint, whose backbone both have trained."""
+def test_two_processes_share_a_training(root, tuned, tmp_path):
+    """Under torchrun: one checkpoint, whose backbone went the way that one process takes it."""
     flags = [
         f"--{name.replace('_', '-')}" if value is True else f"--{name.replace('_', '-')}={value}"
         for name, value in OPTIONS.items()
@@ -307,3 +306,4 @@ def test_two_processes_share_a_training(root, tmp_path):
     model, card = checkpoints.read(tmp_path)
     assert card.finetuned
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    assert 0.1 < cosine(change(tmp_path), change(tuned)) < 0.999

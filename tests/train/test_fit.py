@@ -94,9 +94,17 @@ def test_reports_progress() -> None:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    rates = [rate_of(done, warmup=0.1) for done in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    rates = [rate_of(step, 100, warmup=0.1) for step in (0, 5, 10, 55, 100)]
     assert rates == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert rate_of(0.0, warmup=0.0) == 1
+    assert rate_of(0, 100, warmup=0.0) == 1
+
+
+def test_a_single_step_learns() -> None:
+    batch, quality = toy()
+    model = RSA((3, 4), text_dim=2, width=8, heads=2)
+    before = model.heads.leave.detach().clone()
+    fit(model, batch, quality, epochs=1, batch_size=len(batch), ema=0)
+    assert not torch.equal(model.heads.leave, before)
 
 
 def test_averages_forget_the_start() -> None:

@@ -3,14 +3,16 @@
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
-from rsfiqa import checkpoints, manifest, samples, train
+from rsfiqa import checkpoints, extract, manifest, samples, train
 from rsfiqa.errors import InputError
 from rsfiqa.stages import TrainOptions
-from tests.pipeline import SEED, TEST_SHARE, TRAIN, made
+from tests.pipeline import EXTRACT, SEED, TEST_SHARE, TRAIN, made
 
 SPLIT = {"variant": "full", "split": "split-00", "test_share": TEST_SHARE, "seed": SEED}
 
@@ -52,6 +54,35 @@ def test_a_mos_that_never_differs(tiny):
 def test_one_group_only(tiny):
     change(tiny, group="g")
     refused(tiny, r"tiny: a split needs at least 2 groups with images on both sides, found 1; give")
+
+
+def test_a_width_that_the_heads_do_not_divide():
+    with pytest.raises(ValidationError, match=r"width\n.* multiple of 4"):
+        TrainOptions(width=10)
+
+
+def test_what_a_killed_training_may_not_go_on_from(tiny):
+    """Every one of these shapes the weights."""
+
+    def found(changes=None, seed=SEED):
+        options = TRAIN.model_copy(update=changes or {})
+        return train._fingerprint(samples.load(tiny), options, seed)
+
+    before = {found(), found(seed=SEED + 1), found({"tune_rate": 1e-3})}
+    extract.run(tiny, EXTRACT.model_copy(update={"copies": False}), max_failed_share=0.2)
+    before |= {found()}
+    change(tiny, mos=3.0, quality=0.5)
+    assert len(before | {found()}) == 5
+
+
+def test_the_scale_is_fixed_by_images_of_every_level():
+    """Names of many sets list five levels in turn."""
+    chosen = train.calibrating(5000, seed=1)
+    assert chosen.sum() == 200
+    assert chosen.reshape(-1, 5).sum(0).min() > 25
+    np.testing.assert_array_equal(chosen, train.calibrating(5000, seed=1))
+    assert (chosen != train.calibrating(5000, seed=2)).any()
+    assert train.calibrating(9, seed=1).all()
 
 
 def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
