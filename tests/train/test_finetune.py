@@ -286,15 +286,34 @@ def cosine(a, b):
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
+COMPARED = """
+import sys
+import torch
+from rsfiqa import cli, train
+original = train.fit_tuned
+def fit_tuned(tuned, *arguments, **named):
+    losses = original(tuned, *arguments, **named)
+    own = torch.cat([weight.detach().flatten() for weight in tuned.parameters()])
+    both = [torch.empty_like(own) for _ in range(2)]
+    torch.distributed.all_gather(both, own)
+    assert torch.equal(*both), "the processes have different weights"
+    return losses
+train.fit_tuned = fit_tuned
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
-def test_two_processes_share_a_training(root, tuned, tmp_path):
-    """Under torchrun: one checkpoint, whose backbone went the way that one process takes it."""
+def test_two_processes_share_a_training(root, tmp_path):
+    """Under torchrun: both have the same weights in the end, though each saw other images."""
     flags = [
         f"--{name.replace('_', '-')}" if value is True else f"--{name.replace('_', '-')}={value}"
         for name, value in OPTIONS.items()
     ]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    stage = ["-m", "rsfiqa", "train", str(root / "tiny"), f"--output={tmp_path}"]
+    script = tmp_path / "compared.py"
+    script.write_text(COMPARED, "utf-8")
+    stage = [str(script), "train", str(root / "tiny"), f"--output={tmp_path}"]
     found = subprocess.run(
         [*command, *stage, *flags, f"--test-share={TEST_SHARE}"],
         cwd=ROOT,
@@ -306,4 +325,4 @@ def test_two_processes_share_a_training(root, tuned, tmp_path):
     model, card = checkpoints.read(tmp_path)
     assert card.finetuned
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
-    assert 0.1 < cosine(change(tmp_path), change(tuned)) < 0.999
+    assert change(tmp_path).abs().max() > 0
