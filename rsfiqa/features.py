@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rsfiqa import arrays
+from rsfiqa.errors import ImageError
 from rsfiqa.files import Provenance
 
 VERSION = 4
@@ -63,3 +64,17 @@ def read(path: Path) -> tuple[Features, Provenance]:
         channels=tuple(int(count) for count in content["channels"]),
     )
     return features, provenance
+
+
+def half(cells: np.ndarray) -> np.ndarray:
+    """Features as they are kept: float16, of the same shape.
+
+    Raises:
+        ImageError: one is no number, or too large for it.
+    """
+    largest = np.finfo(np.float16).max
+    if not (np.abs(cells) <= largest).all():
+        raise ImageError(
+            f"features must lie within float16 ({largest:g}), found {np.abs(cells).max():g}"
+        )
+    return cells.astype(np.float16)

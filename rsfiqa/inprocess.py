@@ -41,8 +41,9 @@ def check(folder: Path, card: Card) -> None:
     Raises:
         InputError: another version of a stage made what it was trained on.
     """
-    for part, stage in checkpoints.ORIGIN.items():
-        if (found := card.origin[part].get("version")) != VERSIONS[stage]:
+    for part, made in card.origin.items():
+        stage = checkpoints.ORIGIN[part]
+        if (found := made.get("version")) != VERSIONS[stage]:
             raise InputError(
                 f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
                 f" {found}; train it again"

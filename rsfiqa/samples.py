@@ -70,11 +70,6 @@ class Samples:
         return self.rows["mos"].to_numpy().astype(np.float64)
 
     @property
-    def scores_digest(self) -> str:
-        """A SHA-256 of the images' qualities, which changes with any score or its direction."""
-        return hashlib.sha256(self.quality.astype("<f4").tobytes()).hexdigest()
-
-    @property
     def groups(self) -> list[str]:
         """Reference, prompt or scene of each image."""
         return self.rows["group"].to_pylist()
@@ -116,6 +111,18 @@ class Samples:
                     " tables of failures"
                 )
         return found
+
+    def digests(self, chosen: np.ndarray) -> dict[str, str]:
+        """To recognise the images where `chosen`, bool (N,), holds: `sha256` of their names.
+
+        `scores_sha256`, of their qualities, changes with any score or its direction. The features
+        are not copied for it.
+        """
+        qualities = self.quality[chosen].astype("<f4").tobytes()
+        return {
+            "sha256": splits.digest(np.asarray(self.image_ids)[chosen]),
+            "scores_sha256": hashlib.sha256(qualities).hexdigest(),
+        }
 
     def take(self, chosen: np.ndarray) -> "Samples":
         """The images where `chosen`, bool (N,), holds."""

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from rsfiqa import captions, checkpoints, images, inprocess, regions, samples
+from rsfiqa import captions, checkpoints, features, images, inprocess, regions, samples
 from rsfiqa.config import describe
 from rsfiqa.devices import device_of
 from rsfiqa.errors import ImageError, InputError
@@ -279,7 +279,7 @@ class Scorer(nn.Module):
         stages = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
         described = self.card.backbone
         cells = stages.cells(images.reduce(pixels, described["long_side"]), described["grid"])
-        return cells if self.card.finetuned else cells.astype(np.float16)
+        return cells if self.card.finetuned else features.half(cells)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         """Float32 (R, D) as the embed stage keeps them: in float16, zeros for a failed caption."""

@@ -161,9 +161,7 @@ def predictor(
     if tuned is not None:
         tuned = tuned.to(device_of("auto", "benchmark"))
     part = trained.tested_part(split, test_share=test_share, seed=seed)
-    own = trained.take(~part)
-    wanted = {"name": split, "sha256": splits.digest(own.image_ids)}
-    for key, value in (wanted | {"scores_sha256": own.scores_digest}).items():
+    for key, value in {"name": split, **trained.digests(~part)}.items():
         if (found := card.split.get(key)) != value:
             raise InputError(
                 f"{folder}: must be trained on {split} of {trained.dataset} and its scores, found"

@@ -1,16 +1,13 @@
 """Variables of MATLAB files, in which the older releases keep their scores."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 from scipy.io.matlab import MatReadError
 
-from rsfiqa.errors import InputError
+from rsfiqa.errors import DAMAGED, InputError
 from rsfiqa.files import first_line
-
-DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zlib.error)
 
 
 def variable(path: Path, name: str, *, folder: str) -> np.ndarray:

@@ -8,8 +8,7 @@ from zipfile import BadZipFile
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from rsfiqa.datasets.matlab import DAMAGED
-from rsfiqa.errors import InputError
+from rsfiqa.errors import DAMAGED, InputError
 from rsfiqa.files import first_line
 
 

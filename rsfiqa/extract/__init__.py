@@ -9,7 +9,6 @@ from rsfiqa import backbone, features, images, shards
 from rsfiqa.backbone import Backbone
 from rsfiqa.devices import device_of
 from rsfiqa.distortions import distort
-from rsfiqa.errors import ImageError
 from rsfiqa.files import sha256_of
 from rsfiqa.heap import keep_freed
 from rsfiqa.shards import Shard
@@ -59,22 +58,8 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
                 found["mirrored"] = mirrored[..., ::-1]
                 found["distorted"] = model.cells(copy, options.grid)
             for name, each in found.items():
-                cells[name].append(half(each))
+                cells[name].append(features.half(each))
             image_ids.append(row["image_id"])
     none = np.zeros((0, 2, sum(model.channels), options.grid, options.grid), np.float16)
     stacked = {name: np.stack(part) if part else none for name, part in cells.items()}
     return features.Features(image_ids, channels=model.channels, **stacked)
-
-
-def half(cells: np.ndarray) -> np.ndarray:
-    """Features as they are kept: float16, of the same shape.
-
-    Raises:
-        ImageError: one is no number, or too large for it.
-    """
-    largest = np.finfo(np.float16).max
-    if not (np.abs(cells) <= largest).all():
-        raise ImageError(
-            f"features must lie within float16 ({largest:g}), found {np.abs(cells).max():g}"
-        )
-    return cells.astype(np.float16)

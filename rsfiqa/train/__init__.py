@@ -85,8 +85,7 @@ def run(
                 "name": split,
                 "seed": seed,
                 "test_share": test_share,
-                "sha256": splits.digest(data.take(~tested).image_ids),
-                "scores_sha256": data.take(~tested).scores_digest,
+                **data.digests(~tested),
             }
             | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
             seed=training_seed,
@@ -283,8 +282,7 @@ def tune(
 def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
     """Of all that a training depends on."""
     parts = {
-        "images": splits.digest(data.image_ids),
-        "scores": data.scores_digest,
+        "images": data.digests(np.ones(len(data), bool)),
         "origin": data.origin,
         "extract": data.provenance["extract"].options,
         "options": options.recorded(),

@@ -51,6 +51,12 @@ def tables(root, name: str) -> tuple[list[dict], dict[str, dict[str, np.ndarray]
     }
 
 
+def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
+    """The table with other values in a column."""
+    field = table.schema.field(name)
+    return table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_one_row_for_each_split_in_order(pipeline, name):
     train, test, variant = name.split(".")
@@ -146,10 +152,8 @@ def test_a_checkpoint_in_the_place_of_another_is_refused(copy):
 def test_a_checkpoint_of_other_scores_is_refused(copy):
     path = copy / "tiny/manifest.parquet"
     table, provenance = manifest.read(path)
-    turned = pa.array([1 - value for value in table["quality"].to_pylist()], pa.float32())
-    column = turned.cast(table.schema.field("quality").type)
-    place = table.schema.get_field_index("quality")
-    manifest.write(path, table.set_column(place, "quality", column), provenance)
+    turned = [1 - value for value in table["quality"].to_pylist()]
+    manifest.write(path, with_column(table, "quality", turned), provenance)
     with pytest.raises(InputError, match=r"found scores_sha256 \w{12}, expected \w{12}; train it"):
         benchmark.run(copy, **TINY)
 
@@ -171,9 +175,7 @@ def test_the_official_split_is_kept_to(copy):
     subsets = [
         "test" if group in ("g1", "g4") else "training" for group in table["group"].to_pylist()
     ]
-    column = pa.array(subsets)
-    place = table.schema.get_field_index("subset")
-    manifest.write(path, table.set_column(place, "subset", column), provenance)
+    manifest.write(path, with_column(table, "subset", subsets), provenance)
     for split in ("official-00", "official-01"):
         folder = benchmark.checkpoint_folder(copy, "tiny", "full", split)
         train.run(copy / "tiny", folder, TRAIN, variant="full", split=split, **SPLITS)
@@ -257,8 +259,7 @@ def test_a_peer_learns(pipeline, name):
 @pytest.mark.parametrize("name", sorted(PEERS))
 def test_a_peer_learns_from_few_images_of_one_group(pipeline, name):
     data = samples.load(pipeline / "tiny")
-    place = data.rows.schema.get_field_index("group")
-    rows = data.rows.set_column(place, "group", pa.array(["g"] * len(data)))
+    rows = with_column(data.rows, "group", ["g"] * len(data))
     few = replace(data, rows=rows).take(np.arange(len(data)) < 10)
     assert np.isfinite(PEERS[name](few, data)).all()
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from rsfiqa import manifest, prepare
+from rsfiqa.errors import InputError
 from rsfiqa.stages import PrepareOptions
 
 
@@ -44,8 +45,8 @@ def workbook():
 
 
 @pytest.fixture
-def damaged():
-    """The content of a file in a hundred damaged forms: cut short, or with a flipped byte."""
+def refused():
+    """How often a file is refused in one line, of a hundred damaged forms, and else read."""
 
     def forms(content: bytes) -> Iterator[bytes]:
         random = np.random.default_rng(0)
@@ -53,7 +54,18 @@ def damaged():
             yield content[:place]
             yield content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :]
 
-    return forms
+    def count(path: Path, read: Callable[[], object]) -> int:
+        found = 0
+        for content in forms(path.read_bytes()):
+            path.write_bytes(content)
+            try:
+                read()
+            except InputError as error:
+                assert "\n" not in str(error)
+                found += 1
+        return found
+
+    return count
 
 
 @pytest.fixture
