@@ -12,7 +12,7 @@ VERSIONS = {
     "caption": 2,
     "embed": 1,
     "extract": 4,
-    "train": 5,
+    "train": 6,
     "benchmark": 1,
     "report": 2,
     "teach": 2,
@@ -318,8 +318,7 @@ class TrainOptions(Options):
         0.3,
         ge=0,
         le=100,
-        description="Weight in the loss of telling the region that was spoilt from distorted"
-        " copies; 0: off.",
+        description="Weight in the loss of telling the region that was spoilt; 0: off.",
     )
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
     finetune: bool = Field(

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from rsfiqa import images, manifest, regions, samples
+from rsfiqa import distortions, images, manifest, regions, samples
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
+from rsfiqa.train.spoilt import SMALLEST
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,27 @@ class Crop:
         coverage: float32 (R, G * G), share of each cell that each region covers.
         geometry: float32 (R, 7), as in `Batch`, within the crop.
         present: bool (R,), which regions have a pixel in it.
+        spoilt: uint8 (3, h, w), the same with one region distorted; None in most crops.
+        region: which region that is; -1 where there is none.
     """
 
     pixels: np.ndarray
     coverage: np.ndarray
     geometry: np.ndarray
     present: np.ndarray
+    spoilt: np.ndarray | None
+    region: int
 
 
 def crop_of(
-    image: np.ndarray, labels: np.ndarray, *, rows: int, side: int, grid: int, seed: int
+    image: np.ndarray,
+    labels: np.ndarray,
+    *,
+    rows: int,
+    side: int,
+    grid: int,
+    seed: int,
+    spoilt_share: float = 0,
 ) -> Crop:
     """A random square of an image, perhaps mirrored; image and label map stay together.
 
@@ -41,7 +53,8 @@ def crop_of(
         rows: R, at least as many as the label map has regions.
         side: of the square in pixels; along a shorter side all of the image is taken.
         grid: G, cells on each side.
-        seed: of place and mirroring.
+        seed: of place and mirroring, and of what is spoilt.
+        spoilt_share: chance that a region of the crop is also spoilt, in [0, 1].
     """
     random = np.random.default_rng(seed)
     labels = images.fit_labels(labels, image.shape[:2])
@@ -60,8 +73,29 @@ def crop_of(
     geometry[found] = samples.geometry(part)
     present = np.zeros(rows, bool)
     present[found] = True
-    pixels = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return Crop(pixels, coverage, geometry, present)
+    spoilt, region = None, -1
+    if random.random() < spoilt_share:
+        chosen = _chosen(part.table["area"] / dense.size, random)
+        spoilt, region = _planar(_spoilt(image, dense == chosen, random)), int(found[chosen])
+    return Crop(_planar(image), coverage, geometry, present, spoilt, region)
+
+
+def _chosen(area: np.ndarray, random: np.random.Generator) -> int:
+    """A region to be spoilt, of those that take SMALLEST of the crop or more if there are any."""
+    large = np.flatnonzero(area >= SMALLEST)
+    return int(random.choice(large if len(large) else len(area)))
+
+
+def _spoilt(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The image with a distortion of the families and levels of distorted copies in a region."""
+    family = distortions.OF_COPIES[random.integers(len(distortions.OF_COPIES))]
+    level = int(random.choice(distortions.LEVELS))
+    return distortions.spoil(np.ascontiguousarray(image), mask, family, level, random)
+
+
+def _planar(image: np.ndarray) -> np.ndarray:
+    """An image (h, w, 3) as (3, h, w)."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
 class Crops(Dataset):
@@ -73,10 +107,18 @@ class Crops(Dataset):
         side: of the crops in pixels.
         long_side: larger images are reduced to it first.
         seed: of all crops.
+        spoilt_share: see `crop_of`.
     """
 
     def __init__(
-        self, data: Samples, folder: Path, *, side: int, long_side: int, seed: int
+        self,
+        data: Samples,
+        folder: Path,
+        *,
+        side: int,
+        long_side: int,
+        seed: int,
+        spoilt_share: float = 0,
     ) -> None:
         self.rows = data.rows.select(["image_id", "path", "shard"]).to_pylist()
         self.grid = data.batch.cells.shape[-1]
@@ -86,6 +128,7 @@ class Crops(Dataset):
             for shard in sorted({row["shard"] for row in self.rows})
         }
         self.side, self.long_side, self.seed = side, long_side, seed
+        self.spoilt_share = spoilt_share
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -102,5 +145,6 @@ class Crops(Dataset):
             side=self.side,
             grid=self.grid,
             seed=seed_of(self.seed, epoch, row["image_id"]),
+            spoilt_share=self.spoilt_share,
         )
         return index, crop

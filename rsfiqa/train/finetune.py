@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from rsfiqa.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
 from rsfiqa.files import write_bytes
-from rsfiqa.model import RSA, Batch, Prediction, quality_loss
+from rsfiqa.model import RSA, Batch, Prediction, pointing_loss, quality_loss
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.stages import TrainOptions
@@ -30,6 +30,7 @@ log = logging.getLogger("rsfiqa")
 WARMUP = 0.1  # share of the steps in which rates rise
 FLOOR = 1e-8  # of variances; live channels have 0.01 and more
 CLIP = 5.0  # longest gradient
+SPOILT = 8  # one in so many crops is also seen with a region spoilt
 SAVE_STEPS = 50  # a training that is killed loses fewer steps than these
 
 
@@ -141,7 +142,15 @@ def fit_tuned(
     kept |= {} if best is None else {"best": best}
     losses = _resume(state, origin, kept)
     first = len(losses)
-    crops = Crops(data, folder, side=options.crop, long_side=long_side, seed=seed)
+    pointing = options.pointing if tuned.model.regions is not None else 0
+    crops = Crops(
+        data,
+        folder,
+        side=options.crop,
+        long_side=long_side,
+        seed=seed,
+        spoilt_share=1 / SPOILT if pointing else 0,
+    )
     loader = DataLoader(
         crops,
         batch_sampler=_Steps(
@@ -160,9 +169,9 @@ def fit_tuned(
         split = _split(items, options.accumulate)
         for part in split:
             index = torch.tensor([i for i, _ in part])
-            batch = batch_of(data.batch.take(index), [crop for _, crop in part]).to(device)
-            found = parallel([crop.pixels for _, crop in part], batch)
-            loss = quality_loss(found.members, quality[index].to(device)) / len(split)
+            seen = [crop for _, crop in part]
+            batch = batch_of(data.batch.take(index), seen).to(device)
+            loss = _loss(parallel, seen, batch, quality[index].to(device), pointing) / len(split)
             loss.backward()
             value += loss.item()
         nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
@@ -181,6 +190,26 @@ def fit_tuned(
     tuned.load_state_dict(average.module.state_dict() if best is None else best.best)
     tuned.eval()
     return [sum(losses[i : i + steps]) / steps for i in range(0, len(losses), steps)]
+
+
+def _loss(
+    tuned: nn.Module, crops: Sequence[Crop], batch: Batch, quality: Tensor, pointing: float
+) -> Tensor:
+    """Of the scores of B crops, and of telling the region that is spoilt in some of them.
+
+    Crops and their spoilt copies go through the backbone together.
+    """
+    spoilt = [(i, crop.spoilt) for i, crop in enumerate(crops) if crop.spoilt is not None]
+    pixels = [crop.pixels for crop in crops] + [copy for _, copy in spoilt]
+    whole = torch.arange(len(crops), device=quality.device)
+    some = torch.tensor([i for i, _ in spoilt], dtype=torch.int64, device=quality.device)
+    found = tuned(pixels, batch.take(torch.cat([whole, some])))
+    loss = quality_loss(found.members[:, : len(crops)], quality)
+    if not spoilt:
+        return loss
+    fall = found.quality[some] - found.quality[len(crops) :]
+    region = torch.tensor([crop.region for crop in crops], device=quality.device)[some]
+    return loss + pointing * pointing_loss(fall, region, batch.present[some])
 
 
 def processes() -> tuple[int, int]:

@@ -190,9 +190,9 @@ def test_a_step_in_parts_takes_the_mean_of_their_gradients(root, tmp_path, monke
         weights.extend(tuned.stages.parameters())
         return original_groups(tuned, *_)
 
-    def loss(scores, quality):
-        value = original_loss(scores, quality)
-        assert len(quality) == 2
+    def loss(*given):
+        value = original_loss(*given)
+        assert len(given[1]) == 2  # crops
         parts.append(torch.autograd.grad(value, weights, retain_graph=True))
         return value
 
@@ -206,10 +206,10 @@ def test_a_step_in_parts_takes_the_mean_of_their_gradients(root, tmp_path, monke
         raise Ended
 
     weights: list[torch.Tensor] = []
-    original_groups, original_loss = finetune.parameter_groups, finetune.quality_loss
+    original_groups, original_loss = finetune.parameter_groups, finetune._loss
     original_step = torch.optim.AdamW.step
     monkeypatch.setattr(finetune, "parameter_groups", keep)
-    monkeypatch.setattr(finetune, "quality_loss", loss)
+    monkeypatch.setattr(finetune, "_loss", loss)
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     with pytest.raises(Ended):
         tune(root, tmp_path, accumulate=2)
