@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 
 from rsfiqa import backbone, benchmark, checkpoints, extract, samples, train
 from rsfiqa.errors import InputError
-from rsfiqa.model import RSA
+from rsfiqa.model import RSA, Batch, Prediction, quality_loss
 from rsfiqa.stages import ExtractOptions, TrainOptions
 from rsfiqa.train import finetune
+from rsfiqa.train.crops import Crop
 from rsfiqa.train.finetune import Tuned, layer_of, parameter_groups
 from tests.pipeline import SEED, TEST_SHARE, made
 
@@ -217,6 +218,57 @@ def test_a_step_in_parts_takes_the_mean_of_their_gradients(root, tmp_path, monke
     for first, second, both in zip(*parts, found, strict=True):
         torch.testing.assert_close(both, (first + second) / 2)
     assert any((first != second).any() for first, second in zip(*parts, strict=True))
+
+
+def test_the_loss_of_a_spoilt_region():
+    """By hand: the other region fell by 0.1, ten e-folds; its cross-entropy is ln(1 + e**10)."""
+    pictures = [np.full((3, 4, 4), i, np.uint8) for i in range(4)]
+    crops = [
+        Crop(pictures[i], *[np.zeros(0)] * 3, spoilt=pictures[3] if i == 1 else None, region=i - 1)
+        for i in range(3)
+    ]
+    present = torch.tensor([[True, True, False]] * 2 + [[True, False, False]])
+    batch = Batch(
+        cells=torch.zeros(3, 2, 1, 1, 1),
+        coverage=torch.zeros(3, 3, 1),
+        text=torch.zeros(3, 3, 0),
+        ratings=torch.zeros(3, 3, 5),
+        geometry=torch.zeros(3, 3, 7),
+        present=present,
+    )
+
+    def model(pixels, seen):
+        assert [picture.max() for picture in pixels] == [0, 1, 2, 3]
+        torch.testing.assert_close(seen.present, present[[0, 1, 2, 1]])
+        quality = torch.tensor([[0.5, 0.5, 0], [0.6, 0.4, 0], [0.7, 0, 0], [0.6, 0.3, 0]])
+        none = torch.zeros(4)
+        return Prediction(none, quality, none, none, none, members=quality.mean(1)[None])
+
+    mos = torch.tensor([0.1, 0.9, 0.4])
+    members = torch.tensor([[1.0, 1.0, 0.7]]) / 3
+    expected = quality_loss(members, mos) + 0.3 * np.log1p(np.exp(10))
+    torch.testing.assert_close(finetune._loss(model, crops, batch, mos, 0.3), expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "variant", "spoilt"),
+    [({}, "full", True), ({"pointing": 0}, "full", False), ({}, "no_rsa", False)],
+)
+def test_crops_are_spoilt_where_there_are_regions_to_tell(
+    root, changes, variant, spoilt, tmp_path, monkeypatch
+):
+    class Ended(Exception):
+        pass
+
+    def seen(_, crops, *__):
+        assert {crop.spoilt is not None for crop in crops} == {spoilt}
+        raise Ended
+
+    monkeypatch.setattr(finetune, "SPOILT", 1)
+    monkeypatch.setattr(finetune, "_loss", seen)
+    options = TrainOptions(**OPTIONS | changes)
+    with pytest.raises(Ended):
+        train.run(root / "tiny", tmp_path, options, **SPLIT | {"variant": variant})
 
 
 @pytest.mark.parametrize("changes", [{"accumulate": 3}, {"accumulate": 4}])
