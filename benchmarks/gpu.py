@@ -212,7 +212,8 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
 
     def step() -> None:
         optimizer.zero_grad()
-        quality_loss(tuned(pixels, batch.to(DEVICE)).members, quality.to(DEVICE)).backward()
+        found, _ = tuned(pixels, batch.to(DEVICE))
+        quality_loss(found.members, quality.to(DEVICE)).backward()
         optimizer.step()
 
     first = timed(step)

@@ -31,6 +31,7 @@ WARMUP = 0.1  # share of the steps in which rates rise
 FLOOR = 1e-8  # of variances; live channels have 0.01 and more
 CLIP = 5.0  # longest gradient
 SPOILT = 8  # one in so many crops is also seen with a region spoilt
+POINTING = 0.1  # weight of that, over its weight on frozen features, where a step has more copies
 SAVE_STEPS = 50  # a training that is killed loses fewer steps than these
 
 
@@ -85,9 +86,34 @@ class Tuned(nn.Module):
                 found[i] = cells
         return torch.stack(found)  # type: ignore[arg-type]
 
-    def forward(self, pixels: Sequence[np.ndarray], batch: Batch) -> Prediction:
-        """What the model says of B images; the cells of `batch` are not looked at."""
-        return self.model(replace(batch, cells=self.cells(pixels)))
+    def forward(
+        self,
+        pixels: Sequence[np.ndarray],
+        batch: Batch,
+        copies: Mapping[int, np.ndarray] | None = None,
+    ) -> tuple[Prediction, Tensor]:
+        """What the model says of B images, and of copies of some in which a region is spoilt.
+
+        From the copies the model learns, and not the backbone, which opinions alone change.
+
+        Args:
+            pixels: uint8 (3, h, w) of each image.
+            batch: of the images; its cells are not looked at.
+            copies: S copies, by the place of their image.
+
+        Returns:
+            The prediction of the images, and float (S, R), the fall of each region's quality.
+        """
+        cells = self.cells(pixels)
+        found = self.model(replace(batch, cells=cells))
+        if not copies:
+            return found, found.quality[:0]
+        some = torch.tensor(list(copies), device=cells.device)
+        with torch.no_grad():
+            spoilt = self.cells(list(copies.values()))
+        both = torch.cat([cells.detach()[some], spoilt])
+        intact, worse = self.model(replace(batch.take(some.repeat(2)), cells=both)).quality.chunk(2)
+        return found, intact - worse
 
 
 def fit_tuned(
@@ -142,7 +168,7 @@ def fit_tuned(
     kept |= {} if best is None else {"best": best}
     losses = _resume(state, origin, kept)
     first = len(losses)
-    pointing = options.pointing if tuned.model.regions is not None else 0
+    pointing = POINTING * options.pointing if tuned.model.regions is not None else 0
     crops = Crops(
         data,
         folder,
@@ -195,21 +221,14 @@ def fit_tuned(
 def _loss(
     tuned: nn.Module, crops: Sequence[Crop], batch: Batch, quality: Tensor, pointing: float
 ) -> Tensor:
-    """Of the scores of B crops, and of telling the region that is spoilt in some of them.
-
-    Crops and their spoilt copies go through the backbone together.
-    """
-    spoilt = [(i, crop.spoilt) for i, crop in enumerate(crops) if crop.spoilt is not None]
-    pixels = [crop.pixels for crop in crops] + [copy for _, copy in spoilt]
-    whole = torch.arange(len(crops), device=quality.device)
-    some = torch.tensor([i for i, _ in spoilt], dtype=torch.int64, device=quality.device)
-    found = tuned(pixels, batch.take(torch.cat([whole, some])))
-    loss = quality_loss(found.members[:, : len(crops)], quality)
-    if not spoilt:
+    """Of the scores of B crops, and of telling the region that is spoilt in some of them."""
+    copies = {i: crop.spoilt for i, crop in enumerate(crops) if crop.spoilt is not None}
+    found, fall = tuned([crop.pixels for crop in crops], batch, copies)
+    loss = quality_loss(found.members, quality)
+    if not copies:
         return loss
-    fall = found.quality[some] - found.quality[len(crops) :]
-    region = torch.tensor([crop.region for crop in crops], device=quality.device)[some]
-    return loss + pointing * pointing_loss(fall, region, batch.present[some])
+    region = torch.tensor([crops[i].region for i in copies], device=fall.device)
+    return loss + pointing * pointing_loss(fall, region, batch.present[list(copies)])
 
 
 def processes() -> tuple[int, int]:

@@ -237,17 +237,38 @@ def test_the_loss_of_a_spoilt_region():
         present=present,
     )
 
-    def model(pixels, seen):
-        assert [picture.max() for picture in pixels] == [0, 1, 2, 3]
-        torch.testing.assert_close(seen.present, present[[0, 1, 2, 1]])
-        quality = torch.tensor([[0.5, 0.5, 0], [0.6, 0.4, 0], [0.7, 0, 0], [0.6, 0.3, 0]])
-        none = torch.zeros(4)
-        return Prediction(none, quality, none, none, none, members=quality.mean(1)[None])
+    def model(pixels, seen, copies):
+        assert [picture.max() for picture in pixels] == [0, 1, 2]
+        assert [(place, picture.max()) for place, picture in copies.items()] == [(1, 3)]
+        assert seen is batch
+        none = torch.zeros(3)
+        members = torch.tensor([[0.1, 0.7, 0.3]])
+        return Prediction(none, none, none, none, none, members), torch.tensor([[0, 0.1, 0]])
 
     mos = torch.tensor([0.1, 0.9, 0.4])
-    members = torch.tensor([[1.0, 1.0, 0.7]]) / 3
-    expected = quality_loss(members, mos) + 0.3 * np.log1p(np.exp(10))
+    expected = quality_loss(torch.tensor([[0.1, 0.7, 0.3]]), mos) + 0.3 * np.log1p(np.exp(10))
     torch.testing.assert_close(finetune._loss(model, crops, batch, mos, 0.3), expected)
+
+
+def test_the_backbone_learns_nothing_from_spoilt_regions(root):
+    """The fall is that of the two pictures by themselves; its slope ends at the model."""
+    data = samples.load(root / "tiny")
+    options = TrainOptions(**OPTIONS)
+    whole = Tuned(
+        backbone.load("tf_efficientnet_lite0", "packaged"),
+        train.make_model(data, options, "full", 0),
+        data.batch.cells.shape[-1],
+    ).eval()
+    random = np.random.default_rng(0)
+    pixels = list(random.integers(0, 256, (3, 3, 64, 64), dtype=np.uint8))
+    batch = data.batch.take(torch.arange(2))
+    found, fall = whole(pixels[:2], batch, {1: pixels[2]})
+    alone = [whole(pixels[i : i + 1], batch.take(torch.tensor([1])))[0].quality for i in (1, 2)]
+    torch.testing.assert_close(fall, alone[0] - alone[1])
+    torch.testing.assert_close(found.quality[1:], alone[0])
+    fall[0, 0].backward()
+    assert all(weight.grad is None for weight in whole.stages.parameters())
+    assert any(weight.grad is not None and weight.grad.any() for weight in whole.model.parameters())
 
 
 @pytest.mark.parametrize(
