@@ -318,7 +318,8 @@ class TrainOptions(Options):
         0.3,
         ge=0,
         le=100,
-        description="Weight in the loss of telling the region that was spoilt; 0: off.",
+        description="Weight in the loss of telling the region that was spoilt; finetune: a tenth of"
+        " it; 0: off.",
     )
     ema: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights; 0: off.")
     finetune: bool = Field(
