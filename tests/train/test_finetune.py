@@ -179,7 +179,7 @@ def test_the_state_of_another_training_is_not_taken_up(root, tuned, tmp_path, mo
 def test_a_batch_in_parts(root, tuned, tmp_path):
     """Correlation and ranking see a part at a time, so the result is another one.
 
-    Of two million weights, changes that have nothing in common are within 0.003 of cosine 0.
+    Of three million weights, changes that have nothing in common are within 0.003 of cosine 0.
     """
     tune(root, tmp_path, accumulate=2)
     assert 0.02 < cosine(change(tmp_path), change(tuned)) < 0.999
