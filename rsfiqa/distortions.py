@@ -126,8 +126,13 @@ OF_COPIES = ("noise", "blur", "compression", "underexposure", "saturation_low")
 def distort(image: np.ndarray, seed: int) -> np.ndarray:
     """The image, uint8 (H, W, 3), with a distortion and a level that the seed chooses."""
     random = np.random.default_rng(seed)
-    family = OF_COPIES[random.integers(len(OF_COPIES))]
-    return DISTORTIONS[family](image, int(random.choice(LEVELS)), random)
+    family, level = drawn(random)
+    return DISTORTIONS[family](image, level, random)
+
+
+def drawn(random: np.random.Generator) -> tuple[str, int]:
+    """A family of `OF_COPIES` and a level."""
+    return OF_COPIES[random.integers(len(OF_COPIES))], int(random.choice(LEVELS))
 
 
 def spoil(

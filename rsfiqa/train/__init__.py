@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def run(
     tested = data.tested_part(split, test_share=test_share, seed=seed)
     parts = np.where(tested, "test", "train").astype(object)
     if options.validation_share:
-        parts[~tested] = _validated(data.take(~tested), options, seed, split)
+        parts[~tested] = _validated(data, ~tested, options, seed, split)
     trained = data.take(parts == "train")
     validation = data.take(parts == "validation") if options.validation_share else None
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
@@ -176,10 +177,20 @@ def train(
         )
 
 
-def _validated(data: Samples, options: TrainOptions, seed: int, split: str) -> np.ndarray:
-    """Which of the images not tested train and which validate: str (N,); whole groups."""
+def _validated(
+    data: Samples, learnt: np.ndarray, options: TrainOptions, seed: int, split: str
+) -> np.ndarray:
+    """Which of the images not tested train and which validate: str; whole groups.
+
+    Args:
+        data: all images, N.
+        learnt: bool (N,), those not tested.
+        options: the share to validate.
+        seed: of the splits.
+        split: whose training part it is.
+    """
     held = splits.random_split(
-        data.groups,
+        list(compress(data.groups, learnt)),
         test_share=options.validation_share,
         seed=seed,
         dataset=f"{data.dataset} {split}, validation",

@@ -76,7 +76,9 @@ def crop_of(
     spoilt, region = None, -1
     if random.random() < spoilt_share:
         chosen = _chosen(part.table["area"] / dense.size, random)
-        spoilt, region = _planar(_spoilt(image, dense == chosen, random)), int(found[chosen])
+        family, level = distortions.drawn(random)
+        worse = distortions.spoil(image, dense == chosen, family, level, random)
+        spoilt, region = _planar(worse), int(found[chosen])
     return Crop(_planar(image), coverage, geometry, present, spoilt, region)
 
 
@@ -84,13 +86,6 @@ def _chosen(area: np.ndarray, random: np.random.Generator) -> int:
     """A region to be spoilt, of those that take SMALLEST of the crop or more if there are any."""
     large = np.flatnonzero(area >= SMALLEST)
     return int(random.choice(large if len(large) else len(area)))
-
-
-def _spoilt(image: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The image with a distortion of the families and levels of distorted copies in a region."""
-    family = distortions.OF_COPIES[random.integers(len(distortions.OF_COPIES))]
-    level = int(random.choice(distortions.LEVELS))
-    return distortions.spoil(np.ascontiguousarray(image), mask, family, level, random)
 
 
 def _planar(image: np.ndarray) -> np.ndarray:
