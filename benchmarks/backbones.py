@@ -51,7 +51,7 @@ def main() -> None:
     """Compare and write the figures."""
     if len(sys.argv) != 2:
         sys.exit("usage: python benchmarks/backbones.py DATA")
-    folder = made(Path(sys.argv[1]), RUN, "--until", "embed") / "livec"
+    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", sets=["livec"]) / "livec"
     names = sorted(backbone.PACKAGES)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(compared, [folder] * len(names), names)

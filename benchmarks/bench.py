@@ -7,6 +7,7 @@ was broken off is taken up where it stood.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +29,20 @@ TEST_SHARE = 0.2
 ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
 
 
-def configuration(data: Path) -> dict[str, Any]:
+def configuration(data: Path, sets: Sequence[str]) -> dict[str, Any]:
     """What differs from config.yaml."""
     return {
         "shard_size": 300,  # several shards per set, so that both cores work
         "datasets": {
-            name: {"layout": name, "root": str((data / folder).resolve())}
-            for name, folder in SETS.items()
+            name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
         },
-        "benchmark": {"datasets": list(SETS), "splits": 10, "seeds": 10, "peers": list(PEERS)},
+        "benchmark": {"datasets": list(sets), "splits": 10, "seeds": 10, "peers": list(PEERS)},
     }
 
 
-def made(data: Path, folder: Path, *arguments: str) -> Path:
+def made(data: Path, folder: Path, *arguments: str, sets: Sequence[str] = tuple(SETS)) -> Path:
     """The folder of results, once the pipeline has run with these further arguments."""
-    return made_with(configuration(data), folder, *arguments)
+    return made_with(configuration(data, sets), folder, *arguments)
 
 
 def made_with(changes: dict[str, Any], folder: Path, *arguments: str) -> Path:

@@ -54,7 +54,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python benchmarks/checkpoint.py DATA")
     figures = tested(FOLDER / "bench-finetune.json")
-    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / "livec"
+    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract", sets=["livec"]) / "livec"
     output = FOLDER / "checkpoint" / "livec.full" / "all-00"
     if not is_made(output, OPTIONS, samples.load(folder)):
         train.run(folder, output, OPTIONS, variant="full", split="all-00", test_share=0.2, seed=0)

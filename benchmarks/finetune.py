@@ -77,7 +77,7 @@ def main() -> None:
     if not 1 < len(sys.argv) < 6 or not set(given[2:]) <= set(SETS):
         sys.exit(f"usage: python benchmarks/finetune.py DATA [SPLITS [AT_ONCE [{'|'.join(SETS)}]]]")
     number, at_once, dataset = given + ["3", "1", "livec"][len(given) :]
-    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract") / dataset
+    folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract", sets=[dataset]) / dataset
     own = "" if dataset == "livec" else f"-{dataset}"
     names = [splits.split_name("split", i) for i in range(int(number))]
     work = partial(compared, folder, FOLDER / f"finetune{own}")

@@ -592,9 +592,8 @@ def livec(data: Path) -> dict[str, float]:
     """What the pipeline reaches with the captions of the taught model."""
     caption = {name.replace("-", "_"): value for name, value in SERVED.items()}
     caption |= {"weights": str(PLACE / "taught/model"), "python": str(PYTHON)}
-    changes = configuration(data)
-    changes["datasets"] = {"livec": changes["datasets"]["livec"]}
-    options = {"datasets": ["livec"], "variants": ["full", "no_mllm"], "peers": []}
+    changes = configuration(data, ["livec"])
+    options = {"variants": ["full", "no_mllm"], "peers": []}
     changes |= {"caption": caption, "benchmark": changes["benchmark"] | options}
     root = made_with(changes, FOLDER / "taught")
     srcc = float(np.median(column(root, "livec", "livec", "full", "srcc")))
