@@ -1,8 +1,8 @@
 """The packaged backbones, frozen, on the same splits of LIVEC.
 
 Usage: python benchmarks/backbones.py DATA. About 15 minutes on two cores, on top of the first
-stages. Images are seen at their own size alone, neither mirrored nor spoilt in training, so the
-figures are not those of make bench. A split that is done is kept.
+stages. Images are neither mirrored nor spoilt in training, so the figures are not those of make
+bench. A split that is done is kept.
 """
 
 import os

@@ -3,7 +3,8 @@
 Usage: python benchmarks/gpu.py [PART...]. Parts: segment, finetune, teach, compile; by default all
 of them. Figures of parts that were measured before are kept. Nothing is downloaded: models have
 their real sizes and random weights, pictures are smooth noise. SAM's decoder is made to say
-sensible masks, as in segment.py.
+sensible masks, as in segment.py. Steps of fine-tuning are of pictures in memory, without spoilt
+regions: a bound, not the speed of a training.
 """
 
 import gc

@@ -98,7 +98,7 @@ METHODS = {  # by the beginning of their figures
     "": "**RSFIQA**, frozen Lite0, measured captions",
     "peer_probe_": "SVR probe, frozen Lite0",
     "peer_mlp_": "network on mean-pooled features, frozen Lite0",
-    "peer_brisque_": "BRISQUE, SVR fitted on the same splits",
+    "peer_brisque_": "BRISQUE, SVR fitted anew",
 }
 DRAWN = {True: "splits.", False: "seeds (a peer is fitted once)."}
 
@@ -175,7 +175,7 @@ def ablation(figures: dict[str, Any]) -> list[str]:
 
 def backbones(figures: dict[str, Any]) -> list[str]:
     """The backbones side by side."""
-    lines = ["LIVEC, 10 random 80/20 splits, frozen, seen at the images' own size alone."]
+    lines = ["LIVEC, 10 random 80/20 splits, frozen, neither mirrored nor spoilt in training."]
     lines += ["Millions of parameters of the feature extractor, processor seconds per image.", ""]
     lines += ["| backbone | SRCC | parameters | seconds |", "|---|---|---|---|"]
     for name in sorted(key.removesuffix("_srcc") for key in figures if key.endswith("_srcc")):

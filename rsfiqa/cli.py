@@ -244,7 +244,8 @@ class Report(stages.ReportOptions):
         description="scores: the page; by default the table's name with .html.",
     )
     checkpoint: Path | None = Field(
-        None, description="scores: folder of their checkpoint; looked for in results/train."
+        None,
+        description="scores: folder of their checkpoint; looked for in results/train and the package.",
     )
 
     def run(self) -> None:
