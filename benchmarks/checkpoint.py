@@ -11,18 +11,20 @@ from pathlib import Path
 
 from bench import RUN, made
 from figures import FOLDER
-from finetune import is_made
+from finetune import SPLIT, TUNED, is_made, is_of
 
-from rsfiqa import checkpoints, samples, train
-from rsfiqa.stages import TrainOptions
+from rsfiqa import checkpoints, samples, splits, train
 
 TESTED = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")
 MOST_MB = 12.0
-OPTIONS = TrainOptions(finetune=True, threads=2)
 
 
-def tested(path: Path) -> dict[str, float]:
+def reached(path: Path, trainings: Path) -> dict[str, float]:
     """What held-out splits gave.
+
+    Args:
+        path: figures of make bench-finetune.
+        trainings: its checkpoints, which must be of this recipe.
 
     Raises:
         SystemExit: it is not known.
@@ -33,6 +35,12 @@ def tested(path: Path) -> dict[str, float]:
             f"{path}: must hold {', '.join(missing)}, found nothing of it; run make bench-finetune"
             " DATA=DIR first"
         )
+    for i in range(int(found["splits"])):
+        if not is_of(folder := trainings / splits.split_name("split", i), TUNED):
+            sys.exit(
+                f"{folder}: must be trained by the recipe of today, found no such checkpoint; run"
+                " make bench-finetune DATA=DIR again"
+            )
     return {name: found[name] for name in TESTED}
 
 
@@ -53,11 +61,11 @@ def main() -> None:
     """Train, unless that is done, and pack."""
     if len(sys.argv) != 2:
         sys.exit("usage: python benchmarks/checkpoint.py DATA")
-    figures = tested(FOLDER / "bench-finetune.json")
+    figures = reached(FOLDER / "bench-finetune.json", FOLDER / "finetune" / "finetune")
     folder = made(Path(sys.argv[1]), RUN, "--until", "embed", "extract", sets=["livec"]) / "livec"
     output = FOLDER / "checkpoint" / "livec.full" / "all-00"
-    if not is_made(output, OPTIONS, samples.load(folder)):
-        train.run(folder, output, OPTIONS, variant="full", split="all-00", test_share=0.2, seed=0)
+    if not is_made(output, TUNED, samples.load(folder), "all-00"):
+        train.run(folder, output, TUNED, variant="full", split="all-00", **SPLIT)
     pack(output, checkpoints.PACKAGED, figures)
 
 

@@ -25,27 +25,35 @@ from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
-THREADS = 2
+TUNED = TrainOptions(finetune=True, threads=2)
 READERS = 2  # processes that make the pictures for a GPU
 
 
-def tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
+def trained_and_tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
     """Train on a split, unless that is done with these options, and test."""
     data = samples.load(folder)
-    if not is_made(output, options, data):
+    if not is_made(output, options, data, split):
         train.run(folder, output, options, variant="full", split=split, **SPLIT)
     predict, part = benchmark.predictor(output, data, split, **SPLIT)
     chosen = data.take(part)
     return agreement(predict(chosen), chosen.quality)
 
 
-def is_made(output: Path, options: TrainOptions, data: Samples) -> bool:
-    """Whether a checkpoint of these options, trained on such inputs, is there."""
-    if not (output / "card.json").is_file():
+def is_made(output: Path, options: TrainOptions, data: Samples, split: str) -> bool:
+    """Whether a checkpoint of these options, trained on these images and scores, is there."""
+    if not is_of(output, options):
         return False
     card = checkpoints.read_card(output)[0]
+    learnt = ~data.tested_part(split, **SPLIT)
+    return card.origin == data.origin and data.digests(learnt).items() <= card.split.items()
+
+
+def is_of(output: Path, options: TrainOptions) -> bool:
+    """Whether a checkpoint of these options is there."""
+    if not (output / "card.json").is_file():
+        return False
     wanted = {"version": VERSIONS["train"], **options.recorded()}
-    return card.options == wanted and card.origin == data.origin
+    return checkpoints.read_card(output)[0].options == wanted
 
 
 def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
@@ -53,11 +61,11 @@ def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
     readers = READERS if torch.cuda.is_available() else 0
     ways = {
         "frozen": TrainOptions(),
-        "finetune": TrainOptions(finetune=True, threads=THREADS, workers=readers),
+        "finetune": TUNED.model_copy(update={"workers": readers}),
     }
     found = {}
     for name, options in ways.items():
-        found[name] = tested(folder, output / name / split, options, split)
+        found[name] = trained_and_tested(folder, output / name / split, options, split)
         print(f"{split} {name}: SRCC {found[name].srcc:.4f}", file=sys.stderr, flush=True)
     return found
 

@@ -13,11 +13,9 @@ from rsfiqa import images
 from rsfiqa.datasets.kodak import KEPT
 from rsfiqa.distortions import DISTORTIONS
 from rsfiqa.scorer import Scorer
+from rsfiqa.train.spoilt import SMALLEST
 
 LEVELS = (1, 3, 5)  # of pointing
-SMALLEST = 0.03  # share of the image that a spoilt region takes at least
-
-
 KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
     "color": DISTORTIONS["saturation_low"]
 }
