@@ -130,7 +130,10 @@ def _packaged(backbone: str) -> Path:
 
 def _from_hub(backbone: str) -> Path:
     """The file that timm's own weights come in; downloaded if it is not in the hub's cache."""
-    config = timm.get_pretrained_cfg(backbone)
+    try:
+        config = timm.get_pretrained_cfg(backbone)
+    except RuntimeError:  # a tag that the architecture has not
+        config = None
     if config is None or not config.hf_hub_id:
         raise InputError(
             f"extract.weights: the {HUB} must have weights of {backbone}, found none; give the path"

@@ -21,6 +21,7 @@ from rsfiqa.files import (
     write_sealed_json,
     write_table,
 )
+from rsfiqa.stages import VERSIONS
 
 if TYPE_CHECKING:  # torch and timm take 3 s, which a look at the card need not wait for
     from torch import nn
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # torch and timm take 3 s, which a look at the card need not 
 VERSION = 1
 PACKAGED = Path(str(files("rsfiqa"))) / "packaged"
 BACKBONE = "backbone."  # before the names of a fine-tuned backbone's tensors
-SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train or test
+SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train, validation, test
 ORIGIN = {  # parts of a card, each with the stage that made this input of the model
     "backbone": "extract",
     "encoder": "embed",
@@ -51,8 +52,8 @@ class Card:
         segment: options and version of the stage that made the regions.
         caption: options and version of the stage that made the captions.
         datasets: trained on.
-        split: name, seed, numbers of images, SHA-256 of the list of images that are not tested and
-            of their scores.
+        split: name, seed, share of the test part, numbers of images, SHA-256 of the list of images
+            that are not tested and of their scores.
         mos_range: that quality 0 and 1 stand for; None if the set has none.
         lower_better: the scale of `mos_range` is turned round (DMOS).
         options: of the training.
@@ -126,7 +127,7 @@ def write(
             state[f"{prefix}{name}"] = value.contiguous().cpu()
     weights = folder / "model.safetensors"
     write_bytes(weights, save(state))
-    provenance = Provenance("split", VERSION, "train", VERSION)
+    provenance = Provenance("split", VERSION, "train", VERSIONS["train"])
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
     write_sealed_json(folder / "card.json", content)

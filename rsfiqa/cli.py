@@ -182,9 +182,9 @@ class Train(stages.TrainOptions):
     weights: str = Field("packaged", description="finetune: of the backbone, as of extract.")
 
     def run(self) -> None:
-        from rsfiqa import train
+        from rsfiqa import samples, train
 
-        name = f"{self.folder.resolve().name}.{self.variant}"
+        name = f"{samples.name_of(self.folder)}.{self.variant}"
         options = plain(self, stages.TrainOptions)
         train.run(
             self.folder,
@@ -245,7 +245,7 @@ class Report(stages.ReportOptions):
     )
     checkpoint: Path | None = Field(
         None,
-        description="scores: folder of their checkpoint; looked for in results/train and the package.",
+        description="scores: their checkpoint; looked for in results/train and the package.",
     )
 
     def run(self) -> None:

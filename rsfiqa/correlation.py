@@ -31,12 +31,14 @@ class Agreement:
 def agreement(predicted: np.ndarray, scores: np.ndarray) -> Agreement:
     """All measures of agreement between predictions (N,) and opinion scores (N,).
 
-    Correlations are NaN where either side is constant.
+    Correlations are NaN where either side is constant; all is NaN where a prediction is no number.
     """
     predicted, scores = np.asarray(predicted, np.float64), np.asarray(scores, np.float64)
-    fitted = logistic4(predicted, *fit_logistic4(predicted, scores))
+    fitted = np.full(len(scores), np.nan)
+    if np.isfinite(predicted).all():
+        fitted = logistic4(predicted, *fit_logistic4(predicted, scores))
     return Agreement(
-        srcc=_correlation(stats.spearmanr, predicted, scores),
+        srcc=srcc(predicted, scores),
         krcc=_correlation(stats.kendalltau, predicted, scores),
         plcc_raw=_correlation(stats.pearsonr, predicted, scores),
         plcc=_correlation(stats.pearsonr, fitted, scores),
@@ -45,8 +47,14 @@ def agreement(predicted: np.ndarray, scores: np.ndarray) -> Agreement:
     )
 
 
+def srcc(predicted: np.ndarray, scores: np.ndarray) -> float:
+    """Spearman's rank correlation of predictions (N,) and scores (N,), as in `agreement`."""
+    return _correlation(stats.spearmanr, predicted, scores)
+
+
 def _correlation(function: Callable, a: np.ndarray, b: np.ndarray) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    varied = all(np.isfinite(values).all() and np.ptp(values) > 0 for values in (a, b))
+    if not varied:
         return float("nan")
     return float(function(a, b).statistic)
 

@@ -1,8 +1,10 @@
 """The products of a data set, put together as inputs of the model."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +103,7 @@ class Samples:
             test_share=test_share,
             seed=seed,
         )
-        by_id = dict(zip(self.listed["image_id"].to_pylist(), tested, strict=True))
-        found = np.array([by_id[image_id] for image_id in self.image_ids], bool)
+        found = self.among(tested)
         for part, listed in ((found, tested), (~found, ~tested)):
             if listed.any() and not part.any():
                 raise InputError(
@@ -111,6 +112,59 @@ class Samples:
                     " tables of failures"
                 )
         return found
+
+    def validated_part(
+        self, split: str, *, share: float, test_share: float, seed: int
+    ) -> np.ndarray:
+        """Which of the images that a split does not test are to validate: bool (N,); whole groups.
+
+        As there, an image that could not be read moves no other.
+
+        Args:
+            split: whose training part is divided once more.
+            share: of it, in (0, 1).
+            test_share: of the split.
+            seed: of the split.
+
+        Raises:
+            InputError: too few groups, or images to validate of one MOS.
+        """
+        groups, subsets = (self.listed[name].to_pylist() for name in ("group", "subset"))
+        learnt = ~splits.tested_part(
+            split, groups, subsets, dataset=self.dataset, test_share=test_share, seed=seed
+        )
+        held = np.zeros(len(groups), bool)
+        held[learnt] = splits.random_split(
+            list(compress(groups, learnt)),
+            test_share=share,
+            seed=seed,
+            dataset=f"{self.dataset} {split}, validation",
+            split=0,
+            option="train.validation_share",
+        )
+        found = self.among(held)
+        if len(set(self.quality[found].tolist())) < 2:
+            raise InputError(
+                f"{self.dataset}: {split} needs images of different MOS to validate, found"
+                f" {found.sum()} of one; raise train.validation_share, or set it to 0"
+            )
+        return found
+
+    def among(self, listed: np.ndarray) -> np.ndarray:
+        """Which of the N images are among those listed where `listed` holds: bool (N,)."""
+        chosen = set(compress(self.listed["image_id"].to_pylist(), listed))
+        return np.array([image_id in chosen for image_id in self.image_ids], bool)
+
+    @property
+    def content_sha256(self) -> str:
+        """To recognise the images by their bytes, and by what the model sees of them.
+
+        The cells, which follow from the bytes and from `origin`, are left out.
+        """
+        found = hashlib.sha256("\n".join(self.rows["sha256"].to_pylist()).encode())
+        for name in ("coverage", "text", "ratings", "geometry", "present"):
+            found.update(getattr(self.batch, name).contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def digests(self, chosen: np.ndarray) -> dict[str, str]:
         """To recognise the images where `chosen`, bool (N,), holds: `sha256` of their names.
@@ -152,6 +206,11 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     return replace(data, batch=batch, mirrored=None, distorted=None)
 
 
+def name_of(folder: Path) -> str:
+    """The name of the data set in a folder, which may be given as `.`."""
+    return Path(os.path.abspath(folder)).name
+
+
 def read_again(path: str) -> np.ndarray:
     """An image of a data set, uint8 (H, W, 3), which could be read when that was prepared.
 
@@ -187,7 +246,7 @@ def load(folder: Path) -> Samples:
     finished = [image_id in present for image_id in table["image_id"].to_pylist()]
     rows = table.filter(pa.array(finished))
     return Samples(
-        dataset=folder.name,
+        dataset=name_of(folder),
         rows=rows,
         batch=_stack(parts),
         mirrored=_copies([part.mirrored for part in parts], len(rows)),

@@ -12,7 +12,7 @@ VERSIONS = {
     "caption": 2,
     "embed": 1,
     "extract": 4,
-    "train": 7,
+    "train": 8,
     "benchmark": 1,
     "report": 2,
     "teach": 2,

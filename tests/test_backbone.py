@@ -143,9 +143,10 @@ def test_weights_that_the_hub_has_not(hub):
         backbone.weights_path("resnet18", "hub")
 
 
-def test_a_backbone_that_the_hub_does_not_know():
-    with pytest.raises(InputError, match=r"the hub must have weights of test_no, found none; give"):
-        backbone.weights_path("test_no", "hub")
+@pytest.mark.parametrize("name", ["test_no", "resnet18.no_such_tag"])
+def test_a_backbone_that_the_hub_does_not_know(name):
+    with pytest.raises(InputError, match=f"the hub must have weights of {name}, found none; give"):
+        backbone.weights_path(name, "hub")
 
 
 def test_no_weights():

@@ -22,6 +22,16 @@ def pair():
     return scores + random.normal(0, 1, 200), scores
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_prediction_that_is_no_number(pair, value):
+    predicted, scores = pair
+    predicted[3] = value
+    found = agreement(predicted, scores)
+    assert found.n == 200
+    for name in ("srcc", "krcc", "plcc_raw", "plcc", "rmse"):
+        assert np.isnan(getattr(found, name))
+
+
 def test_against_scipy(pair):
     found = agreement(*pair)
     assert found.srcc == pytest.approx(stats.spearmanr(*pair).statistic)

@@ -1,6 +1,8 @@
-"""The examples of the documentation, run in its order."""
+"""The examples of the documentation, run in its order, and what it has to keep up with."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,13 @@ def test_python_runs_as_it_stands(place, page, capsys):
     assert re.match(r"\d\.\d+\n", capsys.readouterr().out)  # of the first example
 
 
+def test_results_are_what_their_figures_say(tmp_path):
+    script = ROOT / "benchmarks/results.py"
+    page = tmp_path / "results.md"
+    subprocess.run([sys.executable, script, ROOT / "docs/figures", page], check=True)
+    assert (ROOT / "docs/results.md").read_text("utf-8") == page.read_text("utf-8")
+
+
 def test_every_column_and_flag_of_scores_is_described():
     text = (ROOT / "docs/score.md").read_text("utf-8")
     for word in (*scores.SCHEMA.names, "tiny", "huge", "upscaled", "converted"):
@@ -42,5 +51,5 @@ def test_every_column_and_flag_of_scores_is_described():
 
 def test_every_option_of_the_scorer_is_described():
     text = (ROOT / "docs/score.md").read_text("utf-8")
-    for name in ScoreOptions.model_fields.keys() - {"weights"}:
+    for name in ScoreOptions.model_fields:
         assert name in text or f"--{name.replace('_', '-')}" in text, name

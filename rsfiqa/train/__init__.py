@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import time
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,10 @@ def run(
     tested = data.tested_part(split, test_share=test_share, seed=seed)
     parts = np.where(tested, "test", "train").astype(object)
     if options.validation_share:
-        parts[~tested] = _validated(data, ~tested, options, seed, split)
+        validated = data.validated_part(
+            split, share=options.validation_share, test_share=test_share, seed=seed
+        )
+        parts[validated] = "validation"
     trained = data.take(parts == "train")
     validation = data.take(parts == "validation") if options.validation_share else None
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
@@ -177,33 +179,9 @@ def train(
         )
 
 
-def _validated(
-    data: Samples, learnt: np.ndarray, options: TrainOptions, seed: int, split: str
-) -> np.ndarray:
-    """Which of the images not tested train and which validate: str; whole groups.
-
-    Args:
-        data: all images, N.
-        learnt: bool (N,), those not tested.
-        options: the share to validate.
-        seed: of the splits.
-        split: whose training part it is.
-    """
-    held = splits.random_split(
-        list(compress(data.groups, learnt)),
-        test_share=options.validation_share,
-        seed=seed,
-        dataset=f"{data.dataset} {split}, validation",
-        split=0,
-        option="train.validation_share",
-    )
-    return np.where(held, "validation", "train")
-
-
 def _srcc(model: RSA, data: Samples) -> float:
-    """How well a model ranks some images; -1 if it gives all the same score."""
-    score = scores_of(model, data.batch).cpu().numpy()
-    found = correlation.agreement(score, data.quality).srcc
+    """How well a model ranks some images; -1 if it gives all the same score, or one no number."""
+    found = correlation.srcc(scores_of(model, data.batch).cpu().numpy(), data.quality)
     return -1.0 if np.isnan(found) else found
 
 
@@ -279,7 +257,7 @@ def tune(
             options,
             seed=seed,
             state=state,
-            origin=_fingerprint(data, options, seed),
+            origin=_fingerprint(data, options, seed, validation),
             long_side=origin["long_side"],
             best=best,
             progress=progress,
@@ -290,10 +268,16 @@ def tune(
     return tuned.to("cpu"), losses
 
 
-def _fingerprint(data: Samples, options: TrainOptions, seed: int) -> str:
+def _fingerprint(
+    data: Samples, options: TrainOptions, seed: int, validation: Samples | None = None
+) -> str:
     """Of all that a training depends on."""
     parts = {
-        "images": data.digests(np.ones(len(data), bool)),
+        "images": [
+            part.digests(np.ones(len(part), bool)) | {"content": part.content_sha256}
+            for part in (data, validation)
+            if part is not None
+        ],
         "origin": data.origin,
         "extract": data.provenance["extract"].options,
         "options": options.recorded(),

@@ -7,6 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from rsfiqa import distortions, images, manifest, regions, samples
+from rsfiqa.errors import InputError
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
@@ -96,6 +97,9 @@ def _planar(image: np.ndarray) -> np.ndarray:
 class Crops(Dataset):
     """A crop of image i for `(epoch, i)`, whatever process makes it.
 
+    An `InputError` takes its place where that image cannot be read any more: raised in another
+    process it would come back as a trace.
+
     Args:
         data: the training images.
         folder: of the data set, which has their label maps.
@@ -128,11 +132,14 @@ class Crops(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Crop]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, Crop | InputError]:
         epoch, index = key
         row = self.rows[index]
-        labels = self.readers[row["shard"]][row["image_id"]].labels
-        image = images.reduce(samples.read_again(row["path"]), self.long_side)
+        try:
+            labels = self.readers[row["shard"]][row["image_id"]].labels
+            image = images.reduce(samples.read_again(row["path"]), self.long_side)
+        except InputError as error:
+            return index, error
         crop = crop_of(
             image,
             labels,

@@ -23,7 +23,7 @@ from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.stages import TrainOptions
 from rsfiqa.train.crops import Crop, Crops
-from rsfiqa.train.fit import averaged, decay_groups, rate_of
+from rsfiqa.train.fit import averaged, decay_groups, expect_number, rate_of
 from rsfiqa.train.stopping import BestEpoch
 
 log = logging.getLogger("rsfiqa")
@@ -149,6 +149,9 @@ def fit_tuned(
 
     Returns:
         Mean training loss of each epoch.
+
+    Raises:
+        InputError: an image or label map cannot be read any more, or the training diverges.
     """
     device = tuned.mean.device
     rank, world = processes()
@@ -189,6 +192,9 @@ def fit_tuned(
     tuned.train()
     over = best is not None and best.over  # killed after its last step
     for step, items in enumerate(() if over else loader, start=first):
+        for _, crop in items:
+            if isinstance(crop, InputError):
+                raise crop
         torch.manual_seed(seed_of(seed, step, rank))  # of dropout
         optimizer.zero_grad()
         value = 0.0
@@ -200,6 +206,7 @@ def fit_tuned(
             loss = _loss(parallel, seen, batch, quality[index].to(device), pointing) / len(split)
             loss.backward()
             value += loss.item()
+        expect_number(value, step // steps + 1, "train.tune_rate")
         nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
         optimizer.step()
         schedule.step()
@@ -293,14 +300,19 @@ def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
 
 
 def layer_of(name: str) -> str:
-    """The layer of a backbone's tensor: its name up to the last number near its beginning.
+    """The layer of a backbone's tensor: its name up to the first numbers in it.
 
-    `blocks.3.1.conv_pw.weight` is of `blocks.3.1`, `model.blocks.5.attn.qkv.weight` of
-    `model.blocks.5`.
+    `blocks.3.1.conv_pw.weight` is of `blocks.3.1`, `layer1.0.downsample.0.weight` of `layer1.0`,
+    `model.blocks.5.attn.qkv.weight` of `model.blocks.5`.
     """
     parts = name.split(".")
-    last = max((i for i, part in enumerate(parts[:4]) if part.isdigit()), default=0)
-    return ".".join(parts[: last + 1])
+    numbers = [part.isdigit() for part in parts]
+    if True not in numbers[:4]:
+        return parts[0]
+    end = numbers.index(True)
+    while end < len(parts) and numbers[end]:
+        end += 1
+    return ".".join(parts[:end])
 
 
 class _Steps:

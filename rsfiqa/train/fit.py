@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch, pointing_loss, quality_loss
 from rsfiqa.train.spoilt import spoil
 from rsfiqa.train.stopping import BestEpoch
@@ -63,6 +64,9 @@ def fit(
 
     Returns:
         Mean training loss of each epoch.
+
+    Raises:
+        InputError: the training diverges.
     """
     device = next(model.parameters()).device
     if model.regions is None:
@@ -104,14 +108,29 @@ def fit(
                 average.update_parameters(model)
                 total += value.item()
             losses.append(total / steps)
+            expect_number(losses[-1], epoch, "train.learning_rate")
             if progress:
                 progress(epoch, losses[-1])
             if best is not None and best.stop(average.module):
                 break
     model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
-    model.calibrate(scores_of(model, data), quality.to(device))
+    scores = scores_of(model, data)
+    expect_number(float(scores.sum()), len(losses), "train.learning_rate")
+    model.calibrate(scores, quality.to(device))
     return losses
+
+
+def expect_number(value: float, epoch: int, option: str) -> None:
+    """Refuse to go on with a training that diverges.
+
+    Raises:
+        InputError: a loss, or a sum of scores, is no number.
+    """
+    if not math.isfinite(value):
+        raise InputError(
+            f"{option}: must let the training converge, found {value} in epoch {epoch}; lower it"
+        )
 
 
 @torch.inference_mode()

@@ -19,6 +19,7 @@ from rsfiqa import (
 )
 from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
 from rsfiqa.errors import InputError
+from rsfiqa.files import read_sealed_json, write_sealed_json
 from rsfiqa.model import Batch
 from rsfiqa.samples import Samples
 from tests.pipeline import EXTRACT, SPLITS, TRAIN, made
@@ -200,6 +201,26 @@ def test_a_set_that_is_only_tested_needs_no_copies(copy, pipeline):
 def test_a_checkpoint_for_other_inputs_is_refused(copy):
     extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_share=0)
     message = r"all-00: trained with backbone grid 4, found 2 in other; make both with the same opt"
+    with pytest.raises(InputError, match=message):
+        benchmark.run(copy, **OTHER)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("encoder", "encoder", "some other"),
+        ("encoder", "sha256", "0" * 64),
+        ("backbone", "backbone", "resnet50"),
+        ("backbone", "sha256", "0" * 64),
+        ("segment", "backend", "sam"),
+    ],
+)
+def test_a_checkpoint_of_another_origin_is_refused(copy, part, name, value):
+    path = benchmark.checkpoint_folder(copy, "tiny", "full", "all-00") / "card.json"
+    card = read_sealed_json(path)
+    assert card[part][name] != value
+    write_sealed_json(path, card | {part: card[part] | {name: value}})
+    message = rf"all-00: trained with {part} {name} {value}, found .* in other; make both with the"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
 

@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 import torch
 
+from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch
 from rsfiqa.train.fit import decay_of, fit, rate_of
 from rsfiqa.train.spoilt import spoil
@@ -45,6 +46,14 @@ def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
         model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8, variant=variant)
     losses = fit(model, batch, quality, epochs=12, batch_size=16, lr=1e-2, ema=0.8, seed=seed)
     return model, losses
+
+
+def test_a_training_that_diverges() -> None:
+    batch, quality = toy()
+    model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+    message = r"^train.learning_rate: must let the training converge, found nan in epoch 1; lower"
+    with pytest.raises(InputError, match=message):
+        fit(model, batch, quality, epochs=3, batch_size=16, lr=1e30)
 
 
 def test_the_same_twice_whatever_the_global_state() -> None:

@@ -24,12 +24,13 @@ def tiny(tmp_path_factory, tmp_path):
 
 
 def change(folder, **columns):
-    """Give the manifest's columns one value each."""
+    """Give the manifest's columns one value each, or a list with one for each image."""
     path = folder / "manifest.parquet"
     table, provenance = manifest.read(path)
     for name, value in columns.items():
         field = table.schema.field(name)
-        column = pa.array([value] * len(table), field.type)
+        values = value if isinstance(value, list) else [value] * len(table)
+        column = pa.array(values, field.type)
         table = table.set_column(table.schema.get_field_index(name), field, column)
     manifest.write(path, table, replace(provenance))
 
@@ -72,7 +73,20 @@ def test_what_a_killed_training_may_not_go_on_from(tiny):
     extract.run(tiny, EXTRACT.model_copy(update={"copies": False}), max_failed_share=0.2)
     before |= {found()}
     change(tiny, mos=3.0, quality=0.5)
-    assert len(before | {found()}) == 5
+    before |= {found()}
+    assert len(before) == 5
+    data = samples.load(tiny)
+    other_ratings = replace(data.batch, ratings=data.batch.ratings + 1)
+    bytes_differ = pa.array(["0" * 64] * len(data))
+    place = data.rows.schema.get_field_index("sha256")
+    for changed, validation in (
+        (replace(data, batch=other_ratings), None),
+        (replace(data, rows=data.rows.set_column(place, "sha256", bytes_differ)), None),
+        (data, data.take(np.arange(12) < 3)),
+        (data, data.take(np.arange(12) < 4)),
+    ):
+        before |= {train._fingerprint(changed, TRAIN, SEED, validation)}
+    assert len(before) == 9
 
 
 def test_the_scale_is_fixed_by_images_of_every_level():
@@ -83,6 +97,49 @@ def test_the_scale_is_fixed_by_images_of_every_level():
     np.testing.assert_array_equal(chosen, train.calibrating(5000, seed=1))
     assert (chosen != train.calibrating(5000, seed=2)).any()
     assert train.calibrating(9, seed=1).all()
+
+
+TUNED = {"finetune": True, "tune_epochs": 2, "tune_batch_size": 2, "crop": 48}
+
+
+@pytest.mark.parametrize("changes", [{}, TUNED])
+def test_what_tested_images_are_worth_changes_nothing(tiny, changes):
+    """Neither the training nor the choice of an epoch sees it."""
+    options = TRAIN.model_copy(update={"validation_share": 0.3, "epochs": 4} | changes)
+    data = samples.load(tiny)
+    tested = data.tested_part("split-00", test_share=TEST_SHARE, seed=SEED)
+    train.run(tiny, tiny / "before", options, **SPLIT)
+    table, _ = manifest.read(tiny / "manifest.parquet")
+    names = set(np.array(data.image_ids)[tested])
+    for column, low, high in (("mos", 1.0, 5.0), ("quality", 0.0, 1.0)):
+        old = zip(table["image_id"].to_pylist(), table[column].to_pylist(), strict=True)
+        turned = [low + high - value if image_id in names else value for image_id, value in old]
+        change(tiny, **{column: turned})
+    train.run(tiny, tiny / "after", options, **SPLIT)
+    assert (samples.load(tiny).quality != data.quality).sum() == tested.sum() > 0
+    weights = {(tiny / name / "model.safetensors").read_bytes() for name in ("before", "after")}
+    assert len(weights) == 1
+
+
+def test_a_validation_part_that_cannot_be_ranked(tiny):
+    change(tiny, group=[str(i) for i in range(13)])
+    options = TRAIN.model_copy(update={"validation_share": 0.05})
+    message = (
+        r"tiny: split-00 needs images of different MOS to validate, found 1 of one; raise"
+        r" train.validation_share, or set it to 0"
+    )
+    refused(tiny, message, options)
+
+
+def test_an_image_that_cannot_be_read_moves_no_other_to_validation(tiny):
+    change(tiny, group=[str(i) for i in range(13)])
+    data = samples.load(tiny)
+    shares = {"share": 0.4, "test_share": TEST_SHARE, "seed": SEED}
+    validated = data.validated_part("split-00", **shares)
+    for lost in range(12):
+        kept = np.arange(12) != lost
+        found = data.take(kept).validated_part("split-00", **shares)
+        np.testing.assert_array_equal(found, validated[kept])
 
 
 def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
