@@ -11,7 +11,7 @@ import pytest
 
 from tests.workflow.conftest import ROOT, Workflow
 
-COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr")
+COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 STATUS = ROOT / "profiles/generic/status.sh"
 
 
