@@ -6,13 +6,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
-from shutil import which
 
 import pytest
 
 from tests.workflow.conftest import ROOT, Workflow
 
-COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
+COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct")
 STATUS = ROOT / "profiles/generic/status.sh"
 
 
@@ -87,7 +86,6 @@ def test_every_attempt_gets_twice_the_memory_and_time(workflow, jobs, monkeypatc
     assert tuple(asked(job, "--time") for job in jobs()) == times
 
 
-@pytest.mark.skipif(which("sacct") is None, reason="needs Slurm's sacct: apt-get install slurm-wlm")
 def test_slurms_own_executor_submits_as_often_and_as_much(workflow, jobs):
     fast = ("--slurm-init-seconds-before-status-checks", "1")
     found = submit(workflow, "slurm", *fast, "--until", "prepare")
