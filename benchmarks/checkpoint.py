@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import RUN, made
 from figures import FOLDER
-from finetune import SPLIT, TUNED, is_made, is_of
+from finetune import SPLIT, TUNED, card_of, is_made
 
 from rsfiqa import checkpoints, samples, splits, train
 
@@ -36,7 +36,7 @@ def reached(path: Path, trainings: Path) -> dict[str, float]:
             " DATA=DIR first"
         )
     for i in range(int(found["splits"])):
-        if not is_of(folder := trainings / splits.split_name("split", i), TUNED):
+        if card_of(folder := trainings / splits.split_name("split", i), TUNED) is None:
             sys.exit(
                 f"{folder}: must be trained by the recipe of today, found no such checkpoint; run"
                 " make bench-finetune DATA=DIR again"

@@ -20,6 +20,7 @@ from bench import RUN, SETS, TEST_SHARE, made, spread
 from figures import FOLDER, write
 
 from rsfiqa import benchmark, checkpoints, samples, splits, train
+from rsfiqa.checkpoints import Card
 from rsfiqa.correlation import Agreement, agreement
 from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
@@ -41,19 +42,19 @@ def trained_and_tested(folder: Path, output: Path, options: TrainOptions, split:
 
 def is_made(output: Path, options: TrainOptions, data: Samples, split: str) -> bool:
     """Whether a checkpoint of these options, trained on these images and scores, is there."""
-    if not is_of(output, options):
+    if (card := card_of(output, options)) is None:
         return False
-    card = checkpoints.read_card(output)[0]
     learnt = ~data.tested_part(split, **SPLIT)
     return card.origin == data.origin and data.digests(learnt).items() <= card.split.items()
 
 
-def is_of(output: Path, options: TrainOptions) -> bool:
-    """Whether a checkpoint of these options is there."""
+def card_of(output: Path, options: TrainOptions) -> Card | None:
+    """The card of a checkpoint of these options, if there is one."""
     if not (output / "card.json").is_file():
-        return False
+        return None
+    card = checkpoints.read_card(output)[0]
     wanted = {"version": VERSIONS["train"], **options.recorded()}
-    return checkpoints.read_card(output)[0].options == wanted
+    return card if card.options == wanted else None
 
 
 def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:

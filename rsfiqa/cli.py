@@ -182,9 +182,9 @@ class Train(stages.TrainOptions):
     weights: str = Field("packaged", description="finetune: of the backbone, as of extract.")
 
     def run(self) -> None:
-        from rsfiqa import samples, train
+        from rsfiqa import manifest, train
 
-        name = f"{samples.name_of(self.folder)}.{self.variant}"
+        name = f"{manifest.dataset_name(self.folder)}.{self.variant}"
         options = plain(self, stages.TrainOptions)
         train.run(
             self.folder,

@@ -1,5 +1,6 @@
 """The manifest: one row per image of a data set, sorted by image_id, divided into shards."""
 
+import os
 from pathlib import Path, PurePath
 
 import pyarrow as pa
@@ -28,6 +29,11 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),  # of the file's bytes
     ]
 )
+
+
+def dataset_name(folder: Path) -> str:
+    """The name of the data set in a folder, which may be given as `.`."""
+    return Path(os.path.abspath(folder)).name
 
 
 def shard_name(shard: int) -> str:

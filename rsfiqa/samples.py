@@ -1,7 +1,6 @@
 """The products of a data set, put together as inputs of the model."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
@@ -95,15 +94,8 @@ class Samples:
         Raises:
             InputError: as that, or no image of one of the parts could be read.
         """
-        tested = splits.tested_part(
-            split,
-            self.listed["group"].to_pylist(),
-            self.listed["subset"].to_pylist(),
-            dataset=self.dataset,
-            test_share=test_share,
-            seed=seed,
-        )
-        found = self.among(tested)
+        tested = self._tested_of_listed(split, test_share=test_share, seed=seed)
+        found = self._among(tested)
         for part, listed in ((found, tested), (~found, ~tested)):
             if listed.any() and not part.any():
                 raise InputError(
@@ -129,20 +121,17 @@ class Samples:
         Raises:
             InputError: too few groups, or images to validate of one MOS.
         """
-        groups, subsets = (self.listed[name].to_pylist() for name in ("group", "subset"))
-        learnt = ~splits.tested_part(
-            split, groups, subsets, dataset=self.dataset, test_share=test_share, seed=seed
-        )
-        held = np.zeros(len(groups), bool)
+        learnt = ~self._tested_of_listed(split, test_share=test_share, seed=seed)
+        held = np.zeros(len(learnt), bool)
         held[learnt] = splits.random_split(
-            list(compress(groups, learnt)),
+            list(compress(self.listed["group"].to_pylist(), learnt)),
             test_share=share,
             seed=seed,
             dataset=f"{self.dataset} {split}, validation",
             split=0,
             option="train.validation_share",
         )
-        found = self.among(held)
+        found = self._among(held)
         if len(set(self.quality[found].tolist())) < 2:
             raise InputError(
                 f"{self.dataset}: {split} needs images of different MOS to validate, found"
@@ -150,7 +139,18 @@ class Samples:
             )
         return found
 
-    def among(self, listed: np.ndarray) -> np.ndarray:
+    def _tested_of_listed(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
+        """Which of all images listed a split tests: bool (as many as are listed,)."""
+        return splits.tested_part(
+            split,
+            self.listed["group"].to_pylist(),
+            self.listed["subset"].to_pylist(),
+            dataset=self.dataset,
+            test_share=test_share,
+            seed=seed,
+        )
+
+    def _among(self, listed: np.ndarray) -> np.ndarray:
         """Which of the N images are among those listed where `listed` holds: bool (N,)."""
         chosen = set(compress(self.listed["image_id"].to_pylist(), listed))
         return np.array([image_id in chosen for image_id in self.image_ids], bool)
@@ -163,7 +163,7 @@ class Samples:
         """
         found = hashlib.sha256("\n".join(self.rows["sha256"].to_pylist()).encode())
         for name in ("coverage", "text", "ratings", "geometry", "present"):
-            found.update(getattr(self.batch, name).contiguous().numpy().tobytes())
+            found.update(getattr(self.batch, name).numpy().tobytes())
         return found.hexdigest()
 
     def digests(self, chosen: np.ndarray) -> dict[str, str]:
@@ -206,11 +206,6 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     return replace(data, batch=batch, mirrored=None, distorted=None)
 
 
-def name_of(folder: Path) -> str:
-    """The name of the data set in a folder, which may be given as `.`."""
-    return Path(os.path.abspath(folder)).name
-
-
 def read_again(path: str) -> np.ndarray:
     """An image of a data set, uint8 (H, W, 3), which could be read when that was prepared.
 
@@ -246,7 +241,7 @@ def load(folder: Path) -> Samples:
     finished = [image_id in present for image_id in table["image_id"].to_pylist()]
     rows = table.filter(pa.array(finished))
     return Samples(
-        dataset=name_of(folder),
+        dataset=manifest.dataset_name(folder),
         rows=rows,
         batch=_stack(parts),
         mirrored=_copies([part.mirrored for part in parts], len(rows)),

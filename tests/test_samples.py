@@ -47,6 +47,11 @@ def same(a: samples.Samples, b: samples.Samples) -> bool:
     return a.rows == b.rows and all(torch.equal(x, y) for x, y in parts)
 
 
+def test_a_data_set_has_its_name_wherever_it_is_loaded_from(tiny, monkeypatch):
+    monkeypatch.chdir(tiny)
+    assert load(Path()).dataset == load(Path("../tiny/")).dataset == load(tiny).dataset == "tiny"
+
+
 def test_coverage_is_the_share_of_each_cell():
     labels = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]], np.uint16)
     found = coverage(labels, 2)

@@ -63,7 +63,7 @@ def read(
     found = []
     for folder, table in tables.items():
         rows = [row for row in table.to_pylist() if not row["level"]]
-        parts = _parts(rows, folder.name, validation_share, test_share, seed)
+        parts = _parts(rows, manifest.dataset_name(folder), validation_share, test_share, seed)
         found += _of(folder, rows, parts)
     if not found:
         raise InputError(
@@ -89,6 +89,7 @@ def _parts(
 
 
 def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> list[Source]:
+    dataset = manifest.dataset_name(folder)
     readers: dict[str, tuple[Reader, str]] = {}
     found = []
     for row in rows:
@@ -104,7 +105,7 @@ def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> 
         reader, digest = readers[name]
         if row["image_id"] in reader:  # segmentation may have failed
             part, path = parts[row["group"]], Path(row["path"])
-            source = (folder.name, row["image_id"], path, part, row["sha256"], reader, digest)
+            source = (dataset, row["image_id"], path, part, row["sha256"], reader, digest)
             found.append(Source(*source))
     return found
 
