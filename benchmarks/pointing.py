@@ -13,7 +13,7 @@ from rsfiqa import images
 from rsfiqa.datasets.kodak import KEPT
 from rsfiqa.distortions import DISTORTIONS
 from rsfiqa.scorer import Scorer
-from rsfiqa.train.spoilt import SMALLEST
+from rsfiqa.train.spoilt import spoilt_region
 
 LEVELS = (1, 3, 5)  # of pointing
 KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
@@ -47,9 +47,8 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
         image = images.read_rgb(path)
         seen = scorer.predict(image)
         labels, before = seen.part.labels, seen.prediction
-        random = np.random.default_rng(i)
         areas = np.bincount(labels.ravel()) / labels.size
-        region = int(random.choice(np.flatnonzero(areas >= SMALLEST)))
+        region = spoilt_region(areas, np.random.default_rng(i))
         mask = images.fit_labels(labels, image.shape[:2]) == region
         chances.append(1 / len(areas))
         for kind, found in hits.items():

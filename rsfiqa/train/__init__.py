@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from rsfiqa import backbone, checkpoints, correlation, samples, splits
@@ -23,7 +24,7 @@ from rsfiqa.samples import Samples
 from rsfiqa.stages import VERSIONS, TrainOptions
 from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
-from rsfiqa.train.fit import fit, scores_of
+from rsfiqa.train.fit import expect_number, fit, scores_of
 from rsfiqa.train.stopping import BestEpoch
 
 CALIBRATED = 200  # training images that fix the scale of a fine-tuned model, at most
@@ -264,7 +265,8 @@ def tune(
         )
     if shared:
         torch.distributed.destroy_process_group()
-    _calibrate(tuned, data.take(calibrating(len(data), seed)), origin["long_side"])
+    scores = _calibrate(tuned, data.take(calibrating(len(data), seed)), origin["long_side"])
+    expect_number(float(scores.sum()), len(losses), "train.tune_rate")
     return tuned.to("cpu"), losses
 
 
@@ -299,12 +301,13 @@ def calibrating(number: int, seed: int) -> np.ndarray:
     return chosen
 
 
-def _calibrate(tuned: Tuned, data: Samples, long_side: int) -> None:
-    """As at the end of the frozen training, on images seen whole."""
+def _calibrate(tuned: Tuned, data: Samples, long_side: int) -> Tensor:
+    """As at the end of the frozen training, on images seen whole; gives their scores before."""
     seen = samples.with_cells(data, tuned.extractor, long_side)
     tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
     scores = scores_of(tuned.model, seen.batch)
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
+    return scores
 
 
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:

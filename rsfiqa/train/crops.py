@@ -11,7 +11,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.samples import Samples
 from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
-from rsfiqa.train.spoilt import SMALLEST
+from rsfiqa.train.spoilt import spoilt_region
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,11 @@ def crop_of(
     present[found] = True
     spoilt, region = None, -1
     if random.random() < spoilt_share:
-        chosen = _chosen(part.table["area"] / dense.size, random)
+        chosen = spoilt_region(part.table["area"] / dense.size, random)
         family, level = distortions.drawn(random)
         worse = distortions.spoil(image, dense == chosen, family, level, random)
         spoilt, region = _planar(worse), int(found[chosen])
     return Crop(_planar(image), coverage, geometry, present, spoilt, region)
-
-
-def _chosen(area: np.ndarray, random: np.random.Generator) -> int:
-    """A region to be spoilt, of those that take SMALLEST of the crop or more if there are any."""
-    large = np.flatnonzero(area >= SMALLEST)
-    return int(random.choice(large if len(large) else len(area)))
 
 
 def _planar(image: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,17 @@ def spoil(batch: Batch, copies: Tensor, random: torch.Generator) -> tuple[Batch,
     region = (chance * likely).argmax(-1)
     share = batch.coverage[torch.arange(len(batch), device=area.device), region]  # (B, N)
     return replace(batch, cells=blend(batch.cells, copies, share)), region
+
+
+def spoilt_region(area: np.ndarray, random: np.random.Generator) -> int:
+    """A region to be spoilt in pixels, of those that take SMALLEST or more if there are any.
+
+    Args:
+        area: (R,), share of the image that each region takes.
+        random: chooses it.
+    """
+    large = np.flatnonzero(area >= SMALLEST)
+    return int(random.choice(large if len(large) else len(area)))
 
 
 def blend(cells: Tensor, copies: Tensor, share: Tensor) -> Tensor:

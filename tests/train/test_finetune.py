@@ -318,9 +318,14 @@ def test_an_image_that_is_gone_is_one_line(root, workers, tmp_path, monkeypatch)
         tune(root, tmp_path, workers=workers)
 
 
-def test_a_training_that_diverges(root, tmp_path):
+@pytest.mark.parametrize(
+    "changes",
+    [{"tune_epochs": 6}, {"tune_epochs": 1, "tune_batch_size": 8}],
+    ids=["early", "at last"],
+)
+def test_a_training_that_diverges(root, tmp_path, changes):
     message = r"^train.tune_rate: must let the training converge, found nan in epoch \d; lower it$"
-    options = TrainOptions(**OPTIONS).model_copy(update={"tune_head_rate": 1e30, "tune_epochs": 6})
+    options = TrainOptions(**OPTIONS | changes).model_copy(update={"tune_head_rate": 1e30})
     with pytest.raises(InputError, match=message):
         train.run(root / "tiny", tmp_path, options, **SPLIT)
 

@@ -5,7 +5,7 @@ import torch
 
 from rsfiqa.backbone import statistics
 from rsfiqa.model import Batch
-from rsfiqa.train.spoilt import SMALLEST, blend, spoil
+from rsfiqa.train.spoilt import SMALLEST, blend, spoil, spoilt_region
 
 GRID = 2
 
@@ -77,3 +77,9 @@ def test_the_generator_alone_decides() -> None:
     ]
     assert np.array_equal(regions[0], regions[1])
     assert not np.array_equal(regions[0], regions[2])
+
+
+def test_slivers_are_spoilt_in_pixels_only_where_there_is_nothing_else() -> None:
+    random = np.random.default_rng(0)
+    assert {spoilt_region(np.array([0.01, 0.5, 0.029, 0.03]), random) for _ in range(50)} == {1, 3}
+    assert {spoilt_region(np.array([0.01, 0.02, 0.0]), random) for _ in range(50)} == {0, 1, 2}
