@@ -7,7 +7,7 @@ export HF_HUB_OFFLINE := 1
 
 NEEDS_DATA = @test -n "$(DATA)" || { echo "make $@: DATA must name the folder of the data sets, found nothing; try make $@ DATA=~/data" >&2; exit 2; }
 
-.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-backbones bench-segment bench-caption bench-score bench-teach bench-small bench-gpu calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
+.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench bench-finetune bench-draws bench-backbones bench-segment bench-caption bench-score bench-teach bench-small bench-gpu calibrate bench-scale bench-large checkpoint results schema screenshot lock clean
 
 install: .venv/installed
 
@@ -71,6 +71,11 @@ SET ?= livec
 bench-finetune: install ## DATA=DIR SPLITS=3 AT_ONCE=1 SET=livec: the backbone fine-tuned, a quarter of an hour a split
 	$(NEEDS_DATA)
 	$(BIN)/python benchmarks/finetune.py $(DATA) $(SPLITS) $(AT_ONCE) $(SET)
+
+DRAWS ?= 10
+bench-draws: install ## DATA=DIR DRAWS=10: AGIQA-3K, how much a median of ten splits depends on which ten
+	$(NEEDS_DATA)
+	$(BIN)/python benchmarks/draws.py $(DATA) $(DRAWS)
 
 bench-backbones: install ## DATA=DIR: LIVEC with each of the packaged backbones, frozen
 	$(NEEDS_DATA)

@@ -8,7 +8,7 @@ with a GPU and many cores.
 
 import multiprocessing
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -30,21 +30,36 @@ TUNED = TrainOptions(finetune=True, threads=2)
 READERS = 2  # processes that make the pictures for a GPU
 
 
-def trained_and_tested(folder: Path, output: Path, options: TrainOptions, split: str) -> Agreement:
-    """Train on a split, unless that is done with these options, and test."""
+def trained_and_tested(
+    folder: Path,
+    output: Path,
+    options: TrainOptions,
+    split: str,
+    way: Mapping[str, Any] = SPLIT,
+) -> Agreement:
+    """Train on a split, unless that is done with these options, and test.
+
+    `way` is the share tested and the seed of the splits.
+    """
     data = samples.load(folder)
-    if not is_made(output, options, data, split):
-        train.run(folder, output, options, variant="full", split=split, **SPLIT)
-    predict, part = benchmark.predictor(output, data, split, **SPLIT)
+    if not is_made(output, options, data, split, way):
+        train.run(folder, output, options, variant="full", split=split, **way)
+    predict, part = benchmark.predictor(output, data, split, **way)
     chosen = data.take(part)
     return agreement(predict(chosen), chosen.quality)
 
 
-def is_made(output: Path, options: TrainOptions, data: Samples, split: str) -> bool:
+def is_made(
+    output: Path,
+    options: TrainOptions,
+    data: Samples,
+    split: str,
+    way: Mapping[str, Any] = SPLIT,
+) -> bool:
     """Whether a checkpoint of these options, trained on these images and scores, is there."""
     if (card := card_of(output, options)) is None:
         return False
-    learnt = ~data.tested_part(split, **SPLIT)
+    learnt = ~data.tested_part(split, **way)
     return card.origin == data.origin and data.digests(learnt).items() <= card.split.items()
 
 
@@ -71,7 +86,7 @@ def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
     return found
 
 
-def each(work: Callable[[str], Any], names: list[str], at_once: int) -> list[Any]:
+def each(work: Callable[[Any], Any], names: Iterable[Any], at_once: int) -> list[Any]:
     """What `work` makes of the names in order, so many at a time."""
     if at_once == 1:
         return [work(name) for name in names]
