@@ -16,7 +16,7 @@ from bench import RUN, made, seconds_per_image
 from figures import FOLDER, write
 from finetune import trained_and_tested
 
-from rsfiqa import backbone, extract, splits
+from rsfiqa import backbone, extract, samples, splits
 from rsfiqa.correlation import median_interval
 from rsfiqa.stages import ExtractOptions, TrainOptions
 
@@ -39,9 +39,9 @@ def compared(folder: Path, name: str) -> dict[str, float]:
     extract.run(own, ExtractOptions(backbone=name, copies=False), max_failed_share=0)
     options = TrainOptions(pointing=0)
     parts = [splits.split_name("split", i) for i in range(SPLITS)]
-    srcc = np.array(
-        [trained_and_tested(own, root / "train" / part, options, part).srcc for part in parts]
-    )
+    data = samples.load(own)
+    found = [trained_and_tested(own, data, root / "train" / part, options, part) for part in parts]
+    srcc = np.array([one.srcc for one in found])
     weights = backbone.load(name, backbone.PACKAGED).stages.parameters()
     seconds = seconds_per_image(own / "extract")
     figures = dict(zip(("srcc", "srcc_low", "srcc_high"), median_interval(srcc), strict=True))

@@ -28,8 +28,9 @@ def compared(folder: Path, output: Path, number: int) -> tuple[float, float]:
     draw, number = divmod(number, SPLITS)
     way = SPLIT | {"seed": draw}
     split = splits.split_name("split", number)
-    model = trained_and_tested(folder, output / f"{draw:02d}" / split, TrainOptions(), split, way)
     data = samples.load(folder)
+    own = output / f"{draw:02d}" / split
+    model = trained_and_tested(folder, data, own, TrainOptions(), split, way)
     part = data.tested_part(split, **way)
     tested = data.take(part)
     peer = agreement(probe(data.take(~part), tested), tested.quality)

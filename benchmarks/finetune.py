@@ -32,6 +32,7 @@ READERS = 2  # processes that make the pictures for a GPU
 
 def trained_and_tested(
     folder: Path,
+    data: Samples,
     output: Path,
     options: TrainOptions,
     split: str,
@@ -39,9 +40,8 @@ def trained_and_tested(
 ) -> Agreement:
     """Train on a split, unless that is done with these options, and test.
 
-    `way` is the share tested and the seed of the splits.
+    `data` is what lies in `folder`; `way` is the share tested and the seed of the splits.
     """
-    data = samples.load(folder)
     if not is_made(output, options, data, split, way):
         train.run(folder, output, options, variant="full", split=split, **way)
     predict, part = benchmark.predictor(output, data, split, **way)
@@ -79,9 +79,10 @@ def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
         "frozen": TrainOptions(),
         "finetune": TUNED.model_copy(update={"workers": readers}),
     }
+    data = samples.load(folder)
     found = {}
     for name, options in ways.items():
-        found[name] = trained_and_tested(folder, output / name / split, options, split)
+        found[name] = trained_and_tested(folder, data, output / name / split, options, split)
         print(f"{split} {name}: SRCC {found[name].srcc:.4f}", file=sys.stderr, flush=True)
     return found
 

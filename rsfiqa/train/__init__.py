@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from rsfiqa import backbone, checkpoints, correlation, samples, splits
@@ -265,8 +264,8 @@ def tune(
         )
     if shared:
         torch.distributed.destroy_process_group()
-    scores = _calibrate(tuned, data.take(calibrating(len(data), seed)), origin["long_side"])
-    expect_number(float(scores.sum()), len(losses), "train.tune_rate")
+    seen = data.take(calibrating(len(data), seed))
+    _calibrate(tuned, seen, origin["long_side"], len(losses))
     return tuned.to("cpu"), losses
 
 
@@ -301,13 +300,13 @@ def calibrating(number: int, seed: int) -> np.ndarray:
     return chosen
 
 
-def _calibrate(tuned: Tuned, data: Samples, long_side: int) -> Tensor:
-    """As at the end of the frozen training, on images seen whole; gives their scores before."""
+def _calibrate(tuned: Tuned, data: Samples, long_side: int, epochs: int) -> None:
+    """As at the end of the frozen training, after so many epochs, on images seen whole."""
     seen = samples.with_cells(data, tuned.extractor, long_side)
     tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
     scores = scores_of(tuned.model, seen.batch)
+    expect_number(float(scores.sum()), epochs, "train.tune_rate")
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
-    return scores
 
 
 def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:
