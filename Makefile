@@ -123,7 +123,7 @@ results: install ## docs/results.md from docs/figures, where the newest results/
 	$(BIN)/python benchmarks/results.py docs/figures docs/results.md
 
 schema: install ## workflow/schemas/config.schema.yaml from the stages' options
-	$(BIN)/python -m rsfiqa.config > workflow/schemas/config.schema.yaml
+	$(BIN)/python -m workflow.configuration > workflow/schemas/config.schema.yaml
 
 screenshot: demo ## docs/report.png: the demo run's page in Debian's chromium (apt-get install chromium)
 	$(BIN)/python docs/screenshot.py results/report/index.html docs/report.png

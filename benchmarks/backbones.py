@@ -16,9 +16,13 @@ from bench import RUN, made, seconds_per_image
 from figures import FOLDER, write
 from finetune import trained_and_tested
 
-from rsfiqa import backbone, extract, samples, splits
-from rsfiqa.correlation import median_interval
-from rsfiqa.stages import ExtractOptions, TrainOptions
+from rsfiqa import samples, splits
+from rsfiqa.backbones import loading as backbones
+from rsfiqa.backbones import weights as backbone_weights
+from rsfiqa.extract import stage as extract
+from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.metrics import median_interval
+from rsfiqa.train.options import TrainOptions
 
 SPLITS = 10
 SHARED = ("segment", "caption", "embed")  # stages that no backbone changes
@@ -42,7 +46,7 @@ def compared(folder: Path, name: str) -> dict[str, float]:
     data = samples.load(own)
     found = [trained_and_tested(own, data, root / "train" / part, options, part) for part in parts]
     srcc = np.array([one.srcc for one in found])
-    weights = backbone.load(name, backbone.PACKAGED).stages.parameters()
+    weights = backbones.load(name, backbone_weights.PACKAGED).stages.parameters()
     seconds = seconds_per_image(own / "extract")
     figures = dict(zip(("srcc", "srcc_low", "srcc_high"), median_interval(srcc), strict=True))
     figures |= {"parameters_m": sum(x.numel() for x in weights) / 1e6, "s_per_image": seconds}
@@ -54,7 +58,7 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python benchmarks/backbones.py DATA")
     folder = made(Path(sys.argv[1]), RUN, "--until", "embed", sets=["livec"]) / "livec"
-    names = sorted(backbone.PACKAGES)
+    names = sorted(backbone_weights.PACKAGES)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(compared, [folder] * len(names), names)
         figures = {name: value for part in found for name, value in part.items()}

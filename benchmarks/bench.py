@@ -16,10 +16,10 @@ import yaml
 from figures import FOLDER, ROOT, run, write
 from pointing import ordering, pointing
 
-from rsfiqa import results
-from rsfiqa.benchmark.peers import PEERS
-from rsfiqa.correlation import median_interval, paired_test
-from rsfiqa.scorer import Scorer
+from rsfiqa.benchmark.baselines import PEERS
+from rsfiqa.metrics import median_interval, paired_test
+from rsfiqa.products import results
+from rsfiqa.score.scorer import Scorer
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 RUN = FOLDER / "run"

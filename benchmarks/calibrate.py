@@ -1,6 +1,6 @@
 """What the measured captioner makes of its signs, learnt on Kodak's and packages' photographs.
 
-Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes rsfiqa/caption/measured.json.
+Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes rsfiqa/captioners/rule_based/weights.json.
 The eight photographs of Kodak that are kept for tests are not read. Those from packages are the
 smaller ones, reduced as many pictures of the web are, which makes them sharper.
 """
@@ -11,19 +11,19 @@ from figures import ROOT, data_with
 from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
-from rsfiqa import images
-from rsfiqa.caption.measured import NONE
-from rsfiqa.caption.measures import measure
-from rsfiqa.caption.signs import SIGNS, signs
-from rsfiqa.captions import FAMILIES
+from rsfiqa.captioners.rule_based.captioner import NONE
+from rsfiqa.captioners.rule_based.features import SIGNS, signs
+from rsfiqa.captioners.rule_based.statistics import measure
 from rsfiqa.datasets import demo, kodak
-from rsfiqa.files import write_json
-from rsfiqa.segment import segment_image
+from rsfiqa.images import load, resize
+from rsfiqa.io.json_files import write_json
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters.superpixel import segment_image
 from rsfiqa.splits import TESTED, seed_of
-from rsfiqa.stages import SegmentOptions
-from rsfiqa.teach import spoiling
+from rsfiqa.teach import views
+from rsfiqa.vocabulary import FAMILIES
 
-OUTPUT = ROOT / "rsfiqa" / "caption" / "measured.json"
+OUTPUT = ROOT / "rsfiqa/captioners/rule_based/weights.json"
 CLASSES = (NONE, *FAMILIES)
 STRENGTH = 1.0  # inverse, of the penalty on the weights of families
 PENALTY = 3.0  # on the weights of levels
@@ -35,7 +35,7 @@ def main() -> None:
     data = data_with("kodak")
     cv2.setNumThreads(1)
     entries = [e for e in kodak.read(data / "kodak") if e.subset != TESTED]
-    photographs = {entry.group: images.read_rgb(entry.path) for entry in entries}
+    photographs = {entry.group: load.read_rgb(entry.path) for entry in entries}
     photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
     found = [
         row
@@ -49,11 +49,11 @@ def main() -> None:
 
 def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]:
     """Signs, family and level of regions of views with one region spoilt, and one of the others."""
-    labels = images.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
+    labels = resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
     rows = []
-    for number, distortions in enumerate(spoiling.every_one()):
+    for number, distortions in enumerate(views.every_one()):
         random = np.random.default_rng(seed_of("calibrate", name, number))
-        view = spoiling.tested(image, labels, distortions, random)
+        view = views.tested(image, labels, distortions, random)
         measured = signs(view.image, view.labels, measure(view.image, view.labels))
         ((region, _),) = view.asked.items()
         for one in distortions:

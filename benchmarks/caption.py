@@ -30,11 +30,17 @@ from aiohttp import web
 from figures import FOLDER, ROOT, write
 from served import PYTHON, make_ready, write_tiny_model
 
-from rsfiqa import captions, prepare, regions, segment, shards
-from rsfiqa.caption import asked
-from rsfiqa.caption.server import Server
-from rsfiqa.caption.store import Store
-from rsfiqa.stages import CaptionOptions, PrepareOptions, SegmentOptions, ServerOptions
+from rsfiqa.caption.options import CaptionOptions, ServerOptions
+from rsfiqa.captioners.vlm import captioner as vlm
+from rsfiqa.captioners.vlm.cache import Store
+from rsfiqa.captioners.vlm.server import Server
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import captions, regions
+from rsfiqa.products.paths import shard_path
+from rsfiqa.runtime import shards
+from rsfiqa.segment import stage as segment
+from rsfiqa.segment.options import SegmentOptions
 
 IMAGES, SHARD = 24, "00000"
 CONCURRENCY = 16
@@ -71,7 +77,7 @@ def shard_of(data: Path) -> shards.Shard:
 def make_data(folder: Path) -> Path:
     """A data set's folder: photographs, and their regions."""
     data = folder / "photographs"
-    if not shards.shard_path(data, "segment", SHARD).is_file():
+    if not shard_path(data, "segment", SHARD).is_file():
         shutil.rmtree(data, ignore_errors=True)
         prepare.run(folder / "demo", PrepareOptions(), shard_size=10**6, max_failed_share=0, seed=0)
         rows = prepare.manifest.read(folder / "demo/manifest.parquet")[0].to_pylist()
@@ -140,21 +146,19 @@ def all_bodies(data: Path, given: CaptionOptions) -> list[bytes]:
     ]
 
 
-def questions_of(data: Path, given: CaptionOptions) -> list[list[asked.Question]]:
+def questions_of(data: Path, given: CaptionOptions) -> list[list[vlm.Question]]:
     """The stage's questions, image by image."""
     shard = shard_of(data)
     reader = regions.Reader(shard.path_of("segment"))
-    asker = asked.Asker(given, {}, data / "unused.log")
-    return [
-        asked.questions_about(image, reader, given, {}) for image in asker.wanted(shard, reader)
-    ]
+    asker = vlm.Asker(given, {}, data / "unused.log")
+    return [vlm.questions_about(image, reader, given, {}) for image in asker.wanted(shard, reader)]
 
 
 def stage(data: Path, given: CaptionOptions) -> float:
     """Requests a second of the stage, without its check of the servers."""
     forget(data)
     shard = shard_of(data)
-    with asked.Asker(given, {}, data / "unused.log") as asker:
+    with vlm.Asker(given, {}, data / "unused.log") as asker:
         asker.make_ready(1)
         started = time.perf_counter()
         asker.caption_shard(shard)
@@ -188,7 +192,7 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     block = int(re.search(r'block_size="(\d+)"', metrics).group(1))  # type: ignore[union-attr]
     closing = {"model": NAME, "prompt": "<|im_end|>\n<|im_start|>assistant\n"}
     tail = json.loads(call(f"{root}/tokenize", closing | {"add_special_tokens": False}))["count"]
-    store = Store(asked.store_path(shard_of(data)))
+    store = Store(vlm.store_path(shard_of(data)))
     cached = possible = prompt_tokens = 0
     for questions in questions_of(data, given):
         known = store.get([question.keys[0] for question in questions])
@@ -270,7 +274,7 @@ def start_job(data: Path, folder: Path, *more: str) -> subprocess.Popen[bytes]:
 
 def stored(data: Path, keys: list[str]) -> dict[str, Any]:
     """The answers that are on the disk."""
-    path = asked.store_path(shard_of(data))
+    path = vlm.store_path(shard_of(data))
     if not path.is_file():
         return {}
     store = Store(path)
@@ -282,7 +286,7 @@ def stored(data: Path, keys: list[str]) -> dict[str, Any]:
 
 def complete(data: Path, keys: list[str]) -> int:
     """How many regions the published table lacks."""
-    table, _ = captions.read(shards.shard_path(data, "caption", SHARD))
+    table, _ = captions.read(shard_path(data, "caption", SHARD))
     return len(keys) - table.num_rows
 
 
@@ -426,7 +430,7 @@ def keys_of(data: Path) -> list[str]:
 
 def count(data: Path) -> int:
     """How many answers are on the disk."""
-    path = asked.store_path(shard_of(data))
+    path = vlm.store_path(shard_of(data))
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])

@@ -13,7 +13,9 @@ from bench import RUN, made
 from figures import FOLDER
 from finetune import SPLIT, TUNED, card_of, is_made
 
-from rsfiqa import checkpoints, samples, splits, train
+from rsfiqa import samples, splits
+from rsfiqa.products import checkpoints
+from rsfiqa.train import stage as train
 
 TESTED = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")
 MOST_MB = 12.0

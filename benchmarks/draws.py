@@ -15,9 +15,9 @@ from figures import FOLDER, write
 from finetune import SPLIT, each, trained_and_tested
 
 from rsfiqa import samples, splits
-from rsfiqa.benchmark.peers import probe
-from rsfiqa.correlation import agreement, paired_test
-from rsfiqa.stages import TrainOptions
+from rsfiqa.benchmark.baselines import probe
+from rsfiqa.metrics import agreement, paired_test
+from rsfiqa.train.options import TrainOptions
 
 SET = "agiqa3k"
 SPLITS = 10  # of a draw

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from rsfiqa.files import write_json
+from rsfiqa.io.json_files import write_json
 
 PACKAGES = ("torch", "timm", "transformers", "numpy", "scikit-learn", "segment-anything")
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,11 +19,15 @@ import torch
 from bench import RUN, SETS, TEST_SHARE, made, spread
 from figures import FOLDER, write
 
-from rsfiqa import benchmark, checkpoints, samples, splits, train
-from rsfiqa.checkpoints import Card
-from rsfiqa.correlation import Agreement, agreement
+from rsfiqa import samples, splits
+from rsfiqa.benchmark import stage as benchmark
+from rsfiqa.metrics import Agreement, agreement
+from rsfiqa.products import checkpoints
+from rsfiqa.products.checkpoints import Card
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.samples import Samples
-from rsfiqa.stages import VERSIONS, TrainOptions
+from rsfiqa.train import stage as train
+from rsfiqa.train.options import TrainOptions
 
 SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
 TUNED = TrainOptions(finetune=True, threads=2)

@@ -30,22 +30,22 @@ from scipy.spatial import cKDTree
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
-from rsfiqa import backbone, regions, shards
-from rsfiqa.caption import prompt
-from rsfiqa.caption.answer import Distortion
+from rsfiqa.backbones import loading as backbones
+from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.model import RSA, Batch, quality_loss
-from rsfiqa.segment import sam, segment_shard_by_sam
-from rsfiqa.stages import (
-    VERSIONS,
-    ExtractOptions,
-    TeachDataOptions,
-    TeachTrainOptions,
-    TrainOptions,
-)
+from rsfiqa.products import regions
+from rsfiqa.products.versions import VERSIONS
+from rsfiqa.runtime import shards
+from rsfiqa.segment.stage import segment_shard_by_sam
+from rsfiqa.segmenters.sam.generator import MaskGenerator
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.examples import Example, answer_of
+from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
 from rsfiqa.teach.train import load_processor, make_trainer, with_lora
 from rsfiqa.train.finetune import Tuned, parameter_groups
+from rsfiqa.train.options import TrainOptions
 
 DEVICE = torch.device("cuda")
 PICTURES, SIDE = 16, 500  # of SAM, in pixels
@@ -133,7 +133,7 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     for mode, precision in (("exact", "fp32"), ("exact", "bf16"), ("adaptive", "bf16")):
         name = f"{mode}_{precision}"
         asked = segment.options(mode, Path("x"), workers=4, precision=precision)
-        generator = sam.MaskGenerator(model, asked)
+        generator = MaskGenerator(model, asked)
         if precision not in known:
             known[precision] = segment.Recorded(segment.records(rows, generator, cells_of))
         generator.decode = known[precision].decode
@@ -148,7 +148,7 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     yield "segment_stock_peak_gb", peak_gb()
 
 
-def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: sam.MaskGenerator) -> None:
+def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: MaskGenerator) -> None:
     """The stage on one shard."""
     shard = shards.Shard(folder, "00000", "segment", rows)
     found = segment_shard_by_sam(shard, generator)
@@ -186,7 +186,7 @@ def measure_finetune(folder: Path) -> Iterator[tuple[str, float]]:
 def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str, float]]:
     """Steps of fine-tuning with these options, named so in the figures."""
     extract = ExtractOptions()
-    source = backbone.load(extract.backbone, extract.weights)
+    source = backbones.load(extract.backbone, extract.weights)
     torch.manual_seed(0)
     model = RSA(stage_channels=source.channels, text_dim=TEXT)
     size, grid = options.tune_batch_size, extract.grid
@@ -228,7 +228,9 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
 
 def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
     """The recipes of config/ for Qwen2.5-VL-7B: memory, and seconds of a step."""
-    subprocess.run([sys.executable, ROOT / "tests/tiny_qwen.py", folder / "tiny"], check=True)
+    subprocess.run(
+        [sys.executable, ROOT / "tests/support/tiny_qwen.py", folder / "tiny"], check=True
+    )
     for name in ("80gb", "24gb"):
         recipe = yaml.safe_load((ROOT / f"config/teach-7b-{name}.yaml").read_text("utf-8"))["teach"]
         options = TeachTrainOptions(

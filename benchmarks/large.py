@@ -13,10 +13,10 @@ from pathlib import Path
 from bench import made_with, seconds_per_image, wall_seconds
 from figures import FOLDER, write
 
-from rsfiqa import failures, manifest
 from rsfiqa.datasets import livec
-from rsfiqa.files import sha256_of
-from rsfiqa.shards import SUFFIX, failures_path, shard_path
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.products import failures, manifest
+from rsfiqa.products.paths import SUFFIX, failures_path, shard_path
 
 IMAGES, SHARD_SIZE = 10_000, 500
 STAGES = ("prepare", *SUFFIX, "train", "benchmark", "report")

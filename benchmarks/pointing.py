@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from skimage.filters import gaussian
 
-from rsfiqa import images
 from rsfiqa.datasets.kodak import KEPT
-from rsfiqa.distortions import DISTORTIONS
-from rsfiqa.scorer import Scorer
-from rsfiqa.train.spoilt import spoilt_region
+from rsfiqa.images import load, resize
+from rsfiqa.images.distort import DISTORTIONS
+from rsfiqa.score.scorer import Scorer
+from rsfiqa.train.distorted import spoilt_region
 
 LEVELS = (1, 3, 5)  # of pointing
 KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
@@ -44,12 +44,12 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     chances, kept = [], []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
-        image = images.read_rgb(path)
+        image = load.read_rgb(path)
         seen = scorer.predict(image)
         labels, before = seen.part.labels, seen.prediction
         areas = np.bincount(labels.ravel()) / labels.size
         region = spoilt_region(areas, np.random.default_rng(i))
-        mask = images.fit_labels(labels, image.shape[:2]) == region
+        mask = resize.fit_labels(labels, image.shape[:2]) == region
         chances.append(1 / len(areas))
         for kind, found in hits.items():
             for level in LEVELS:
@@ -71,7 +71,7 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
     """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
     right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     for i, path in enumerate(sorted(folder.glob("*.png"))):
-        image = images.read_rgb(path)
+        image = load.read_rgb(path)
         for kind, found in right.items():
             scores = []
             for level in range(6):

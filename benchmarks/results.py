@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rsfiqa.published import published
+from rsfiqa.report.published import published
 
 ABOUT = ("command", "commit", "date", "machine", "versions")
 TASKS = {

@@ -20,11 +20,15 @@ import pyarrow as pa
 import yaml
 from figures import FOLDER, ROOT, write
 
-from rsfiqa import captions, embeddings, features, manifest, regions, shards
-from rsfiqa.files import Provenance
-from rsfiqa.regions import ImageRegions
-from rsfiqa.shards import SUFFIX, Shard
-from rsfiqa.stages import VERSIONS
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products import captions, embeddings, features, manifest, regions
+from rsfiqa.products.paths import SUFFIX, failures_path, shard_path, stats_path
+from rsfiqa.products.paths import names as shard_names_of
+from rsfiqa.products.regions import ImageRegions
+from rsfiqa.products.versions import VERSIONS
+from rsfiqa.runtime import shards
+from rsfiqa.runtime.shards import Shard
+from rsfiqa.vocabulary import RATINGS
 
 IMAGES, SHARD_SIZE = 1_000_000, 1000
 ROWS, FEW = 200_000, 20_000  # through all stages; and to see whether memory grows
@@ -57,7 +61,7 @@ def list_images(folder: Path, count: int) -> None:
     }
     origin = Provenance("manifest", manifest.VERSION, "prepare", VERSIONS["prepare"], options)
     manifest.write(folder / "manifest.parquet", table, origin)
-    for beside in (shards.failures_path, shards.stats_path):
+    for beside in (failures_path, stats_path):
         beside(folder / "manifest.parquet").touch()
 
 
@@ -68,14 +72,14 @@ def planned(folder: Path) -> dict[str, float]:
     """Seconds and memory of Snakemake's dry run, with the products of half of the shards there."""
     data = folder / "results/big"
     in_child(lambda: list_images(data, IMAGES))
-    names = manifest.names(IMAGES // SHARD_SIZE)
+    names = shard_names_of(IMAGES // SHARD_SIZE)
     moment = time.time() - 10  # since the first product
     os.utime(data / "manifest.parquet", (moment, moment))
     for number, stage in enumerate(SUFFIX, 1):
         for name in names[: len(names) // 2]:
-            path = shards.shard_path(data, stage, name)
+            path = shard_path(data, stage, name)
             path.parent.mkdir(exist_ok=True)
-            for file in (path, shards.failures_path(path), shards.stats_path(path)):
+            for file in (path, failures_path(path), stats_path(path)):
                 file.touch()
                 os.utime(file, (moment + number, moment + number))
     (folder / "pictures").mkdir()
@@ -122,7 +126,7 @@ def stub_captions(shard: Shard) -> pa.Table:
                 "image_id": image_id,
                 "region": region,
                 "content": "a wall",
-                **dict.fromkeys(captions.RATINGS, 1 + region % 5),
+                **dict.fromkeys(RATINGS, 1 + region % 5),
                 "text": f"A wall {region}.",
                 "distortions": [{"family": "blur", "severity": 2}],
                 "status": "ok",

@@ -21,7 +21,7 @@ import numpy as np
 from figures import ROOT, write
 from PIL import Image
 
-from rsfiqa import checkpoints, scores
+from rsfiqa.products import checkpoints, scores
 
 SPEED_IMAGES = 200
 GROWTH_IMAGES = 10_000

@@ -31,12 +31,26 @@ from segment_anything.modeling import Sam
 from skimage.segmentation import felzenszwalb, find_boundaries, slic
 from torch import Tensor, nn
 
-from rsfiqa import images, prepare, regions, shards
-from rsfiqa.segment import sam, sam_checkpoint, segment_image, segment_shard_by_sam
-from rsfiqa.segment.partition import partition, settle
-from rsfiqa.segment.reading import decoded
-from rsfiqa.segment.superpixel import superpixel_regions
-from rsfiqa.stages import PrepareOptions, SegmentOptions
+from rsfiqa.images import load, resize
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import regions
+from rsfiqa.products.paths import shard_path
+from rsfiqa.runtime import shards
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segment.stage import segment_shard_by_sam
+from rsfiqa.segmenters.partition import partition, settle
+from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
+from rsfiqa.segmenters.sam.generator import (
+    REDUCTION,
+    MaskGenerator,
+    Masks,
+    draw,
+    look,
+    point_rounds,
+)
+from rsfiqa.segmenters.sam.reading import decoded
+from rsfiqa.segmenters.superpixel import segment_image, superpixel_regions
 
 POINTS = 24  # a side; the decoder of any size takes 0.15 s a point on one core
 SIDES = ("stock", "exact", "adaptive")
@@ -113,13 +127,13 @@ def record(
 ) -> Record:
     """Masks for every point of the grid from a label map int (h, w) on each of three scales."""
     random = np.random.default_rng(seed)
-    height, width = (max(1, round(side / sam.REDUCTION)) for side in size)
-    (points,) = sam.point_rounds(POINTS, (1,))
+    height, width = (max(1, round(side / REDUCTION)) for side in size)
+    (points,) = point_rounds(POINTS, (1,))
     x, y = (points * [width, height]).astype(int).T
     region: list[np.ndarray] = []
     distance: list[np.ndarray] = []
     for labels in scales:
-        labels = images.fit_labels(labels.astype(np.int32), (height, width))
+        labels = resize.fit_labels(labels.astype(np.int32), (height, width))
         region.append(labels[y, x] + len(distance))
         for label in range(labels.max() + 1):
             inside, outside = labels == label, labels != label
@@ -156,7 +170,7 @@ class Recorded:
         self, model: Sam, embedding: Tensor, points: Tensor, least: float, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """As `sam.decode_points`: the same work, another answer."""
-        tokens, cells, _ = self.model_time.timed(sam.look)(model, embedding, points)
+        tokens, cells, _ = self.model_time.timed(look)(model, embedding, points)
         started = time.perf_counter()
         known = self.of(embedding)
         column, row = (points * POINTS / points.new_tensor(known.size[::-1])).long().T
@@ -165,7 +179,7 @@ class Recorded:
         which, scale = chosen.nonzero().T
         logits = known.logits(point[which], scale)[:, : shape[0], : shape[1]]
         self.lookup.seconds += time.perf_counter() - started
-        self.model_time.timed(sam.draw)(model, tokens, cells, chosen, shape)
+        self.model_time.timed(draw)(model, tokens, cells, chosen, shape)
         return logits, known.iou[point][chosen]
 
 
@@ -211,13 +225,13 @@ def superpixels(image: np.ndarray) -> list[np.ndarray]:
 
 def records(
     rows: list[dict[str, Any]],
-    generator: sam.MaskGenerator,
+    generator: MaskGenerator,
     scales_of: Callable[[np.ndarray], list[np.ndarray]] = superpixels,
 ) -> list[Record]:
     """One for each image, its masks from what `scales_of` makes of it; not timed."""
     found = []
     for i, row in enumerate(rows):
-        image = images.read_rgb(Path(row["path"]))
+        image = load.read_rgb(Path(row["path"]))
         ready = decoded(row["image_id"], image, generator.side, 512)
         ((_, embedding),) = generator.embedded([[ready]])
         found.append(record(scales_of(image), embedding[None], ready.pixels.shape[:2], i))
@@ -228,7 +242,7 @@ def run_side(side: str, folder: Path) -> None:
     """One side over all images: its products, and side.json with its times and peak memory."""
     model = sam_checkpoint.load(folder / "small.pth", torch.device("cpu"))
     shard = shards.Shard(folder / side, "00000", "segment", rows_of(folder))
-    generator = sam.MaskGenerator(model, options("exact", Path("x")))
+    generator = MaskGenerator(model, options("exact", Path("x")))
     recorded = Recorded(records(shard.images, generator))
     started, processor = time.perf_counter(), time.process_time()
     if side == "stock":
@@ -271,7 +285,7 @@ def run_stock(
     return before.seconds, count
 
 
-class Counting(sam.MaskGenerator):
+class Counting(MaskGenerator):
     """Counts masks, and the time before the decoder."""
 
     found = 0
@@ -280,7 +294,7 @@ class Counting(sam.MaskGenerator):
     def _embed(self, *arguments: Any) -> Tensor:
         return self.before.timed(super()._embed)(*arguments)
 
-    def masks(self, *arguments: Any) -> sam.Masks:
+    def masks(self, *arguments: Any) -> Masks:
         """As the generator's."""
         made = super().masks(*arguments)
         self.found += len(made.iou)
@@ -309,12 +323,12 @@ def agreement(folder: Path, side: str) -> dict[str, float]:
     `mean_iou`: mean, over the regions of the package's partition, of the IoU with the region that
     fits best. `covering`: the same weighted by area (Arbelaez et al. 2011).
     """
-    reader = regions.Reader(shards.shard_path(folder / side, "segment", "00000"))
+    reader = regions.Reader(shard_path(folder / side, "segment", "00000"))
     found: dict[str, list[float]] = {"mean_iou": [], "mean_iou_12": [], "covering": []}
     for row in rows_of(folder):
         ours = reader[row["image_id"]].labels
         paths = (folder / "stock" / Path(row["image_id"]).stem).glob("*.png")
-        masks = np.stack([images.read_rgb(path)[..., 0] > 0 for path in sorted(paths)])
+        masks = np.stack([load.read_rgb(path)[..., 0] > 0 for path in sorted(paths)])
         best, areas = overlap(partition(masks, **FINE), ours)
         found["mean_iou"] += best.tolist()
         found["covering"].append(float(np.average(best, weights=areas)))
@@ -325,7 +339,7 @@ def agreement(folder: Path, side: str) -> dict[str, float]:
 
 def bytes_as_shipped(folder: Path, side: str) -> int:
     """Size of a side's product with as many regions as the defaults keep."""
-    reader = regions.Reader(shards.shard_path(folder / side, "segment", "00000"))
+    reader = regions.Reader(shard_path(folder / side, "segment", "00000"))
     found = []
     for image_id in reader.image_ids:
         labels = settle(reader[image_id].labels, **COARSE)
@@ -337,7 +351,7 @@ def bytes_as_shipped(folder: Path, side: str) -> int:
 
 def overlap(stock: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """IoU of each region of a label map with the region of another that fits best; areas."""
-    stock = images.fit_labels(stock, ours.shape)
+    stock = resize.fit_labels(stock, ours.shape)
     table = np.zeros((stock.max() + 1, ours.max() + 1))
     np.add.at(table, (stock, ours), 1)
     areas = table.sum(axis=1)
@@ -351,7 +365,7 @@ def superpixel_figures(rows: list[dict[str, Any]], folder: Path) -> dict[str, fl
     started = time.process_time()
     found = []
     for row in rows:
-        labels = segment_image(images.read_rgb(Path(row["path"])), settings)
+        labels = segment_image(load.read_rgb(Path(row["path"])), settings)
         found.append(regions.ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     seconds = time.process_time() - started
     path = folder / "superpixel.h5"
@@ -382,7 +396,7 @@ def composites(folder: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     for i in range(count):
         random = np.random.default_rng(i)
         chosen = random.choice(len(paths), 4, replace=False)
-        photos = [images.reduce(images.read_rgb(paths[c]), 512) for c in chosen]
+        photos = [resize.reduce(load.read_rgb(paths[c]), 512) for c in chosen]
         image, labels = photos[0].copy(), np.zeros(photos[0].shape[:2], np.int32)
         for label, photo in enumerate(photos[1:], start=1):
             other = cv2.resize(photo, image.shape[1::-1], interpolation=cv2.INTER_AREA)

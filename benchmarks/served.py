@@ -22,4 +22,4 @@ def make_ready() -> None:
 
 def write_tiny_model(folder: Path) -> None:
     """Write the tiny random Qwen2.5-VL of the tests."""
-    run(PYTHON, ROOT / "tests/tiny_qwen.py", folder)
+    run(PYTHON, ROOT / "tests/support/tiny_qwen.py", folder)

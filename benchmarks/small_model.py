@@ -44,18 +44,19 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
-from rsfiqa import images
-from rsfiqa.caption import prompt
-from rsfiqa.caption.answer import Distortion
-from rsfiqa.captions import FAMILIES
-from rsfiqa.distortions import LEVELS
-from rsfiqa.files import atomic, write_json
-from rsfiqa.heap import keep_freed
+from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.images import load
+from rsfiqa.images.distort import LEVELS
+from rsfiqa.io.atomic import atomic
+from rsfiqa.io.json_files import write_json
+from rsfiqa.runtime.memory import keep_freed
 from rsfiqa.splits import seed_of
-from rsfiqa.stages import TeachDataOptions
-from rsfiqa.teach import examples, sources, spoiling
+from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.batches import IGNORED
+from rsfiqa.teach.options import TeachDataOptions
 from rsfiqa.train.fit import rate_of
+from rsfiqa.vocabulary import FAMILIES
 
 PLACE = FOLDER / "small"
 RSFIQA = (sys.executable, "-m", "rsfiqa")
@@ -134,10 +135,10 @@ class Windows(Dataset):
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Windows of each region of a view that is asked about."""
         photograph = self.photographs[random.integers(len(self.photographs))]
-        image, labels = spoiling.varied(*photograph, random)
+        image, labels = views.varied(*photograph, random)
         kind = random.choice(("pristine", "global", "local"), p=(0.05, 0.15, 0.8))
         questions = int(random.choice((2, 8)))  # one region is distorted, or nearly all are
-        spoilt = spoiling.taught(
+        spoilt = views.taught(
             image, labels, kind, questions=questions, two_share=0.0, random=random
         )
         shown = np.zeros((*spoilt.labels.shape, 3), np.uint8)
@@ -303,9 +304,7 @@ def photographs(part: str) -> list[tuple[np.ndarray, np.ndarray]]:
         seed=0,
     )
     return [
-        images.read_with_labels(
-            source.path, source.shard[source.image_id].labels, options.long_side
-        )
+        load.read_with_labels(source.path, source.shard[source.image_id].labels, options.long_side)
         for source in known
         if source.part == part
     ]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsfiqa.scorer import Scorer
+    from rsfiqa.score.scorer import Scorer
 
 __all__ = ["Scorer"]
 __version__ = "0.1.0"
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Scorer, once it is asked for: torch and timm take 3 s to import."""
     if name == "Scorer":
-        from rsfiqa.scorer import Scorer
+        from rsfiqa.score.scorer import Scorer
 
         return Scorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,31 +18,49 @@ from pydantic_settings import (
 )
 from pydantic_settings import get_subcommand as chosen
 
-from rsfiqa import stages
-from rsfiqa.config import describe
+from rsfiqa.benchmark.options import Peer
+from rsfiqa.caption.options import CaptionOptions, ServerOptions
+from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
+from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.options import Name, Options, Share, describe
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.report.options import ReportOptions
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
+from rsfiqa.train.options import TrainOptions
+from rsfiqa.vocabulary import Variant
 
-T = TypeVar("T", bound=stages.Options)
+T = TypeVar("T", bound=Options)
+
+
 # with which a disk refuses to write
 REFUSALS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 )
+
+
 Folder = CliPositionalArg[Path]
+
+
 DATASET = "The data set's folder, results/<dataset>; its last part is the data set's name."
+
+
 MAX_FAILED = "A shard with a larger share of unusable images fails."
 
 
-def plain(arguments: stages.Options, options: type[T]) -> T:
+def plain(arguments: Options, options: type[T]) -> T:
     """The stage's own options among the arguments."""
     return options(**arguments.model_dump(include=set(options.model_fields)))
 
 
-class Sharded(stages.Options):
+class Sharded(Options):
     """What all stages have that work shard by shard."""
 
     folder: Folder = Field(description=DATASET)
     shard: tuple[str, ...] = Field((), description="Only this shard; can be given several times.")
-    max_failed_share: stages.Share = Field(0.01, description=MAX_FAILED)
+    max_failed_share: Share = Field(0.01, description=MAX_FAILED)
 
     @property
     def common(self) -> dict[str, Any]:
@@ -50,7 +68,7 @@ class Sharded(stages.Options):
         return {"only": self.shard, "max_failed_share": self.max_failed_share}
 
 
-class Prepare(stages.PrepareOptions):
+class Prepare(PrepareOptions):
     """List a data set's images: sizes, scores, groups, hashes.
 
     Reads a published data set in its official layout, a CSV with the columns path, mos and
@@ -60,13 +78,13 @@ class Prepare(stages.PrepareOptions):
 
     folder: Folder = Field(description=DATASET)
     shard_size: int = Field(1000, ge=1, description="Images per shard.")
-    max_failed_share: stages.Share = Field(0.01, description=MAX_FAILED)
+    max_failed_share: Share = Field(0.01, description=MAX_FAILED)
     seed: int = Field(0, ge=0, description="Of the demo set's noise.")
 
     def run(self) -> None:
-        from rsfiqa import prepare
+        from rsfiqa.prepare import stage as prepare
 
-        options = plain(self, stages.PrepareOptions)
+        options = plain(self, PrepareOptions)
         prepare.run(
             self.folder,
             options,
@@ -76,7 +94,7 @@ class Prepare(stages.PrepareOptions):
         )
 
 
-class Segment(Sharded, stages.SegmentOptions):
+class Segment(Sharded, SegmentOptions):
     """Cut images into regions.
 
     Reads FOLDER/manifest.parquet and the images. Writes FOLDER/segment/<shard>.h5 (label maps and
@@ -85,12 +103,12 @@ class Segment(Sharded, stages.SegmentOptions):
     """
 
     def run(self) -> None:
-        from rsfiqa import segment
+        from rsfiqa.segment import stage as segment
 
-        segment.run(self.folder, plain(self, stages.SegmentOptions), **self.common)
+        segment.run(self.folder, plain(self, SegmentOptions), **self.common)
 
 
-class Caption(Sharded, stages.CaptionOptions):
+class Caption(Sharded, CaptionOptions):
     """Describe and rate every region.
 
     Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
@@ -104,13 +122,13 @@ class Caption(Sharded, stages.CaptionOptions):
     )
 
     def run(self) -> None:
-        from rsfiqa import caption
+        from rsfiqa.caption import stage as caption
 
-        options = plain(self, stages.CaptionOptions)
+        options = plain(self, CaptionOptions)
         caption.run(self.folder, options, server_log=self.server_log, **self.common)
 
 
-class Serve(stages.ServerOptions):
+class Serve(ServerOptions):
     """Serve a language model to caption stages here or on other machines, until interrupted.
 
     Needs an environment with vllm, the model's name and its folder (or a name that vLLM can
@@ -123,13 +141,13 @@ class Serve(stages.ServerOptions):
     log: Path = Field(Path("logs/serve.log"), description="Takes what the server writes.")
 
     def run(self) -> None:
-        from rsfiqa.caption import server
+        from rsfiqa.captioners.vlm import server
 
-        options = plain(self, stages.ServerOptions)
+        options = plain(self, ServerOptions)
         server.serve(options, self.log, self.host, self.port)
 
 
-class Embed(Sharded, stages.EmbedOptions):
+class Embed(Sharded, EmbedOptions):
     """Turn captions into vectors.
 
     Reads FOLDER/manifest.parquet and FOLDER/caption. Writes FOLDER/embed/<shard>.safetensors,
@@ -138,12 +156,12 @@ class Embed(Sharded, stages.EmbedOptions):
     """
 
     def run(self) -> None:
-        from rsfiqa import embed
+        from rsfiqa.embed import stage as embed
 
-        embed.run(self.folder, plain(self, stages.EmbedOptions), **self.common)
+        embed.run(self.folder, plain(self, EmbedOptions), **self.common)
 
 
-class Extract(Sharded, stages.ExtractOptions):
+class Extract(Sharded, ExtractOptions):
     """Compute features of the frozen backbone, once for all trainings.
 
     Reads FOLDER/manifest.parquet and the images. Writes FOLDER/extract/<shard>.safetensors,
@@ -152,12 +170,12 @@ class Extract(Sharded, stages.ExtractOptions):
     """
 
     def run(self) -> None:
-        from rsfiqa import extract
+        from rsfiqa.extract import stage as extract
 
-        extract.run(self.folder, plain(self, stages.ExtractOptions), **self.common)
+        extract.run(self.folder, plain(self, ExtractOptions), **self.common)
 
 
-class Train(stages.TrainOptions):
+class Train(TrainOptions):
     """Train one model on one split of a data set.
 
     Reads FOLDER/manifest.parquet and the products of segment, caption, embed and extract, and, to
@@ -169,9 +187,7 @@ class Train(stages.TrainOptions):
 
     folder: Folder = Field(description=DATASET)
     output: Path | None = Field(None, description="The checkpoint's folder.")
-    variant: stages.Variant = Field(
-        "full", description="The whole model, or what is taken from it."
-    )
+    variant: Variant = Field("full", description="The whole model, or what is taken from it.")
     split: str = Field(
         "split-00",
         description="split-<n>: a random split by group; official-<n>: the set's official split,"
@@ -182,10 +198,11 @@ class Train(stages.TrainOptions):
     weights: str = Field("packaged", description="finetune: of the backbone, as of extract.")
 
     def run(self) -> None:
-        from rsfiqa import manifest, train
+        from rsfiqa.products.paths import dataset_name
+        from rsfiqa.train import stage as train
 
-        name = f"{manifest.dataset_name(self.folder)}.{self.variant}"
-        options = plain(self, stages.TrainOptions)
+        name = f"{dataset_name(self.folder)}.{self.variant}"
+        options = plain(self, TrainOptions)
         train.run(
             self.folder,
             self.output or self.folder.parent / "train" / name / self.split,
@@ -198,7 +215,7 @@ class Train(stages.TrainOptions):
         )
 
 
-class Benchmark(stages.Options):
+class Benchmark(Options):
     """Test a variant of the model, or a peer, on all splits of a data set or on another set.
 
     Reads RESULTS/<test> (manifest and products) and RESULTS/train/<train>.<variant>/<split>.
@@ -208,11 +225,9 @@ class Benchmark(stages.Options):
     """
 
     results: Folder = Field(description="The folder of all results.")
-    train: stages.Name = Field(description="Data set trained on.")
-    test: stages.Name = Field(description="Data set tested on.")
-    variant: stages.Variant | stages.Peer = Field(
-        "full", description="A variant of the model, or a peer."
-    )
+    train: Name = Field(description="Data set trained on.")
+    test: Name = Field(description="Data set tested on.")
+    variant: Variant | Peer = Field("full", description="A variant of the model, or a peer.")
     number: int = Field(
         10, ge=1, description="Random splits; seeds if official or train and test differ."
     )
@@ -221,13 +236,13 @@ class Benchmark(stages.Options):
     seed: int = Field(0, ge=0, description="Of the splits.")
 
     def run(self) -> None:
-        from rsfiqa import benchmark
+        from rsfiqa.benchmark import stage as benchmark
 
         arguments = self.model_dump(exclude={"results"})
         benchmark.run(self.results, **arguments)
 
 
-class Report(stages.ReportOptions):
+class Report(ReportOptions):
     """Make one self-contained page: tables, plots, images with regions and attention.
 
     Reads RESULTS/benchmark and, for the images shown, RESULTS/train and the data sets' products.
@@ -249,8 +264,8 @@ class Report(stages.ReportOptions):
     )
 
     def run(self) -> None:
-        from rsfiqa import report
         from rsfiqa.report import scored
+        from rsfiqa.report import stage as report
 
         shown: dict[str, Any] = {"images": self.images, "title": self.title}
         if self.results is not None and self.scores is None:
@@ -263,7 +278,7 @@ class Report(stages.ReportOptions):
             raise InputError(f"needs the folder of all results or --scores, found {found}")
 
 
-class ScorePictures(stages.ScoreOptions):
+class ScorePictures(ScoreOptions):
     """Score pictures: how good each is, and which region costs it most.
 
     PATHS are pictures, folders, patterns, text files of paths, or - for a list on standard input.
@@ -286,11 +301,11 @@ class ScorePictures(stages.ScoreOptions):
     workers: int = Field(0, ge=0, le=256, description="Processes; 0 for one per core or one GPU.")
 
     def run(self) -> int:
-        from rsfiqa import score
+        from rsfiqa.score import stage as score
 
         everything = score.run(
             self.paths,
-            plain(self, stages.ScoreOptions),
+            plain(self, ScoreOptions),
             checkpoint=self.checkpoint,
             output=self.output,
             heatmaps=self.heatmaps,
@@ -300,7 +315,7 @@ class ScorePictures(stages.ScoreOptions):
         return 0 if everything else 3
 
 
-class TeachData(stages.TeachDataOptions):
+class TeachData(TeachDataOptions):
     """Make examples from pristine photographs: views distorted by region, questions, answers.
 
     Reads SOURCE/manifest.parquet, SOURCE/segment and the photographs. Writes FOLDER/train.jsonl,
@@ -317,17 +332,17 @@ class TeachData(stages.TeachDataOptions):
         " results/kodak; can be given several times.",
     )
     seed: int = Field(0, ge=0, description="Of parts, views and distortions.")
-    max_failed_share: stages.Share = Field(0.01, description="More unusable photographs fail.")
+    max_failed_share: Share = Field(0.01, description="More unusable photographs fail.")
 
     def run(self) -> None:
         from rsfiqa.teach import data
 
-        options = plain(self, stages.TeachDataOptions)
+        options = plain(self, TeachDataOptions)
         share = self.max_failed_share
         data.run(self.folder, self.source, options, seed=self.seed, max_failed_share=share)
 
 
-class TeachTrain(stages.TeachTrainOptions):
+class TeachTrain(TeachTrainOptions):
     """Teach a vision-language model by examples: LoRA, or all of its weights.
 
     Reads FOLDER/train.jsonl, validation.jsonl and their pictures. Writes OUTPUT/model, which vLLM
@@ -344,10 +359,10 @@ class TeachTrain(stages.TeachTrainOptions):
     def run(self) -> None:
         from rsfiqa.teach import train
 
-        train.run(self.folder, self.output, plain(self, stages.TeachTrainOptions), seed=self.seed)
+        train.run(self.folder, self.output, plain(self, TeachTrainOptions), seed=self.seed)
 
 
-class TeachTest(stages.CaptionOptions):
+class TeachTest(CaptionOptions):
     """Test a captioner on examples whose photographs were kept from it.
 
     Reads FOLDER/test.jsonl and its pictures. Writes FOLDER/tests/NAME.test.json (accuracy of
@@ -365,11 +380,11 @@ class TeachTest(stages.CaptionOptions):
     def run(self) -> None:
         from rsfiqa.teach import test
 
-        options = plain(self, stages.CaptionOptions)
+        options = plain(self, CaptionOptions)
         print(test.run(self.folder, self.part, options, name=self.name))
 
 
-class Teach(stages.Options):
+class Teach(Options):
     """Teach a language model to see distortions: make examples, train, test on kept sources.
 
     Each part reads and writes files of one folder; `rsfiqa teach <part> --help` says which, and

@@ -12,3 +12,9 @@ class InputError(ValueError):
 
 class ImageError(Exception):
     """Why one image cannot be used; it becomes a row of the failures table and the run goes on."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

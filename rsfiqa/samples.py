@@ -13,14 +13,20 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
-from rsfiqa import captions, embeddings, features, images, manifest, regions, splits
-from rsfiqa.backbone import Backbone
-from rsfiqa.checkpoints import ORIGIN, weights_digest
+from rsfiqa import splits
+from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import Provenance, check_input, sha256_of
+from rsfiqa.images import resize
+from rsfiqa.images.load import read_rgb
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.provenance import Provenance, check_input
 from rsfiqa.model import Batch
 from rsfiqa.model.batch import GEOMETRY
-from rsfiqa.shards import SUFFIX, images_digest, shard_path
+from rsfiqa.products import captions, embeddings, features, manifest, regions
+from rsfiqa.products.checkpoints import ORIGIN, weights_digest
+from rsfiqa.products.paths import SUFFIX, dataset_name, names, shard_path
+from rsfiqa.runtime.shards import images_digest
+from rsfiqa.vocabulary import RATINGS
 
 FOR_TRAINING = ("copies",)  # options of a stage that do not shape what a model is tested on
 
@@ -201,7 +207,7 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     grid = data.batch.cells.shape[-1]
     cells = []
     for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
-        cells.append(backbone.cells(images.reduce(read_again(path), long_side), grid))
+        cells.append(backbone.cells(resize.reduce(read_again(path), long_side), grid))
     batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
     return replace(data, batch=batch, mirrored=None, distorted=None)
 
@@ -213,7 +219,7 @@ def read_again(path: str) -> np.ndarray:
         InputError: it cannot any more.
     """
     try:
-        return images.read_rgb(Path(path))
+        return read_rgb(Path(path))
     except ImageError as error:
         raise InputError(f"{path}: {error}; prepare the data set again") from error
 
@@ -234,14 +240,14 @@ def load(folder: Path) -> Samples:
         )
     parts = [
         _load_shard(folder, shard, table.filter(pc.equal(table["shard"], int(shard))))
-        for shard in manifest.names(provenance.options["shards"])
+        for shard in names(provenance.options["shards"])
     ]
     _check_alike(folder, parts)
     present = {image_id for part in parts for image_id in part.image_ids}
     finished = [image_id in present for image_id in table["image_id"].to_pylist()]
     rows = table.filter(pa.array(finished))
     return Samples(
-        dataset=manifest.dataset_name(folder),
+        dataset=dataset_name(folder),
         rows=rows,
         batch=_stack(parts),
         mirrored=_copies([part.mirrored for part in parts], len(rows)),
@@ -335,7 +341,7 @@ def _shaping(provenance: Provenance) -> dict[str, Any]:
 
 def _check_ratings(table: pa.Table, path: Path) -> None:
     """Refuse an expectation that is no number; one that is missing is null."""
-    for name in captions.RATINGS:
+    for name in RATINGS:
         bad = pc.is_nan(table[f"{name}_expected"]).combine_chunks()
         if pc.any(bad).as_py():
             image_id = table["image_id"].filter(bad)[0].as_py()
@@ -371,7 +377,7 @@ def geometry(image: regions.ImageRegions) -> np.ndarray:
 def ratings(table: pa.Table) -> np.ndarray:
     """Expectations where a caption has them, else the words' numbers, NaN if failed: (r, 5)."""
     columns = []
-    for name in captions.RATINGS:
+    for name in RATINGS:
         expected = table[f"{name}_expected"].to_numpy().astype(np.float32)
         word = table[name].cast(pa.float32()).to_numpy()  # null becomes NaN
         columns.append(np.where(np.isnan(expected), word, expected))

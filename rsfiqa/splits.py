@@ -9,6 +9,8 @@ import numpy as np
 from rsfiqa.errors import InputError
 
 NAME = re.compile(r"(split|official|all)-(\d+)")
+
+
 TESTED = "test"  # what official splits call the part that is tested on
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rsfiqa import manifest
-from rsfiqa.files import Provenance
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products import manifest
 
 
 @pytest.fixture

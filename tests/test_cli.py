@@ -3,20 +3,28 @@ import shlex
 
 import pytest
 
-from rsfiqa import cli, stages
+from rsfiqa import cli
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products.versions import VERSIONS
+from rsfiqa.report.options import ReportOptions
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.train.options import TrainOptions
 
 STAGES = (
     *("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"),
     "teach",
 )
 OWN = {
-    "prepare": stages.PrepareOptions,
-    "segment": stages.SegmentOptions,
-    "caption": stages.CaptionOptions,
-    "embed": stages.EmbedOptions,
-    "extract": stages.ExtractOptions,
-    "train": stages.TrainOptions,
-    "report": stages.ReportOptions,
+    "prepare": PrepareOptions,
+    "segment": SegmentOptions,
+    "caption": CaptionOptions,
+    "embed": EmbedOptions,
+    "extract": ExtractOptions,
+    "train": TrainOptions,
+    "report": ReportOptions,
 }
 
 
@@ -29,7 +37,7 @@ def help_of(capsys, *words: str) -> str:
 
 def test_help_lists_every_stage(capsys):
     shown = help_of(capsys)
-    assert set(stages.VERSIONS) == set(STAGES)
+    assert set(VERSIONS) == set(STAGES)
     for stage in STAGES:
         assert f"    {stage} " in shown
     assert "\nEach stage reads and writes files" in shown  # not indented

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsfiqa import checkpoints, scores
-from rsfiqa.stages import ScoreOptions
-from tests.pipeline import made
+from rsfiqa.products import checkpoints, scores
+from rsfiqa.score.options import ScoreOptions
+from tests.support.pipeline import made
 
 ROOT = Path(__file__).resolve().parents[1]
 

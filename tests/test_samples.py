@@ -8,25 +8,21 @@ import pyarrow as pa
 import pytest
 import torch
 
-from rsfiqa import (
-    caption,
-    captions,
-    embed,
-    embeddings,
-    extract,
-    features,
-    manifest,
-    regions,
-    samples,
-    segment,
-    stages,
-)
+from rsfiqa import samples
+from rsfiqa.caption import stage as caption
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.embed import stage as embed
+from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
-from rsfiqa.regions import ImageRegions, region_table
+from rsfiqa.extract import stage as extract
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.products import captions, embeddings, features, manifest, regions
+from rsfiqa.products.paths import shard_path
+from rsfiqa.products.regions import ImageRegions, region_table
 from rsfiqa.samples import coverage, geometry, load, ratings
-from rsfiqa.shards import shard_path
-from tests.pipeline import BROKEN, EXTRACT, made
+from rsfiqa.segment import stage as segment
+from rsfiqa.segment.options import SegmentOptions
+from tests.support.pipeline import BROKEN, EXTRACT, made
 
 
 @pytest.fixture(scope="session")
@@ -279,9 +275,9 @@ def test_a_shard_without_a_usable_image(tiny, copy):
     try:
         for stage in ("segment", "caption", "embed", "extract"):
             shard_path(copy, stage, "00000").unlink()
-        segment.run(copy, stages.SegmentOptions(max_regions=4), **first)
-        caption.run(copy, stages.CaptionOptions(), **first)
-        embed.run(copy, stages.EmbedOptions(), **first)
+        segment.run(copy, SegmentOptions(max_regions=4), **first)
+        caption.run(copy, CaptionOptions(), **first)
+        embed.run(copy, EmbedOptions(), **first)
         extract.run(copy, EXTRACT, **first)
     finally:
         for path in map(Path, table["path"].to_pylist()):

@@ -14,11 +14,21 @@ import torch
 from aiohttp import web
 from PIL import Image
 
-from rsfiqa import backbone, checkpoints, embed, files, images, manifest, shards, stages
-from rsfiqa.caption import answer, asked, client, server
+from rsfiqa.backbones import loading as backbones
+from rsfiqa.caption.options import CaptionOptions, ServerOptions
+from rsfiqa.captioners.vlm import answer, client, server
+from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.datasets import csv_table
+from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders import sentence_transformer as encoders
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.segment import sam_checkpoint
+from rsfiqa.images import load
+from rsfiqa.io.json_files import LARGEST_JSON, write_json
+from rsfiqa.products import checkpoints, manifest
+from rsfiqa.runtime import shards
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "sk-not-to-be-seen"
@@ -46,27 +56,27 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, zipped):
     else:
         path.write_bytes(pickle.dumps({"weight": Bomb(place)}, protocol=2))
     with pytest.raises(InputError, match="must be a state dict in safetensors") as caught:
-        backbone.load("tf_efficientnet_lite0", str(path))
+        backbones.load("tf_efficientnet_lite0", str(path))
     assert "\n" not in str(caught.value)
-    options = stages.SegmentOptions(backend="sam", checkpoint=str(path))
+    options = SegmentOptions(backend="sam", checkpoint=str(path))
     with pytest.raises(InputError, match="must be a checkpoint of segment-anything"):
         sam_checkpoint.check(options)
     assert not place.exists()
 
 
 def test_code_in_an_encoders_folder_is_not_run(tmp_path):
-    source, place = embed.encoder_folder(embed.PACKAGED), tmp_path / "run"
+    source, place = encoders.encoder_folder(encoders.PACKAGED), tmp_path / "run"
     for path in source.iterdir():
         if path.is_file() and path.suffix != ".safetensors":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     torch.save({"weight": Bomb(place)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(InputError, match="must be a transformers text encoder with safetensors"):
-        embed.load(tmp_path, stages.EmbedOptions(encoder=str(tmp_path), device="cpu"))
+        encoders.load(tmp_path, EmbedOptions(encoder=str(tmp_path), device="cpu"))
     (tmp_path / "own.py").write_text(f"import pathlib\npathlib.Path({str(place)!r}).touch()")
     modules = [{"idx": 0, "name": "0", "path": "", "type": "own.Module"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(InputError, match="must be a transformers text encoder with safetensors"):
-        embed.load(tmp_path, stages.EmbedOptions(encoder=str(tmp_path), device="cpu"))
+        encoders.load(tmp_path, EmbedOptions(encoder=str(tmp_path), device="cpu"))
     assert not place.exists()
 
 
@@ -96,7 +106,7 @@ def png(width: int, height: int, data: bytes) -> bytes:
 def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path):
     (tmp_path / "a.png").write_bytes(png(60_000, 60_000, zlib.compress(bytes(1000))))
     with pytest.raises(ImageError, match="more than 178 megapixels"):
-        images.read_rgb(tmp_path / "a.png")
+        load.read_rgb(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iCCP"])
@@ -108,7 +118,7 @@ def test_an_image_with_too_much_text_is_refused_or_its_text_left_out(tmp_path, k
     whole = png(4, 4, zlib.compress(bytes(20)))
     (tmp_path / "a.png").write_bytes(whole[:33] + chunk + whole[33:])
     try:
-        assert images.read_rgb(tmp_path / "a.png").shape == (4, 4, 3)
+        assert load.read_rgb(tmp_path / "a.png").shape == (4, 4, 3)
     except ImageError as error:
         assert "\n" not in str(error)
 
@@ -118,7 +128,7 @@ def test_no_outside_program_reads_an_image(tmp_path):
     Image.new("RGB", (8, 8)).save(picture, "EPS")  # Pillow has Ghostscript run such a file
     (tmp_path / "a.png").write_bytes(picture.getvalue())
     with pytest.raises(ImageError, match="not an image of a known format"):
-        images.read_size(tmp_path / "a.png")
+        load.read_size(tmp_path / "a.png")
 
 
 def test_json_that_is_made_to_do_harm_is_refused(tmp_path):
@@ -133,7 +143,7 @@ def test_json_that_is_made_to_do_harm_is_refused(tmp_path):
 
 def test_a_json_file_of_no_end_is_not_read(tmp_path):
     with (tmp_path / "card.json").open("wb") as file:
-        file.truncate(files.LARGEST_JSON + 1)
+        file.truncate(LARGEST_JSON + 1)
     with pytest.raises(InputError, match=r"card.json: damaged \(64 MB of JSON\); train it again"):
         checkpoints.read_card(tmp_path)
 
@@ -149,7 +159,7 @@ def test_statistics_made_to_do_harm_are_no_statistics(tmp_path, make_manifest):
             schema=1,
             options={},
             make=lambda shard: made.append(shard.name),
-            write=lambda path, _, origin: files.write_json(path, {"origin": origin.to_json()}),
+            write=lambda path, _, origin: write_json(path, {"origin": origin.to_json()}),
             max_failed_share=0,
         )
 
@@ -162,7 +172,7 @@ def test_statistics_made_to_do_harm_are_no_statistics(tmp_path, make_manifest):
 def test_provenance_made_to_do_harm(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs["provenance"] = DEEP[:60_000]
-    from rsfiqa.regions import Reader
+    from rsfiqa.products.regions import Reader
 
     with pytest.raises(InputError, match=r"a.h5: damaged \(nested too deep\)"):
         Reader(tmp_path / "a.h5")
@@ -258,20 +268,20 @@ def test_a_key_is_not_repeated():
 
 @pytest.mark.parametrize("url", [f"http://user:{KEY}@host/v1", f"http://host/v1?key={KEY}"])
 def test_a_key_in_an_endpoint_is_refused_and_not_shown(url):
-    options = stages.CaptionOptions(backend="vllm", model="m", endpoints=(url,))
+    options = CaptionOptions(backend="vllm", model="m", endpoints=(url,))
     with pytest.raises(InputError, match="must be base URLs without a user") as caught:
-        asked.check(options)
+        vlm.check(options)
     assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("words", [f"--api-key {KEY}", f"--x 1 --api-key={KEY}"])
 def test_a_key_in_the_servers_arguments_is_refused_and_not_shown(words):
     with pytest.raises(InputError, match="must hold no key, found --api-key; set") as caught:
-        server.check(stages.ServerOptions(server_arguments=words))
+        server.check(ServerOptions(server_arguments=words))
     assert KEY not in str(caught.value)
 
 
 def test_no_option_takes_a_key():
-    names = stages.CaptionOptions.model_fields | stages.ScoreOptions.model_fields
+    names = CaptionOptions.model_fields | ScoreOptions.model_fields
     assert not [name for name in names if "key" in name and name != "key_variable"]
-    assert "key_variable" not in stages.CaptionOptions(backend="vllm", model="m").recorded()
+    assert "key_variable" not in CaptionOptions(backend="vllm", model="m").recorded()

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rsfiqa.datasets.entry import Entry, image_id_of, inside
-from rsfiqa.errors import InputError
-from rsfiqa.files import first_line
+from rsfiqa.errors import InputError, first_line
 
 
 def read(path: Path) -> list[Entry]:

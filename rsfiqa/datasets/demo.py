@@ -14,10 +14,10 @@ from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
 from rsfiqa.datasets.entry import Entry
-from rsfiqa.distortions import DISTORTIONS, LEVELS
 from rsfiqa.errors import InputError
-from rsfiqa.files import atomic
-from rsfiqa.images import read_rgb
+from rsfiqa.images.distort import DISTORTIONS, LEVELS
+from rsfiqa.images.load import read_rgb
+from rsfiqa.io.atomic import atomic
 from rsfiqa.splits import seed_of
 
 MOS_RANGE = (0.0, 100.0)

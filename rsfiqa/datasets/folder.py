@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from rsfiqa.datasets.entry import Entry, image_id_of
 from rsfiqa.errors import InputError
-from rsfiqa.images import SUFFIXES
+from rsfiqa.images.load import SUFFIXES
 
 
 def read(root: Path) -> list[Entry]:

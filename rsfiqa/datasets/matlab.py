@@ -6,8 +6,7 @@ import numpy as np
 import scipy.io
 from scipy.io.matlab import MatReadError
 
-from rsfiqa.errors import DAMAGED, InputError
-from rsfiqa.files import first_line
+from rsfiqa.errors import DAMAGED, InputError, first_line
 
 
 def variable(path: Path, name: str, *, folder: str) -> np.ndarray:

@@ -8,8 +8,7 @@ from zipfile import BadZipFile
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from rsfiqa.errors import DAMAGED, InputError
-from rsfiqa.files import first_line
+from rsfiqa.errors import DAMAGED, InputError, first_line
 
 
 def read_rows(

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from rsfiqa import images
+from rsfiqa.images import resize
 
 # long side in pixels and JPEG quality of a photograph, tried until it fits its share of the page
 TRIED = ((640, 92), (640, 85), (640, 70), (640, 50), (448, 50), (320, 40), (224, 30))
@@ -51,7 +51,7 @@ def _path(border: np.ndarray) -> str:
 def photo_uri(image: np.ndarray, size: int) -> str:
     """An image uint8 (H, W, 3) as a reduced JPEG, the largest and best that fits `size` bytes."""
     for long_side, quality in TRIED:
-        small = images.reduce(image, long_side)[..., ::-1]
+        small = resize.reduce(image, long_side)[..., ::-1]
         _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
         if len(data) * 4 / 3 <= size:
             break

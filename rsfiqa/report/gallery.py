@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from rsfiqa import captions, checkpoints, images, regions, samples
+from rsfiqa import samples
 from rsfiqa.errors import ImageError
+from rsfiqa.images import load
 from rsfiqa.model import RSA, Prediction
+from rsfiqa.products import captions, checkpoints, regions
+from rsfiqa.products.paths import shard_path
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
 from rsfiqa.report.record import DataSet
 from rsfiqa.samples import Samples
-from rsfiqa.shards import shard_path
+from rsfiqa.vocabulary import RATINGS
 
 BUDGET = 10_000_000  # bytes of all pictures together, so that the page stays below 15 MB
 MARKUP = 1300  # bytes of a region beside its outline and text
@@ -217,7 +220,7 @@ def room(size: int, parts: Sequence[Region], heat: str) -> int:
 def photo_of(path: Path, size: int) -> tuple[str, str]:
     """A photograph as `photo_uri`, and why there is none."""
     try:
-        return photo_uri(images.read_rgb(path), size), ""
+        return photo_uri(load.read_rgb(path), size), ""
     except ImageError as error:
         return "", str(error)
 
@@ -239,7 +242,7 @@ def _regions(
             text=row["text"] or "",
             ratings=[
                 (name, None if np.isnan(value) else float(value))
-                for name, value in zip(captions.RATINGS, rated[r], strict=True)
+                for name, value in zip(RATINGS, rated[r], strict=True)
             ],
             distortions=[(d["family"], d["severity"]) for d in row["distortions"] or []],
             quality=float(quality[r]),

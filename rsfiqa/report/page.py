@@ -8,7 +8,7 @@ import jinja2
 import numpy as np
 
 from rsfiqa import __version__
-from rsfiqa.files import atomic
+from rsfiqa.io.atomic import atomic
 from rsfiqa.report import gallery, tables
 
 SHOWN_FAILURES = 500  # rows of the page's table; the product has them all

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rsfiqa import results
-from rsfiqa.correlation import calibration, fit_logistic4, logistic4
+from rsfiqa.metrics import calibration, fit_logistic4, logistic4
+from rsfiqa.products import results
 from rsfiqa.report.record import DataSet
 from rsfiqa.report.tables import Pair, Row
 

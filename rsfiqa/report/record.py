@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rsfiqa import captions, checkpoints, failures, manifest
-from rsfiqa.checkpoints import Card
-from rsfiqa.files import read_json
-from rsfiqa.shards import shard_path
+from rsfiqa.io.json_files import read_json
+from rsfiqa.products import captions, checkpoints, failures, manifest
+from rsfiqa.products.checkpoints import Card
+from rsfiqa.products.paths import shard_name, shard_path
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def caption_backend(root: Path, dataset: str, experiments: Sequence[Experiment])
     for experiment in experiments:
         if dataset in experiment.card.datasets:
             return str(experiment.card.caption["backend"])
-    path = shard_path(root / dataset, "caption", manifest.shard_name(0))
+    path = shard_path(root / dataset, "caption", shard_name(0))
     return str(captions.read(path)[1].options["backend"]) if path.is_file() else ""
 
 

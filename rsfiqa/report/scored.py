@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from rsfiqa import captions, checkpoints, images
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import read_table, sha256_of
+from rsfiqa.images import load
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.parquet import read_table
+from rsfiqa.products import checkpoints
+from rsfiqa.products.checkpoints import label_of
+from rsfiqa.products.scores import SCHEMA, VERSION, Row
 from rsfiqa.report import gallery, page, plots, record
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
 from rsfiqa.report.gallery import Picture, Region
 from rsfiqa.report.record import DataSet
-from rsfiqa.score import label_of
-from rsfiqa.scorer import Score, Scorer
-from rsfiqa.scores import SCHEMA, VERSION, Row
+from rsfiqa.score.scorer import Score, Scorer
+from rsfiqa.vocabulary import RATINGS
 
 SHOWN_FOLDERS = 100  # the worst ones
 SHOWN_WORST = 50
@@ -233,7 +236,7 @@ def _picture(
         "mos_std": None,
     }
     try:
-        picture = images.read(Path(row["path"]))
+        picture = load.read(Path(row["path"]))
     except ImageError as error:
         return Picture(**known, **_without(row, (4, 3)), photo="", missing=str(error))
     if scorer is None:
@@ -252,7 +255,7 @@ def _without(row: Row, size: tuple[int, int]) -> dict[str, Any]:
         outline=f"M{x0} {y0}H{x1}V{y1}H{x0}Z",
         content="the region that costs most",
         text=row["worst_caption"] or "",
-        ratings=[(name, row[f"worst_{name}"]) for name in captions.RATINGS],
+        ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         distortions=[],
         quality=row["worst_quality"],
         weight=row["worst_weight"],

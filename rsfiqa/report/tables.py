@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from rsfiqa import results
-from rsfiqa.correlation import median_interval, paired_test
 from rsfiqa.errors import InputError
-from rsfiqa.published import Published, published
+from rsfiqa.metrics import median_interval, paired_test
+from rsfiqa.products import results
+from rsfiqa.report.published import Published, published
 from rsfiqa.report.record import DataSet
-from rsfiqa.stages import Variant
+from rsfiqa.vocabulary import Variant
 
 LABELS = {
     "full": "RSFIQA",

@@ -9,16 +9,21 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from rsfiqa import failures, images
-from rsfiqa.caption import measured, prompt
+from rsfiqa.captioners.rule_based import captioner as rule_based
+from rsfiqa.captioners.vlm import prompt
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.files import Provenance, write_bytes, write_json
+from rsfiqa.images import load
+from rsfiqa.io.atomic import write_bytes
+from rsfiqa.io.json_files import write_json
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products import failures
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import TESTED, seed_of
-from rsfiqa.stages import VERSIONS, TeachDataOptions
-from rsfiqa.teach import examples, sources, spoiling
+from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.examples import Example
+from rsfiqa.teach.options import TeachDataOptions
 from rsfiqa.teach.sources import PARTS, Source
-from rsfiqa.teach.spoiling import Spoilt
+from rsfiqa.teach.views import Spoilt
 
 log = logging.getLogger("rsfiqa")
 MARK = "source.json"  # of a source whose examples are complete
@@ -105,7 +110,7 @@ def _make(folder: Path, source: Source, options: TeachDataOptions, seed: int) ->
         return
     mark.unlink(missing_ok=True)
     labels = source.shard[source.image_id].labels
-    image, labels = images.read_with_labels(source.path, labels, options.long_side)
+    image, labels = load.read_with_labels(source.path, labels, options.long_side)
     lines = [
         example
         for number, spoilt in enumerate(_views(image, labels, source, options, seed))
@@ -124,15 +129,15 @@ def _views(
         return np.random.default_rng(seed_of(seed, name_of(source), number))
 
     if source.part == TESTED:
-        for number, distortions in enumerate(spoiling.every_one()):
-            yield spoiling.tested(image, labels, distortions, random(number))
+        for number, distortions in enumerate(views.every_one()):
+            yield views.tested(image, labels, distortions, random(number))
         return
     for number in range(options.views):
         draws = random(number)
-        shown = spoiling.varied(image, labels, draws) if options.vary else (image, labels)
-        yield spoiling.taught(
+        shown = views.varied(image, labels, draws) if options.vary else (image, labels)
+        yield views.taught(
             *shown,
-            spoiling.KINDS[number % len(spoiling.KINDS)],
+            views.KINDS[number % len(views.KINDS)],
             questions=options.questions,
             two_share=options.two_share,
             random=draws,
@@ -143,7 +148,7 @@ def _examples(
     folder: Path, place: Path, number: int, spoilt: Spoilt, source: Source, max_pixels: int
 ) -> Iterator[Example]:
     """The questions about one view, whose pictures are written."""
-    contents = [row["content"] for row in measured.caption(spoilt.pristine, spoilt.labels)]
+    contents = [row["content"] for row in rule_based.caption(spoilt.pristine, spoilt.labels)]
     stem = f"{number:05d}"
     labels, whole = place / f"{stem}.labels.png", place / f"{stem}.png"
     examples.write_labels(labels, spoilt.labels)

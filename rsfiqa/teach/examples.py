@@ -24,13 +24,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rsfiqa import images
-from rsfiqa.caption import prompt
-from rsfiqa.caption.answer import Answer, Distortion
-from rsfiqa.captions import LEVELS
-from rsfiqa.errors import InputError
-from rsfiqa.files import first_line, write_bytes
+from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.answer import Answer, Distortion
+from rsfiqa.errors import InputError, first_line
+from rsfiqa.images import load, resize
+from rsfiqa.io.atomic import write_bytes
 from rsfiqa.teach.ratings import ratings_of
+from rsfiqa.vocabulary import LEVELS
 
 VERSION = 1
 Message = dict[str, Any]
@@ -164,5 +164,5 @@ def read_picture(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray
             f"{path}: must be the label map of an example, found none that is whole;"
             " run rsfiqa teach data again"
         )
-    pixels = images.read_rgb(folder / example.images[0])
-    return pixels, images.fit_labels(labels, pixels.shape[:2])
+    pixels = load.read_rgb(folder / example.images[0])
+    return pixels, resize.fit_labels(labels, pixels.shape[:2])

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from rsfiqa.caption.answer import Distortion
-from rsfiqa.captions import RATINGS
+from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.vocabulary import RATINGS
 
 EXCELLENT = 5
 FALLING = (4, 3, 3, 2, 1)  # 5 less four fifths of the level: six grades, evenly, on five words

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rsfiqa import manifest, regions
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
-from rsfiqa.regions import Reader
-from rsfiqa.shards import shard_path
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.products import manifest, regions
+from rsfiqa.products.paths import dataset_name, shard_name, shard_path
+from rsfiqa.products.regions import Reader
 from rsfiqa.splits import TESTED, seed_of
 
 PARTS = ("train", "validation", TESTED)
@@ -63,7 +63,7 @@ def read(
     found = []
     for folder, table in tables.items():
         rows = [row for row in table.to_pylist() if not row["level"]]
-        parts = _parts(rows, manifest.dataset_name(folder), validation_share, test_share, seed)
+        parts = _parts(rows, dataset_name(folder), validation_share, test_share, seed)
         found += _of(folder, rows, parts)
     if not found:
         raise InputError(
@@ -89,7 +89,7 @@ def _parts(
 
 
 def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> list[Source]:
-    dataset = manifest.dataset_name(folder)
+    dataset = dataset_name(folder)
     readers: dict[str, tuple[Reader, str]] = {}
     found = []
     for row in rows:
@@ -98,7 +98,7 @@ def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> 
                 f"{row['path']}: sides must have {SMALLEST} pixels or more, found {row['width']} x"
                 f" {row['height']}; leave it out of the sources"
             )
-        name = manifest.shard_name(row["shard"])
+        name = shard_name(row["shard"])
         if name not in readers:
             path = shard_path(folder, "segment", name)
             readers[name] = regions.Reader(path), sha256_of(path)

@@ -12,17 +12,20 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from rsfiqa.caption import measured, prompt, server
-from rsfiqa.caption.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
-from rsfiqa.caption.asked import Asker, Question, check, question_about
-from rsfiqa.caption.store import Store, key_of
-from rsfiqa.captions import FAMILIES, LEVELS, RATINGS
-from rsfiqa.correlation import agreement
-from rsfiqa.files import read_json, sha256_of, write_bytes, write_json
-from rsfiqa.stages import CaptionOptions
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.rule_based import captioner as rule_based
+from rsfiqa.captioners.vlm import prompt, server
+from rsfiqa.captioners.vlm.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
+from rsfiqa.captioners.vlm.cache import Store, key_of
+from rsfiqa.captioners.vlm.captioner import Asker, Question, check, question_about
+from rsfiqa.io.atomic import write_bytes
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.json_files import read_json, write_json
+from rsfiqa.metrics import agreement
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
 from rsfiqa.teach.ratings import TABLE
+from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS
 
 log = logging.getLogger("rsfiqa")
 NONE = "none"  # beside the families
@@ -76,7 +79,7 @@ def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
         image, labels = examples.read_picture(folder, example)
         # a picture that was reduced may have lost the smallest regions
         left, numbered = np.unique(labels, return_inverse=True)
-        rows = measured.caption(image, numbered.reshape(labels.shape).astype(labels.dtype))
+        rows = rule_based.caption(image, numbered.reshape(labels.shape).astype(labels.dtype))
         row = rows[int(np.searchsorted(left, example.region))]
         words = {name: LEVELS[row[name] - 1] for name in RATINGS}
         worst = row["distortions"][:MOST_DISTORTIONS]

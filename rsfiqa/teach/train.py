@@ -14,13 +14,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rsfiqa.caption.server import digests_of
-from rsfiqa.errors import InputError
-from rsfiqa.files import first_line, read_json, sha256_of, write_json
-from rsfiqa.heap import keep_freed
-from rsfiqa.stages import VERSIONS, TeachTrainOptions
+from rsfiqa.captioners.vlm.server import digests_of
+from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.json_files import read_json, write_json
+from rsfiqa.products.versions import VERSIONS
+from rsfiqa.runtime.memory import keep_freed
 from rsfiqa.teach import examples
 from rsfiqa.teach.batches import Collator
+from rsfiqa.teach.options import TeachTrainOptions
 
 log = logging.getLogger("rsfiqa")
 NEEDED = ("accelerate", "peft")  # beside what the package needs

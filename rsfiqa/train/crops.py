@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from rsfiqa import distortions, images, manifest, regions, samples
+from rsfiqa import samples
 from rsfiqa.errors import InputError
+from rsfiqa.images import distort, resize
+from rsfiqa.products import regions
+from rsfiqa.products.paths import shard_name, shard_path
 from rsfiqa.samples import Samples
-from rsfiqa.shards import shard_path
 from rsfiqa.splits import seed_of
-from rsfiqa.train.spoilt import spoilt_region
+from rsfiqa.train.distorted import spoilt_region
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def crop_of(
         spoilt_share: chance that a region of the crop is also spoilt, in [0, 1].
     """
     random = np.random.default_rng(seed)
-    labels = images.fit_labels(labels, image.shape[:2])
+    labels = resize.fit_labels(labels, image.shape[:2])
     height, width = (min(side, length) for length in image.shape[:2])
     y = int(random.integers(image.shape[0] - height + 1))
     x = int(random.integers(image.shape[1] - width + 1))
@@ -77,8 +79,8 @@ def crop_of(
     spoilt, region = None, -1
     if random.random() < spoilt_share:
         chosen = spoilt_region(part.table["area"] / dense.size, random)
-        family, level = distortions.drawn(random)
-        worse = distortions.spoil(image, dense == chosen, family, level, random)
+        family, level = distort.drawn(random)
+        worse = distort.spoil(image, dense == chosen, family, level, random)
         spoilt, region = _planar(worse), int(found[chosen])
     return Crop(_planar(image), coverage, geometry, present, spoilt, region)
 
@@ -117,7 +119,7 @@ class Crops(Dataset):
         self.grid = data.batch.cells.shape[-1]
         self.most = data.batch.present.shape[1]
         self.readers = {
-            shard: regions.Reader(shard_path(folder, "segment", manifest.shard_name(shard)))
+            shard: regions.Reader(shard_path(folder, "segment", shard_name(shard)))
             for shard in sorted({row["shard"] for row in self.rows})
         }
         self.side, self.long_side, self.seed = side, long_side, seed
@@ -131,7 +133,7 @@ class Crops(Dataset):
         row = self.rows[index]
         try:
             labels = self.readers[row["shard"]][row["image_id"]].labels
-            image = images.reduce(samples.read_again(row["path"]), self.long_side)
+            image = resize.reduce(samples.read_again(row["path"]), self.long_side)
         except InputError as error:
             return index, error
         crop = crop_of(

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from rsfiqa.backbone import Backbone, statistics
+from rsfiqa.backbones.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
-from rsfiqa.files import write_bytes
+from rsfiqa.io.atomic import write_bytes
 from rsfiqa.model import RSA, Batch, Prediction, pointing_loss, quality_loss
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
-from rsfiqa.stages import TrainOptions
 from rsfiqa.train.crops import Crop, Crops
 from rsfiqa.train.fit import averaged, decay_groups, expect_number, rate_of
+from rsfiqa.train.options import TrainOptions
 from rsfiqa.train.stopping import BestEpoch
 
 log = logging.getLogger("rsfiqa")

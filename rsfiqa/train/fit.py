@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch, pointing_loss, quality_loss
-from rsfiqa.train.spoilt import spoil
+from rsfiqa.train.distorted import spoil
 from rsfiqa.train.stopping import BestEpoch
 
 SPOILT = 4  # one in so many images of a step is also seen with a region spoilt

@@ -7,22 +7,18 @@ import pytest
 import torch
 from scipy import stats
 
-from rsfiqa import (
-    benchmark,
-    checkpoints,
-    extract,
-    features,
-    manifest,
-    results,
-    samples,
-    train,
-)
-from rsfiqa.benchmark.peers import PEERS, whole_image_statistics
+from rsfiqa import samples
+from rsfiqa.benchmark import stage as benchmark
+from rsfiqa.benchmark.baselines import PEERS, whole_image_statistics
 from rsfiqa.errors import InputError
-from rsfiqa.files import read_sealed_json, write_sealed_json
+from rsfiqa.extract import stage as extract
+from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
 from rsfiqa.model import Batch
+from rsfiqa.products import checkpoints, features, manifest, results
+from rsfiqa.products.paths import checkpoint_folder
 from rsfiqa.samples import Samples
-from tests.pipeline import EXTRACT, SPLITS, TRAIN, made
+from rsfiqa.train import stage as train
+from tests.support.pipeline import EXTRACT, SPLITS, TRAIN, made
 
 TINY = {"train": "tiny", "test": "tiny", "variant": "full", "number": 2, **SPLITS}
 OTHER = TINY | {"test": "other"}
@@ -178,7 +174,7 @@ def test_the_official_split_is_kept_to(copy):
     ]
     manifest.write(path, with_column(table, "subset", subsets), provenance)
     for split in ("official-00", "official-01"):
-        folder = benchmark.checkpoint_folder(copy, "tiny", "full", split)
+        folder = checkpoint_folder(copy, "tiny", "full", split)
         train.run(copy / "tiny", folder, TRAIN, variant="full", split=split, **SPLITS)
     for variant, number in (("full", 2), ("probe", 1)):
         benchmark.run(copy, **TINY | {"variant": variant, "number": number}, official=True)
@@ -216,7 +212,7 @@ def test_a_checkpoint_for_other_inputs_is_refused(copy):
     ],
 )
 def test_a_checkpoint_of_another_origin_is_refused(copy, part, name, value):
-    path = benchmark.checkpoint_folder(copy, "tiny", "full", "all-00") / "card.json"
+    path = checkpoint_folder(copy, "tiny", "full", "all-00") / "card.json"
     card = read_sealed_json(path)
     assert card[part][name] != value
     write_sealed_json(path, card | {part: card[part] | {name: value}})

@@ -12,7 +12,7 @@ from tests.workflow.conftest import ROOT, Workflow
 
 MAKE = f'{sys.executable} {Path(__file__).with_name("made.py")} "$file" "$prefix"'
 RULES = {"prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"}
-TINY = ROOT / "tests/tiny_qwen.py"
+TINY = ROOT / "tests/support/tiny_qwen.py"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,9 +7,10 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from rsfiqa import manifest, prepare
 from rsfiqa.errors import InputError
-from rsfiqa.stages import PrepareOptions
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import manifest
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rsfiqa import failures, manifest, prepare
 from rsfiqa.datasets import agiqa3k
 from rsfiqa.errors import InputError
-from rsfiqa.stages import PrepareOptions
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import failures, manifest
 
 TABLE = """\
 name,prompt,adj1,adj2,style,mos_quality,std_quality,mos_align,std_align

@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from rsfiqa import failures
 from rsfiqa.datasets import csiq
 from rsfiqa.errors import InputError
+from rsfiqa.products import failures
 
 # the sheet begins three rows down and three columns in
 HEADER = [None, None, None, "image", "dst_idx", "dst_type", "dst_lev", "dmos_std", "dmos"]

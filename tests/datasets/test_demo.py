@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from rsfiqa.captions import FAMILIES
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
-from rsfiqa.images import read_rgb
+from rsfiqa.images.load import read_rgb
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.vocabulary import FAMILIES
 
 TWO = ("skimage/data/astronaut.png", "sklearn/datasets/images/flower.jpg")
 

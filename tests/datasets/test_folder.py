@@ -4,6 +4,7 @@ import pytest
 
 from rsfiqa.datasets import folder
 from rsfiqa.errors import InputError
+from rsfiqa.images import listing
 
 
 def test_pictures_below_a_folder_sorted(tmp_path):
@@ -37,4 +38,4 @@ def test_no_such_folder(tmp_path):
 def test_a_folder_that_cannot_be_listed():
     # called as os.walk does: no folder can be locked against root, who may run the tests
     with pytest.raises(InputError, match=r"locked: the folder cannot be listed \(Permission den"):
-        folder._refuse(PermissionError(13, "Permission denied", "locked"))
+        listing._refuse(PermissionError(13, "Permission denied", "locked"))

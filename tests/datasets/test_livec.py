@@ -6,10 +6,11 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from rsfiqa import manifest, prepare
 from rsfiqa.datasets import livec
 from rsfiqa.errors import InputError
-from rsfiqa.stages import PrepareOptions
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import manifest
 
 NAMES = [f"t{i}.bmp" for i in range(1, 8)] + ["100.bmp", "101.JPG", "99.bmp"]
 MOS = [50.0] * 7 + [63.9, 3.42, 92.4]

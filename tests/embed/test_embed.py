@@ -7,10 +7,13 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
-from rsfiqa import captions, embed, embeddings, shards
-from rsfiqa.embed.bert import Bert
+from rsfiqa.embed import stage as embed
+from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders import sentence_transformer as encoders
+from rsfiqa.encoders.minilm import Bert
 from rsfiqa.errors import InputError
-from rsfiqa.stages import EmbedOptions
+from rsfiqa.products import captions, embeddings
+from rsfiqa.products.paths import shard_path, stats_path
 
 TEXTS = [f"{'a very ' * (i % 5)}blurred wall {i} with noise. Overall poor." for i in range(40)]
 LONG = "noise " * 400
@@ -34,10 +37,10 @@ def embedded(make_manifest, provenance, tmp_path):
         folder = make_manifest(tmp_path / "set", ids)
         rows = [row for i, texts in zip(ids, per_image, strict=True) for row in texts_of(i, texts)]
         table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
-        captions.write(shards.shard_path(folder, "caption", "00000"), table, provenance("captions"))
+        captions.write(shard_path(folder, "caption", "00000"), table, provenance("captions"))
         embed.run(folder, EmbedOptions(**options), max_failed_share=0)
-        path = shards.shard_path(folder, "embed", "00000")
-        stats = json.loads(shards.stats_path(path).read_text("utf-8"))
+        path = shard_path(folder, "embed", "00000")
+        stats = json.loads(stats_path(path).read_text("utf-8"))
         return embeddings.read(path)[0], stats
 
     return make
@@ -45,7 +48,7 @@ def embedded(make_manifest, provenance, tmp_path):
 
 def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
     found, _ = embedded([TEXTS])
-    folder = embed.encoder_folder(embed.PACKAGED)
+    folder = encoders.encoder_folder(encoders.PACKAGED)
     library = SentenceTransformer(str(folder), local_files_only=True).encode(TEXTS)
     np.testing.assert_allclose(found.vectors, library, atol=HALF)
     # its card: mean over tokens, then unit length
@@ -59,7 +62,7 @@ def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
 
 def test_the_encoder_that_starts_fast_gives_the_same_vectors():
     texts = [*TEXTS, LONG, "na\u00efve caf\u00e9 \u6f22\u5b57"]
-    folder = embed.encoder_folder(embed.PACKAGED)
+    folder = encoders.encoder_folder(encoders.PACKAGED)
     library = SentenceTransformer(str(folder), local_files_only=True).encode(texts)
     own = Bert(folder)
     np.testing.assert_allclose(own.encode(texts), library, atol=1e-5)
@@ -82,7 +85,7 @@ def test_truncated_captions_are_counted_each(embedded):
 
 def test_pooling_and_length_are_the_folders_own(embedded, tmp_path):
     """A folder whose card wants the first token, and no unit length."""
-    packaged = embed.encoder_folder(embed.PACKAGED)
+    packaged = encoders.encoder_folder(encoders.PACKAGED)
     words = AutoTokenizer.from_pretrained(packaged)
     config = BertConfig(
         vocab_size=len(words),
@@ -124,10 +127,10 @@ def test_half_precision_is_near(embedded):
 @pytest.mark.parametrize("encoder", ["/nowhere", "one word", "nowhere"])
 def test_no_encoder(encoder):
     with pytest.raises(InputError, match=r"embed.encoder: must be packaged-minilm, a folder"):
-        embed.check(encoder)
+        encoders.check(encoder)
 
 
 def test_an_encoder_that_cannot_be_downloaded(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match=r"cannot download no/such .*; give a folder"):
-        embed.encoder_folder("no/such")
+        encoders.encoder_folder("no/such")

@@ -4,7 +4,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rsfiqa.shards import SUFFIX
+from rsfiqa.products.paths import SUFFIX
 from tests.faults.work import STAGES, Work, run
 
 LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from rsfiqa import (
+from rsfiqa.errors import InputError
+from rsfiqa.io.parquet import read_table
+from rsfiqa.products import (
     captions,
     checkpoints,
     embeddings,
@@ -15,10 +17,8 @@ from rsfiqa import (
     manifest,
     regions,
     results,
-    shards,
 )
-from rsfiqa.errors import InputError
-from rsfiqa.files import read_table
+from rsfiqa.products.paths import failures_path, predictions_path, shard_path
 from tests.faults.work import NAME, Work
 
 FLIPS, CUTS = 12, 4  # of each kind of product
@@ -50,7 +50,7 @@ def products(root: Path) -> dict[Path, Callable[[], object]]:
     table = root / f"benchmark/{NAME}.{NAME}.full.parquet"
 
     def of(stage: str) -> Path:
-        return shards.shard_path(data, stage, "00000")
+        return shard_path(data, stage, "00000")
 
     def read_regions() -> None:
         reader = regions.Reader(of("segment"))
@@ -59,9 +59,7 @@ def products(root: Path) -> dict[Path, Callable[[], object]]:
 
     return {
         data / "manifest.parquet": lambda: manifest.read(data / "manifest.parquet"),
-        shards.failures_path(of("segment")): lambda: failures.read(
-            shards.failures_path(of("segment"))
-        ),
+        failures_path(of("segment")): lambda: failures.read(failures_path(of("segment"))),
         of("segment"): read_regions,
         of("caption"): lambda: captions.read(of("caption")),
         of("embed"): lambda: embeddings.read(of("embed")),
@@ -72,7 +70,7 @@ def products(root: Path) -> dict[Path, Callable[[], object]]:
             checkpoint / "split.parquet", "split", checkpoints.SPLIT, checkpoints.VERSION
         ),
         table: lambda: results.read(table),
-        results.predictions_path(table): lambda: results.read_predictions(table),
+        predictions_path(table): lambda: results.read_predictions(table),
     }
 
 

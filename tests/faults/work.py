@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rsfiqa.files import sha256_of
+from rsfiqa.io.checksum import sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "tiny"

@@ -5,12 +5,7 @@ from collections.abc import Callable
 import torch
 
 from rsfiqa.model import RSA, Batch
-from rsfiqa.model.attention import (
-    RegionExchange,
-    attend_within,
-    masked_softmax,
-    pool_statistics,
-)
+from rsfiqa.model.attention import RegionExchange, attend_within, masked_softmax, pool_statistics
 
 
 def test_attention_stays_inside_the_region() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rsfiqa.caption.server import Server
-from rsfiqa.stages import ServerOptions
+from rsfiqa.caption.options import ServerOptions
+from rsfiqa.captioners.vlm.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-vllm/bin/python"
@@ -21,7 +21,7 @@ def model(tmp_path_factory):
         pytest.skip("no .venv-vllm; run make install-vllm")
     os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
     folder = tmp_path_factory.mktemp("model") / NAME
-    script = ROOT / "tests/tiny_qwen.py"
+    script = ROOT / "tests/support/tiny_qwen.py"
     subprocess.run([PYTHON, script, folder], check=True)
     return folder
 

@@ -6,13 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from rsfiqa import caption, captions
-from rsfiqa.caption import answer, asked, prompt
-from rsfiqa.caption.client import Client, RejectedError
+from rsfiqa.caption import stage as caption
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.vlm import answer, prompt
+from rsfiqa.captioners.vlm import captioner as vlm
+from rsfiqa.captioners.vlm.client import Client, RejectedError
 from rsfiqa.errors import InputError
-from rsfiqa.shards import shard_path, stats_path
-from rsfiqa.stages import CaptionOptions
-from tests.caption.test_asked import SHARD, folder  # noqa: F401
+from rsfiqa.products import captions
+from rsfiqa.products.paths import shard_path, stats_path
+from rsfiqa.vocabulary import LEVELS, RATINGS
+from tests.captioners.vlm.test_captioner import SHARD, folder  # noqa: F401
 from tests.production.conftest import NAME
 
 LIMITS = {"max_pixels": 50_000, "max_tokens": 400, "concurrency": 8}
@@ -36,7 +39,7 @@ def test_captions_of_a_shard(folder, endpoint, kind):  # noqa: F811
     assert len(good) > 0.8 * len(rows)  # random weights may talk until they are cut
     for row in good:
         answer.read_answers(row["raw"], None)
-        for name in captions.RATINGS:
+        for name in RATINGS:
             assert row[name] in (1, 2, 3, 4, 5)
             assert 1 <= row[f"{name}_expected"] <= 5
     assert stats["prompt_tokens"] > 100 * len(good) / 13
@@ -64,7 +67,7 @@ def bodies(count: int, **changes) -> list[dict]:
         whole = wholes[i % 2]
         cut = prompt.picture(whole[: 64 + i], 50_000)
         messages = prompt.region_messages(prompt.picture(whole, 50_000), cut)
-        found.append(asked._body(options("http://x/v1", **changes), messages, None) | {"seed": 1})
+        found.append(vlm._body(options("http://x/v1", **changes), messages, None) | {"seed": 1})
     return found
 
 
@@ -80,7 +83,7 @@ def test_probabilities_are_those_of_the_allowed_words(endpoint):
             allowed = [
                 np.exp(other.logprob)
                 for other in token.top_logprobs
-                if any(word.startswith(other.token[place - start :]) for word in captions.LEVELS)
+                if any(word.startswith(other.token[place - start :]) for word in LEVELS)
             ]
             assert sum(allowed) == pytest.approx(1, abs=0.02)
             return

@@ -7,12 +7,14 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from rsfiqa.caption import asked, prompt
-from rsfiqa.caption.client import Client
-from rsfiqa.caption.server import Server
-from rsfiqa.stages import CaptionOptions, TeachTrainOptions
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.vlm import captioner as vlm
+from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.client import Client
+from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.teach import examples, test, train
 from rsfiqa.teach.batches import Collator
+from rsfiqa.teach.options import TeachTrainOptions
 from tests.production.conftest import NAME
 from tests.teach.conftest import kodak, made  # noqa: F401
 
@@ -90,7 +92,7 @@ def replies(url, folder, chosen):
             bodies = []
             for example in chosen:
                 uris = [prompt.data_uri((folder / path).read_bytes()) for path in example.images]
-                body = asked.question_about(example.id, *uris, limits).body
+                body = vlm.question_about(example.id, *uris, limits).body
                 bodies.append({k: v for k, v in body.items() if k != "response_format"})
             return await asyncio.gather(*(client.ask(body | {"seed": 0}) for body in bodies))
 

@@ -13,10 +13,10 @@ from segment_anything.build_sam import _build_sam
 from skimage import data
 from timm import create_model
 
-from rsfiqa import captions, regions
-from rsfiqa.shards import shard_path
+from rsfiqa.products import captions, regions
+from rsfiqa.products.paths import shard_path
 from tests.production.conftest import ROOT
-from tests.segment.conftest import SIZES
+from tests.support.sam import SIZES
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 

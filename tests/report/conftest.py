@@ -1,6 +1,6 @@
 import pytest
 
-from tests.pipeline import made
+from tests.support.pipeline import made
 
 
 @pytest.fixture(scope="session")

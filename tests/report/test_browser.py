@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rsfiqa import failures, report
+from rsfiqa.products import failures
 from rsfiqa.report import scored
-from tests.pipeline import HOSTILE, made
+from rsfiqa.report import stage as report
+from tests.support.pipeline import HOSTILE, made
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -111,8 +112,8 @@ def test_the_page_is_quiet(opened, path):
 
 
 def test_the_pages_of_scores_are_quiet(browser, path, tmp_path):
-    from rsfiqa import score
-    from rsfiqa.stages import ScoreOptions
+    from rsfiqa.score import stage as score
+    from rsfiqa.score.options import ScoreOptions
 
     checkpoint = path.parents[1] / "train/tiny.full/split-00"
     pictures = [str(path.parents[1] / "pictures/tiny" / name) for name in (HOSTILE, "00.png")]

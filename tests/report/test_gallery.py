@@ -12,12 +12,12 @@ import pytest
 from matplotlib.path import Path as Polygon
 from PIL import Image
 
-from rsfiqa import manifest, results
+from rsfiqa.products import manifest, results
 from rsfiqa.report import drawing, gallery
 from rsfiqa.report.drawing import heat_uri, outline, photo_uri
 from rsfiqa.report.gallery import choose, share_out
 from rsfiqa.report.record import DataSet
-from tests.pipeline import CAPTION, HOSTILE
+from tests.support.pipeline import CAPTION, HOSTILE
 
 TINY = DataSet("tiny", 13, (1, 5))
 DMOS = DataSet("dmos", 13, (0, 100), lower_better=True)

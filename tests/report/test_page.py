@@ -6,15 +6,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from rsfiqa import captions, manifest, report, results
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.products import manifest, results
 from rsfiqa.report import drawing, gallery, page, plots
+from rsfiqa.report import stage as report
 from rsfiqa.report.gallery import Picture, Region
 from rsfiqa.report.record import DataSet
 from rsfiqa.report.tables import Pair
-from tests.pipeline import BROKEN, CAPTION, HOSTILE
+from rsfiqa.vocabulary import RATINGS
 from tests.report.parsing import Page, cells, section
+from tests.support.pipeline import BROKEN, CAPTION, HOSTILE
 
 LOADS = {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "ping"}
 
@@ -202,7 +204,7 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
     labels = np.roll(labels, random.integers(-9, 9, 512), axis=1)
     Image.fromarray(random.integers(0, 256, (768, 1024, 3), np.uint8)).save(tmp_path / "a.png")
     text = "A mid-tone yellow textured area with clear noise and faint blur. Overall fair."
-    ratings = [(name, 3.0) for name in captions.RATINGS]
+    ratings = [(name, 3.0) for name in RATINGS]
     regions = [
         Region(r, border, text, text, ratings, [("noise", 2), ("blur", 1)], 50.0, 1 / 12)
         for r, border in enumerate(drawing.outlines(labels))

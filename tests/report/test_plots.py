@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rsfiqa import results
+from rsfiqa.products import results
 from rsfiqa.report import plots
 from rsfiqa.report.record import DataSet
 from rsfiqa.report.tables import Pair

@@ -8,15 +8,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from rsfiqa import checkpoints, score
 from rsfiqa.errors import InputError
-from rsfiqa.files import Provenance, write_table
+from rsfiqa.io.parquet import write_table
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products import checkpoints
+from rsfiqa.products.scores import SCHEMA, VERSION
 from rsfiqa.report import scored
-from rsfiqa.scorer import Scorer
-from rsfiqa.scores import SCHEMA, VERSION
-from rsfiqa.stages import ScoreOptions
-from tests.pipeline import HOSTILE, made
+from rsfiqa.score import stage as score
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.scorer import Scorer
 from tests.report.parsing import Page, cells, section
+from tests.support.pipeline import HOSTILE, made
 
 NAMES = ["a/0.png", "a/1.png", "b/2.png", f"b/{HOSTILE}".replace("/script", "script")]
 

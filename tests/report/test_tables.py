@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rsfiqa import results
 from rsfiqa.errors import InputError
+from rsfiqa.products import results
 from rsfiqa.report import tables
 from rsfiqa.report.record import DataSet
 from rsfiqa.report.tables import Spread

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsfiqa import failures, prepare, regions, segment
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
-from rsfiqa.shards import failures_path, shard_path, stats_path
-from rsfiqa.stages import PrepareOptions, SegmentOptions
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import failures, regions
+from rsfiqa.products.paths import failures_path, shard_path, stats_path
+from rsfiqa.segment import stage as segment
+from rsfiqa.segment.options import SegmentOptions
 
 LONG = "x" * 246 + ".png"  # 250 characters
 OUTCOMES = {  # label map's height and width, or the reason of the failure

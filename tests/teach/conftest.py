@@ -6,8 +6,10 @@ import pytest
 import skimage
 from PIL import Image
 
-from rsfiqa import prepare, segment
-from rsfiqa.stages import PrepareOptions, SegmentOptions
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.segment import stage as segment
+from rsfiqa.segment.options import SegmentOptions
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +37,8 @@ def made(kodak, tmp_path_factory) -> Path:
 def make(
     folder: Path, *sources: Path, seed: int = 0, max_failed_share: float = 0, **options
 ) -> None:
-    from rsfiqa.stages import TeachDataOptions
     from rsfiqa.teach import data
+    from rsfiqa.teach.options import TeachDataOptions
 
     chosen = {"views": 5, "validation_share": 0.5} | options
     wanted = TeachDataOptions(**chosen)
@@ -47,6 +49,6 @@ def make(
 def tiny_model(tmp_path_factory) -> Path:
     """The folder of a tiny random Qwen2.5-VL."""
     folder = tmp_path_factory.mktemp("model") / "tiny-qwen"
-    script = Path(__file__).parents[1] / "tiny_qwen.py"
+    script = Path(__file__).parents[1] / "support/tiny_qwen.py"
     subprocess.run([sys.executable, script, folder], check=True)
     return folder

@@ -8,14 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from rsfiqa import prepare, segment
-from rsfiqa.caption import prompt
-from rsfiqa.caption.answer import read_answers
-from rsfiqa.captions import LEVELS, RATINGS
+from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.answer import read_answers
 from rsfiqa.errors import InputError
-from rsfiqa.stages import PrepareOptions, SegmentOptions
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.segment import stage as segment
+from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.ratings import ratings_of
+from rsfiqa.vocabulary import LEVELS, RATINGS
 from tests.teach.conftest import make
 
 

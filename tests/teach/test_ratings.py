@@ -4,10 +4,10 @@ import skimage
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
-from rsfiqa.caption.answer import Distortion
-from rsfiqa.captions import FAMILIES, RATINGS
-from rsfiqa.distortions import DISTORTIONS, LEVELS
+from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.images.distort import DISTORTIONS, LEVELS
 from rsfiqa.teach.ratings import TABLE, ratings_of
+from rsfiqa.vocabulary import FAMILIES, RATINGS
 
 
 def one(family: str, severity: int) -> Distortion:

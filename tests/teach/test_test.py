@@ -6,14 +6,14 @@ import pytest
 import skimage
 from PIL import Image
 
-from rsfiqa.caption.answer import Distortion
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.errors import InputError
-from rsfiqa.files import sha256_of
-from rsfiqa.stages import CaptionOptions
+from rsfiqa.io.checksum import sha256_of
 from rsfiqa.teach import examples, test
 from rsfiqa.teach.examples import Example, answer_of
-from tests.caption.server import Server, completion
-from tests.caption.test_asked import options
+from tests.captioners.vlm.test_captioner import options
+from tests.support.completion_server import Server, completion
 
 
 def example(*distortions: tuple[str, int], source: str = "a") -> Example:

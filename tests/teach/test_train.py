@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer, Qwen2Config, TrainerCallback
 
 from rsfiqa.errors import InputError
-from rsfiqa.stages import TeachTrainOptions
 from rsfiqa.teach import train
+from rsfiqa.teach.options import TeachTrainOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 # peft keeps the last layer beside its updates, and says so

@@ -14,15 +14,21 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from rsfiqa import backbone, benchmark, checkpoints, extract, samples, train
+from rsfiqa import samples
+from rsfiqa.backbones import loading as backbones
+from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.errors import InputError
+from rsfiqa.extract import stage as extract
+from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.model import RSA, Batch, Prediction, quality_loss
-from rsfiqa.scorer import Scorer
-from rsfiqa.stages import ExtractOptions, TrainOptions
+from rsfiqa.products import checkpoints
+from rsfiqa.score.scorer import Scorer
 from rsfiqa.train import finetune
+from rsfiqa.train import stage as train
 from rsfiqa.train.crops import Crop
 from rsfiqa.train.finetune import Tuned, layer_of, parameter_groups
-from tests.pipeline import SEED, TEST_SHARE, made
+from rsfiqa.train.options import TrainOptions
+from tests.support.pipeline import SEED, TEST_SHARE, made
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
@@ -115,7 +121,7 @@ def test_a_training_that_was_killed_after_its_last_step_does_not_go_on(root, tmp
     verdicts = iter([0, 0.5, 0.4, 0.9])  # of the frozen training, and of this one: over after two
     with monkeypatch.context() as patch:
         patch.setattr(train, "_srcc", lambda *_: next(verdicts))
-        patch.setattr("rsfiqa.checkpoints.write", lambda *_: 1 / 0)
+        patch.setattr("rsfiqa.products.checkpoints.write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tune(root, tmp_path, **changes)
     with monkeypatch.context() as patch:
@@ -153,7 +159,7 @@ def test_any_architecture_is_trained_saved_and_read_back(root, name, tmp_path, m
     options = TrainOptions(**OPTIONS | changes)
     train.run(folder, tmp_path / "out", options, **SPLIT, weights=str(weights))
     ((_, model, card, _, stages),) = written
-    source = backbone.load(name, str(weights))
+    source = backbones.load(name, str(weights))
     before = source.stages.state_dict()
     assert any((value != before[key]).any() for key, value in stages.state_dict().items())
     data = samples.load(folder)
@@ -184,7 +190,7 @@ def test_a_compiled_backbone_learns_the_same(root, tuned, tmp_path, monkeypatch)
 def test_the_state_of_another_training_is_not_taken_up(root, tuned, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
     with monkeypatch.context() as patch:
-        patch.setattr("rsfiqa.checkpoints.write", lambda *_: 1 / 0)
+        patch.setattr("rsfiqa.products.checkpoints.write", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tune(root, tmp_path, tune_rate=1e-3)
     assert (tmp_path / "state.pt").is_file()
@@ -274,7 +280,7 @@ def test_the_backbone_learns_nothing_from_spoilt_regions(root):
     data = samples.load(root / "tiny")
     options = TrainOptions(**OPTIONS)
     whole = Tuned(
-        backbone.load("tf_efficientnet_lite0", "packaged"),
+        backbones.load("tf_efficientnet_lite0", "packaged"),
         train.make_model(data, options, "full", 0),
         data.batch.cells.shape[-1],
     ).eval()
@@ -363,7 +369,7 @@ def test_rates_fall_from_the_top_of_a_backbone_to_its_bottom():
     assert tuple(map(layer_of, names)) == layers
     shortcut = "layer1.0.downsample.0.weight"  # of a residual block, which is one layer
     assert layer_of(shortcut) == layer_of("layer1.0.conv1.weight") == "layer1.0"
-    source = backbone.load("tf_efficientnet_lite0", "packaged")
+    source = backbones.load("tf_efficientnet_lite0", "packaged")
     model = RSA(source.channels, text_dim=4)
     groups = parameter_groups(
         Tuned(source, model, 4), TrainOptions(tune_rate=1e-3, layer_decay=0.5)
@@ -389,7 +395,7 @@ def test_how_it_is_computed_changes_little(root, tuned, tmp_path, changes):
 
 def change(folder):
     """By how much training has moved each weight of the backbone, float (n,)."""
-    before = backbone.load("tf_efficientnet_lite0", "packaged").stages.state_dict()
+    before = backbones.load("tf_efficientnet_lite0", "packaged").stages.state_dict()
     after = checkpoints.read_backbone(folder, checkpoints.read(folder)[1]).stages.state_dict()
     names = [name for name, value in before.items() if value.is_floating_point()]
     return torch.cat([(after[name] - before[name]).flatten() for name in names])

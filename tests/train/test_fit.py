@@ -8,8 +8,8 @@ import torch
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch
+from rsfiqa.train.distorted import spoil
 from rsfiqa.train.fit import decay_of, fit, rate_of
-from rsfiqa.train.spoilt import spoil
 
 IMAGES, REGIONS, GRID = 128, 3, 4
 

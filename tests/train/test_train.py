@@ -9,10 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from rsfiqa import checkpoints, extract, manifest, samples, train
+from rsfiqa import samples
 from rsfiqa.errors import InputError
-from rsfiqa.stages import TrainOptions
-from tests.pipeline import EXTRACT, SEED, TEST_SHARE, TRAIN, made
+from rsfiqa.extract import stage as extract
+from rsfiqa.products import checkpoints, manifest
+from rsfiqa.train import stage as train
+from rsfiqa.train.options import TrainOptions
+from tests.support.pipeline import EXTRACT, SEED, TEST_SHARE, TRAIN, made
 
 SPLIT = {"variant": "full", "split": "split-00", "test_share": TEST_SHARE, "seed": SEED}
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from tests.segment.conftest import checkpoint  # noqa: F401
+from tests.support.sam import checkpoint  # noqa: F401
 from tests.workflow.conftest import ROOT
 
 PRODUCTION = ROOT / "config/production.yaml"

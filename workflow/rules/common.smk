@@ -8,14 +8,15 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
-from rsfiqa import config as configuration
 from rsfiqa.errors import InputError
-from rsfiqa.prepare import plan_shards
-from rsfiqa.shards import SUFFIX
-from rsfiqa.stages import VERSIONS, PrepareOptions
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.prepare.stage import plan_shards
+from rsfiqa.products.paths import SUFFIX
+from rsfiqa.products.versions import VERSIONS
+from workflow.configuration import check
 
 try:
-    config = configuration.check(config)
+    config = check(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -1,0 +1,1 @@
+"""Backbones: timm models as multi-scale feature extractors."""

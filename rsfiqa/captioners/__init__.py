@@ -1,0 +1,1 @@
+"""Captioners: regions to ratings, distortions and sentences."""

@@ -1,0 +1,1 @@
+"""Captions from hand-crafted features."""

@@ -1,0 +1,31 @@
+"""Sizes of images and of their label maps."""
+
+import cv2
+import numpy as np
+
+
+def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
+    """The image uint8 (H, W, 3), area-averaged so that no side exceeds `long_side` pixels."""
+    shape = reduced_shape(image.shape[:2], long_side)
+    if shape == image.shape[:2]:
+        return image
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def reduced_shape(shape: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """Height and width of an image of this shape once no side exceeds `long_side` pixels."""
+    height, width = shape
+    scale = long_side / max(height, width)
+    if scale >= 1:
+        return height, width
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def fit_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A label map (h, w) brought to another size (H, W) by its nearest labels.
+
+    Every region survives where the map is enlarged.
+    """
+    if labels.shape == shape:
+        return labels
+    return cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST)

@@ -1,0 +1,87 @@
+"""Parquet tables with provenance and a checksum."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.atomic import atomic
+from rsfiqa.io.checksum import SEALED, check_seal, seal
+from rsfiqa.io.provenance import Provenance
+
+PARQUET_KEY = b"rsfiqa"
+
+
+def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: Any) -> None:
+    """Write Parquet with its provenance, page checksums and a seal before the footer, atomically.
+
+    Readers find what they need by offsets from the beginning, and the footer from the end.
+    """
+    metadata = {PARQUET_KEY: provenance.to_json().encode(), SEALED: b"yes"}
+    metadata = dict(table.schema.metadata or {}) | metadata
+    with atomic(path) as partial:
+        pq.write_table(
+            table.replace_schema_metadata(metadata),
+            partial,
+            compression="zstd",
+            write_page_checksum=True,
+            **options,
+        )
+        seal(partial, _footer_size(partial))
+
+
+def _footer_size(path: Path) -> int:
+    """Bytes of a Parquet file's footer, its length and its magic number."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        return int.from_bytes(file.read(4), "little") + 8
+
+
+def read_table(
+    path: Path, product: str, schema: pa.Schema, schema_version: int, **options: Any
+) -> tuple[pa.Table, Provenance]:
+    """A table that has the given schema, and its provenance.
+
+    Args:
+        path: of the product.
+        product: its kind.
+        schema: its columns.
+        schema_version: of the product.
+        options: of `pyarrow.parquet.read_table`, such as filters.
+
+    Raises:
+        InputError: missing, damaged, another product, another version, other columns.
+    """
+    provenance = read_provenance(path).expect(path, product, schema_version)
+    try:
+        sealed = SEALED in pq.read_metadata(path).metadata
+        check_seal(path, _footer_size(path), sealed=sealed)
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None, **options)
+    except (OSError, ValueError) as error:  # Arrow's are ValueErrors
+        raise InputError(
+            f"{path}: damaged ({first_line(error)}); delete it and run again"
+        ) from error
+    if not table.schema.remove_metadata().equals(schema):
+        raise InputError(
+            f"{path}: columns must be {schema.names}, found {table.schema.names}; make it again"
+        )
+    return table, provenance
+
+
+def read_provenance(path: Path) -> Provenance:
+    """The provenance of a Parquet product, from its footer alone."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; run the stage that writes it first")
+    try:
+        text = (pq.read_metadata(path).metadata or {}).get(PARQUET_KEY)
+        found = None if text is None else Provenance.from_json(text)
+    except (OSError, ValueError, TypeError) as error:  # Arrow's and JSON's are ValueErrors
+        raise InputError(
+            f"{path}: not Parquet or damaged ({first_line(error)}); delete it and run again"
+        ) from error
+    if found is None:
+        raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
+    return found

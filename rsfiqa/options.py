@@ -1,0 +1,38 @@
+"""What the options of all stages have in common."""
+
+import inspect
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
+Device = Literal["auto", "cuda", "cpu"]
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Options(BaseModel):
+    """Frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """The docstring is the help text; Python before 3.13 keeps its indentation."""
+        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "")
+
+
+def describe(error: ValidationError, source: str) -> str:
+    """The first finding of a validation in one line, with the number of further ones."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        return f"{source}: unknown key {key}, found {first['input']!r}; remove or correct it{more}"
+    if first["type"] == "missing":
+        return f"{source}: {key} is required, found nothing; add it{more}"
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    return f"{source}: {key}: {rule}, found {first['input']!r}; change it{more}"

@@ -1,0 +1,1 @@
+"""The prepare stage: a data set as it lies on disk becomes a manifest."""

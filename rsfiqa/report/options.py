@@ -1,0 +1,11 @@
+"""Options of the report stage."""
+
+from pydantic import Field
+
+from rsfiqa.options import Options
+
+
+class ReportOptions(Options):
+    """What the page shows."""
+
+    images: int = Field(24, ge=0, le=200, description="Images shown with regions and attention.")

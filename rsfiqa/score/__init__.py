@@ -1,0 +1,1 @@
+"""Scores of anybody's pictures: command, scorer, single-image pipeline, heat map."""

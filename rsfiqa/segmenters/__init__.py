@@ -1,0 +1,1 @@
+"""Segmenters: images to label maps."""

@@ -1,0 +1,35 @@
+"""Which pictures paths name."""
+
+import io
+
+import pytest
+
+from rsfiqa.errors import InputError
+from rsfiqa.images.listing import listed
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Files in two folders, one of them hidden, one of them no picture."""
+    for name in ("a.png", "bad.jpg", "b/c.png", ".hidden.png", "notes.md"):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "pictures" / name).touch()
+    return tmp_path / "pictures"
+
+
+def test_folders_patterns_lists_and_files(pictures, tmp_path, monkeypatch):
+    every = [str(pictures / name) for name in ("a.png", "bad.jpg", "b/c.png")]
+    assert listed([str(pictures)]) == every
+    assert listed([str(pictures), str(pictures / "a.png")]) == every  # each once
+    assert listed([str(pictures / "**/*.png")]) == [every[0], every[2]]
+    (tmp_path / "list.txt").write_text("\n".join(every))
+    assert listed([str(tmp_path / "list.txt")]) == every
+    assert listed([every[0], f"{pictures}/b/../a.png"]) == every[:1]
+    typed = io.TextIOWrapper(io.BytesIO("\r\n".join(every).encode()))
+    monkeypatch.setattr("sys.stdin", typed)
+    assert listed(["-"]) == every
+
+
+def test_a_pattern_that_matches_nothing(tmp_path):
+    with pytest.raises(InputError, match=r"\*\.png: must match a file, found none"):
+        listed([str(tmp_path / "*.png")])

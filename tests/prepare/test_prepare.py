@@ -1,0 +1,266 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsfiqa.errors import InputError
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.products import failures, manifest
+
+
+def picture(path: Path, shade: int = 0, size=(12, 8)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (shade, 0, 0)).save(path)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A CSV of four images, not in order; one of them in a folder."""
+    for shade, name in enumerate(("b.png", "a.png", "sub/c.png", "d.png")):
+        picture(tmp_path / "data" / name, shade)
+    return write(tmp_path, "path,mos\nb.png,5\na.png,1\nsub/c.png,2\nd.png,3\n")
+
+
+def write(tmp_path: Path, table: str) -> Path:
+    path = tmp_path / "data/scores.csv"
+    path.write_text(table, "utf-8")
+    return path
+
+
+def run(root: Path, out: str = "out", *, layout="csv", share=0.0, shard_size=3, **options):
+    """Prepare beside `root`; the manifest's rows and provenance."""
+    if layout == "csv":
+        options = {"mos_range": (1, 5), **options}
+    results = (root if root.is_dir() else root.parent).parent / out
+    prepare.run(
+        results,
+        PrepareOptions(layout=layout, root=str(root), **options),
+        shard_size=shard_size,
+        max_failed_share=share,
+        seed=0,
+    )
+    table, provenance = manifest.read(results / "manifest.parquet")
+    return table.to_pylist(), provenance
+
+
+def test_rows_are_sorted_and_numbered_into_shards(data):
+    rows, provenance = run(data)
+    assert [row["image_id"] for row in rows] == ["a.png", "b.png", "d.png", "sub/c.png"]
+    assert [row["shard"] for row in rows] == [0, 0, 0, 1]
+    assert [row["mos"] for row in rows] == [1, 5, 3, 2]
+    assert [row["quality"] for row in rows] == [0, 1, 0.5, 0.25]
+    assert {(row["width"], row["height"]) for row in rows} == {(12, 8)}
+    for row in rows:
+        assert row["path"] == str(data.parent / row["image_id"])
+        assert row["sha256"] == sha256_of(Path(row["path"]))
+        assert row["group"] == row["image_id"]
+    assert manifest.mos_range(provenance) == (1, 5)
+
+
+def test_dmos_is_turned_round_once(data):
+    rows, provenance = run(data, lower_better=True)
+    assert [row["mos"] for row in rows] == [1, 5, 3, 2]
+    assert [row["quality"] for row in rows] == [1, 0, 0.5, 0.75]
+    assert provenance.options["lower_better"] is True
+
+
+def test_the_same_bytes_each_time_and_no_machine_in_the_provenance(data):
+    _, provenance = run(data)
+    run(data, "again")
+    first, second = (data.parents[1] / name / "manifest.parquet" for name in ("out", "again"))
+    assert first.read_bytes() == second.read_bytes()
+    assert str(data.parent) not in provenance.to_json()
+
+
+def test_statistics(data):
+    picture(data.parent / "b.png").write_bytes(b"")
+    run(data, share=0.25)
+    stats = json.loads((data.parents[1] / "out/manifest.stats.json").read_text("utf-8"))
+    assert (stats["images"], stats["failed"]) == (4, 1)
+    assert stats["ended"] >= stats["started"]
+    assert stats["images_per_s"] > 0
+
+
+def test_bad_images_become_failures(data):
+    folder = data.parent
+    (folder / "a.png").write_bytes(b"")
+    (folder / "b.png").write_text("not an image", "utf-8")
+    (folder / "d.png").unlink()
+    rows, _ = run(data, share=0.75)
+    assert [(row["image_id"], row["shard"]) for row in rows] == [("sub/c.png", 1)]
+    found = failures.read(folder.parent / "out/manifest.failures.parquet").to_pylist()
+    assert found == [
+        {"image": "a.png", "stage": "prepare", "reason": "empty file (0 bytes)"},
+        {"image": "b.png", "stage": "prepare", "reason": "not an image of a known format"},
+        {"image": "d.png", "stage": "prepare", "reason": "no such file"},
+    ]
+
+
+def test_too_many_bad_images_are_an_error(data):
+    (data.parent / "a.png").unlink()
+    with pytest.raises(InputError, match=r"must not exceed 0.2 .*found 1 of 4 \(a.png: no such"):
+        run(data, share=0.2)
+
+
+def test_a_path_too_long_for_the_system_becomes_a_failure(data):
+    write(data.parents[1], f"path,mos\na.png,1\n{'x' * 300}.png,2\n")
+    rows, _ = run(data, share=0.5)
+    assert [row["image_id"] for row in rows] == ["a.png"]
+
+
+def test_a_bare_folder_has_no_scores(tmp_path):
+    root = picture(tmp_path / "pictures/sub/e\u0301.jpg").parents[1]
+    picture(root / os.fsdecode(b"\xe9.jpg"))
+    ((row,), provenance) = run(root, layout="folder", share=0.5)
+    assert row["image_id"] == "sub/\u00e9.jpg"
+    assert row["mos"] is row["quality"] is row["level"] is None
+    assert manifest.mos_range(provenance) is None
+    (failed,) = failures.read(tmp_path / "out/manifest.failures.parquet").to_pylist()
+    assert failed["image"] == r"\xe9.jpg"
+    assert failed["reason"] == "file name is not UTF-8"
+
+
+def test_a_turned_photograph_is_listed_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    root = tmp_path / "pictures"
+    root.mkdir()
+    Image.new("RGB", (12, 8)).save(root / "a.jpg", exif=exif)
+    ((row,), _) = run(root, layout="folder")
+    assert (row["width"], row["height"]) == (8, 12)
+
+
+def test_the_demo_set(tmp_path):
+    options = PrepareOptions(layout="demo")
+    prepare.run(tmp_path / "out", options, shard_size=100, max_failed_share=0, seed=0)
+    table, provenance = manifest.read(tmp_path / "out/manifest.parquet")
+    assert table.num_rows == 210
+    assert manifest.shard_names(tmp_path / "out/manifest.parquet") == ["00000", "00001", "00002"]
+    assert provenance.options["mos"].startswith("pseudo: ")
+    np.testing.assert_allclose(table["quality"].to_numpy(), table["mos"].to_numpy() / 100, 1e-6)
+    assert all(Path(path).is_file() for path in table["path"].to_pylist())
+
+
+def test_a_data_set_without_images_is_an_error(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(InputError, match=r"at least one usable image, found none of 0; check root"):
+        run(tmp_path / "pictures", layout="folder")
+
+
+def test_a_data_set_of_bad_images_is_an_error(data):
+    write(data.parents[1], "path,mos\nnone.png,1\n")
+    with pytest.raises(InputError, match=r"at least one usable image, found none of 1"):
+        run(data, share=1.0)
+
+
+def test_root_is_needed(tmp_path):
+    options = PrepareOptions(layout="folder")
+    with pytest.raises(InputError, match=r"folder: needs root, found none; set it to where"):
+        prepare.run(tmp_path, options, shard_size=1, max_failed_share=0, seed=0)
+
+
+def test_a_csv_needs_its_mos_range(data):
+    with pytest.raises(InputError, match=r"csv: mos_range must be given, found none; set it to"):
+        run(data, mos_range=None)
+
+
+@pytest.mark.parametrize("wrong", [(5, 1), (3, 3), (0, float("inf"))])
+def test_the_mos_range_must_rise(data, wrong):
+    with pytest.raises(InputError, match=r"csv: mos_range must rise, found \["):
+        run(data, mos_range=wrong)
+
+
+@pytest.mark.parametrize("options", [{"mos_range": (0, 1)}, {"lower_better": True}])
+def test_options_of_csv_are_refused_elsewhere(data, options):
+    with pytest.raises(InputError, match=r"folder: mos_range and lower_better are for csv, found"):
+        run(data.parent, layout="folder", **options)
+
+
+def test_a_mos_outside_the_range_names_row_and_value(data):
+    message = r"scores.csv line 2: MOS must lie in \[1, 4.5\], found 5 for 'b.png'; set mos_range"
+    with pytest.raises(InputError, match=message):
+        run(data, mos_range=(1, 4.5))
+
+
+def test_an_image_listed_twice_is_an_error(data):
+    write(data.parents[1], "path,mos\na.png,1\nsub/../a.png,2\n")
+    message = r"scores.csv line 3: image ids must differ .*, found 'a.png' in scores.csv line 2 al"
+    with pytest.raises(InputError, match=message):
+        run(data)
+
+
+def test_image_ids_that_become_equal_in_nfc_are_an_error(tmp_path):
+    picture(tmp_path / "pictures/\u00e9.png")
+    picture(tmp_path / "pictures/e\u0301.png")
+    with pytest.raises(InputError, match=r"image ids must differ after Unicode normalization"):
+        run(tmp_path / "pictures", layout="folder")
+
+
+def test_a_group_on_both_sides_of_an_official_split_is_an_error(data):
+    table = "path,mos,group,subset\na.png,1,x,train\nb.png,2,x,test\nd.png,2,y,test\n"
+    write(data.parents[1], table)
+    message = r"b.png: a group must lie on one side .* found 'x' in 'train' \(a.png\) and in 'test'"
+    with pytest.raises(InputError, match=message):
+        run(data)
+
+
+def test_a_group_may_be_trained_and_validated_on(data):
+    table = "path,mos,group,subset\na.png,1,x,training\nb.png,2,x,validation\nd.png,2,y,test\n"
+    write(data.parents[1], table)
+    assert [row["subset"] for row in run(data)[0]] == ["training", "validation", "test"]
+
+
+def test_official_splits_are_kept(data):
+    write(data.parents[1], "path,mos,group,subset\na.png,1,x,train\nb.png,2,y,test\nd.png,2,y,\n")
+    rows, _ = run(data)
+    assert [row["subset"] for row in rows] == ["train", "test", None]
+
+
+def test_the_same_bytes_in_two_groups_are_an_error(data):
+    (data.parent / "d.png").write_bytes((data.parent / "b.png").read_bytes())
+    message = r"d.png: images of different groups must differ, found the same bytes in .*/b.png; gi"
+    with pytest.raises(InputError, match=message):
+        run(data)
+
+
+def test_the_same_bytes_in_one_group_are_kept(data):
+    (data.parent / "d.png").write_bytes((data.parent / "b.png").read_bytes())
+    write(data.parents[1], "path,mos,group\nb.png,5,x\na.png,1,y\nd.png,3,x\n")
+    assert [row["group"] for row in run(data)[0]] == ["y", "x", "x"]
+
+
+def test_the_same_bytes_without_scores_are_kept(tmp_path):
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / "pictures" / name)
+    assert len(run(tmp_path / "pictures", layout="folder")[0]) == 2
+
+
+def test_groups_of_a_published_set_are_joined_in_chains():
+    rows = [
+        {"image_id": f"{i}", "group": group, "sha256": digest}
+        for i, (group, digest) in enumerate(
+            [("c", "1"), ("b", "1"), ("b", "2"), ("a", "2"), ("d", "3"), ("c", "4")]
+        )
+    ]
+    prepare._join_groups(rows)
+    assert [row["group"] for row in rows] == ["a", "a", "a", "a", "d", "a"]
+
+
+def test_shards_are_known_before_and_after(data):
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
+    out = data.parents[1] / "out"
+    (data.parent / "a.png").unlink()  # a bad image keeps its place
+    planned = prepare.plan_shards(out, options, 2)
+    run(data, share=0.5, shard_size=2)
+    assert (
+        planned
+        == prepare.plan_shards(out, options, 2)
+        == manifest.shard_names(out / "manifest.parquet")
+    )
+    assert prepare.plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]

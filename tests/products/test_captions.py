@@ -1,0 +1,68 @@
+import pyarrow as pa
+import pytest
+
+from rsfiqa.errors import InputError
+from rsfiqa.io.parquet import write_table
+from rsfiqa.products import captions
+from rsfiqa.vocabulary import RATINGS
+
+
+def row(image_id: str, region: int, **changes) -> dict:
+    ratings = dict.fromkeys(RATINGS, 3)
+    expected = {f"{name}_expected": 2.75 for name in RATINGS}
+    return {
+        "image_id": image_id,
+        "region": region,
+        "content": "sky",
+        "text": "A sky.",
+        "distortions": [{"family": "blur", "severity": 2}],
+        "raw": None,
+        "status": "ok",
+        **ratings,
+        **expected,
+        **changes,
+    }
+
+
+def test_what_is_read_is_what_was_written_sorted(tmp_path, provenance):
+    failed = dict.fromkeys(RATINGS) | {"distortions": [], "status": "failed"}
+    rows = [row("b", 0), row("a", 10), row("a", 2, **failed), row("B", 0)]
+    table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
+    captions.write(tmp_path / "a.parquet", table, provenance("captions"))
+    found, origin = captions.read(tmp_path / "a.parquet")
+    assert found.to_pylist() == [rows[3], rows[2], rows[1], rows[0]]
+    assert origin == provenance("captions")
+
+
+def test_no_captions(tmp_path, provenance):
+    captions.write(tmp_path / "a.parquet", captions.SCHEMA.empty_table(), provenance("captions"))
+    assert captions.read(tmp_path / "a.parquet")[0].num_rows == 0
+
+
+def test_one_image_is_a_small_part_of_the_file(tmp_path, provenance):
+    rows = pa.Table.from_pylist([row("a", i) for i in range(2500)], schema=captions.SCHEMA)
+    captions.write(tmp_path / "a.parquet", rows, provenance("captions"))
+    assert pa.parquet.read_metadata(tmp_path / "a.parquet").num_row_groups == 3
+
+
+@pytest.mark.parametrize(("column", "kind"), [("color", pa.float32()), ("text", pa.binary())])
+def test_other_types_are_refused(tmp_path, provenance, column, kind):
+    table = pa.Table.from_pylist([row("a", 0)], schema=captions.SCHEMA)
+    index = captions.SCHEMA.get_field_index(column)
+    table = table.set_column(index, column, table[column].cast(kind))
+    write_table(tmp_path / "a.parquet", table, provenance("captions"))
+    with pytest.raises(InputError, match=r"columns must be|must be|type"):
+        captions.read(tmp_path / "a.parquet")
+
+
+def test_missing_columns_cannot_be_written(tmp_path, provenance):
+    table = captions.SCHEMA.empty_table().drop_columns(["text"])
+    with pytest.raises(ValueError, match="schema"):
+        captions.write(tmp_path / "a.parquet", table, provenance("captions"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_schema(tmp_path, provenance):
+    write_table(tmp_path / "a.parquet", captions.SCHEMA.empty_table(), provenance("captions", 99))
+    with pytest.raises(InputError, match=r"expected captions of schema 1, found captions of sch"):
+        captions.read(tmp_path / "a.parquet")

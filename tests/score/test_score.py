@@ -1,0 +1,393 @@
+"""The score command: what it takes, what it writes, and that it goes on where it stood."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from rsfiqa.errors import ImageError, InputError
+from rsfiqa.images import load
+from rsfiqa.images.flags import flags_of
+from rsfiqa.images.listing import listed
+from rsfiqa.products import checkpoints, scores
+from rsfiqa.score import heatmap
+from rsfiqa.score import stage as score
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.scorer import Scorer
+from tests.support.pipeline import made
+
+CHECKPOINT = "train/tiny.full/split-00"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return made(tmp_path_factory) / CHECKPOINT
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Four pictures, one of them damaged, one of them hidden, in two folders."""
+    root = tmp_path / "pictures"
+    (root / "b").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name in ("a.png", "b/c.png", ".hidden.png"):
+        Image.fromarray(random.integers(0, 256, (70, 90, 3)).astype(np.uint8)).save(root / name)
+    (root / "bad.jpg").write_text("no picture")
+    (root / "notes.md").write_text("no picture either")
+    return root
+
+
+def run(paths, checkpoint, output=None, **changes):
+    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    arguments = [str(path) for path in paths]
+    more = {"checkpoint": checkpoint, "output": output}
+    return score.run(arguments, ScoreOptions(), **usual | more | changes)
+
+
+def rows_of(output: Path) -> list[dict]:
+    return list(scores.read(output))
+
+
+def command(*words, **options) -> subprocess.Popen:
+    line = [sys.executable, "-m", "rsfiqa", "score", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    return subprocess.Popen(line, env=environment, **pipes | options)
+
+
+@pytest.mark.parametrize("suffix", scores.FORMATS)
+def test_the_table(pictures, checkpoint, tmp_path, suffix):
+    output = tmp_path / f"out/scores{suffix}"
+    assert not run([pictures], checkpoint, output)  # one could not be scored
+    rows = {Path(row["path"]).name: row for row in rows_of(output)}
+    assert set(rows) == {"a.png", "bad.jpg", "c.png"}
+    assert (rows["bad.jpg"]["status"], rows["bad.jpg"]["score"]) == ("failed", None)
+    assert rows["bad.jpg"]["reason"] == "not an image of a known format"
+    good = rows["a.png"]
+    assert good["score"] == pytest.approx(Scorer(checkpoint).score(pictures / "a.png").score)
+    assert (good["low"], good["high"], good["direction"]) == (1, 5, "higher")
+    assert good["flags"] == []
+    assert len(good["worst_box"]) == 4
+    assert 1 <= good["worst_overall"] <= 5
+    assert not list(output.parent.glob(".*"))  # nothing is left behind
+
+
+def test_a_second_run_computes_nothing_and_new_pictures_are_added(
+    pictures, checkpoint, tmp_path, monkeypatch
+):
+    output = tmp_path / "scores.csv"
+    run([pictures], checkpoint, output)
+    before = output.read_bytes()
+    asked = []
+    real = score.score_one
+    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
+    assert not run([pictures], checkpoint, output)
+    assert output.read_bytes() == before
+    assert [Path(path).name for path in asked] == ["bad.jpg"]  # it might have been mended
+    asked.clear()
+    for name in ("bad.jpg", "new.png"):
+        Image.new("RGB", (64, 64)).save(pictures / name)
+    assert run([pictures], checkpoint, output)
+    assert [Path(path).name for path in asked] == ["bad.jpg", "new.png"]
+    assert len(rows_of(output)) == 4
+    run([pictures / "a.png"], checkpoint, output)
+    assert len(rows_of(output)) == 4  # rows of other pictures stay
+
+
+def test_a_run_that_was_broken_off_goes_on(pictures, checkpoint, tmp_path, monkeypatch):
+    output = tmp_path / "scores.jsonl"
+    real, asked = score.score_one, []
+
+    def broken(path):
+        asked.append(path)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(score, "score_one", broken)
+        with pytest.raises(KeyboardInterrupt):
+            run([pictures], checkpoint, output)
+    assert not output.exists()
+    asked.clear()
+    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
+    run([pictures], checkpoint, output)
+    assert [Path(path).name for path in asked] == ["bad.jpg", "c.png"]
+    whole = tmp_path / "whole.jsonl"
+    run([pictures], checkpoint, whole)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_row_that_was_cut_short_is_made_again(pictures, checkpoint, tmp_path):
+    output, journal = tmp_path / "s.jsonl", tmp_path / ".s.jsonl.journal"
+    run([pictures], checkpoint, output)
+    lines = output.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0] + lines[2][:50])
+    whole = output.read_bytes()
+    output.unlink()
+    run([pictures], checkpoint, output)
+    assert output.read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_command_that_was_killed_goes_on(
+    checkpoint, tmp_path, noise, monkeypatch, request, number
+):
+    (tmp_path / "p").mkdir()
+    for i in range(60):
+        Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
+    output, journal = tmp_path / "s.jsonl", tmp_path / ".s.jsonl.journal"
+    # tests that run in the background ignore it, and what they start would too
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
+    words = (tmp_path / "p", "--workers=2", "--checkpoint", checkpoint, "-o", output, "--explain")
+    with command(*words, start_new_session=True) as process:
+        # what is printed fills the pipe, and the command waits until it is killed
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        while process.poll() is None and not (journal.is_file() and journal.stat().st_size):
+            time.sleep(0.01)
+        process.kill() if number == signal.SIGKILL else os.killpg(process.pid, number)
+        _, errors = process.communicate()
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
+    assert "Traceback" not in errors
+    done = [json.loads(line)["path"] for line in journal.read_bytes().splitlines()]
+    assert 0 < len(done) < 60
+    real, asked = score.score_one, []
+    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
+    run([tmp_path / "p"], checkpoint, output)
+    assert sorted(done + asked) == sorted(map(str, (tmp_path / "p").iterdir()))
+    run([tmp_path / "p"], checkpoint, tmp_path / "whole.jsonl")
+    assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_two_runs_at_once(checkpoint, pictures, tmp_path):
+    label = checkpoints.label_of(*checkpoints.read_card(checkpoint))
+    with (
+        scores.Journal(tmp_path / "s.csv", label),
+        pytest.raises(InputError, match=r"s.csv: must be written by one run at a time, foun"),
+    ):
+        run([pictures], checkpoint, tmp_path / "s.csv")
+
+
+def test_processes_change_no_score(pictures, checkpoint, tmp_path):
+    outputs = [tmp_path / f"{workers}.jsonl" for workers in (1, 2)]
+    for workers, output in zip((1, 2), outputs, strict=True):
+        run([pictures], checkpoint, output, workers=workers)
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_an_output_of_another_checkpoint_is_left_alone(pictures, checkpoint, tmp_path):
+    output = tmp_path / "scores.csv"
+    run([pictures], checkpoint, output)
+    before = output.read_bytes()
+    with pytest.raises(InputError, match=r"must be of checkpoint tiny .*, found tiny "):
+        run([pictures], checkpoint.parent / "all-00", output)
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "x,y\n1,2\n"), ("a.csv", "path\na\n"), ("a.parquet", "text"), ("a.jsonl", "[1]\n")],
+)
+def test_an_output_that_is_something_else_is_left_alone(
+    pictures, checkpoint, tmp_path, name, content
+):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"must be scores, found other content"):
+        run([pictures], checkpoint, tmp_path / name)
+    assert (tmp_path / name).read_text() == content
+
+
+def test_an_output_of_an_unknown_kind(pictures, checkpoint, tmp_path):
+    with pytest.raises(InputError, match=r"a.xls: must end in .parquet, .csv, .jsonl"):
+        run([pictures], checkpoint, tmp_path / "a.xls")
+
+
+def test_an_output_that_is_a_folder(pictures, checkpoint, tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(InputError, match=r"a.csv: must be a file, found a folder; give another"):
+        run([pictures], checkpoint, tmp_path / "a.csv")
+
+
+def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
+    pictures, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(pictures)
+    (pictures / "c.png").write_bytes((pictures / "b/c.png").read_bytes())
+    output = tmp_path / "s.csv"
+    run(["a.png"], checkpoint, output)
+    run(["a.png", "c.png", "b/c.png"], checkpoint, output, heatmaps=tmp_path / "heat")
+    found = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
+    assert found == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
+    with Image.open(tmp_path / "heat/a.png.png") as image:
+        assert image.size == (90, 70)
+    assert heatmap.heatmap_path(Path("h"), "/x/a.jpg") == Path("h/x/a.jpg.png")
+    assert ".." not in heatmap.heatmap_path(Path("h"), "../a.jpg").parts
+
+
+def test_flags(checkpoint, tmp_path, noise):
+    Image.new("P", (40, 50)).save(tmp_path / "a.png")
+    large = Image.fromarray(noise).resize((256, 256), Image.Resampling.BICUBIC)
+    large.save(tmp_path / "b.png")
+    Image.fromarray(noise).save(tmp_path / "c.png")
+    run([tmp_path], checkpoint, tmp_path / "s.parquet")
+    flags = pq.read_table(tmp_path / "s.parquet")["flags"].to_pylist()
+    assert flags == [["tiny", "converted"], ["upscaled"], []]
+    huge = load.Picture(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
+    assert flags_of(huge) == ["huge"]
+
+
+def test_a_picture_of_much_memory_is_read_alike(tmp_path):
+    Image.radial_gradient("L").resize((8000, 7000)).save(tmp_path / "a.png", compress_level=1)
+    found, wanted = score.read(tmp_path / "a.png"), load.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels, wanted.pixels)
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-1000])
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        score.read(tmp_path / "a.png")
+
+
+def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
+    words = ("--explain", "--workers=1", "--checkpoint", checkpoint)
+    with command(pictures, *words) as process:
+        output, errors = process.communicate()
+    assert process.returncode == 3
+    lines = output.splitlines()
+    assert sum("worst region:" in line for line in lines) == 2
+    assert lines[0].split()[0] == f"{Scorer(checkpoint).score(pictures / 'a.png').score:.2f}"
+    assert sum(line.lstrip().startswith("failed") for line in lines) == 1
+    assert any("%" in line and "[color" in line for line in lines)
+    assert "score: 3 images, 1 failed, " in errors
+
+
+def test_a_reader_that_has_enough(pictures, checkpoint):
+    """As with `| head -1`: no trace, and the rest is not scored."""
+    with command(pictures, "--workers=1", "--checkpoint", checkpoint, "--explain") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert errors == ""
+
+
+def test_a_row_is_json_all_through(pictures, checkpoint, tmp_path):
+    run([pictures], checkpoint, tmp_path / "s.jsonl")
+    for line in (tmp_path / "s.jsonl").read_text("utf-8").splitlines():
+        assert list(json.loads(line)) == scores.SCHEMA.names
+
+
+def test_no_pictures(checkpoint, tmp_path):
+    with pytest.raises(InputError, match=r"paths: must name pictures, found none; give files or"):
+        run([tmp_path], checkpoint)
+
+
+def test_a_list_that_names_a_missing_file(pictures, checkpoint, tmp_path):
+    (tmp_path / "list.txt").write_text(f"{pictures}/none.png\n\n{pictures}/a.png\n")
+    assert not run([tmp_path / "list.txt"], checkpoint, tmp_path / "s.csv")
+    missing, there = rows_of(tmp_path / "s.csv")
+    assert (missing["status"], missing["reason"]) == ("failed", "no such file")
+    assert there["status"] == "ok"
+
+
+def test_a_name_that_is_not_utf_8(checkpoint, tmp_path, noise):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Image.fromarray(noise).save(os.fsdecode(path))
+    (tmp_path / "list.txt").write_bytes(path + b"\n")
+    for suffix in scores.FORMATS:
+        output = tmp_path / f"s{suffix}"
+        assert run([tmp_path / "list.txt"], checkpoint, output)
+        assert [Path(row["path"]).name for row in rows_of(output)] == [r"caf\xe9.png"]
+
+
+class TestPermissions:
+    """What others may not read, as somebody who is not root."""
+
+    @pytest.fixture
+    def place(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            yield Path(folder)
+
+    @pytest.fixture
+    def somebody(self):
+        if os.geteuid():
+            yield
+            return
+        os.seteuid(65534)
+        yield
+        os.seteuid(0)
+
+    def locked(self, path):
+        path.chmod(0)
+        return path
+
+    def test_a_picture(self, place, noise, request):
+        Image.fromarray(noise).save(place / "a.png")
+        self.locked(place / "a.png")
+        request.getfixturevalue("somebody")
+        with pytest.raises(ImageError, match=r"unreadable header \(.*Permission denied"):
+            load.read(place / "a.png")
+
+    def test_a_folder(self, place, request):
+        (place / "sub").mkdir()
+        self.locked(place / "sub")
+        request.getfixturevalue("somebody")
+        with pytest.raises(InputError, match=r"sub: the folder cannot be listed \(Permission den"):
+            listed([str(place)])
+
+    def test_a_list(self, place, request):
+        (place / "a.txt").touch()
+        self.locked(place / "a.txt")
+        request.getfixturevalue("somebody")
+        with pytest.raises(InputError, match=r"a.txt: cannot be read \(Permission denied\); mend"):
+            listed([str(place / "a.txt")])
+
+    def test_what_lies_in_a_folder(self, place, request):
+        (place / "sub").mkdir()
+        self.locked(place / "sub")
+        request.getfixturevalue("somebody")
+        with pytest.raises(InputError, match=r"a.png: cannot be read \(Permission denied\); mend"):
+            listed([str(place / "sub/a.png")])
+
+    def test_an_output(self, place, request):
+        (place / "sub").mkdir()
+        request.getfixturevalue("somebody")
+        with pytest.raises(InputError, match=r"s.csv: cannot be written \(Permission denied\)"):
+            scores.Journal(place / "sub/s.csv", "label")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk needs root")
+@pytest.mark.parametrize("suffix", scores.FORMATS)
+def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
+    for i in range(20):
+        (tmp_path / "p").mkdir(exist_ok=True)
+        Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        (disk / "filler").write_bytes(bytes(56 * 1024))
+        output = disk / f"s{suffix}"
+        with pytest.raises(
+            InputError, match=r"cannot be written \(No space left on device\); make"
+        ):
+            run([tmp_path / "p"], checkpoint, output)
+        assert not output.exists()
+        (disk / "filler").unlink()
+        assert run([tmp_path / "p"], checkpoint, output)
+        assert run([tmp_path / "p"], checkpoint, tmp_path / f"whole{suffix}")
+        assert rows_of(output) == rows_of(tmp_path / f"whole{suffix}")
+        assert sorted(path.name for path in disk.iterdir()) == [output.name]
+    finally:
+        subprocess.run(["umount", disk], check=True)

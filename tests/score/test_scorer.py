@@ -1,0 +1,275 @@
+"""A single image scored in process, against the stages of the pipeline."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import rsfiqa
+from rsfiqa import samples
+from rsfiqa.benchmark import stage as benchmark
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.encoders.sentence_transformer import PACKAGED, encoder_folder
+from rsfiqa.errors import ImageError, InputError
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
+from rsfiqa.products import checkpoints
+from rsfiqa.products.versions import VERSIONS
+from rsfiqa.score.scorer import Scorer
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters.sam.generator import load_generator
+from rsfiqa.segmenters.sam.reading import decoded
+from tests.support.completion_server import MODEL, Server, completion
+from tests.support.pipeline import made
+from tests.support.sam import write_checkpoint
+
+CHECKPOINT = "train/tiny.full/split-00"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return made(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def scorer(root):
+    return Scorer(root / CHECKPOINT)
+
+
+@pytest.fixture(scope="module")
+def sam(tmp_path_factory):
+    return write_checkpoint(tmp_path_factory.mktemp("sam") / "small.pth")
+
+
+def test_the_score_is_that_of_the_pipeline(root, scorer):
+    data = samples.load(root / "tiny")
+    model, _ = checkpoints.read(root / "train/tiny.full/split-00")
+    wanted = benchmark.predict_quality(model, data)
+    for path, quality in zip(data.rows["path"].to_pylist()[:4], wanted, strict=False):
+        found = scorer.score(path)
+        assert found.score == pytest.approx(1 + 4 * quality, abs=4e-4)  # MOS in [1, 5]
+
+
+def test_the_parts_add_up(root, scorer):
+    data = samples.load(root / "tiny")
+    found = scorer.score(data.rows["path"][0].as_py())
+    regional = sum(region.weight * region.quality for region in found.regions)
+    assert found.score == pytest.approx(regional + found.global_term, abs=1e-3)
+    assert sum(region.weight for region in found.regions) == pytest.approx(1, abs=1e-5)
+    assert found.attention.sum() == pytest.approx(1, abs=1e-4)
+    height, width = found.attention.shape
+    for region in found.regions:
+        x0, y0, x1, y1 = region.box
+        assert 0 <= x0 < x1 <= width
+        assert 0 <= y0 < y1 <= height
+    assert 0 <= found.quality <= 1
+
+
+def test_a_path_an_array_and_an_image_score_the_same(root, scorer):
+    path = samples.load(root / "tiny").rows["path"][1].as_py()
+    image = Image.open(path)
+    scores = {scorer.score(x).score for x in (path, Path(path), image, np.asarray(image))}
+    assert len(scores) == 1
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((8, 8, 3), "float32")])
+def test_an_array_that_is_no_picture(scorer, shape, dtype):
+    with pytest.raises(InputError, match=r"image: must be uint8 \(H, W, 3\), found"):
+        scorer.score(np.zeros(shape, dtype))
+
+
+def test_a_file_that_is_no_picture(scorer, tmp_path):
+    (tmp_path / "a.jpg").write_text("text")
+    with pytest.raises(ImageError, match="not an image"):
+        scorer.score(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (16, 16), (700, 20)])
+def test_pictures_of_odd_shapes(scorer, shape):
+    found = scorer.score(np.full((*shape, 3), 128, np.uint8))
+    assert np.isfinite(found.score)
+    assert found.attention.shape == shape
+
+
+def test_the_package_brings_it_without_importing_it():
+    line = "import rsfiqa, sys; print('torch' in sys.modules, rsfiqa.Scorer.__name__)"
+    found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "Scorer"]
+    with pytest.raises(AttributeError, match="'rsfiqa' has no attribute 'Score'"):
+        rsfiqa.Score  # noqa: B018
+
+
+def test_load_takes_the_packaged_checkpoint(root, monkeypatch):
+    monkeypatch.setattr(checkpoints, "PACKAGED", root / CHECKPOINT)
+    assert Scorer.load().digest == Scorer.load(str(root / CHECKPOINT), "cpu").digest
+
+
+def test_an_option_that_is_none(root):
+    with pytest.raises(InputError, match=r"Scorer: .*endpoint.*found 'nowhere'"):
+        Scorer.load(root / CHECKPOINT, endpoint=("nowhere",))
+
+
+def test_a_packed_checkpoint_scores_the_same(root, scorer, tmp_path):
+    checkpoints.pack(root / CHECKPOINT, tmp_path, {})
+    path = samples.load(root / "tiny").rows["path"][0].as_py()
+    assert Scorer(tmp_path).score(path).score == pytest.approx(scorer.score(path).score, abs=4e-3)
+
+
+def test_it_is_called_as_a_metric(scorer, noise):
+    batch = torch.from_numpy(np.stack([noise, 255 - noise])).permute(0, 3, 1, 2).float() / 255
+    found = scorer(batch.requires_grad_())
+    wanted = [scorer.score(image).score for image in (noise, 255 - noise)]
+    assert found.tolist() == pytest.approx(wanted, abs=1e-5)
+    assert (found.shape, found.dtype, found.requires_grad) == ((2,), torch.float32, False)
+    assert (scorer.lower_better, scorer.score_range) == (False, (1, 5))
+    assert scorer(batch[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (torch.zeros(3, 8, 8), r"must be float \(B, 3, H, W\), found torch.float32 \(3, 8, 8\)"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "must be float .*, found torch.uint8"),
+        (torch.full((1, 3, 8, 8), 200.0), r"must lie in \[0, 1\], found \[200, 200\]; scale"),
+    ],
+)
+def test_a_batch_that_is_none(scorer, batch, message):
+    with pytest.raises(InputError, match=message):
+        scorer(batch)
+
+
+def test_many_images_one_of_them_damaged(scorer, noise, tmp_path):
+    (tmp_path / "a.png").write_text("text")
+    first, bad, last = scorer.score_many([noise, tmp_path / "a.png", noise])
+    assert first.score == last.score
+    assert str(bad) == "not an image of a known format"
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_turned_copy_scores_as_the_upright_picture(scorer, tmp_path, orientation):
+    picture = np.random.default_rng(1).integers(0, 256, (10, 8, 3)).astype(np.uint8)
+    picture = np.kron(picture, np.ones((16, 16, 1), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(tmp_path / "upright.png")
+    stored = np.rot90(picture, {3: 2, 6: 1}[orientation])
+    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
+    upright, turned = (scorer.score(tmp_path / f"{name}.png") for name in ("upright", "turned"))
+    assert upright.score == turned.score
+    assert upright.regions == turned.regions
+    assert turned.size == (128, 160)
+
+
+def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
+    """Whole, in blocks, by JPEG's decoder: within a hundredth of the range."""
+    coarse = np.random.default_rng(2).integers(0, 256, (17, 25)).astype(np.uint8)
+    image = Image.fromarray(coarse).resize((6100, 4100), Image.Resampling.BICUBIC)
+    image = image.convert("RGB")
+    image.save(tmp_path / "a.png", compress_level=1)
+    image.save(tmp_path / "a.jpg", quality=95)
+    whole = scorer.score(np.asarray(image))
+    for name in ("a.png", "a.jpg"):
+        found = scorer.score(tmp_path / name)
+        assert found.score == pytest.approx(whole.score, abs=0.04)
+        assert found.size == (6100, 4100)
+        assert max(region.box[2] for region in found.regions) == 6100
+
+
+def test_a_checkpoint_of_another_version_of_a_stage(root, tmp_path):
+    card = read_sealed_json(root / CHECKPOINT / "card.json")
+    folder = changed(root / CHECKPOINT, tmp_path / "old", caption=card["caption"] | {"version": 1})
+    message = r"old: must be trained on products of caption 2, found 1; train it again$"
+    with pytest.raises(InputError, match=message):
+        Scorer.load(folder)
+
+
+def test_an_encoder_whose_weights_were_changed(root, tmp_path):
+    encoder = tmp_path / "encoder"
+    shutil.copytree(encoder_folder(PACKAGED), encoder)
+    weights = encoder / "model.safetensors"
+    before = sha256_of(weights)
+    tensors = load_file(weights)
+    tensors["embeddings.LayerNorm.bias"] += 0.1
+    save_file(tensors, weights, {"format": "pt"})
+    made_by = read_sealed_json(root / CHECKPOINT / "card.json")["encoder"]
+    made_by |= {"encoder": str(encoder), "sha256": before}
+    folder = changed(root / CHECKPOINT, tmp_path / "old", encoder=made_by)
+    with pytest.raises(
+        InputError, match=r"encoder: must hold the weights of the encoder trained o"
+    ):
+        Scorer.load(folder)
+
+
+class TestSAM:
+    """A checkpoint whose regions come from segment-anything."""
+
+    @pytest.fixture
+    def folder(self, root, sam, tmp_path):
+        options = SegmentOptions(backend="sam", checkpoint=str(sam), points_per_side=2)
+        made_by = {"version": 1, "sha256": sha256_of(sam), **options.recorded()}
+        return changed(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
+
+    def test_regions_are_those_of_the_stage(self, folder, sam, noise):
+        scorer = Scorer.load(folder, sam_checkpoint=str(sam))
+        options = SegmentOptions(backend="sam", checkpoint=str(sam), points_per_side=2)
+        generator = load_generator(sam, options)
+        ready = decoded("", noise, generator.side, options.long_side)
+        ((_, embedding),) = generator.embedded([[ready]])
+        wanted = generator.partition(embedding, ready.pixels.shape[:2], ready.shape).labels
+        np.testing.assert_array_equal(scorer.score(noise).labels, wanted)
+
+    def test_it_is_not_given(self, folder):
+        with pytest.raises(InputError, match=r"sam_checkpoint: must be given .*; give the file"):
+            Scorer.load(folder)
+
+    def test_another_is_given(self, root, sam, tmp_path):
+        made_by = {"version": 1, "backend": "sam", "sha256": "0" * 64}
+        folder = changed(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
+        with pytest.raises(
+            InputError, match=r"small.pth: must be the checkpoint .*\(0000.*, found"
+        ):
+            Scorer.load(folder, sam_checkpoint=str(sam))
+
+
+class TestModel:
+    """A checkpoint whose captions come from a model behind a server."""
+
+    @pytest.fixture
+    def folder(self, root, tmp_path):
+        options = CaptionOptions(backend="vllm", model=MODEL, attempts=1)
+        made_by = {"version": VERSIONS["caption"], **options.recorded()}
+        return changed(root / CHECKPOINT, tmp_path / "vllm", caption=made_by)
+
+    def test_regions_have_the_models_ratings(self, folder, noise):
+        with Server() as server:
+            found = Scorer.load(folder, endpoint=(server.url,)).score(noise)
+        assert len(server.bodies) == len(found.regions)
+        for region in found.regions:
+            assert region.content == "a wall"
+            assert region.ratings["noise"] == pytest.approx(2, abs=0.5)
+            assert region.distortions == [("noise", 4), ("blur", 2)]
+
+    def test_an_answer_that_cannot_be_used(self, folder, noise):
+        """The region counts as one without caption, as in the pipeline."""
+        with Server(lambda body, number: completion("no JSON")) as server:
+            found = Scorer.load(folder, endpoint=(server.url,)).score(noise)
+        assert np.isfinite(found.score)
+        assert all(region.text == "" for region in found.regions)
+
+    def test_no_server_is_named(self, folder):
+        with pytest.raises(InputError, match=r"endpoint: must be given .* server of tiny$"):
+            Scorer.load(folder)
+
+
+def changed(source, target, **parts):
+    """A copy of a checkpoint with another card."""
+    shutil.copytree(source, target)
+    content = read_sealed_json(source / "card.json")
+    write_sealed_json(target / "card.json", content | parts)
+    return target

@@ -1,0 +1,3 @@
+"""A small random model of segment-anything, and its checkpoint."""
+
+from tests.support.sam import checkpoint, model  # noqa: F401
