@@ -40,8 +40,8 @@ def compared(folder: Path, name: str) -> dict[str, float]:
     for stage in SHARED:
         shutil.copytree(folder / stage, own / stage, dirs_exist_ok=True)
     shutil.copyfile(folder / "manifest.parquet", own / "manifest.parquet")
-    extract.run(own, ExtractOptions(backbone=name, copies=False), max_failed_share=0)
-    options = TrainOptions(pointing=0)
+    extract.run(own, ExtractOptions(backbone=name, augmented_views=False), max_failed_fraction=0)
+    options = TrainOptions(localization=0)
     parts = [splits.split_name("split", i) for i in range(SPLITS)]
     data = samples.load(own)
     found = [trained_and_tested(own, data, root / "train" / part, options, part) for part in parts]

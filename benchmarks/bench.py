@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import yaml
 from figures import FOLDER, ROOT, run, write
-from pointing import ordering, pointing
+from localization import localization, ordering
 
-from rsfiqa.benchmark.baselines import PEERS
+from rsfiqa.benchmark.baselines import BASELINES
 from rsfiqa.metrics import median_interval, paired_test
 from rsfiqa.products import results
 from rsfiqa.score.scorer import Scorer
@@ -25,7 +25,7 @@ SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}
 RUN = FOLDER / "run"
 STAGES = ("segment", "caption", "embed", "extract")
 PAUSE = 120  # seconds; Snakemake takes a few between jobs
-TEST_SHARE = 0.2
+TEST_FRACTION = 0.2
 ABLATION = {"mhf": "no_mhf", "mllm": "no_mllm", "rsa": "no_rsa", "probe": "probe"}
 
 
@@ -36,7 +36,12 @@ def configuration(data: Path, sets: Sequence[str]) -> dict[str, Any]:
         "datasets": {
             name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
         },
-        "benchmark": {"datasets": list(sets), "splits": 10, "seeds": 10, "peers": list(PEERS)},
+        "benchmark": {
+            "datasets": list(sets),
+            "splits": 10,
+            "seeds": 10,
+            "baselines": list(BASELINES),
+        },
     }
 
 
@@ -91,8 +96,8 @@ def accuracy(root: Path) -> dict[str, float]:
     for train in SETS:
         for test in SETS:
             name = train if train == test else f"{train}_to_{test}"
-            for variant in ("full", *PEERS):
-                own = name if variant == "full" else f"peer_{variant}_{name}"
+            for variant in ("full", *BASELINES):
+                own = name if variant == "full" else f"baseline_{variant}_{name}"
                 for metric in ("srcc", "plcc", "plcc_raw"):
                     values = column(root, train, test, variant, metric)
                     figures |= spread(f"{own}_{metric}", values)
@@ -111,7 +116,7 @@ def without(root: Path, variant: str, name: str) -> dict[str, float]:
     """How far the full model is above a variant on LIVEC, split by split, under this name."""
     full, other = (column(root, "livec", "livec", which, "srcc") for which in ("full", variant))
     found = spread(f"livec_srcc_minus_{name}", full - other)
-    return found | {f"p_minus_{name}": paired_test(full - other, TEST_SHARE)}
+    return found | {f"p_minus_{name}": paired_test(full - other, TEST_FRACTION)}
 
 
 def main() -> None:
@@ -125,7 +130,7 @@ def main() -> None:
     shown = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
     scorer = Scorer(root / "train/livec.full/all-00")
     pristine = Path(sys.argv[1]) / "kodak"
-    figures = accuracy(root) | seconds | pointing(scorer, pristine) | ordering(scorer, pristine)
+    figures = accuracy(root) | seconds | localization(scorer, pristine) | ordering(scorer, pristine)
     figures["stages_images_per_s_core"] = 1 / sum(seconds[name] for name in shown)
     figures["bench_minutes"] = wall_seconds(root) / 60
     print((root / "report" / "headline.txt").read_text("utf-8"))

@@ -1,6 +1,7 @@
 """What the measured captioner makes of its signs, learnt on Kodak's and packages' photographs.
 
-Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes rsfiqa/captioners/rule_based/weights.json.
+Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes
+rsfiqa/captioners/rule_based/weights.json.
 The eight photographs of Kodak that are kept for tests are not read. Those from packages are the
 smaller ones, reduced as many pictures of the web are, which makes them sharper.
 """
@@ -12,14 +13,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
 from rsfiqa.captioners.rule_based.captioner import NONE
-from rsfiqa.captioners.rule_based.features import SIGNS, signs
-from rsfiqa.captioners.rule_based.statistics import measure
+from rsfiqa.captioners.rule_based.features import FEATURES, region_features
+from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets import demo, kodak
 from rsfiqa.images import load, resize
 from rsfiqa.io.json_files import write_json
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.superpixel import segment_image
-from rsfiqa.splits import TESTED, seed_of
+from rsfiqa.splits import TEST, seed_of
 from rsfiqa.teach import views
 from rsfiqa.vocabulary import FAMILIES
 
@@ -27,14 +28,16 @@ OUTPUT = ROOT / "rsfiqa/captioners/rule_based/weights.json"
 CLASSES = (NONE, *FAMILIES)
 STRENGTH = 1.0  # inverse, of the penalty on the weights of families
 PENALTY = 3.0  # on the weights of levels
-NONE_SHARE = 0.2  # of the weight of all examples; where captions are made, most regions are intact
+NONE_FRACTION = (
+    0.2  # of the weight of all examples; where captions are made, most regions are intact
+)
 
 
 def main() -> None:
     """Collect signs, fit, write."""
     data = data_with("kodak")
     cv2.setNumThreads(1)
-    entries = [e for e in kodak.read(data / "kodak") if e.subset != TESTED]
+    entries = [e for e in kodak.read(data / "kodak") if e.subset != TEST]
     photographs = {entry.group: load.read_rgb(entry.path) for entry in entries}
     photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
     found = [
@@ -43,8 +46,8 @@ def main() -> None:
         for row in collected(image, name)
     ]
     values = np.array([row[0] for row in found])
-    names, levels = np.array([row[1] for row in found]), np.array([row[2] for row in found])
-    write_json(OUTPUT, fitted(values, names, levels))
+    names, severities = np.array([row[1] for row in found]), np.array([row[2] for row in found])
+    write_json(OUTPUT, fitted(values, names, severities))
 
 
 def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]:
@@ -54,7 +57,9 @@ def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]
     for number, distortions in enumerate(views.every_one()):
         random = np.random.default_rng(seed_of("calibrate", name, number))
         view = views.tested(image, labels, distortions, random)
-        measured = signs(view.image, view.labels, measure(view.image, view.labels))
+        measured = region_features(
+            view.image, view.labels, region_statistics(view.image, view.labels)
+        )
         ((region, _),) = view.asked.items()
         for one in distortions:
             rows.append((measured[region], one.family, one.severity))
@@ -64,27 +69,27 @@ def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]
     return rows
 
 
-def fitted(values: np.ndarray, names: np.ndarray, levels: np.ndarray) -> dict[str, object]:
+def fitted(values: np.ndarray, names: np.ndarray, severities: np.ndarray) -> dict[str, object]:
     """Weights of the standardised signs.
 
     Args:
         values: float64 (N, S).
         names: of families or none, (N,).
-        levels: int (N,), 0 for none.
+        severities: int (N,), 0 for none.
     """
     mean, scale = values.mean(axis=0), values.std(axis=0)
     standard = (values - mean) / scale
     none = names == NONE
-    weights = np.where(none, NONE_SHARE / none.mean(), (1 - NONE_SHARE) / (~none).mean())
+    weights = np.where(none, NONE_FRACTION / none.mean(), (1 - NONE_FRACTION) / (~none).mean())
     classes = np.array([CLASSES.index(name) for name in names])
     family = LogisticRegression(C=STRENGTH, tol=1e-8, max_iter=5000).fit(standard, classes, weights)
     severity = {}
     for name in FAMILIES:
         chosen = names == name
-        fit = Ridge(PENALTY).fit(standard[chosen], levels[chosen])
+        fit = Ridge(PENALTY).fit(standard[chosen], severities[chosen])
         severity[name] = [*rounded(fit.coef_), round(float(fit.intercept_), 4)]
     return {
-        "signs": list(SIGNS),
+        "signs": list(FEATURES),
         "mean": rounded(mean),
         "scale": rounded(scale),
         "family": {

@@ -32,7 +32,7 @@ from served import PYTHON, make_ready, write_tiny_model
 
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import captioner as vlm
-from rsfiqa.captioners.vlm.cache import Store
+from rsfiqa.captioners.vlm.cache import ResponseCache
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
@@ -79,15 +79,17 @@ def make_data(folder: Path) -> Path:
     data = folder / "photographs"
     if not shard_path(data, "segment", SHARD).is_file():
         shutil.rmtree(data, ignore_errors=True)
-        prepare.run(folder / "demo", PrepareOptions(), shard_size=10**6, max_failed_share=0, seed=0)
+        prepare.run(
+            folder / "demo", PrepareOptions(), shard_size=10**6, max_failed_fraction=0, seed=0
+        )
         rows = prepare.manifest.read(folder / "demo/manifest.parquet")[0].to_pylist()
         chosen = rows[:: len(rows) // IMAGES][:IMAGES]
         (folder / "pictures").mkdir(exist_ok=True)
         for row in chosen:
             shutil.copy(row["path"], folder / "pictures" / Path(row["path"]).name)
         pictures = PrepareOptions(layout="folder", root=str(folder / "pictures"))
-        prepare.run(data, pictures, shard_size=10**6, max_failed_share=0, seed=0)
-        segment.run(data, SegmentOptions(), max_failed_share=0)
+        prepare.run(data, pictures, shard_size=10**6, max_failed_fraction=0, seed=0)
+        segment.run(data, SegmentOptions(), max_failed_fraction=0)
     return data
 
 
@@ -146,22 +148,24 @@ def all_bodies(data: Path, given: CaptionOptions) -> list[bytes]:
     ]
 
 
-def questions_of(data: Path, given: CaptionOptions) -> list[list[vlm.Question]]:
+def questions_of(data: Path, given: CaptionOptions) -> list[list[vlm.Request]]:
     """The stage's questions, image by image."""
     shard = shard_of(data)
     reader = regions.Reader(shard.path_of("segment"))
-    asker = vlm.Asker(given, {}, data / "unused.log")
-    return [vlm.questions_about(image, reader, given, {}) for image in asker.wanted(shard, reader)]
+    captioner = vlm.VLMCaptioner(given, {}, data / "unused.log")
+    return [
+        vlm.questions_about(image, reader, given, {}) for image in captioner.wanted(shard, reader)
+    ]
 
 
 def stage(data: Path, given: CaptionOptions) -> float:
     """Requests a second of the stage, without its check of the servers."""
     forget(data)
     shard = shard_of(data)
-    with vlm.Asker(given, {}, data / "unused.log") as asker:
-        asker.make_ready(1)
+    with vlm.VLMCaptioner(given, {}, data / "unused.log") as captioner:
+        captioner.make_ready(1)
         started = time.perf_counter()
-        asker.caption_shard(shard)
+        captioner.caption_shard(shard)
         spent = time.perf_counter() - started
     return shard.counts["attempts"] / spent
 
@@ -192,7 +196,7 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     block = int(re.search(r'block_size="(\d+)"', metrics).group(1))  # type: ignore[union-attr]
     closing = {"model": NAME, "prompt": "<|im_end|>\n<|im_start|>assistant\n"}
     tail = json.loads(call(f"{root}/tokenize", closing | {"add_special_tokens": False}))["count"]
-    store = Store(vlm.store_path(shard_of(data)))
+    store = ResponseCache(vlm.store_path(shard_of(data)))
     cached = possible = prompt_tokens = 0
     for questions in questions_of(data, given):
         known = store.get([question.keys[0] for question in questions])
@@ -210,7 +214,7 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     store.close()
     return {
         "cached_of_possible": cached / possible,
-        "cached_share": cached / prompt_tokens,
+        "cached_fraction": cached / prompt_tokens,
         "cache_block_tokens": block,
     }
 
@@ -277,7 +281,7 @@ def stored(data: Path, keys: list[str]) -> dict[str, Any]:
     path = vlm.store_path(shard_of(data))
     if not path.is_file():
         return {}
-    store = Store(path)
+    store = ResponseCache(path)
     try:
         return store.get(keys)
     finally:

@@ -17,7 +17,7 @@ from rsfiqa import samples, splits
 from rsfiqa.products import checkpoints
 from rsfiqa.train import stage as train
 
-TESTED = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")
+TEST = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")
 MOST_MB = 12.0
 
 
@@ -32,7 +32,7 @@ def reached(path: Path, trainings: Path) -> dict[str, float]:
         SystemExit: it is not known.
     """
     found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    if missing := [name for name in TESTED if name not in found]:
+    if missing := [name for name in TEST if name not in found]:
         sys.exit(
             f"{path}: must hold {', '.join(missing)}, found nothing of it; run make bench-finetune"
             " DATA=DIR first"
@@ -43,7 +43,7 @@ def reached(path: Path, trainings: Path) -> dict[str, float]:
                 f"{folder}: must be trained by the recipe of today, found no such checkpoint; run"
                 " make bench-finetune DATA=DIR again"
             )
-    return {name: found[name] for name in TESTED}
+    return {name: found[name] for name in TEST}
 
 
 def pack(source: Path, target: Path, figures: dict[str, float]) -> None:

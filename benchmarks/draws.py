@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from bench import RUN, TEST_SHARE, made, spread
+from bench import RUN, TEST_FRACTION, made, spread
 from figures import FOLDER, write
 from finetune import SPLIT, each, trained_and_tested
 
 from rsfiqa import samples, splits
 from rsfiqa.benchmark.baselines import probe
-from rsfiqa.metrics import agreement, paired_test
+from rsfiqa.metrics import compute_metrics, paired_test
 from rsfiqa.train.options import TrainOptions
 
 SET = "agiqa3k"
@@ -31,11 +31,11 @@ def compared(folder: Path, output: Path, number: int) -> tuple[float, float]:
     data = samples.load(folder)
     own = output / f"{draw:02d}" / split
     model = trained_and_tested(folder, data, own, TrainOptions(), split, way)
-    part = data.tested_part(split, **way)
+    part = data.test_mask(split, **way)
     tested = data.take(part)
-    peer = agreement(probe(data.take(~part), tested), tested.quality)
-    print(f"draw {draw} {split}: {model.srcc:.4f}, probe {peer.srcc:.4f}", file=sys.stderr)
-    return model.srcc, peer.srcc
+    baseline = compute_metrics(probe(data.take(~part), tested), tested.quality)
+    print(f"draw {draw} {split}: {model.srcc:.4f}, probe {baseline.srcc:.4f}", file=sys.stderr)
+    return model.srcc, baseline.srcc
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     work = partial(compared, folder, FOLDER / "draws")
     found = np.array(each(work, range(draws * SPLITS), os.cpu_count() or 1))  # (N, 2)
     figures: dict[str, float] = {"draws": draws}
-    for own, values in zip(("", "peer_probe_"), found.T, strict=True):
+    for own, values in zip(("", "baseline_probe_"), found.T, strict=True):
         medians = np.median(values.reshape(-1, SPLITS), axis=1)
         figures |= {
             f"{own}{SET}_srcc_first_draw": medians[0],
@@ -57,7 +57,7 @@ def main() -> None:
         }
     gain = found[:, 0] - found[:, 1]
     figures |= spread(f"{SET}_srcc_minus_probe_all_splits", gain)
-    figures["p_minus_probe_all_splits"] = paired_test(gain, TEST_SHARE)
+    figures["p_minus_probe_all_splits"] = paired_test(gain, TEST_FRACTION)
     write("bench-draws", figures, "make bench-draws DATA=DIR DRAWS=N")
 
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import RUN, SETS, TEST_SHARE, made, spread
+from bench import RUN, SETS, TEST_FRACTION, made, spread
 from figures import FOLDER, write
 
 from rsfiqa import samples, splits
 from rsfiqa.benchmark import stage as benchmark
-from rsfiqa.metrics import Agreement, agreement
+from rsfiqa.metrics import Metrics, compute_metrics
 from rsfiqa.products import checkpoints
 from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.versions import VERSIONS
@@ -29,7 +29,7 @@ from rsfiqa.samples import Samples
 from rsfiqa.train import stage as train
 from rsfiqa.train.options import TrainOptions
 
-SPLIT: dict[str, Any] = {"test_share": TEST_SHARE, "seed": 0}
+SPLIT: dict[str, Any] = {"test_fraction": TEST_FRACTION, "seed": 0}
 TUNED = TrainOptions(finetune=True, threads=2)
 READERS = 2  # processes that make the pictures for a GPU
 
@@ -41,7 +41,7 @@ def trained_and_tested(
     options: TrainOptions,
     split: str,
     way: Mapping[str, Any] = SPLIT,
-) -> Agreement:
+) -> Metrics:
     """Train on a split, unless that is done with these options, and test.
 
     `data` is what lies in `folder`; `way` is the share tested and the seed of the splits.
@@ -50,7 +50,7 @@ def trained_and_tested(
         train.run(folder, output, options, variant="full", split=split, **way)
     predict, part = benchmark.predictor(output, data, split, **way)
     chosen = data.take(part)
-    return agreement(predict(chosen), chosen.quality)
+    return compute_metrics(predict(chosen), chosen.quality)
 
 
 def is_made(
@@ -63,8 +63,8 @@ def is_made(
     """Whether a checkpoint of these options, trained on these images and scores, is there."""
     if (card := card_of(output, options)) is None:
         return False
-    learnt = ~data.tested_part(split, **way)
-    return card.origin == data.origin and data.digests(learnt).items() <= card.split.items()
+    learnt = ~data.test_mask(split, **way)
+    return card.lineage == data.lineage and data.digests(learnt).items() <= card.split.items()
 
 
 def card_of(output: Path, options: TrainOptions) -> Card | None:
@@ -76,7 +76,7 @@ def card_of(output: Path, options: TrainOptions) -> Card | None:
     return card if card.options == wanted else None
 
 
-def compared(folder: Path, output: Path, split: str) -> dict[str, Agreement]:
+def compared(folder: Path, output: Path, split: str) -> dict[str, Metrics]:
     """How well the frozen and the fine-tuned model do on a split; checkpoints go to `output`."""
     readers = READERS if torch.cuda.is_available() else 0
     ways = {

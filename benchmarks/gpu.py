@@ -99,7 +99,7 @@ def smooth(seed: int, height: int, width: int) -> np.ndarray:
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def cells_of(image: np.ndarray) -> list[np.ndarray]:
+def grid_features_of(image: np.ndarray) -> list[np.ndarray]:
     """The nearest of some random points, on each scale: label maps int (H, W)."""
     places = np.indices(image.shape[:2]).reshape(2, -1).T
     found = []
@@ -135,7 +135,7 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
         asked = segment.options(mode, Path("x"), workers=4, precision=precision)
         generator = MaskGenerator(model, asked)
         if precision not in known:
-            known[precision] = segment.Recorded(segment.records(rows, generator, cells_of))
+            known[precision] = segment.Recorded(segment.records(rows, generator, grid_features_of))
         generator.decode = known[precision].decode
         segment_shard(folder / f"{name}-first", rows[:4], generator)  # warms up
         peak_gb()
@@ -197,24 +197,26 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
         np.ascontiguousarray(smooth(i, options.crop, options.crop).transpose(2, 0, 1))
         for i in range(size)
     ]
-    share = torch.full((size, REGIONS, grid**2), 1 / REGIONS)
+    fraction = torch.full((size, REGIONS, grid**2), 1 / REGIONS)
     batch = Batch(
-        cells=torch.zeros(size, 2, sum(source.channels), grid, grid),
-        coverage=share,
+        grid_features=torch.zeros(size, 2, sum(source.channels), grid, grid),
+        coverage=fraction,
         text=torch.randn(size, REGIONS, TEXT),
         ratings=torch.full((size, REGIONS, 5), 3.0),
         geometry=torch.full((size, REGIONS, 7), 0.5),
         present=torch.ones(size, REGIONS, dtype=torch.bool),
     )
     quality = torch.linspace(0, 1, size)
-    model.standardise(replace(batch, cells=torch.rand_like(batch.cells)).to(DEVICE), quality)
+    model.standardise(
+        replace(batch, grid_features=torch.rand_like(batch.grid_features)).to(DEVICE), quality
+    )
     optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
     tuned.train()
 
     def step() -> None:
         optimizer.zero_grad()
         found, _ = tuned(pixels, batch.to(DEVICE))
-        quality_loss(found.members, quality.to(DEVICE)).backward()
+        quality_loss(found.head_scores, quality.to(DEVICE)).backward()
         optimizer.step()
 
     first = timed(step)

@@ -62,8 +62,8 @@ def main() -> None:
     options = {
         "shard_size": SHARD_SIZE,
         "datasets": {"large": {"layout": "csv", "root": str(table), "mos_range": [0, 100]}},
-        "extract": {"copies": False},
-        "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "peers": []},
+        "extract": {"augmented_views": False},
+        "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "baselines": []},
     }
     data = made_with(options, folder) / "large"
     names = manifest.shard_names(data / "manifest.parquet")

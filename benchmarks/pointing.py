@@ -13,33 +13,35 @@ from rsfiqa.datasets.kodak import KEPT
 from rsfiqa.images import load, resize
 from rsfiqa.images.distort import DISTORTIONS
 from rsfiqa.score.scorer import Scorer
-from rsfiqa.train.distorted import spoilt_region
+from rsfiqa.train.distorted import draw_region
 
-LEVELS = (1, 3, 5)  # of pointing
+SEVERITIES = (1, 3, 5)  # of pointing
 KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
     "color": DISTORTIONS["saturation_low"]
 }
 
 
-def spoil(image: np.ndarray, mask: np.ndarray, kind: str, level: int, seed: int) -> np.ndarray:
+def distort_region(
+    image: np.ndarray, mask: np.ndarray, kind: str, severity: int, seed: int
+) -> np.ndarray:
     """The image with one region distorted, blended over its border.
 
     Args:
         image: uint8 (H, W, 3).
         mask: bool (H, W), the region.
         kind: one of `KINDS`.
-        level: 1 to 5.
+        severity: 1 to 5.
         seed: of noise.
     """
-    worse = KINDS[kind](image, level, np.random.default_rng(seed))
-    share = gaussian(mask.astype(np.float32), 1.0)[..., None]
-    return np.rint(image + share * (worse.astype(np.float32) - image)).astype(np.uint8)
+    worse = KINDS[kind](image, severity, np.random.default_rng(seed))
+    fraction = gaussian(mask.astype(np.float32), 1.0)[..., None]
+    return np.rint(image + fraction * (worse.astype(np.float32) - image)).astype(np.uint8)
 
 
-def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
+def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
     """Share of trials in which the spoilt region's quality falls most; and by kind.
 
-    `pointing_accuracy_kept` is over the photographs that nothing was fitted on.
+    `localization_accuracy_kept` is over the photographs that nothing was fitted on.
     """
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     chances, kept = [], []
@@ -48,21 +50,23 @@ def pointing(scorer: Scorer, folder: Path) -> dict[str, float]:
         seen = scorer.predict(image)
         labels, before = seen.part.labels, seen.prediction
         areas = np.bincount(labels.ravel()) / labels.size
-        region = spoilt_region(areas, np.random.default_rng(i))
+        region = draw_region(areas, np.random.default_rng(i))
         mask = resize.fit_labels(labels, image.shape[:2]) == region
         chances.append(1 / len(areas))
         for kind, found in hits.items():
-            for level in LEVELS:
-                after = scorer.predict(spoil(image, mask, kind, level, i), labels).prediction
+            for severity in SEVERITIES:
+                after = scorer.predict(
+                    distort_region(image, mask, kind, severity, i), labels
+                ).prediction
                 fall = (before.quality - after.quality)[0].numpy()
                 found.append(int(fall.argmax()) == region)
-        kept += [f"kodim{path.stem[-2:]}" in KEPT] * len(LEVELS)
+        kept += [f"kodim{path.stem[-2:]}" in KEPT] * len(SEVERITIES)
     every = [hit for found in hits.values() for hit in found]
     return {
-        "pointing_accuracy": float(np.mean(every)),
-        "pointing_accuracy_kept": float(np.mean(np.array(every)[kept * len(hits)])),
-        "pointing_chance": float(np.mean(chances)),
-        "pointing_trials": len(every),
+        "localization_accuracy": float(np.mean(every)),
+        "localization_accuracy_kept": float(np.mean(np.array(every)[kept * len(hits)])),
+        "localization_chance": float(np.mean(chances)),
+        "localization_trials": len(every),
         **{f"pointing_{kind}": float(np.mean(found)) for kind, found in hits.items()},
     }
 
@@ -74,9 +78,9 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
         image = load.read_rgb(path)
         for kind, found in right.items():
             scores = []
-            for level in range(6):
+            for severity in range(6):
                 random = np.random.default_rng(i)
-                worse = KINDS[kind](image, level, random) if level else image
+                worse = KINDS[kind](image, severity, random) if severity else image
                 scores.append(float(scorer.predict(worse).prediction.score[0]))
             found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
     every = [hit for found in right.values() for hit in found]
@@ -91,5 +95,5 @@ if __name__ == "__main__":
     if len(sys.argv) != 3 or not list(Path(sys.argv[2]).glob("*.png")):
         sys.exit("usage: python benchmarks/pointing.py CHECKPOINT FOLDER-OF-PNG-FILES")
     own = Scorer(Path(sys.argv[1]))
-    for measure in (pointing, ordering):
+    for measure in (localization, ordering):
         print(measure(own, Path(sys.argv[2])), flush=True)

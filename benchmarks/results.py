@@ -43,14 +43,14 @@ LEAST = {
     "job_kills_tried": 20,
     "server_kills_tried": 5,
     "finetune_gain": 0.02,
-    "pointing_accuracy": 0.70,
+    "localization_accuracy": 0.70,
     "ordering_accuracy": 0.90,
     "images_per_s": 3.0,
     "pip_install_ok": 1.0,
-    "valid_share": 1.0,
-    "measured_family_accuracy": 0.50,
-    "measured_level_accuracy": 0.40,
-    "measured_level_within_one": 0.80,
+    "valid_fraction": 1.0,
+    "rule_based_family_accuracy": 0.50,
+    "rule_based_severity_accuracy": 0.40,
+    "rule_based_severity_within_one": 0.80,
     "flips_tried": 100.0,
     "hostile_tried": 500.0,
     "kills_tried": 100.0,
@@ -61,16 +61,16 @@ AIM = {
     "agiqa3k_srcc": 0.853,
     "livec_to_agiqa3k_srcc": 0.70,
     "agiqa3k_to_livec_srcc": 0.60,
-    "pointing_accuracy": 0.90,
+    "localization_accuracy": 0.90,
     "ordering_accuracy": 0.98,
     "finetune_gain": 0.04,
     "finetune_livec_srcc10": 0.876,
-    "measured_family_accuracy": 0.75,
-    "measured_level_accuracy": 0.6,
-    "measured_level_within_one": 0.95,
+    "rule_based_family_accuracy": 0.75,
+    "rule_based_severity_accuracy": 0.6,
+    "rule_based_severity_within_one": 0.95,
     "family_accuracy": 0.90,
-    "level_accuracy": 0.65,
-    "level_within_one": 0.95,
+    "severity_accuracy": 0.65,
+    "severity_within_one": 0.95,
 }
 MOST = {
     "bench_minutes": 60.0,
@@ -81,7 +81,7 @@ MOST = {
     "asked_twice": 0.0,
     "orphans": 0.0,
     "first_score_s": 6.0,
-    "growth_share": 0.05,
+    "growth_fraction": 0.05,
     "peak_mb_24mp": 1500.0,
     "peak_mb_100mp": 1500.0,
     "peak_mb_100mp_png": 1500.0,
@@ -93,12 +93,12 @@ MOST = {
     "overhead_ms_per_image": 1.0,
     "memory_growth": 0.1,
 }
-PEERS = ("probe", "mlp", "brisque")
+BASELINES = ("probe", "mlp", "brisque")
 METHODS = {  # by the beginning of their figures
     "": "**RSFIQA**, frozen Lite0, measured captions",
-    "peer_probe_": "SVR probe, frozen Lite0",
-    "peer_mlp_": "network on mean-pooled features, frozen Lite0",
-    "peer_brisque_": "BRISQUE, SVR fitted anew",
+    "baseline_probe_": "SVR probe, frozen Lite0",
+    "baseline_mlp_": "network on mean-pooled features, frozen Lite0",
+    "baseline_brisque_": "BRISQUE, SVR fitted anew",
 }
 DRAWN = {True: "splits.", False: "seeds (a peer is fitted once)."}
 
@@ -123,7 +123,7 @@ def main() -> None:
         about = ", ".join(f"{name} {figures[name]}" for name in ABOUT[1:])
         lines += [f"## {path.stem}", "", f"`{figures['command']}`; {about}.", ""]
         if path.stem == "bench":
-            figures |= beyond_peers(figures)
+            figures |= beyond_baselines(figures)
             lines += accuracy(figures) + ablation(figures)
             lines += ["Seconds per image, and images per second and core, are processor time.", ""]
         if path.stem == "bench-backbones":
@@ -185,12 +185,12 @@ def backbones(figures: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def beyond_peers(figures: dict[str, Any]) -> dict[str, float]:
+def beyond_baselines(figures: dict[str, Any]) -> dict[str, float]:
     """How far the model is above the best peer, across data sets."""
     found = {}
     for name in ("agiqa3k_to_livec_srcc", "livec_to_agiqa3k_srcc"):
-        best = max(figures[f"peer_{peer}_{name}"] for peer in PEERS)
-        found[f"{name}_minus_best_peer"] = figures[name] - best
+        best = max(figures[f"baseline_{baseline}_{name}"] for baseline in BASELINES)
+        found[f"{name}_minus_best_baseline"] = figures[name] - best
     return found
 
 

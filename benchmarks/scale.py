@@ -177,7 +177,7 @@ def staged(data: Path) -> dict[str, float]:
             make=make,
             write=product.write,
             inputs=inputs,
-            max_failed_share=0,
+            max_failed_fraction=0,
         )
         found[stage] = time.process_time() - began
     return found

@@ -140,7 +140,7 @@ def growth(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     )
     if len(list(scores.read(output))) != GROWTH_IMAGES:
         sys.exit(f"{output}: must hold {GROWTH_IMAGES} rows, found others")
-    return {"growth_share": after / before - 1, "growth_images": GROWTH_IMAGES}
+    return {"growth_fraction": after / before - 1, "growth_images": GROWTH_IMAGES}
 
 
 def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:

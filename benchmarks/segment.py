@@ -39,7 +39,7 @@ from rsfiqa.products.paths import shard_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segment.stage import segment_shard_by_sam
-from rsfiqa.segmenters.partition import partition, settle
+from rsfiqa.segmenters.partition import merge_small_regions, partition
 from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
 from rsfiqa.segmenters.sam.generator import (
     REDUCTION,
@@ -67,8 +67,8 @@ SMALL = {
 }
 # partitions are compared near the number of masks, and as the defaults would join them: joining
 # is sequential, so that one mask more or less can decide what joins what
-FINE: dict[str, Any] = {"max_regions": 64, "min_area_share": 0.002}
-COARSE: dict[str, Any] = {"max_regions": 12, "min_area_share": 0.01}
+FINE: dict[str, Any] = {"max_regions": 64, "min_area_fraction": 0.002}
+COARSE: dict[str, Any] = {"max_regions": 12, "min_area_fraction": 0.01}
 THRESHOLDS = {"pred_iou_thresh": 0.88, "stability_score_thresh": 0.75}
 
 
@@ -317,7 +317,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "images.json").read_text("utf-8"))
 
 
-def agreement(folder: Path, side: str) -> dict[str, float]:
+def compute_metrics(folder: Path, side: str) -> dict[str, float]:
     """How a side's regions fit the partition of the package's masks.
 
     `mean_iou`: mean, over the regions of the package's partition, of the IoU with the region that
@@ -332,7 +332,7 @@ def agreement(folder: Path, side: str) -> dict[str, float]:
         best, areas = overlap(partition(masks, **FINE), ours)
         found["mean_iou"] += best.tolist()
         found["covering"].append(float(np.average(best, weights=areas)))
-        best, _ = overlap(partition(masks, **COARSE), settle(ours, **COARSE))
+        best, _ = overlap(partition(masks, **COARSE), merge_small_regions(ours, **COARSE))
         found["mean_iou_12"] += best.tolist()
     return {f"{name}_{side}": float(np.mean(values)) for name, values in found.items()}
 
@@ -342,7 +342,7 @@ def bytes_as_shipped(folder: Path, side: str) -> int:
     reader = regions.Reader(shard_path(folder / side, "segment", "00000"))
     found = []
     for image_id in reader.image_ids:
-        labels = settle(reader[image_id].labels, **COARSE)
+        labels = merge_small_regions(reader[image_id].labels, **COARSE)
         found.append(regions.ImageRegions(image_id, labels, regions.region_table(labels)))
     path = folder / f"{side}-12.h5"
     regions.write(path, found, reader.provenance)
@@ -433,8 +433,8 @@ def covering(truth: np.ndarray, labels: np.ndarray) -> float:
     for label in range(1, truth.max() + 1):
         inside = truth == label
         if inside.any():
-            share = np.bincount(labels.ravel(), inside.ravel()) / np.bincount(labels.ravel())
-            union = (share > 0.5)[labels]
+            fraction = np.bincount(labels.ravel(), inside.ravel()) / np.bincount(labels.ravel())
+            union = (fraction > 0.5)[labels]
             found.append((union & inside).sum() / (union | inside).sum())
     return float(np.mean(found))
 
@@ -474,7 +474,7 @@ def main() -> None:
     folder = FOLDER / "segment"
     folder.mkdir(parents=True, exist_ok=True)
     livec = PrepareOptions(layout="livec", root=str(data / "ChallengeDB_release"))
-    prepare.run(folder, livec, shard_size=10**6, max_failed_share=0.01, seed=0)
+    prepare.run(folder, livec, shard_size=10**6, max_failed_fraction=0.01, seed=0)
     table, _ = prepare.manifest.read(folder / "manifest.parquet")
     every = table.select(["image_id", "path"]).to_pylist()
     (folder / "images.json").write_text(json.dumps(every[:: len(every) // count][:count]), "utf-8")
@@ -494,7 +494,7 @@ def main() -> None:
         if side != "stock":
             for name, key in (("speedup", "seconds"), ("processor", "processor_seconds")):
                 figures[f"{name}_{side}"] = sides["stock"][key] / found[key]
-            figures |= agreement(folder, side)
+            figures |= compute_metrics(folder, side)
     figures["masks_per_image"] = sides["stock"]["masks"]
     figures["postprocess_speedup"] = (
         sides["stock"]["after_decoder"] / sides["exact"]["after_decoder"]

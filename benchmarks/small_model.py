@@ -47,10 +47,10 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.images import load
-from rsfiqa.images.distort import LEVELS
+from rsfiqa.images.distort import SEVERITIES
 from rsfiqa.io.atomic import atomic
 from rsfiqa.io.json_files import write_json
-from rsfiqa.runtime.memory import keep_freed
+from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.splits import seed_of
 from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.batches import IGNORED
@@ -67,7 +67,7 @@ INSIDE = 4  # tokens of 16 that show the region which a question is about
 PATCH, MERGED = 14, 2  # pixels; patches across a token
 TOKEN, ACROSS = PATCH * MERGED, SIDE // PATCH
 SIDES = (4, 4, 4, 3, 2)  # of a window in tokens, drawn from
-SAID = (1 + len(FAMILIES), len(LEVELS), 1)  # of a token: family, level, whether the region
+SAID = (1 + len(FAMILIES), len(SEVERITIES), 1)  # of a token: family, level, whether the region
 WIDTH, DEPTH, HEADS, LAYERS = 192, 4, 3, 4
 BATCH, STEPS, SPOKEN = 64, 7_000, 1_000
 RATE, RATE_OF_MATRICES = 1e-3, 7e-3  # the latter of the blocks, by Muon
@@ -139,7 +139,7 @@ class Windows(Dataset):
         kind = random.choice(("pristine", "global", "local"), p=(0.05, 0.15, 0.8))
         questions = int(random.choice((2, 8)))  # one region is distorted, or nearly all are
         spoilt = views.taught(
-            image, labels, kind, questions=questions, two_share=0.0, random=random
+            image, labels, kind, questions=questions, two_distortions_fraction=0.0, random=random
         )
         shown = np.zeros((*spoilt.labels.shape, 3), np.uint8)
         for region, distortions in spoilt.asked.items():
@@ -223,8 +223,8 @@ class Classifier(nn.Module):
         """Logits of families (B, T, 13), of levels (B, T, 5) and of the region (B, T)."""
         with half():
             found = self.head(self.tokens(windows)).float()
-        families, levels, inside = found.split(SAID, -1)
-        return families, levels, inside[..., 0]
+        families, severities, inside = found.split(SAID, -1)
+        return families, severities, inside[..., 0]
 
 
 def half() -> torch.autocast:
@@ -299,8 +299,8 @@ def photographs(part: str) -> list[tuple[np.ndarray, np.ndarray]]:
     options = TeachDataOptions()
     known = sources.read(
         [PLACE / name for name in SOURCES],
-        validation_share=options.validation_share,
-        test_share=options.test_share,
+        validation_fraction=options.validation_fraction,
+        test_fraction=options.test_fraction,
         seed=0,
     )
     return [
@@ -318,18 +318,18 @@ def batches(windows: Windows, first: int) -> DataLoader:
 
 def checked(model: Classifier, known: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
     """How often family and level of the region are right, by all tokens of it in a window."""
-    right: dict[str, list[Tensor]] = {"family": [], "level": [], "inside": []}
+    right: dict[str, list[Tensor]] = {"family": [], "severity": [], "inside": []}
     model.eval()
     with torch.inference_mode():
         for windows, shown in known:
-            families, levels, inside = model(windows)
-            family, level = of_region(shown)
+            families, severities, inside = model(windows)
+            family, severity = of_region(shown)
             within = shown[..., 2:].float()
             there = within.sum((1, 2)) > 0
             kind = (families.log_softmax(-1) * within).sum(1).argmax(1)
-            severity = (levels.log_softmax(-1) * within).sum(1).argmax(1) + 1
+            severity = (severities.log_softmax(-1) * within).sum(1).argmax(1) + 1
             right["family"].append((kind == family)[there])
-            right["level"].append((severity == level)[there & (family > 0)])
+            right["severity"].append((severity == severity)[there & (family > 0)])
             right["inside"].append(((inside > 0) == (shown[..., 2] > 0)).flatten())
     model.train()
     return {
@@ -340,8 +340,8 @@ def checked(model: Classifier, known: Iterable[tuple[Tensor, Tensor]]) -> dict[s
 
 def of_region(shown: Tensor) -> tuple[Tensor, Tensor]:
     """Family and level (B,) of the region, by what tokens (B, T, 3) show of it."""
-    family, level = (shown[..., :2] * shown[..., 2:]).amax(1).unbind(1)
-    return family, level
+    family, severity = (shown[..., :2] * shown[..., 2:]).amax(1).unbind(1)
+    return family, severity
 
 
 def teach(
@@ -422,12 +422,12 @@ def teach_tower(
     cross_entropy = nn.functional.cross_entropy
 
     def loss_of(windows: Tensor, shown: Tensor) -> Tensor:
-        families, levels, inside = classifier(windows)
-        family, level, region = shown.unbind(2)
+        families, severities, inside = classifier(windows)
+        family, severity, region = shown.unbind(2)
         spoilt = family > 0
         return (
             cross_entropy(families.flatten(0, 1), family.flatten())
-            + cross_entropy(levels[spoilt], level[spoilt] - 1)
+            + cross_entropy(severities[spoilt], severity[spoilt] - 1)
             + 0.5 * nn.functional.binary_cross_entropy_with_logits(inside, region.float())
         )
 
@@ -467,13 +467,13 @@ class Answers:
         self.asked, self.kinds = found["input_ids"][0], found["mm_token_type_ids"][0]
         self.grids = found["image_grid_thw"]
 
-    def tokens(self, families: Tensor, levels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Question and answer (B, L), and the same with all but the answer masked."""
+    def tokens(self, families: Tensor, severities: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Request and answer (B, L), and the same with all but the answer masked."""
         random = np.random.default_rng(seed_of("small", "contents", seed))
         texts = []
-        for family, level in zip(families.tolist(), levels.tolist(), strict=True):
+        for family, severity in zip(families.tolist(), severities.tolist(), strict=True):
             content = self.contents[int(random.integers(len(self.contents)))]
-            named = [Distortion(family=FAMILIES[family - 1], severity=level)] if family else []
+            named = [Distortion(family=FAMILIES[family - 1], severity=severity)] if family else []
             texts.append(examples.answer_of(content, named).model_dump_json() + self.end)
         found = self.processor.tokenizer(
             texts, add_special_tokens=False, padding=True, padding_side="right", return_tensors="pt"
@@ -568,7 +568,12 @@ def make_examples(data: Path) -> None:
         run(*RSFIQA, "prepare", PLACE / name, "--layout", name, *where)
         run(*RSFIQA, "segment", PLACE / name)
         folders += ["--source", PLACE / name]
-    made = (f"--views={VIEWS}", "--vary", "--two-share=0", f"--max-pixels={MAX_PIXELS}")
+    made = (
+        f"--views={VIEWS}",
+        "--vary",
+        "--two-distortions-fraction=0",
+        f"--max-pixels={MAX_PIXELS}",
+    )
     run(*RSFIQA, "teach", "data", PLACE / "examples", *folders, *made)
 
 
@@ -592,7 +597,7 @@ def livec(data: Path) -> dict[str, float]:
     caption = {name.replace("-", "_"): value for name, value in SERVED.items()}
     caption |= {"weights": str(PLACE / "taught/model"), "python": str(PYTHON)}
     changes = configuration(data, ["livec"])
-    options = {"variants": ["full", "no_mllm"], "peers": []}
+    options = {"variants": ["full", "no_mllm"], "baselines": []}
     changes |= {"caption": caption, "benchmark": changes["benchmark"] | options}
     root = made_with(changes, FOLDER / "taught")
     srcc = float(np.median(column(root, "livec", "livec", "full", "srcc")))
@@ -603,7 +608,7 @@ def main() -> None:
     """Teach the tower, then the language part; test; write the figures."""
     data = data_with("kodak")
     make_ready()
-    keep_freed(large=True)
+    tune_malloc(large=True)
     make_examples(data)
     base, card = PLACE / "base", PLACE / "base.json"
     if not card.is_file():

@@ -32,7 +32,7 @@ SERVING = {
     "max-tokens": 400,
     "concurrency": 8,
 }
-NAMES = ("measured", "zero_shot", "tiny")
+NAMES = ("rule_based", "zero_shot", "tiny")
 
 
 def flags(options: dict[str, object]) -> list[str]:
@@ -66,7 +66,7 @@ def main() -> None:
         same = {key: value for key, value in found.items() if key.startswith("chance_")}
         same["n"] = found["n"]
         figures |= same | {f"{name}_{k}": value for k, value in found.items() if k not in same}
-    figures["valid_share"] = figures["tiny_valid_share"]
+    figures["valid_fraction"] = figures["tiny_valid_fraction"]
     figures["tiny_loss_first"], figures["tiny_loss_last"] = losses[0][1], losses[-1][1]
     write("bench-teach", figures, "make bench-teach DATA=DIR")
 

@@ -18,12 +18,12 @@ from pydantic_settings import (
 )
 from pydantic_settings import get_subcommand as chosen
 
-from rsfiqa.benchmark.options import Peer
+from rsfiqa.benchmark.options import Baseline
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
-from rsfiqa.options import Name, Options, Share, describe
+from rsfiqa.options import Fraction, Name, Options, describe
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.report.options import ReportOptions
 from rsfiqa.score.options import ScoreOptions
@@ -60,12 +60,12 @@ class Sharded(Options):
 
     folder: Folder = Field(description=DATASET)
     shard: tuple[str, ...] = Field((), description="Only this shard; can be given several times.")
-    max_failed_share: Share = Field(0.01, description=MAX_FAILED)
+    max_failed_fraction: Fraction = Field(0.01, description=MAX_FAILED)
 
     @property
     def common(self) -> dict[str, Any]:
         """The arguments that every sharded stage's `run` takes."""
-        return {"only": self.shard, "max_failed_share": self.max_failed_share}
+        return {"only": self.shard, "max_failed_fraction": self.max_failed_fraction}
 
 
 class Prepare(PrepareOptions):
@@ -78,7 +78,7 @@ class Prepare(PrepareOptions):
 
     folder: Folder = Field(description=DATASET)
     shard_size: int = Field(1000, ge=1, description="Images per shard.")
-    max_failed_share: Share = Field(0.01, description=MAX_FAILED)
+    max_failed_fraction: Fraction = Field(0.01, description=MAX_FAILED)
     seed: int = Field(0, ge=0, description="Of the demo set's noise.")
 
     def run(self) -> None:
@@ -89,7 +89,7 @@ class Prepare(PrepareOptions):
             self.folder,
             options,
             shard_size=self.shard_size,
-            max_failed_share=self.max_failed_share,
+            max_failed_fraction=self.max_failed_fraction,
             seed=self.seed,
         )
 
@@ -193,7 +193,7 @@ class Train(TrainOptions):
         description="split-<n>: a random split by group; official-<n>: the set's official split,"
         " seed n; all-<n>: all images, seed n.",
     )
-    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of splits, initial weights and shuffling.")
     weights: str = Field("packaged", description="finetune: of the backbone, as of extract.")
 
@@ -209,7 +209,7 @@ class Train(TrainOptions):
             options,
             variant=self.variant,
             split=self.split,
-            test_share=self.test_share,
+            test_fraction=self.test_fraction,
             seed=self.seed,
             weights=self.weights,
         )
@@ -227,12 +227,12 @@ class Benchmark(Options):
     results: Folder = Field(description="The folder of all results.")
     train: Name = Field(description="Data set trained on.")
     test: Name = Field(description="Data set tested on.")
-    variant: Variant | Peer = Field("full", description="A variant of the model, or a peer.")
+    variant: Variant | Baseline = Field("full", description="A variant of the model, or a peer.")
     number: int = Field(
         10, ge=1, description="Random splits; seeds if official or train and test differ."
     )
     official: bool = Field(False, description="The set's official split, not random ones.")
-    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     seed: int = Field(0, ge=0, description="Of the splits.")
 
     def run(self) -> None:
@@ -332,14 +332,14 @@ class TeachData(TeachDataOptions):
         " results/kodak; can be given several times.",
     )
     seed: int = Field(0, ge=0, description="Of parts, views and distortions.")
-    max_failed_share: Share = Field(0.01, description="More unusable photographs fail.")
+    max_failed_fraction: Fraction = Field(0.01, description="More unusable photographs fail.")
 
     def run(self) -> None:
         from rsfiqa.teach import data
 
         options = plain(self, TeachDataOptions)
-        share = self.max_failed_share
-        data.run(self.folder, self.source, options, seed=self.seed, max_failed_share=share)
+        fraction = self.max_failed_fraction
+        data.run(self.folder, self.source, options, seed=self.seed, max_failed_fraction=fraction)
 
 
 class TeachTrain(TeachTrainOptions):
@@ -373,7 +373,7 @@ class TeachTest(CaptionOptions):
 
     folder: Folder = Field(description="Of the examples.")
     name: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field(
-        "measured", description="What the captioner is called in files and tables."
+        "rule_based", description="What the captioner is called in files and tables."
     )
     part: Literal["train", "validation", "test"] = Field("test", description="Of the examples.")
 

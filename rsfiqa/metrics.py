@@ -8,7 +8,7 @@ from scipy import optimize, special, stats
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Metrics:
     """Agreement of n predictions with opinion scores.
 
     Attributes:
@@ -28,7 +28,7 @@ class Agreement:
     n: int
 
 
-def agreement(predicted: np.ndarray, scores: np.ndarray) -> Agreement:
+def compute_metrics(predicted: np.ndarray, scores: np.ndarray) -> Metrics:
     """All measures of agreement between predictions (N,) and opinion scores (N,).
 
     Correlations are NaN where either side is constant; all is NaN where a prediction is no number.
@@ -37,7 +37,7 @@ def agreement(predicted: np.ndarray, scores: np.ndarray) -> Agreement:
     fitted = np.full(len(scores), np.nan)
     if np.isfinite(predicted).all():
         fitted = logistic4(predicted, *fit_logistic4(predicted, scores))
-    return Agreement(
+    return Metrics(
         srcc=srcc(predicted, scores),
         krcc=_correlation(stats.kendalltau, predicted, scores),
         plcc_raw=_correlation(stats.pearsonr, predicted, scores),
@@ -123,7 +123,7 @@ def calibration(
     )
 
 
-def paired_test(differences: np.ndarray, test_share: float) -> float:
+def paired_test(differences: np.ndarray, test_fraction: float) -> float:
     """Two-sided p of no mean difference between two methods on the same random splits, in [0, 1].
 
     The corrected resampled t-test of Nadeau and Bengio (2003), equation 26 with their rho: the
@@ -133,7 +133,7 @@ def paired_test(differences: np.ndarray, test_share: float) -> float:
 
     Args:
         differences: of a measure, one per split, shape (J,).
-        test_share: n_test / (n_test + n_train), in (0, 1).
+        test_fraction: n_test / (n_test + n_train), in (0, 1).
     """
     differences = np.asarray(differences, np.float64)
     count = len(differences)
@@ -142,7 +142,7 @@ def paired_test(differences: np.ndarray, test_share: float) -> float:
     mean, variance = float(np.mean(differences)), float(np.var(differences, ddof=1))
     if variance == 0:
         return 1.0 if mean == 0 else 0.0
-    t = mean / np.sqrt((1 / count + test_share / (1 - test_share)) * variance)
+    t = mean / np.sqrt((1 / count + test_fraction / (1 - test_fraction)) * variance)
     return float(2 * stats.t.sf(abs(t), count - 1))
 
 

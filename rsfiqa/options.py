@@ -11,7 +11,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 Device = Literal["auto", "cuda", "cpu"]
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Options(BaseModel):

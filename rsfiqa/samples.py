@@ -23,12 +23,14 @@ from rsfiqa.io.provenance import Provenance, check_input
 from rsfiqa.model import Batch
 from rsfiqa.model.batch import GEOMETRY
 from rsfiqa.products import captions, embeddings, features, manifest, regions
-from rsfiqa.products.checkpoints import ORIGIN, weights_digest
+from rsfiqa.products.checkpoints import LINEAGE, weights_digest
 from rsfiqa.products.paths import SUFFIX, dataset_name, names, shard_path
 from rsfiqa.runtime.shards import images_digest
 from rsfiqa.vocabulary import RATINGS
 
-FOR_TRAINING = ("copies",)  # options of a stage that do not shape what a model is tested on
+FOR_TRAINING = (
+    "augmented_views",
+)  # options of a stage that do not shape what a model is tested on
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Samples:
         return self.rows["group"].to_pylist()
 
     @property
-    def origin(self) -> dict[str, dict[str, Any]]:
+    def lineage(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part of the card."""
 
         def stage(name: str) -> dict[str, Any]:
@@ -90,17 +92,17 @@ class Samples:
             weights = {"sha256": weights_digest(made.models)} if made.models else {}
             return {"version": made.version, **_shaping(made)} | weights
 
-        return {part: stage(name) for part, name in ORIGIN.items()}
+        return {part: stage(name) for part, name in LINEAGE.items()}
 
-    def tested_part(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
-        """Which images a split tests: bool (N,); see `splits.tested_part`.
+    def test_mask(self, split: str, *, test_fraction: float, seed: int) -> np.ndarray:
+        """Which images a split tests: bool (N,); see `splits.test_mask`.
 
         All images of the manifest are divided: one that could not be read moves no other.
 
         Raises:
             InputError: as that, or no image of one of the parts could be read.
         """
-        tested = self._tested_of_listed(split, test_share=test_share, seed=seed)
+        tested = self._tested_of_listed(split, test_fraction=test_fraction, seed=seed)
         found = self._among(tested)
         for part, listed in ((found, tested), (~found, ~tested)):
             if listed.any() and not part.any():
@@ -111,8 +113,8 @@ class Samples:
                 )
         return found
 
-    def validated_part(
-        self, split: str, *, share: float, test_share: float, seed: int
+    def validation_mask(
+        self, split: str, *, fraction: float, test_fraction: float, seed: int
     ) -> np.ndarray:
         """Which of the images that a split does not test are to validate: bool (N,); whole groups.
 
@@ -120,39 +122,39 @@ class Samples:
 
         Args:
             split: whose training part is divided once more.
-            share: of it, in (0, 1).
-            test_share: of the split.
+            fraction: of it, in (0, 1).
+            test_fraction: of the split.
             seed: of the split.
 
         Raises:
             InputError: too few groups, or images to validate of one MOS.
         """
-        learnt = ~self._tested_of_listed(split, test_share=test_share, seed=seed)
+        learnt = ~self._tested_of_listed(split, test_fraction=test_fraction, seed=seed)
         held = np.zeros(len(learnt), bool)
         held[learnt] = splits.random_split(
             list(compress(self.listed["group"].to_pylist(), learnt)),
-            test_share=share,
+            test_fraction=fraction,
             seed=seed,
             dataset=f"{self.dataset} {split}, validation",
             split=0,
-            option="train.validation_share",
+            option="train.validation_fraction",
         )
         found = self._among(held)
         if len(set(self.quality[found].tolist())) < 2:
             raise InputError(
                 f"{self.dataset}: {split} needs images of different MOS to validate, found"
-                f" {found.sum()} of one; raise train.validation_share, or set it to 0"
+                f" {found.sum()} of one; raise train.validation_fraction, or set it to 0"
             )
         return found
 
-    def _tested_of_listed(self, split: str, *, test_share: float, seed: int) -> np.ndarray:
+    def _tested_of_listed(self, split: str, *, test_fraction: float, seed: int) -> np.ndarray:
         """Which of all images listed a split tests: bool (as many as are listed,)."""
-        return splits.tested_part(
+        return splits.test_mask(
             split,
             self.listed["group"].to_pylist(),
             self.listed["subset"].to_pylist(),
             dataset=self.dataset,
-            test_share=test_share,
+            test_fraction=test_fraction,
             seed=seed,
         )
 
@@ -196,7 +198,7 @@ class Samples:
         )
 
 
-def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
+def with_grid_features(data: Samples, backbone: Backbone, long_side: int) -> Samples:
     """The images as another backbone sees them, such as one that was fine-tuned.
 
     Args:
@@ -204,11 +206,13 @@ def with_cells(data: Samples, backbone: Backbone, long_side: int) -> Samples:
         backbone: with the channels of that which made `data`.
         long_side: larger images are reduced to it.
     """
-    grid = data.batch.cells.shape[-1]
-    cells = []
+    grid = data.batch.grid_features.shape[-1]
+    grid_features = []
     for path in tqdm(data.rows["path"].to_pylist(), "backbone", unit="image", disable=None):
-        cells.append(backbone.cells(resize.reduce(read_again(path), long_side), grid))
-    batch = replace(data.batch, cells=torch.from_numpy(np.stack(cells)))
+        grid_features.append(
+            backbone.grid_features(resize.reduce(read_again(path), long_side), grid)
+        )
+    batch = replace(data.batch, grid_features=torch.from_numpy(np.stack(grid_features)))
     return replace(data, batch=batch, mirrored=None, distorted=None)
 
 
@@ -250,8 +254,8 @@ def load(folder: Path) -> Samples:
         dataset=dataset_name(folder),
         rows=rows,
         batch=_stack(parts),
-        mirrored=_copies([part.mirrored for part in parts], len(rows)),
-        distorted=_copies([part.distorted for part in parts], len(rows)),
+        mirrored=_augmented_views([part.mirrored for part in parts], len(rows)),
+        distorted=_augmented_views([part.distorted for part in parts], len(rows)),
         channels=parts[0].channels,
         mos_range=manifest.mos_range(provenance),
         provenance={"manifest": provenance} | parts[0].provenance,
@@ -265,7 +269,7 @@ class _Part:
 
     image_ids: list[str]
     channels: tuple[int, ...]
-    cells: np.ndarray  # float16 (n, 2, C, G, G)
+    grid_features: np.ndarray  # float16 (n, 2, C, G, G)
     mirrored: np.ndarray  # likewise, or (0, 2, C, G, G)
     distorted: np.ndarray
     offsets: np.ndarray
@@ -279,14 +283,14 @@ class _Part:
 def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
     """One shard's products, which must have been made from these rows of the manifest."""
     paths = {stage: shard_path(folder, stage, shard) for stage in SUFFIX}
-    origins = {"manifest": images_digest(rows)}
+    input_digests = {"manifest": images_digest(rows)}
     reader = regions.Reader(paths["segment"])
     described, caption_origin = captions.read(paths["caption"])
     _check_ratings(described, paths["caption"])
     embedded, embed_origin = embeddings.read(paths["embed"])
     extracted, extract_origin = features.read(paths["extract"])
-    origins["regions"] = sha256_of(paths["segment"])
-    origins["captions"] = sha256_of(paths["caption"])
+    input_digests["regions"] = sha256_of(paths["segment"])
+    input_digests["captions"] = sha256_of(paths["caption"])
     made = {
         "segment": reader.provenance,
         "caption": caption_origin,
@@ -294,11 +298,11 @@ def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
         "extract": extract_origin,
     }
     for stage, provenance in made.items():
-        check_input(provenance, paths[stage], origins, stage)
+        check_input(provenance, paths[stage], input_digests, stage)
     found = {image_id: row for row, image_id in enumerate(extracted.image_ids)}
     kept = [i for i, image_id in enumerate(embedded.image_ids) if image_id in found]
     image_ids = [embedded.image_ids[i] for i in kept]
-    grid = extracted.cells.shape[-1]
+    grid = extracted.grid_features.shape[-1]
     chosen = [np.arange(embedded.offsets[i], embedded.offsets[i + 1]) for i in kept]
     index = np.concatenate([np.zeros(0, np.int64), *chosen])
     maps = [reader[image_id] for image_id in image_ids]
@@ -367,11 +371,11 @@ def coverage(labels: np.ndarray, grid: int) -> np.ndarray:
 def geometry(image: regions.ImageRegions) -> np.ndarray:
     """Log area share, centroid x and y, box x0, y0, x1, y1, positions in [0, 1]: float32 (R, 7)."""
     height, width = image.labels.shape
-    share = np.log(image.table["area"] / image.labels.size)
+    fraction = np.log(image.table["area"] / image.labels.size)
     size = np.array([width, height])
     centroid = (image.table["centroid"] + 0.5) / size
     box = image.table["box"] / np.tile(size, 2)
-    return np.column_stack([share, centroid, box]).astype(np.float32)
+    return np.column_stack([fraction, centroid, box]).astype(np.float32)
 
 
 def ratings(table: pa.Table) -> np.ndarray:
@@ -384,12 +388,12 @@ def ratings(table: pa.Table) -> np.ndarray:
     return np.column_stack(columns).astype(np.float32)
 
 
-def _chosen(cells: np.ndarray, order: list[int]) -> np.ndarray:
+def _chosen(grid_features: np.ndarray, order: list[int]) -> np.ndarray:
     """The cells of images in order, if there are any."""
-    return cells[order if len(cells) else []]
+    return grid_features[order if len(grid_features) else []]
 
 
-def _copies(parts: Sequence[np.ndarray], number: int) -> torch.Tensor | None:
+def _augmented_views(parts: Sequence[np.ndarray], number: int) -> torch.Tensor | None:
     """The copies' cells of all parts, if each of that number of images has one."""
     whole = np.concatenate(parts)
     return torch.from_numpy(whole) if len(whole) == number else None
@@ -408,7 +412,7 @@ def _stack(parts: Sequence[_Part]) -> Batch:
         return torch.from_numpy(whole)
 
     return Batch(
-        cells=torch.from_numpy(np.concatenate([part.cells for part in parts])),
+        grid_features=torch.from_numpy(np.concatenate([part.grid_features for part in parts])),
         coverage=padded("coverage"),
         text=padded("text"),
         ratings=padded("ratings"),

@@ -11,7 +11,7 @@ from rsfiqa.errors import InputError
 NAME = re.compile(r"(split|official|all)-(\d+)")
 
 
-TESTED = "test"  # what official splits call the part that is tested on
+TEST = "test"  # what official splits call the part that is tested on
 
 
 def seed_of(*parts: str | int) -> int:
@@ -34,13 +34,13 @@ def split_name(kind: str, number: int) -> str:
     return f"{kind}-{number:02d}"
 
 
-def tested_part(
+def test_mask(
     name: str,
     groups: Sequence[str],
     subsets: Sequence[str | None],
     *,
     dataset: str,
-    test_share: float,
+    test_fraction: float,
     seed: int,
 ) -> np.ndarray:
     """Which images the named split tests: bool, shape (N,); none of them for `all-<n>`.
@@ -59,24 +59,25 @@ def tested_part(
     if match[1] == "official":
         return official_split(groups, subsets, dataset=dataset)
     return random_split(
-        groups, test_share=test_share, seed=seed, dataset=dataset, split=int(match[2])
+        groups, test_fraction=test_fraction, seed=seed, dataset=dataset, split=int(match[2])
     )
 
 
 def random_split(
     groups: Sequence[str],
     *,
-    test_share: float,
+    test_fraction: float,
     seed: int,
     dataset: str,
     split: int,
-    option: str = "benchmark.test_share",
+    option: str = "benchmark.test_fraction",
 ) -> np.ndarray:
     """Which images are tested: bool, shape (N,); whole groups, so that none is on both sides.
 
-    Groups are shuffled and taken until the test part holds `test_share` of the images, as near as
-    whole groups allow. The result depends on the groups' names, not on the order of the images.
-    `option` names `test_share` in messages.
+    Groups are shuffled and taken until the test part holds `test_fraction` of the images, as
+    near as whole groups allow. The result depends on the groups' names, not on the order
+    of the images.
+    `option` names `test_fraction` in messages.
 
     Raises:
         InputError: a part would be empty, as with a single group.
@@ -84,7 +85,7 @@ def random_split(
     names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
     order = np.random.default_rng(seed_of(seed, dataset, split)).permutation(len(names))
     cumulative = np.cumsum(sizes[order])
-    taken = int(np.argmin(np.abs(cumulative - test_share * cumulative[-1]))) + 1
+    taken = int(np.argmin(np.abs(cumulative - test_fraction * cumulative[-1]))) + 1
     if taken >= len(names):
         raise InputError(
             f"{dataset}: a split needs at least 2 groups with images on both sides, found"
@@ -101,10 +102,10 @@ def official_split(
     Raises:
         InputError: there is no official test part, or nothing else; a group on both sides.
     """
-    tested = np.array([subset == TESTED for subset in subsets])
+    tested = np.array([subset == TEST for subset in subsets])
     if tested.all() or not tested.any():
         raise InputError(
-            f"{dataset}: an official split needs images whose subset is {TESTED}, and others, found"
+            f"{dataset}: an official split needs images whose subset is {TEST}, and others, found"
             f" {tested.sum()} of {len(tested)}; take random splits"
         )
     names = np.asarray(groups, dtype=str)

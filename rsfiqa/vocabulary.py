@@ -1,8 +1,8 @@
-"""The words of the field: ratings, ITU levels, severities, distortion families, variants of the model."""
+"""The words of the field: ratings, severities, distortion families, variants of the model."""
 
 from typing import Literal
 
-LEVELS = ("bad", "poor", "fair", "good", "excellent")  # ITU-R BT.500, rated 1 to 5
+ITU_LEVELS = ("bad", "poor", "fair", "good", "excellent")  # ITU-R BT.500, rated 1 to 5
 
 
 RATINGS = ("color", "noise", "artifact", "blur", "overall")

@@ -5,8 +5,8 @@ import pytest
 from scipy import optimize, stats
 
 from rsfiqa.metrics import (
-    agreement,
     calibration,
+    compute_metrics,
     fit_logistic4,
     logistic4,
     median_interval,
@@ -26,14 +26,14 @@ def pair():
 def test_a_prediction_that_is_no_number(pair, value):
     predicted, scores = pair
     predicted[3] = value
-    found = agreement(predicted, scores)
+    found = compute_metrics(predicted, scores)
     assert found.n == 200
     for name in ("srcc", "krcc", "plcc_raw", "plcc", "rmse"):
         assert np.isnan(getattr(found, name))
 
 
 def test_against_scipy(pair):
-    found = agreement(*pair)
+    found = compute_metrics(*pair)
     assert found.srcc == pytest.approx(stats.spearmanr(*pair).statistic)
     assert found.krcc == pytest.approx(stats.kendalltau(*pair).statistic)
     assert found.plcc_raw == pytest.approx(stats.pearsonr(*pair).statistic)
@@ -51,7 +51,7 @@ def test_against_scipy(pair):
 
 def test_ties_by_hand():
     # ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5
-    found = agreement([1, 2, 2, 4], [1, 2, 3, 4])
+    found = compute_metrics([1, 2, 2, 4], [1, 2, 3, 4])
     assert found.srcc == pytest.approx(4.5 / np.sqrt(4.5 * 5))
     assert found.krcc == pytest.approx(5 / np.sqrt(5 * 6))  # 5 concordant pairs, one tied
 
@@ -74,7 +74,7 @@ def test_known_parameters_are_recovered(sign):
 
 def test_a_monotonic_relation_is_made_straight():
     x = np.linspace(-3, 3, 50)
-    found = agreement(x, np.tanh(x))  # tanh is a logistic
+    found = compute_metrics(x, np.tanh(x))  # tanh is a logistic
     assert found.plcc_raw < 0.97
     assert found.plcc == pytest.approx(1)
     assert found.rmse == pytest.approx(0, abs=1e-4)
@@ -82,33 +82,33 @@ def test_a_monotonic_relation_is_made_straight():
 
 
 def test_a_decreasing_relation(pair):
-    rising, falling = agreement(*pair), agreement(-pair[0], pair[1])
+    rising, falling = compute_metrics(*pair), compute_metrics(-pair[0], pair[1])
     assert falling.srcc == pytest.approx(-rising.srcc)
     assert falling.plcc == pytest.approx(rising.plcc, abs=1e-3)
 
 
 def test_units_do_not_matter_but_for_rmse(pair):
-    once, scaled = agreement(*pair), agreement(1000 * pair[0] - 7, 25 * pair[1])
+    once, scaled = compute_metrics(*pair), compute_metrics(1000 * pair[0] - 7, 25 * pair[1])
     assert scaled.srcc == pytest.approx(once.srcc)
     assert scaled.plcc == pytest.approx(once.plcc, abs=1e-4)
     assert scaled.rmse == pytest.approx(25 * once.rmse, rel=1e-3)
 
 
 def test_a_constant_prediction():
-    found = agreement(np.full(4, 0.3), [1, 2, 3, 4])
+    found = compute_metrics(np.full(4, 0.3), [1, 2, 3, 4])
     assert np.isnan([found.srcc, found.krcc, found.plcc_raw, found.plcc]).all()
     assert found.rmse == pytest.approx(np.sqrt(1.25))  # the mean is all that can be said
 
 
 def test_constant_scores():
-    found = agreement([1, 2, 3, 4], np.full(4, 0.3))
+    found = compute_metrics([1, 2, 3, 4], np.full(4, 0.3))
     assert np.isnan([found.srcc, found.krcc, found.plcc_raw]).all()
     assert found.rmse == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_few_images_do_not_crash(number):
-    found = agreement(np.arange(number), np.arange(number) ** 2)
+    found = compute_metrics(np.arange(number), np.arange(number) ** 2)
     assert found.n == number
     assert np.isfinite(found.rmse)
 

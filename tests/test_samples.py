@@ -116,11 +116,11 @@ def test_each_image_has_its_own_products(tiny):
             vectors = embedded.vectors[at : at + count].astype(np.float32)
             np.testing.assert_array_equal(batch.text[0, :count], vectors)
             place = extracted.image_ids.index(image_id)
-            cells = extracted.cells[place]
-            np.testing.assert_array_equal(batch.cells[0], cells)
+            grid_features = extracted.grid_features[place]
+            np.testing.assert_array_equal(batch.grid_features[0], grid_features)
             np.testing.assert_array_equal(data.mirrored[row], extracted.mirrored[place])
             np.testing.assert_array_equal(data.distorted[row], extracted.distorted[place])
-            whole = coverage(reader[image_id].labels, cells.shape[-1])
+            whole = coverage(reader[image_id].labels, grid_features.shape[-1])
             np.testing.assert_array_equal(batch.coverage[0, :count], whole)
     assert data.channels == extracted.channels
     assert data.provenance.keys() == {"manifest", "segment", "caption", "embed", "extract"}
@@ -139,7 +139,7 @@ def test_some_images_are_taken(tiny):
     found = data.take(chosen)
     assert found.image_ids == [data.image_ids[2], data.image_ids[7]]
     assert found.groups == [data.groups[2], data.groups[7]]
-    assert torch.equal(found.batch.cells, data.batch.cells[[2, 7]])
+    assert torch.equal(found.batch.grid_features, data.batch.grid_features[[2, 7]])
     assert torch.equal(found.mirrored, data.mirrored[[2, 7]])
     assert torch.equal(found.distorted, data.distorted[[2, 7]])
 
@@ -182,23 +182,23 @@ def test_an_image_that_failed_in_one_stage_is_left_out(tiny, copy, drop):
 def test_an_image_that_failed_moves_no_other_to_another_part(tiny, copy):
     drop_features(copy, "00000", "02.png")
     drop_features(copy, "00000", "03.png")
-    split = {"test_share": 0.4, "seed": 0}
+    split = {"test_fraction": 0.4, "seed": 0}
     whole, fewer = load(tiny), load(copy)
     for number in range(8):
         name = f"split-{number:02d}"
-        parts = dict(zip(whole.image_ids, whole.tested_part(name, **split), strict=True))
-        left = dict(zip(fewer.image_ids, fewer.tested_part(name, **split), strict=True))
+        parts = dict(zip(whole.image_ids, whole.test_mask(name, **split), strict=True))
+        left = dict(zip(fewer.image_ids, fewer.test_mask(name, **split), strict=True))
         assert left == {image_id: parts[image_id] for image_id in fewer.image_ids}
 
 
 @pytest.mark.parametrize("tests", [True, False])
 def test_a_part_of_which_no_image_could_be_read_is_refused(tiny, tests):
-    data, split = load(tiny), {"test_share": 0.4, "seed": 0}
-    left = data.take(data.tested_part("split-00", **split) == tests)
+    data, split = load(tiny), {"test_fraction": 0.4, "seed": 0}
+    left = data.take(data.test_mask("split-00", **split) == tests)
     with pytest.raises(
         InputError, match=r"^tiny: split-00 needs images .* both sides, found \d+ to"
     ):
-        left.tested_part("split-00", **split)
+        left.test_mask("split-00", **split)
 
 
 def test_the_digest_of_the_scores_changes_with_their_direction(tiny):
@@ -268,7 +268,7 @@ def test_products_of_other_images_are_refused(copy):
 
 def test_a_shard_without_a_usable_image(tiny, copy):
     """All stages go through with nothing in a shard."""
-    first = {"only": ("00000",), "max_failed_share": 1.0}
+    first = {"only": ("00000",), "max_failed_fraction": 1.0}
     table, _ = manifest.read(copy / "manifest.parquet", "00000")
     for path in map(Path, table["path"].to_pylist()):
         path.rename(path.with_suffix(".away"))

@@ -160,7 +160,7 @@ def test_statistics_made_to_do_harm_are_no_statistics(tmp_path, make_manifest):
             options={},
             make=lambda shard: made.append(shard.name),
             write=lambda path, _, origin: write_json(path, {"origin": origin.to_json()}),
-            max_failed_share=0,
+            max_failed_fraction=0,
         )
 
     run()

@@ -12,7 +12,7 @@ GROUPS = [f"scene {i % 25}" for i in range(100)]
 
 
 def split(groups=GROUPS, **changes):
-    options = {"test_share": 0.2, "seed": 0, "dataset": "demo", "split": 0}
+    options = {"test_fraction": 0.2, "seed": 0, "dataset": "demo", "split": 0}
     return random_split(groups, **{**options, **changes})
 
 
@@ -42,20 +42,20 @@ def test_every_group_is_tested_now_and_then():
 
 def test_groups_of_uneven_size_come_near_the_share():
     groups = [f"{i}" for i in range(20) for _ in range(i + 1)]
-    shares = [split(groups, split=number).mean() for number in range(50)]
-    np.testing.assert_allclose(shares, 0.2, atol=10 / 210)  # half of the largest group
+    fractions = [split(groups, split=number).mean() for number in range(50)]
+    np.testing.assert_allclose(fractions, 0.2, atol=10 / 210)  # half of the largest group
 
 
 def test_two_groups_are_enough():
     assert split(["a", "b"]).sum() == 1
-    assert split(["a", "b"], test_share=0.01).sum() == 1
+    assert split(["a", "b"], test_fraction=0.01).sum() == 1
 
 
 @pytest.mark.parametrize(("groups", "share"), [(["a"] * 5, 0.2), (["a", "b"], 0.99)])
-def test_an_empty_part_is_an_error(groups, share):
+def test_an_empty_part_is_an_error(groups, fraction):
     message = rf"demo: a split needs at least 2 groups .* found {len(set(groups))}; give the images"
     with pytest.raises(InputError, match=message):
-        split(groups, test_share=share)
+        split(groups, test_fraction=fraction)
 
 
 def test_seeds_depend_on_every_part_and_on_where_it_ends():
@@ -73,19 +73,19 @@ def test_seeds_are_the_same_in_another_process():
 
 
 def test_a_split_is_named():
-    options = {"dataset": "demo", "test_share": 0.2, "seed": 0}
+    options = {"dataset": "demo", "test_fraction": 0.2, "seed": 0}
     assert splits.split_name("split", 3) == "split-03"
     none = [None] * len(GROUPS)
-    found = splits.tested_part("split-03", GROUPS, none, **options)
+    found = splits.test_mask("split-03", GROUPS, none, **options)
     np.testing.assert_array_equal(found, split(split=3))
-    assert not splits.tested_part("all-07", GROUPS, none, **options).any()
+    assert not splits.test_mask("all-07", GROUPS, none, **options).any()
 
 
 def test_an_official_split_is_that_of_the_subsets():
     groups, subsets = ["a", "a", "b", "c"], ["test", "test", "training", None]
     for seed in (0, 1):
-        found = splits.tested_part(
-            f"official-{seed:02d}", groups, subsets, dataset="demo", test_share=0.5, seed=seed
+        found = splits.test_mask(
+            f"official-{seed:02d}", groups, subsets, dataset="demo", test_fraction=0.5, seed=seed
         )
         assert found.tolist() == [True, True, False, False]
 
@@ -108,8 +108,8 @@ def test_another_name_is_refused(name):
     with pytest.raises(
         InputError, match=f"split: must be split-<n>, official-<n> or all-<n>, found {name}; try"
     ):
-        splits.tested_part(
-            name, GROUPS, [None] * len(GROUPS), dataset="demo", test_share=0.2, seed=0
+        splits.test_mask(
+            name, GROUPS, [None] * len(GROUPS), dataset="demo", test_fraction=0.2, seed=0
         )
 
 

@@ -13,7 +13,7 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
-from rsfiqa.options import Name, Options, Share, describe
+from rsfiqa.options import Fraction, Name, Options, describe
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.report.options import ReportOptions
 from rsfiqa.segment.options import SegmentOptions
@@ -40,7 +40,7 @@ class Config(Options):
     shard_size: int = Field(
         1000, ge=1, description="Images per shard: 1,000 to 10,000 on a cluster."
     )
-    max_failed_share: Share = Field(
+    max_failed_fraction: Fraction = Field(
         0.01, description="A shard with a larger share of unusable images fails."
     )
     datasets: dict[Name, PrepareOptions] = Field(

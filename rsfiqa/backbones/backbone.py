@@ -58,7 +58,7 @@ class Backbone:
         return [s[..., :rows, :columns] for s, (rows, columns) in zip(found, ends, strict=True)]
 
     @torch.inference_mode()
-    def cells(self, image: np.ndarray, grid: int) -> np.ndarray:
+    def grid_features(self, image: np.ndarray, grid: int) -> np.ndarray:
         """Mean and standard deviation of every channel in every cell: float32 (2, C, G, G).
 
         Args:

@@ -22,10 +22,10 @@ FEW = 20  # of fewer training images none is spared to stop a network early
 
 def whole_image_statistics(data: Samples) -> np.ndarray:
     """Mean and standard deviation of every backbone channel over the image: float64 (N, 2 * C)."""
-    cells = data.batch.cells.flatten(3).double().numpy()  # (N, 2, C, G * G)
-    mean = cells[:, 0].mean(axis=-1)
+    grid_features = data.batch.grid_features.flatten(3).double().numpy()  # (N, 2, C, G * G)
+    mean = grid_features[:, 0].mean(axis=-1)
     # law of total variance: within cells plus between cells
-    variance = np.square(cells[:, 1]).mean(axis=-1) + cells[:, 0].var(axis=-1)
+    variance = np.square(grid_features[:, 1]).mean(axis=-1) + grid_features[:, 0].var(axis=-1)
     return np.concatenate([mean, np.sqrt(variance)], axis=1)
 
 
@@ -43,7 +43,7 @@ def mlp(trained: Samples, tested: Samples) -> np.ndarray:
     """
 
     def pooled(data: Samples) -> np.ndarray:
-        return data.batch.cells[:, 0].flatten(2).double().numpy().mean(axis=-1)  # (N, C)
+        return data.batch.grid_features[:, 0].flatten(2).double().numpy().mean(axis=-1)  # (N, C)
 
     network = MLPRegressor(
         hidden_layer_sizes=(256,),
@@ -91,7 +91,7 @@ def _brisque_features(path: str) -> np.ndarray:
     return np.nan_to_num(found)  # of a constant image
 
 
-PEERS: dict[str, Callable[[Samples, Samples], np.ndarray]] = {
+BASELINES: dict[str, Callable[[Samples, Samples], np.ndarray]] = {
     "brisque": brisque,
     "mlp": mlp,
     "probe": probe,

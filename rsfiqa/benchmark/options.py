@@ -7,7 +7,7 @@ from pydantic import Field
 from rsfiqa.options import Name, Options
 from rsfiqa.vocabulary import Variant
 
-Peer = Literal["brisque", "mlp", "probe"]
+Baseline = Literal["brisque", "mlp", "probe"]
 
 
 class BenchmarkOptions(Options):
@@ -17,7 +17,7 @@ class BenchmarkOptions(Options):
         ("demo",), min_length=1, description="Data sets to train and test on, by random splits."
     )
     splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
-    test_share: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
     official: tuple[Name, ...] = Field(
         (),
         description="Data sets that are trained and tested on their official split instead, with"
@@ -29,7 +29,7 @@ class BenchmarkOptions(Options):
         description="The model, and what is taken from it: multi-scale features, captions,"
         " region attention, or all three.",
     )
-    peers: tuple[Peer, ...] = Field(
+    baselines: tuple[Baseline, ...] = Field(
         ("probe",),
         description="Other methods on the same splits: probe is a support vector regression on"
         " the frozen backbone's whole-image statistics, mlp a network on its mean-pooled features,"

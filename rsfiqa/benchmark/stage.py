@@ -13,11 +13,11 @@ import torch
 
 from rsfiqa import samples, splits
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.benchmark.baselines import PEERS
+from rsfiqa.benchmark.baselines import BASELINES
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
-from rsfiqa.metrics import agreement
+from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
 from rsfiqa.products import checkpoints, results
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
@@ -42,7 +42,7 @@ def run(
     test: str,
     variant: str,
     number: int,
-    test_share: float,
+    test_fraction: float,
     seed: int,
     official: bool = False,
 ) -> Path:
@@ -54,7 +54,7 @@ def run(
         test: data set tested on; if it is `train`, the test parts of splits, else all of it.
         variant: of the model, or the name of a peer.
         number: of splits, or of seeds across data sets.
-        test_share: of the splits, for a peer.
+        test_fraction: of the splits, for a peer.
         seed: of the splits, for a peer.
         official: the data set's official split, with several seeds, in place of random ones.
     """
@@ -67,14 +67,14 @@ def run(
     kind = ("official" if official else "split") if train == test else "all"
     rows, tables = [], []
     for name in (splits.split_name(kind, i) for i in range(number)):
-        if variant in PEERS:
-            predict, part = _peer(variant, name, trained, test_share, seed)
+        if variant in BASELINES:
+            predict, part = _peer(variant, name, trained, test_fraction, seed)
         else:
             folder = checkpoint_folder(root, train, variant, name)
-            predict, part = predictor(folder, trained, name, test_share=test_share, seed=seed)
+            predict, part = predictor(folder, trained, name, test_fraction=test_fraction, seed=seed)
         chosen = tested.take(part) if train == test else tested
         predicted = predict(chosen)
-        found = agreement(predicted, chosen.quality)
+        found = compute_metrics(predicted, chosen.quality)
         row = {"train": train, "test": test, "split": name, "variant": variant, **asdict(found)}
         row["rmse"] *= np.ptp(chosen.mos_range) if chosen.mos_range else 1
         rows.append(row)
@@ -118,26 +118,26 @@ def predict_quality(
     for part in np.unique(parts):
         chosen = data.take(parts == part)
         if tuned is not None:
-            chosen = samples.with_cells(chosen, tuned, long_side)
+            chosen = samples.with_grid_features(chosen, tuned, long_side)
         found.append(scores_of(model, chosen.batch))
     return torch.cat(found).double().numpy()
 
 
 def _peer(
-    name: str, split: str, trained: Samples, test_share: float, seed: int
+    name: str, split: str, trained: Samples, test_fraction: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
-    part = trained.tested_part(split, test_share=test_share, seed=seed)
-    own = {"backbone": trained.origin["backbone"]}
+    part = trained.test_mask(split, test_fraction=test_fraction, seed=seed)
+    own = {"backbone": trained.lineage["backbone"]}
 
     def predict(data: Samples) -> np.ndarray:
-        _expect_origin(f"{name} on {trained.dataset}", own, data)
-        return PEERS[name](trained.take(~part), data)
+        _expect_lineage(f"{name} on {trained.dataset}", own, data)
+        return BASELINES[name](trained.take(~part), data)
 
     return predict, part
 
 
 def predictor(
-    folder: Path, trained: Samples, split: str, *, test_share: float, seed: int
+    folder: Path, trained: Samples, split: str, *, test_fraction: float, seed: int
 ) -> tuple[Predict, np.ndarray]:
     """A checkpoint's predictions, and which images its split tests: bool (N,).
 
@@ -145,7 +145,7 @@ def predictor(
         folder: of the checkpoint.
         trained: N images, of whose split it was trained.
         split: the name of that split.
-        test_share: of the splits.
+        test_fraction: of the splits.
         seed: of the splits.
 
     Raises:
@@ -156,7 +156,7 @@ def predictor(
     tuned = checkpoints.read_backbone(folder, card)
     if tuned is not None:
         tuned = tuned.to(device_of("auto", "benchmark"))
-    part = trained.tested_part(split, test_share=test_share, seed=seed)
+    part = trained.test_mask(split, test_fraction=test_fraction, seed=seed)
     for key, value in {"name": split, **trained.digests(~part)}.items():
         if (found := card.split.get(key)) != value:
             raise InputError(
@@ -165,16 +165,16 @@ def predictor(
             )
 
     def predict(data: Samples) -> np.ndarray:
-        _expect_origin(str(folder), card.origin, data)
+        _expect_lineage(str(folder), card.lineage, data)
         return predict_quality(model, data, tuned, card.backbone["long_side"])
 
     return predict, part
 
 
-def _expect_origin(subject: str, origin: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
+def _expect_lineage(subject: str, lineage: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
     """Refuse inputs that other options or weights have made than those trained on."""
-    for part, trained in origin.items():
-        found = data.origin[part]
+    for part, trained in lineage.items():
+        found = data.lineage[part]
         for key in sorted(trained.keys() | found.keys()):
             if trained.get(key) != found.get(key):
                 raise InputError(

@@ -57,8 +57,8 @@ class ServerOptions(Options):
 class CaptionOptions(ServerOptions):
     """How a region is described and rated."""
 
-    backend: Literal["measured", "vllm"] = Field(
-        "measured",
+    backend: Literal["rule_based", "vllm"] = Field(
+        "rule_based",
         description="measured needs no weights: noise, blur, blockiness, exposure, contrast and"
         " colourfulness of the region, mapped to ratings and a sentence. vllm: a vision-language"
         " model behind a server that speaks OpenAI's chat protocol, such as vLLM's.",

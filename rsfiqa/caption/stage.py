@@ -20,7 +20,7 @@ def run(
     folder: Path,
     options: CaptionOptions,
     *,
-    max_failed_share: float,
+    max_failed_fraction: float,
     only: tuple[str, ...] = (),
     server_log: Path | None = None,
 ) -> None:
@@ -29,7 +29,7 @@ def run(
     Args:
         folder: of the data set.
         options: of the stage.
-        max_failed_share: see `failures.check_share`.
+        max_failed_fraction: see `failures.check_failed_fraction`.
         only: names of shards.
         server_log: takes what an own model server writes; by default caption/server.log.
 
@@ -49,7 +49,7 @@ def run(
             vlm.check(options)
             recorded["version"], digests = prompt.VERSION, server.digests(options)
             log_file = server_log or folder / "caption" / "server.log"
-            make = stack.enter_context(vlm.Asker(options, digests, log_file)).caption_shard
+            make = stack.enter_context(vlm.VLMCaptioner(options, digests, log_file)).caption_shard
         shards.run(
             "caption",
             folder,
@@ -60,7 +60,7 @@ def run(
             inputs={"regions": "segment"},
             models=digests,
             shards=only,
-            max_failed_share=max_failed_share,
+            max_failed_fraction=max_failed_fraction,
         )
 
 

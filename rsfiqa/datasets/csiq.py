@@ -38,25 +38,25 @@ def read(root: Path) -> list[Entry]:
     images = folder_in(root, "dst_imgs")
     files = by_spelling(images)
     entries = []
-    for origin, row in read_rows(path, COLUMNS, "all_by_image"):
+    for location, row in read_rows(path, COLUMNS, "all_by_image"):
         if row["dst_type"] not in DISTORTIONS:
             raise InputError(
-                f"{origin}: 'dst_type' must be one of {', '.join(DISTORTIONS)}, found"
+                f"{location}: 'dst_type' must be one of {', '.join(DISTORTIONS)}, found"
                 f" '{row['dst_type']}'; get the release again"
             )
         folder, code, distortion = DISTORTIONS[row["dst_type"]]
-        level = int(number(row["dst_lev"], "dst_lev", origin))
-        relative = inside(images, f"{folder}/{row['image']}.{code}.{level}.png", origin)
+        severity = int(number(row["dst_lev"], "dst_lev", location))
+        relative = inside(images, f"{folder}/{row['image']}.{code}.{severity}.png", location)
         entries.append(
             Entry(
                 image_id=image_id_of(relative),
                 path=files.get(relative.as_posix().lower(), images / relative),
                 group=row["image"],
-                origin=origin,
-                mos=number(row["dmos"], "dmos", origin),
-                mos_std=number(row["dmos_std"], "dmos_std", origin),
+                location=location,
+                mos=number(row["dmos"], "dmos", location),
+                mos_std=number(row["dmos_std"], "dmos_std", location),
                 distortion=distortion,
-                level=level,
+                severity=severity,
             )
         )
     return entries

@@ -19,17 +19,17 @@ def read(path: Path) -> list[Entry]:
         InputError: see `read_rows`, `number` and `inside`.
     """
     entries = []
-    for origin, row in read_rows(path, {"path", "mos"}):
-        relative = inside(path.parent, row["path"], origin)
+    for location, row in read_rows(path, {"path", "mos"}):
+        relative = inside(path.parent, row["path"], location)
         image_id = image_id_of(relative)
         entries.append(
             Entry(
                 image_id=image_id,
                 path=path.parent / relative,
                 group=unicodedata.normalize("NFC", row.get("group", "")) or image_id,
-                origin=origin,
-                mos=number(row["mos"], "mos", origin),
-                mos_std=number(row["mos_std"], "mos_std", origin) if row.get("mos_std") else None,
+                location=location,
+                mos=number(row["mos"], "mos", location),
+                mos_std=number(row["mos_std"], "mos_std", location) if row.get("mos_std") else None,
                 subset=row.get("subset") or None,
             )
         )
@@ -69,7 +69,7 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapp
         ) from error
 
 
-def number(text: str, column: str, origin: str) -> float:
+def number(text: str, column: str, location: str) -> float:
     """The finite number in a cell.
 
     Raises:
@@ -81,6 +81,6 @@ def number(text: str, column: str, origin: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(
-            f"{origin}: '{column}' must be a number, found '{text}'; mend or remove the row"
+            f"{location}: '{column}' must be a number, found '{text}'; mend or remove the row"
         )
     return value

@@ -15,7 +15,7 @@ from skimage.metrics import structural_similarity
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
-from rsfiqa.images.distort import DISTORTIONS, LEVELS
+from rsfiqa.images.distort import DISTORTIONS, SEVERITIES
 from rsfiqa.images.load import read_rgb
 from rsfiqa.io.atomic import atomic
 from rsfiqa.splits import seed_of
@@ -35,7 +35,7 @@ SOURCES = (
     "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
 )
 FAMILIES = ("noise", "blur", "compression", "underexposure")
-COUNT = len(SOURCES) * (1 + len(FAMILIES) * len(LEVELS))
+COUNT = len(SOURCES) * (1 + len(FAMILIES) * len(SEVERITIES))
 LONG_SIDE = 384  # pixels
 PNG_LEVEL = 1  # the set in 5 s instead of 9, for files 8 % larger
 
@@ -64,10 +64,10 @@ def make(
         group = Path(source).stem
         entries.append(_entry(folder, group, pristine, pristine))
         for family in FAMILIES:
-            for level in LEVELS:
-                random = np.random.default_rng(seed_of(seed, group, family, level))
-                image = DISTORTIONS[family](pristine, level, random)
-                entries.append(_entry(folder, group, pristine, image, family, level))
+            for severity in SEVERITIES:
+                random = np.random.default_rng(seed_of(seed, group, family, severity))
+                image = DISTORTIONS[family](pristine, severity, random)
+                entries.append(_entry(folder, group, pristine, image, family, severity))
     return entries
 
 
@@ -125,17 +125,17 @@ def _entry(
     pristine: np.ndarray,
     image: np.ndarray,
     distortion: str | None = None,
-    level: int = 0,
+    severity: int = 0,
 ) -> Entry:
-    image_id = f"{group}_{distortion}_{level}.png" if distortion else f"{group}.png"
+    image_id = f"{group}_{distortion}_{severity}.png" if distortion else f"{group}.png"
     with atomic(folder / image_id) as partial:
         Image.fromarray(image).save(partial, format="PNG", compress_level=PNG_LEVEL)
     return Entry(
         image_id=image_id,
         path=folder / image_id,
         group=group,
-        origin=f"demo {image_id}",
+        location=f"demo {image_id}",
         mos=pseudo_mos(image, pristine),
         distortion=distortion,
-        level=level,
+        severity=severity,
     )

@@ -27,11 +27,11 @@ class Entry:
     image_id: str
     path: Path
     group: str
-    origin: str
+    location: str
     mos: float | None = None
     mos_std: float | None = None
     distortion: str | None = None
-    level: int | None = None
+    severity: int | None = None
     subset: str | None = None
 
 
@@ -41,7 +41,7 @@ def image_id_of(relative: PurePath) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def inside(folder: Path, text: str, origin: str) -> Path:
+def inside(folder: Path, text: str, location: str) -> Path:
     """A path given by a table, relative to the table's folder.
 
     Only the text is judged: symbolic links may lead elsewhere.
@@ -52,7 +52,7 @@ def inside(folder: Path, text: str, origin: str) -> Path:
     path = Path(os.path.normpath(folder / text))
     if path == folder or not path.is_relative_to(folder):
         raise InputError(
-            f"{origin}: the image's path must stay inside {folder}, found '{text}'; move or link"
+            f"{location}: the image's path must stay inside {folder}, found '{text}'; move or link"
             " the images there"
         )
     return path.relative_to(folder)

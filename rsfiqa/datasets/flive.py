@@ -34,11 +34,11 @@ def read(root: Path) -> list[Entry]:
     """
     entries = read_scores(root, TABLE)
     subsets = {row["name_image"]: "test" for _, row in _rows(root, LARGE, {"name_image"})}
-    for origin, row in _rows(root, SMALL, {"name_image", "is_valid"}):
+    for location, row in _rows(root, SMALL, {"name_image", "is_valid"}):
         subset = SUBSETS.get(row["is_valid"].lower())
         if subset is None:
             raise InputError(
-                f"{origin}: 'is_valid' must be True or False, found '{row['is_valid']}'; get the"
+                f"{location}: 'is_valid' must be True or False, found '{row['is_valid']}'; get the"
                 " release again"
             )
         subsets.setdefault(row["name_image"], subset)

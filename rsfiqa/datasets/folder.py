@@ -25,8 +25,8 @@ def read(root: Path) -> list[Entry]:
     for path in pictures_below(root):
         relative = path.relative_to(root)
         image_id = image_id_of(relative)
-        origin = ascii(relative.as_posix())  # shows Unicode forms that look alike
-        entries.append(Entry(image_id=image_id, path=path, group=image_id, origin=origin))
+        location = ascii(relative.as_posix())  # shows Unicode forms that look alike
+        entries.append(Entry(image_id=image_id, path=path, group=image_id, location=location))
     return sorted(entries, key=lambda entry: (entry.image_id, entry.path))
 
 

@@ -60,6 +60,6 @@ def read(root: Path) -> list[Entry]:
     """
     entries = []
     for entry in read_scores(root, TABLE):
-        distortion, level = distortion_of(entry.path.name, DISTORTIONS, entry.origin)
-        entries.append(replace(entry, distortion=distortion, level=level))
+        distortion, severity = distortion_of(entry.path.name, DISTORTIONS, entry.location)
+        entries.append(replace(entry, distortion=distortion, severity=severity))
     return entries

@@ -10,7 +10,7 @@ from pathlib import Path
 from rsfiqa.datasets import folder
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
-from rsfiqa.splits import TESTED
+from rsfiqa.splits import TEST
 
 TRAINED = (
     *("kodim01", "kodim02", "kodim04", "kodim05", "kodim07", "kodim08", "kodim10", "kodim11"),
@@ -44,4 +44,4 @@ def _name(entry: Entry) -> str:
 
 def _placed(entry: Entry) -> Entry:
     name = _name(entry)
-    return replace(entry, group=name, subset=TESTED if name in KEPT else "train")
+    return replace(entry, group=name, subset=TEST if name in KEPT else "train")

@@ -62,7 +62,7 @@ def read(root: Path) -> list[Entry]:
                 image_id=image_id,
                 path=root / image_id,
                 group=str(reference),
-                origin=f"{scores.name} {image_id}",
+                location=f"{scores.name} {image_id}",
                 mos=float(mean),
                 mos_std=float(deviation),
                 distortion=distortion,

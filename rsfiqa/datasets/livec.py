@@ -41,7 +41,7 @@ def read(root: Path) -> list[Entry]:
                 image_id=image_id,
                 path=root / "Images" / image_id,
                 group=image_id,
-                origin=f"AllMOS_release.mat {image_id}",
+                location=f"AllMOS_release.mat {image_id}",
                 mos=float(mean),
                 mos_std=float(deviation),
             )

@@ -43,11 +43,11 @@ def read(root: Path) -> list[Entry]:
     ]
 
 
-def _entry(text: str, origin: str, files: dict[str, Path], first: Path) -> Entry:
+def _entry(text: str, location: str, files: dict[str, Path], first: Path) -> Entry:
     match = LINE.fullmatch(text.strip())
     if match is None:
         raise InputError(
-            f"{origin}: must be like A0001_00_00.bmp,1520.0648, found '{text.strip()}'; get the"
+            f"{location}: must be like A0001_00_00.bmp,1520.0648, found '{text.strip()}'; get the"
             " release again"
         )
     name, reference, kind, score = match.groups()
@@ -55,7 +55,7 @@ def _entry(text: str, origin: str, files: dict[str, Path], first: Path) -> Entry
         image_id=name,
         path=files.get(name, first / name),
         group=reference,
-        origin=origin,
-        mos=number(score, "Elo", origin),
+        location=location,
+        mos=number(score, "Elo", location),
         distortion=kind,
     )

@@ -47,13 +47,13 @@ def by_spelling(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix().lower(): path for path in files}
 
 
-def distortion_of(name: str, distortions: Sequence[str], origin: str) -> tuple[str, int]:
+def distortion_of(name: str, distortions: Sequence[str], location: str) -> tuple[str, int]:
     """The distortion and its level by a name such as `I03_08_4.bmp`: the eighth, level 4.
 
     Args:
         name: file name of the image.
         distortions: names of the distortions in the order of the release's numbers.
-        origin: where the name was read, for messages.
+        location: where the name was read, for messages.
 
     Raises:
         InputError: another name, or a number that the release does not have.
@@ -62,7 +62,7 @@ def distortion_of(name: str, distortions: Sequence[str], origin: str) -> tuple[s
     number = int(match[1]) if match else 0
     if match is None or not 1 <= number <= len(distortions):
         raise InputError(
-            f"{origin}: an image must be called I<reference>_<distortion 1 to {len(distortions)}>"
+            f"{location}: an image must be called I<reference>_<distortion 1 to {len(distortions)}>"
             f"_<level>, found '{name}'; get the release again"
         )
     return distortions[number - 1], int(match[2])

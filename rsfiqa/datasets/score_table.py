@@ -53,9 +53,9 @@ def read_scores(root: Path, table: ScoreTable) -> list[Entry]:
     required = {table.name, table.mos} | {col for col in (table.group, table.subset) if col}
     read_rows = spreadsheet.read_rows if path.suffix == ".xlsx" else csv_table.read_rows
     entries = []
-    for origin, row in read_rows(path, required):
+    for location, row in read_rows(path, required):
         cell = row[table.name]
-        relative = inside(images, table.pattern.format(cell) if cell else "", origin)
+        relative = inside(images, table.pattern.format(cell) if cell else "", location)
         image_id = image_id_of(relative)
         group = row[table.group] if table.group else ""
         entries.append(
@@ -63,16 +63,16 @@ def read_scores(root: Path, table: ScoreTable) -> list[Entry]:
                 image_id=image_id,
                 path=images / relative,
                 group=unicodedata.normalize("NFC", group) or image_id,
-                origin=origin,
-                mos=number(row[table.mos], table.mos, origin),
-                mos_std=_deviation(row.get(table.mos_std or ""), table, origin),
+                location=location,
+                mos=number(row[table.mos], table.mos, location),
+                mos_std=_deviation(row.get(table.mos_std or ""), table, location),
                 subset=row[table.subset] or None if table.subset else None,
             )
         )
     return entries
 
 
-def _deviation(cell: str | None, table: ScoreTable, origin: str) -> float | None:
+def _deviation(cell: str | None, table: ScoreTable, location: str) -> float | None:
     if not cell or table.mos_std is None:
         return None
-    return number(cell, table.mos_std, origin) * table.mos_std_unit
+    return number(cell, table.mos_std, location) * table.mos_std_unit

@@ -57,28 +57,28 @@ def read(root: Path) -> list[Entry]:
     for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         if not text.strip():
             continue
-        origin = f"{path.name} line {line}"
-        score, name = _cells(text, origin)
-        relative = inside(images, name, origin)
-        distortion, level = distortion_of(name, DISTORTIONS, origin)
+        location = f"{path.name} line {line}"
+        score, name = _cells(text, location)
+        relative = inside(images, name, location)
+        distortion, severity = distortion_of(name, DISTORTIONS, location)
         entries.append(
             Entry(
                 image_id=image_id_of(relative),
                 path=files.get(name.lower(), images / relative),
                 group=name.partition("_")[0].upper(),
-                origin=origin,
-                mos=number(score, "MOS", origin),
+                location=location,
+                mos=number(score, "MOS", location),
                 distortion=distortion,
-                level=level,
+                severity=severity,
             )
         )
     return entries
 
 
-def _cells(text: str, origin: str) -> list[str]:
+def _cells(text: str, location: str) -> list[str]:
     cells = text.split()
     if len(cells) != 2:
         raise InputError(
-            f"{origin}: must hold a MOS and a name, found '{text.strip()}'; get the release again"
+            f"{location}: must hold a MOS and a name, found '{text.strip()}'; get the release again"
         )
     return cells

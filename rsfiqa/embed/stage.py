@@ -16,7 +16,7 @@ from rsfiqa.encoders.sentence_transformer import encode, encoder_folder, load, w
 
 
 def run(
-    folder: Path, options: EmbedOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+    folder: Path, options: EmbedOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
 ) -> None:
     """Write the embeddings of all shards of a data set's folder, or of those named."""
     source = encoder_folder(options.encoder)
@@ -37,7 +37,7 @@ def run(
         inputs={"captions": "caption"},
         models=weights_of(source),
         shards=only,
-        max_failed_share=max_failed_share,
+        max_failed_fraction=max_failed_fraction,
     )
 
 

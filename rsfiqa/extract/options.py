@@ -21,7 +21,7 @@ class ExtractOptions(Options):
         1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
     )
     grid: int = Field(8, ge=1, le=64, description="Cells on each side of the feature grid.")
-    copies: bool = Field(
+    augmented_views: bool = Field(
         True,
         description="Also features of a mirrored and of a distorted copy of each image, for"
         " training; three times the time.",

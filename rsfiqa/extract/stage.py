@@ -10,21 +10,21 @@ from rsfiqa.backbones import weights as backbone_weights
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.images import load, resize
-from rsfiqa.images.distort import distort
+from rsfiqa.images.random_distortion import random_distortion
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import features
 from rsfiqa.runtime import shards
 from rsfiqa.runtime.devices import device_of
-from rsfiqa.runtime.memory import keep_freed
+from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.runtime.shards import Shard
 from rsfiqa.splits import seed_of
 
 
 def run(
-    folder: Path, options: ExtractOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+    folder: Path, options: ExtractOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
 ) -> None:
     """Write the features of all shards of a data set's folder, or of those named."""
-    keep_freed()
+    tune_malloc()
     weights = backbone_weights.weights_path(options.backbone, options.weights)
     loaded: list[Backbone] = []  # once, and only if a shard is to be done
 
@@ -43,7 +43,7 @@ def run(
         write=features.write,
         models={options.backbone: sha256_of(weights)},
         shards=only,
-        max_failed_share=max_failed_share,
+        max_failed_fraction=max_failed_fraction,
     )
 
 
@@ -51,19 +51,19 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
     """The features of a shard's images; an image that cannot be read becomes a failure."""
     torch.set_num_threads(1)  # shards are the unit of parallel work
     image_ids: list[str] = []
-    cells: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
+    grid_features: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
     for row in shard.progress(shard.images):
         with shard.guarded(row["image_id"]):
             image = resize.reduce(load.read_rgb(Path(row["path"])), options.long_side)
-            found = {"cells": model.cells(image, options.grid)}
-            if options.copies:
-                mirrored = model.cells(np.ascontiguousarray(image[:, ::-1]), options.grid)
-                copy = distort(image, seed_of("distorted", row["image_id"]))
+            found = {"grid_features": model.grid_features(image, options.grid)}
+            if options.augmented_views:
+                mirrored = model.grid_features(np.ascontiguousarray(image[:, ::-1]), options.grid)
+                copy = random_distortion(image, seed_of("distorted", row["image_id"]))
                 found["mirrored"] = mirrored[..., ::-1]
-                found["distorted"] = model.cells(copy, options.grid)
+                found["distorted"] = model.grid_features(copy, options.grid)
             for name, each in found.items():
-                cells[name].append(features.half(each))
+                grid_features[name].append(features.half(each))
             image_ids.append(row["image_id"])
     none = np.zeros((0, 2, sum(model.channels), options.grid, options.grid), np.float16)
-    stacked = {name: np.stack(part) if part else none for name, part in cells.items()}
+    stacked = {name: np.stack(part) if part else none for name, part in grid_features.items()}
     return features.Features(image_ids, channels=model.channels, **stacked)

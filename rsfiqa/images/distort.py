@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from skimage.filters import gaussian
 
-LEVELS = (1, 2, 3, 4, 5)  # slight to severe
+SEVERITIES = (1, 2, 3, 4, 5)  # slight to severe
 
 
 NOISE = (5, 10, 18, 30, 50)  # standard deviation, of 255
@@ -75,20 +75,20 @@ def _uint8(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _noise(image: np.ndarray, level: int, random: np.random.Generator) -> np.ndarray:
-    return _uint8(image + random.normal(0, NOISE[level - 1], image.shape))
+def _noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+    return _uint8(image + random.normal(0, NOISE[severity - 1], image.shape))
 
 
-def _blur(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    return _uint8(gaussian(image, BLUR[level - 1], preserve_range=True, channel_axis=2))
+def _blur(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
+    return _uint8(gaussian(image, BLUR[severity - 1], preserve_range=True, channel_axis=2))
 
 
-def _jpeg(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    return _coded(image, format="JPEG", quality=JPEG[level - 1])
+def _jpeg(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
+    return _coded(image, format="JPEG", quality=JPEG[severity - 1])
 
 
-def _webp(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    return _coded(image, format="WEBP", quality=WEBP[level - 1])
+def _webp(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
+    return _coded(image, format="WEBP", quality=WEBP[severity - 1])
 
 
 def _coded(image: np.ndarray, **how: Any) -> np.ndarray:
@@ -98,33 +98,33 @@ def _coded(image: np.ndarray, **how: Any) -> np.ndarray:
 
 
 def _exposure(
-    image: np.ndarray, level: int, _: np.random.Generator, *, stops: tuple[float, ...], sign: int
+    image: np.ndarray, severity: int, _: np.random.Generator, *, stops: tuple[float, ...], sign: int
 ) -> np.ndarray:
-    return _uint8(image * 2.0 ** (sign * stops[level - 1] / GAMMA))
+    return _uint8(image * 2.0 ** (sign * stops[severity - 1] / GAMMA))
 
 
 def _contrast(
-    image: np.ndarray, level: int, _: np.random.Generator, *, factors: tuple[float, ...]
+    image: np.ndarray, severity: int, _: np.random.Generator, *, factors: tuple[float, ...]
 ) -> np.ndarray:
     mean = image.mean()
-    return _uint8(mean + (image - mean) * factors[level - 1])
+    return _uint8(mean + (image - mean) * factors[severity - 1])
 
 
 def _saturation(
-    image: np.ndarray, level: int, _: np.random.Generator, *, factors: tuple[float, ...]
+    image: np.ndarray, severity: int, _: np.random.Generator, *, factors: tuple[float, ...]
 ) -> np.ndarray:
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 1:] = GREY + (lab[..., 1:] - GREY) * factors[level - 1]
+    lab[..., 1:] = GREY + (lab[..., 1:] - GREY) * factors[severity - 1]
     return cv2.cvtColor(_uint8(lab), cv2.COLOR_LAB2RGB)
 
 
-def _oversharpening(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
+def _oversharpening(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
     detail = image - gaussian(image, HALO, preserve_range=True, channel_axis=2)
-    return _uint8(image + OVERSHARPENING[level - 1] * detail)
+    return _uint8(image + OVERSHARPENING[severity - 1] * detail)
 
 
-def _pixelation(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    side = PIXELATION[level - 1]
+def _pixelation(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
+    side = PIXELATION[severity - 1]
     height, width = image.shape[:2]
     wide = cv2.copyMakeBorder(image, 0, -height % side, 0, -width % side, cv2.BORDER_REPLICATE)
     size = (wide.shape[1] // side, wide.shape[0] // side)
@@ -132,8 +132,8 @@ def _pixelation(image: np.ndarray, level: int, _: np.random.Generator) -> np.nda
     return np.ascontiguousarray(blocks.repeat(side, 0).repeat(side, 1)[:height, :width])
 
 
-def _quantization(image: np.ndarray, level: int, _: np.random.Generator) -> np.ndarray:
-    step = 255 / (QUANTIZATION[level - 1] - 1)
+def _quantization(image: np.ndarray, severity: int, _: np.random.Generator) -> np.ndarray:
+    step = 255 / (QUANTIZATION[severity - 1] - 1)
     return _uint8(np.rint(image / step) * step)
 
 
@@ -158,27 +158,29 @@ DISTORTIONS: Mapping[str, Distort] = MappingProxyType(
 
 
 # how the families of DISTORTIONS that come about in more than one way do so
-WAYS: Mapping[str, tuple[Distort, ...]] = MappingProxyType({"compression": (_jpeg, _webp)})
+VARIANTS: Mapping[str, tuple[Distort, ...]] = MappingProxyType({"compression": (_jpeg, _webp)})
 
 
 # those among which the seed of a copy chooses; their order is part of the extract stage's output
-OF_COPIES = ("noise", "blur", "compression", "underexposure", "saturation_low")
+AUGMENTATION_FAMILIES = ("noise", "blur", "compression", "underexposure", "saturation_low")
 
 
-def distort(image: np.ndarray, seed: int) -> np.ndarray:
+def random_distortion(image: np.ndarray, seed: int) -> np.ndarray:
     """The image, uint8 (H, W, 3), with a distortion and a level that the seed chooses."""
     random = np.random.default_rng(seed)
-    family, level = drawn(random)
-    return DISTORTIONS[family](image, level, random)
+    family, severity = draw_distortion(random)
+    return DISTORTIONS[family](image, severity, random)
 
 
-def drawn(random: np.random.Generator) -> tuple[str, int]:
+def draw_distortion(random: np.random.Generator) -> tuple[str, int]:
     """A family of `OF_COPIES` and a level."""
-    return OF_COPIES[random.integers(len(OF_COPIES))], int(random.choice(LEVELS))
+    return AUGMENTATION_FAMILIES[random.integers(len(AUGMENTATION_FAMILIES))], int(
+        random.choice(SEVERITIES)
+    )
 
 
-def spoil(
-    image: np.ndarray, mask: np.ndarray, family: str, level: int, random: np.random.Generator
+def distort_region(
+    image: np.ndarray, mask: np.ndarray, family: str, severity: int, random: np.random.Generator
 ) -> np.ndarray:
     """The image uint8 (H, W, 3) with a part of it distorted, blended over the part's border.
 
@@ -186,17 +188,17 @@ def spoil(
         image: sRGB.
         mask: bool (H, W), the part.
         family: of `DISTORTIONS`; where it has several `WAYS`, one is drawn.
-        level: of `LEVELS`.
+        severity: of `LEVELS`.
         random: chooses the way, makes the noise.
     """
-    ways = WAYS.get(family, (DISTORTIONS[family],))
+    ways = VARIANTS.get(family, (DISTORTIONS[family],))
     distorted = ways[random.integers(len(ways))]
     box = (_around(np.any(mask, axis=1)), _around(np.any(mask, axis=0)))
     part = np.ascontiguousarray(image[box])
-    worse = distorted(part, level, random).astype(np.float32)
-    share = gaussian(mask[box].astype(np.float32), 1.0)[..., None]
+    worse = distorted(part, severity, random).astype(np.float32)
+    fraction = gaussian(mask[box].astype(np.float32), 1.0)[..., None]
     result = image.copy()
-    result[box] = np.rint(part + share * (worse - part))
+    result[box] = np.rint(part + fraction * (worse - part))
     return result
 
 

@@ -13,7 +13,7 @@ from rsfiqa.images.load import SUFFIXES
 LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
 
 
-def listed(arguments: Sequence[str]) -> list[str]:
+def expand_paths(arguments: Sequence[str]) -> list[str]:
     """The pictures that paths name: sorted within a folder, each once, in the arguments' order.
 
     Args:
@@ -61,7 +61,7 @@ def _lines(file: Iterable[bytes]) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
-def shown(path: str) -> str:
+def display_path(path: str) -> str:
     r"""A path as text; bytes that are not UTF-8 appear as \xe9, say."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

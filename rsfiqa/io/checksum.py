@@ -4,13 +4,13 @@ import hashlib
 import os
 from pathlib import Path
 
-SEAL = b"rsfiqa sha256 "  # in a file, before the digest of its other bytes
+CHECKSUM_MARKER = b"rsfiqa sha256 "  # in a file, before the digest of its other bytes
 
 
-SEALED = b"rsfiqa.sealed"  # says elsewhere in the file that it has a seal
+CHECKSUM_KEY = b"rsfiqa.sealed"  # says elsewhere in the file that it has a seal
 
 
-SEAL_SIZE = len(SEAL) + hashlib.sha256().digest_size
+CHECKSUM_SIZE = len(CHECKSUM_MARKER) + hashlib.sha256().digest_size
 
 
 BLOCK = 1 << 20  # bytes that are read at once
@@ -22,7 +22,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(path: Path, tail: int = 0) -> None:
+def append_checksum(path: Path, tail: int = 0) -> None:
     """Put a SHA-256 of all bytes into a file, so that any change of it is noticed.
 
     Args:
@@ -34,28 +34,30 @@ def seal(path: Path, tail: int = 0) -> None:
         file.seek(-tail, os.SEEK_END)
         end = file.read()
         file.seek(-tail, os.SEEK_END)
-        file.write(SEAL + digest + end)
+        file.write(CHECKSUM_MARKER + digest + end)
 
 
-def check_seal(path: Path, tail: int = 0, *, sealed: bool) -> None:
+def verify_checksum(path: Path, tail: int = 0, *, has_checksum: bool) -> None:
     """Refuse a file that is not as it was sealed.
 
     Args:
         path: of the file.
         tail: as it was sealed.
-        sealed: whether the file says elsewhere that it has a seal; products of earlier versions
-            have none.
+        has_checksum: whether the file says elsewhere that it has one; products of earlier
+            versions have none.
 
     Raises:
         ValueError: a byte differs, or there is a seal in one of the two places only.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        rest = path.stat().st_size - tail - SEAL_SIZE
+        rest = path.stat().st_size - tail - CHECKSUM_SIZE
         while block := file.read(min(BLOCK, max(rest, 0))):
             digest.update(block)
             rest -= len(block)
-        found = file.read(SEAL_SIZE)
+        found = file.read(CHECKSUM_SIZE)
         digest.update(file.read())
-    if found.startswith(SEAL) != sealed or (sealed and found != SEAL + digest.digest()):
+    if found.startswith(CHECKSUM_MARKER) != has_checksum or (
+        has_checksum and found != CHECKSUM_MARKER + digest.digest()
+    ):
         raise ValueError("checksum differs")

@@ -11,7 +11,7 @@ from rsfiqa.io.atomic import write_bytes
 LARGEST_JSON = 1 << 26  # bytes; cards and statistics have some thousand
 
 
-UNSEALED = "0" * 64
+BLANK_DIGEST = "0" * 64
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -19,15 +19,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_bytes(path, _json(content))
 
 
-def write_sealed_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json_with_checksum(path: Path, content: Mapping[str, Any]) -> None:
     """As `write_json`, with a key more: the SHA-256 of the file where that key's digits are 0."""
-    text = _json({**content, "sha256": UNSEALED})
+    text = _json({**content, "sha256": BLANK_DIGEST})
     digest = hashlib.sha256(text).hexdigest()
-    write_bytes(path, text.replace(_seal_line(UNSEALED), _seal_line(digest)))
+    write_bytes(path, text.replace(_checksum_line(BLANK_DIGEST), _checksum_line(digest)))
 
 
-def read_sealed_json(path: Path) -> dict[str, Any]:
-    """What `write_sealed_json` wrote; products of earlier versions have no seal.
+def read_json_with_checksum(path: Path) -> dict[str, Any]:
+    """What `write_json_with_checksum` wrote; products of earlier versions have no seal.
 
     Raises:
         ValueError: as `read_json`, or a byte differs.
@@ -36,7 +36,7 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"a {type(content).__name__}")
     if (found := content.pop("sha256", None)) is not None:
-        text = path.read_bytes().replace(_seal_line(str(found)), _seal_line(UNSEALED))
+        text = path.read_bytes().replace(_checksum_line(str(found)), _checksum_line(BLANK_DIGEST))
         if hashlib.sha256(text).hexdigest() != found:
             raise ValueError("checksum differs")
     return content
@@ -46,7 +46,7 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def _seal_line(digest: str) -> bytes:
+def _checksum_line(digest: str) -> bytes:
     return f'\n  "sha256": "{digest}"'.encode()
 
 

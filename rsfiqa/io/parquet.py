@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
-from rsfiqa.io.checksum import SEALED, check_seal, seal
+from rsfiqa.io.checksum import CHECKSUM_KEY, append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
 
 PARQUET_KEY = b"rsfiqa"
@@ -20,7 +20,7 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: 
 
     Readers find what they need by offsets from the beginning, and the footer from the end.
     """
-    metadata = {PARQUET_KEY: provenance.to_json().encode(), SEALED: b"yes"}
+    metadata = {PARQUET_KEY: provenance.to_json().encode(), CHECKSUM_KEY: b"yes"}
     metadata = dict(table.schema.metadata or {}) | metadata
     with atomic(path) as partial:
         pq.write_table(
@@ -30,7 +30,7 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: 
             write_page_checksum=True,
             **options,
         )
-        seal(partial, _footer_size(partial))
+        append_checksum(partial, _footer_size(partial))
 
 
 def _footer_size(path: Path) -> int:
@@ -57,8 +57,8 @@ def read_table(
     """
     provenance = read_provenance(path).expect(path, product, schema_version)
     try:
-        sealed = SEALED in pq.read_metadata(path).metadata
-        check_seal(path, _footer_size(path), sealed=sealed)
+        has_checksum = CHECKSUM_KEY in pq.read_metadata(path).metadata
+        verify_checksum(path, _footer_size(path), has_checksum=has_checksum)
         table = pq.read_table(path, page_checksum_verification=True, partitioning=None, **options)
     except (OSError, ValueError) as error:  # Arrow's are ValueErrors
         raise InputError(

@@ -16,8 +16,9 @@ class Batch:
     """B images of at most R regions, on a G x G grid of backbone cells.
 
     Attributes:
-        cells: float (B, 2, C, G, G), mean and standard deviation of each backbone channel within
-            each cell; C counts the channels of all stages, earliest first. May be float16.
+        grid_features: float (B, 2, C, G, G), mean and standard deviation of each backbone
+            channel within each cell; C counts the channels of all stages, earliest first. May be
+            float16.
         coverage: float (B, R, G * G), the share in [0, 1] of each cell's area that each region
             covers; sums to 1 over R, rows of absent regions are 0.
         text: float (B, R, T), caption embeddings.
@@ -28,7 +29,7 @@ class Batch:
         present: bool (B, R), False where a row only pads; rows of absent regions are ignored.
     """
 
-    cells: Tensor
+    grid_features: Tensor
     coverage: Tensor
     text: Tensor
     ratings: Tensor
@@ -37,9 +38,9 @@ class Batch:
 
     def __post_init__(self) -> None:
         images, regions = self.present.shape
-        grid = self.cells.shape[-1]
+        grid = self.grid_features.shape[-1]
         expected = {
-            "cells": (images, 2, self.cells.shape[2], grid, grid),
+            "grid_features": (images, 2, self.grid_features.shape[2], grid, grid),
             "coverage": (images, regions, grid * grid),
             "text": (images, regions, self.text.shape[-1]),
             "ratings": (images, regions, RATINGS),
@@ -68,7 +69,7 @@ def collate(items: Sequence[Batch]) -> Batch:
     """One batch of all images of `items`, in their order, padded to the most regions."""
     regions = max(item.present.shape[1] for item in items)
     return Batch(
-        cells=torch.cat([item.cells for item in items]),
+        grid_features=torch.cat([item.grid_features for item in items]),
         **{
             name: torch.cat([_pad(getattr(item, name), regions) for item in items])
             for name in ("coverage", "text", "ratings", "geometry", "present")

@@ -77,7 +77,9 @@ def quality_loss(score: Tensor, quality: Tensor, weights: LossWeights | None = N
     return torch.as_tensor(loss)
 
 
-def pointing_loss(fall: Tensor, region: Tensor, present: Tensor, *, scale: float = 0.01) -> Tensor:
+def localization_loss(
+    fall: Tensor, region: Tensor, present: Tensor, *, scale: float = 0.01
+) -> Tensor:
     """Cross-entropy of telling the spoilt region by the fall of its quality: a scalar.
 
     The regions' shares are a softmax of their falls.

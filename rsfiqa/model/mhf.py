@@ -27,11 +27,12 @@ class MHF(nn.Module):
         self.gate = nn.Parameter(torch.zeros(len(stage_channels), width))
         self.gate_bias = nn.Parameter(torch.zeros(len(stage_channels)))
 
-    def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, grid_features: Tensor) -> tuple[Tensor, Tensor]:
         """The mixed features and the gates that mixed them.
 
         Args:
-            cells: float32 (B, N, 2, C), standardised means and standard deviations of N cells.
+            grid_features: float32 (B, N, 2, C), standardised means and standard
+                deviations of N cells.
 
         Returns:
             features: float (B, N, D).
@@ -39,7 +40,7 @@ class MHF(nn.Module):
         """
         stages = torch.stack(
             [
-                functional.gelu(project(cells[..., part].flatten(2)))
+                functional.gelu(project(grid_features[..., part].flatten(2)))
                 for part, project in zip(self.slices, self.project, strict=True)
             ],
             dim=2,

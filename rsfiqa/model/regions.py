@@ -3,19 +3,19 @@
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.model.attention import RegionExchange, attend_within, masked_softmax
+from rsfiqa.model.attention import RegionSelfAttention, attend_within, masked_softmax
 from rsfiqa.model.batch import GEOMETRY, RATINGS, Batch
 from rsfiqa.model.mhf import MHF
 
 # Attention starts as a Gaussian around the centre of the image with this standard deviation, as a
 # share of its sides: people look there, and it lifts even a support vector machine by 0.01 SRCC.
-CENTRE = 0.2
+CENTER_PRIOR_WIDTH = 0.2
 # Descriptions enter softly. With random sentences and ratings, which can only hurt, 744 training
 # images lost 0.013 of validation SRCC at 1.0 and 0.008 at 0.2 (mean of 4 splits of LIVEC).
-SOFTLY = 0.2
+CAPTION_SCALE = 0.2
 
 
-class Description(nn.Module):
+class CaptionProjection(nn.Module):
     """Caption embeddings and ratings as vectors of D numbers; what is missing adds nothing.
 
     Args:
@@ -36,7 +36,7 @@ class Description(nn.Module):
         centred = torch.where(known, (batch.ratings - 3) / 2, 0.0)  # [-1, 1]
         ratings = self.ratings(torch.cat([centred, known.to(centred.dtype)], -1))
         shown = self.dropout(torch.ones_like(centred[..., :1]))
-        return SOFTLY * (self.text(batch.text.float()) + ratings) * shown
+        return CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * shown
 
 
 class RegionAttention(nn.Module):
@@ -66,10 +66,10 @@ class RegionAttention(nn.Module):
         self.mhf = MHF(stage_channels, width=width)
         self.geometry = nn.Linear(GEOMETRY, width)
         self.norm = nn.LayerNorm(width)
-        self.exchange = RegionExchange(width, heads=heads, dropout=dropout)
+        self.self_attention = RegionSelfAttention(width, heads=heads, dropout=dropout)
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
-        self.spread = nn.Parameter(torch.zeros(2))
+        self.prior_width = nn.Parameter(torch.zeros(2))
         self.importance = nn.Linear(width, 1, bias=False)
         self.quality = nn.Linear(2 * width, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -77,36 +77,40 @@ class RegionAttention(nn.Module):
             nn.init.zeros_(layer.weight)
 
     def forward(
-        self, cells: Tensor, described: Tensor | None, batch: Batch
+        self, grid_features: Tensor, captioned: Tensor | None, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Quality less the mean (B, R), importance (B, R) and the image's map (B, N).
 
         Args:
-            cells: float (B, N, 2, C), standardised.
-            described: float (B, R, D), or None where no description is used.
+            grid_features: float (B, N, 2, C), standardised.
+            captioned: float (B, R, D), or None where no description is used.
             batch: coverage, geometry and presence of the regions.
         """
-        features, _ = self.mhf(cells)  # (B, N, D)
+        features, _ = self.mhf(grid_features)  # (B, N, D)
         coverage = batch.coverage.to(features.dtype)  # (B, R, N)
         tokens = _mean_within(coverage, features) + self.geometry(batch.geometry)
-        tokens = tokens if described is None else tokens + described
-        tokens = self.exchange(self.norm(tokens), batch.present)  # (B, R, D)
+        tokens = tokens if captioned is None else tokens + captioned
+        tokens = self.self_attention(self.norm(tokens), batch.present)  # (B, R, D)
 
-        place = self._place(batch.cells.shape[-1]).to(features.dtype)  # (N,)
+        positional_bias = self._positional_bias(batch.grid_features.shape[-1]).to(
+            features.dtype
+        )  # (N,)
         match = self.query(tokens) @ self.key(features).transpose(1, 2)  # (B, R, N)
-        within = attend_within(match / features.shape[-1] ** 0.5 + place, coverage)
+        within = attend_within(match / features.shape[-1] ** 0.5 + positional_bias, coverage)
         looked = within @ features  # (B, R, D)
-        area = torch.einsum("brn,n->br", coverage, place.exp()).clamp_min(1e-6).log()
+        area = torch.einsum("brn,n->br", coverage, positional_bias.exp()).clamp_min(1e-6).log()
         importance = self.importance(tokens).squeeze(-1) + area
         weight = masked_softmax(importance, batch.present)
         quality = self.quality(self.dropout(torch.cat([tokens, looked], -1))).squeeze(-1)
         return quality, weight, torch.einsum("br,brn->bn", weight, within)
 
-    def _place(self, grid: int) -> Tensor:
+    def _positional_bias(self, grid: int) -> Tensor:
         """What a cell's position adds to its attention: float (N,), 0 in the centre."""
-        at = (torch.arange(grid, device=self.spread.device) + 0.5) / grid - 0.5  # (G,)
+        at = (torch.arange(grid, device=self.prior_width.device) + 0.5) / grid - 0.5  # (G,)
         # exp keeps the bell a bell, and 5 lets its width follow at the speed of the other weights.
-        across, down = (at.square()[None, :] * (5 * self.spread).exp()[:, None]) / (2 * CENTRE**2)
+        across, down = (at.square()[None, :] * (5 * self.prior_width).exp()[:, None]) / (
+            2 * CENTER_PRIOR_WIDTH**2
+        )
         return -(down[:, None] + across[None, :]).flatten()
 
 

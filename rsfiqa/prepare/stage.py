@@ -42,7 +42,7 @@ from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
 from rsfiqa.products.paths import failures_path, names, stats_path
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.splits import TESTED
+from rsfiqa.splits import TEST
 
 log = logging.getLogger("rsfiqa")
 
@@ -90,7 +90,7 @@ THREADS = 8  # they wait for the disk; hashing releases the interpreter's lock
 
 
 def run(
-    folder: Path, options: PrepareOptions, *, shard_size: int, max_failed_share: float, seed: int
+    folder: Path, options: PrepareOptions, *, shard_size: int, max_failed_fraction: float, seed: int
 ) -> None:
     """Write manifest.parquet of a data set, its failures and statistics; the demo's images too.
 
@@ -103,7 +103,7 @@ def run(
         options: layout, place and MOS range of the data set.
         shard_size: images per shard, counted over all images sorted by image_id, so that the
             number of shards is known before any image is opened.
-        max_failed_share: see `failures.check_share`.
+        max_failed_fraction: see `failures.check_failed_fraction`.
         seed: of the demo's noise.
 
     Raises:
@@ -124,7 +124,7 @@ def run(
             row = _row(entry, found, options.layout, mos_range, lower_better=lower_better)
             rows.append({**row, "shard": number // shard_size})
     path = folder / "manifest.parquet"
-    failures.check_share(path, reasons, len(entries), max_failed_share)
+    failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
     if not rows:
         raise InputError(
             f"{path}: a data set needs at least one usable image, found none of {len(entries)};"
@@ -185,8 +185,8 @@ def _unique(entries: Iterable[Entry]) -> list[Entry]:
         other = seen.setdefault(entry.image_id, entry)
         if other is not entry:
             raise InputError(
-                f"{entry.origin}: image ids must differ after Unicode normalization (NFC), found"
-                f" '{entry.image_id}' in {other.origin} already; rename or remove one"
+                f"{entry.location}: image ids must differ after Unicode normalization (NFC), found"
+                f" '{entry.image_id}' in {other.location} already; rename or remove one"
             )
     return [seen[image_id] for image_id in sorted(seen)]
 
@@ -225,7 +225,7 @@ def _row(
         if not low <= entry.mos <= high:
             way_out = "set mos_range" if layout == "csv" else "get the release again"
             raise InputError(
-                f"{entry.origin}: MOS must lie in [{low:g}, {high:g}], found {entry.mos:g} for"
+                f"{entry.location}: MOS must lie in [{low:g}, {high:g}], found {entry.mos:g} for"
                 f" '{entry.image_id}'; {way_out}"
             )
         quality = (entry.mos - low) / (high - low)
@@ -241,7 +241,7 @@ def _row(
         "quality": quality,
         "group": entry.group,
         "distortion": entry.distortion,
-        "level": entry.level,
+        "severity": entry.severity,
         "subset": entry.subset,
         "sha256": digest,
     }
@@ -290,7 +290,7 @@ def _check_subsets(rows: Iterable[dict[str, Any]], layout: str) -> None:
         if row["subset"] is None:
             continue
         other = seen.setdefault(row["group"], row)
-        if (other["subset"] == TESTED) != (row["subset"] == TESTED):
+        if (other["subset"] == TEST) != (row["subset"] == TEST):
             raise InputError(
                 f"{row['path']}: a group must lie on one side of the official split, found"
                 f" '{row['group']}' in '{other['subset']}' ({other['image_id']}) and in"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
+from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.io.parquet import read_table, write_table
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.versions import VERSIONS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # torch takes long to import, which a wrong argument need not
     pass
 
 
-VERSION = 1
+VERSION = 2
 
 
 PACKAGED = Path(str(files("rsfiqa"))) / "packaged"
@@ -40,7 +40,7 @@ BACKBONE = "backbone."  # before the names of a fine-tuned backbone's tensors
 SPLIT = pa.schema([("image_id", pa.string()), ("part", pa.string())])  # train, validation, test
 
 
-ORIGIN = {  # parts of a card, each with the stage that made this input of the model
+LINEAGE = {  # parts of a card, each with the stage that made this input of the model
     "backbone": "extract",
     "encoder": "embed",
     "segment": "segment",
@@ -67,7 +67,7 @@ class Card:
         seed: of the training.
         losses: mean training loss of each epoch.
         finetuned: the backbone was trained too; the checkpoint holds its weights.
-        tested: what the same training reached on splits that hold images out; empty if unknown.
+        test_metrics: what the same training reached on held-out splits; empty if unknown.
         versions: of the packages that shape the numbers.
     """
 
@@ -84,7 +84,7 @@ class Card:
     seed: int
     losses: list[float]
     finetuned: bool = False
-    tested: dict[str, float] = field(default_factory=dict)
+    test_metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(
         default_factory=lambda: {
             "python": platform.python_version(),
@@ -93,9 +93,9 @@ class Card:
     )
 
     @property
-    def origin(self) -> dict[str, dict[str, Any]]:
+    def lineage(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part."""
-        return {part: getattr(self, part) for part in ORIGIN}
+        return {part: getattr(self, part) for part in LINEAGE}
 
 
 def weights_digest(weights: Mapping[str, str]) -> str:
@@ -137,16 +137,16 @@ def write(
     provenance = Provenance("split", VERSION, "train", VERSIONS["train"])
     write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
-    write_sealed_json(folder / "card.json", content)
+    write_json_with_checksum(folder / "card.json", content)
 
 
-def pack(source: Path, target: Path, tested: dict[str, float]) -> None:
+def pack(source: Path, target: Path, test_metrics: dict[str, float]) -> None:
     """Write a checkpoint again, at about half its size, to come with the package.
 
     Args:
         source: folder of the checkpoint.
         target: folder of the small one.
-        tested: see `Card`.
+        test_metrics: see `Card`.
 
     Raises:
         InputError: as `read`.
@@ -155,7 +155,7 @@ def pack(source: Path, target: Path, tested: dict[str, float]) -> None:
     tuned = read_backbone(source, card)
     split, _ = read_table(source / "split.parquet", "split", SPLIT, VERSION)
     stages = None if tuned is None else tuned.stages
-    write(target, model, replace(card, tested=tested), split, stages, half=True)
+    write(target, model, replace(card, test_metrics=test_metrics), split, stages, half=True)
 
 
 def located(folder: Path | None) -> Path:
@@ -184,7 +184,7 @@ def read_card(folder: Path) -> tuple[Card, str]:
     if not path.is_file():
         raise InputError(f"{folder}: no checkpoint (card.json) here; run the train stage first")
     try:
-        content = read_sealed_json(path)
+        content = read_json_with_checksum(path)
     except ValueError as error:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
     if (found := content.pop("schema", None)) != VERSION:

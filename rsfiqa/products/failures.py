@@ -27,7 +27,9 @@ def read(path: Path) -> pa.Table:
     return read_table(path, "failures", SCHEMA, VERSION)[0]
 
 
-def check_share(subject: Path, reasons: Mapping[str, str], total: int, allowed: float) -> None:
+def check_failed_fraction(
+    subject: Path, reasons: Mapping[str, str], total: int, allowed: float
+) -> None:
     """Refuse to go on where too many images have failed.
 
     Raises:
@@ -37,6 +39,6 @@ def check_share(subject: Path, reasons: Mapping[str, str], total: int, allowed: 
         return
     shown = "; ".join(f"{image}: {reasons[image]}" for image in sorted(reasons)[:3])
     raise InputError(
-        f"{subject}: the share of failed images must not exceed {allowed:g} (max_failed_share),"
+        f"{subject}: the share of failed images must not exceed {allowed:g} (max_failed_fraction),"
         f" found {len(reasons)} of {total} ({shown}); mend or remove them, or raise the share"
     )

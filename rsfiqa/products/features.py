@@ -18,10 +18,10 @@ from rsfiqa.errors import ImageError
 from rsfiqa.io import arrays
 from rsfiqa.io.provenance import Provenance
 
-VERSION = 4
+VERSION = 5
 
 
-VIEWS = ("cells", "mirrored", "distorted")
+VIEWS = ("grid_features", "mirrored", "distorted")
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Features:
 
     Attributes:
         image_ids: N of them.
-        cells: float16 (N, 2, C, G, G); C = sum of `channels`.
+        grid_features: float16 (N, 2, C, G, G); C = sum of `channels`.
         mirrored: likewise of the mirrored images, each cell in its place; or (0, 2, C, G, G).
         distorted: likewise of distorted copies of the images; or (0, 2, C, G, G).
         channels: of each stage of the backbone.
     """
 
     image_ids: list[str]
-    cells: np.ndarray
+    grid_features: np.ndarray
     mirrored: np.ndarray
     distorted: np.ndarray
     channels: tuple[int, ...]
@@ -68,15 +68,15 @@ def read(path: Path) -> tuple[Features, Provenance]:
     return features, provenance
 
 
-def half(cells: np.ndarray) -> np.ndarray:
+def half(grid_features: np.ndarray) -> np.ndarray:
     """Features as they are kept: float16, of the same shape.
 
     Raises:
         ImageError: one is no number, or too large for it.
     """
     largest = np.finfo(np.float16).max
-    if not (np.abs(cells) <= largest).all():
+    if not (np.abs(grid_features) <= largest).all():
         raise ImageError(
-            f"features must lie within float16 ({largest:g}), found {np.abs(cells).max():g}"
+            f"features must lie within float16 ({largest:g}), found {np.abs(grid_features).max():g}"
         )
-    return cells.astype(np.float16)
+    return grid_features.astype(np.float16)

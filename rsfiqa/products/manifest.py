@@ -11,7 +11,7 @@ from rsfiqa.io.parquet import read_provenance, read_table, write_table
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.paths import names
 
-VERSION = 1
+VERSION = 2
 
 
 ROW_GROUP = 20_000  # rows that are read for one shard, however long the manifest is
@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         ("quality", pa.float32()),  # MOS mapped to [0, 1], higher is better
         ("group", pa.string()),  # reference, prompt or scene: never split apart
         ("distortion", pa.string()),
-        ("level", pa.int8()),
+        ("severity", pa.int8()),
         ("subset", pa.string()),  # official split, if there is one
         ("sha256", pa.string()),  # of the file's bytes
     ]

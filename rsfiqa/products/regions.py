@@ -20,7 +20,7 @@ import numpy as np
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
-from rsfiqa.io.checksum import check_seal, seal
+from rsfiqa.io.checksum import append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
 
 VERSION = 1
@@ -103,7 +103,7 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
         )
     with atomic(path) as partial:
         partial.write_bytes(content.getbuffer())
-        seal(partial)
+        append_checksum(partial)
 
 
 def _digest(image_ids: list[str], *arrays: np.ndarray) -> str:
@@ -143,7 +143,7 @@ class Reader:
 
     def _load(self, file: h5py.File) -> None:
         """All but the label maps."""
-        check_seal(self.path, sealed="sealed" in file.attrs)
+        verify_checksum(self.path, has_checksum="sealed" in file.attrs)
         text = file.attrs.get("provenance")
         if text is None:
             raise InputError(f"{self.path}: not written by rsfiqa; delete it and run again")

@@ -62,10 +62,10 @@ def heat_uri(attention: np.ndarray) -> str:
     """A map float (G, G) from 0 to its peak as a PNG in magma, more opaque where it is higher."""
     side = (HEAT_SIDE, HEAT_SIDE)
     smooth = cv2.resize(attention.astype(np.float32), side, interpolation=cv2.INTER_CUBIC)
-    share = np.clip(smooth / max(float(attention.max()), 1e-9), 0, 1)
+    fraction = np.clip(smooth / max(float(attention.max()), 1e-9), 0, 1)
     levels = np.arange(256) / 255
     colors = np.rint(255 * matplotlib.colormaps["magma"](levels)[:, :3]).astype(np.uint8)
-    image = Image.fromarray(np.rint(255 * share).astype(np.uint8))
+    image = Image.fromarray(np.rint(255 * fraction).astype(np.uint8))
     image.putpalette(colors.tobytes())  # a quarter of the bytes of four channels
     opacity = np.rint(255 * (0.45 + 0.4 * levels)).astype(np.uint8)
     buffer = io.BytesIO()

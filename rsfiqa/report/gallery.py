@@ -252,7 +252,7 @@ def _regions(
     ]
 
 
-def share_out(total: int, names: Sequence[str]) -> dict[str, int]:
+def allocate(total: int, names: Sequence[str]) -> dict[str, int]:
     """How many of `total` images each data set gets; the first ones get what is left over."""
     each, left = divmod(total, max(len(names), 1))
     return {name: each + (i < left) for i, name in enumerate(names)}

@@ -100,15 +100,15 @@ def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: in
             if there and all(folder.is_dir() for folder in products):
                 sources[pair.train.name] = (pair, row["split"], checkpoint)
     found = []
-    for name, share in gallery.share_out(count, list(sources)).items():
+    for name, fraction in gallery.allocate(count, list(sources)).items():
         pair, split, checkpoint = sources[name]
-        if share:
+        if fraction:
             found += gallery.pictures(
                 root / name,
                 checkpoint,
                 pair.train,
                 results.read_predictions(_results_path(root, pair), split),
-                count=share,
+                count=fraction,
                 size=gallery.BUDGET // count,
             )
     return found

@@ -110,7 +110,7 @@ def _is_results(path: Path) -> bool:
 def label(variant: str, backend: str) -> str:
     """How a variant or a peer is called; `backend` is what made the captions, empty if unknown."""
     if variant == "no_mllm":
-        sources = {"measured": "captions (measured)", "": "captions"}
+        sources = {"rule_based": "captions (measured)", "": "captions"}
         return f"\N{MINUS SIGN}{sources.get(backend, 'MLLM')}"
     return LABELS.get(variant, variant)
 
@@ -179,9 +179,9 @@ def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
                 np.array([of["full"][s][key] - of[line.variant][s][key] for s in common])
                 for key in ("srcc", "plcc")
             )
-            share = np.mean([of["full"][s]["n"] for s in common]) / (pair.test.images or np.nan)
+            fraction = np.mean([of["full"][s]["n"] for s in common]) / (pair.test.images or np.nan)
             # seeds of one split are no resampling of it
-            tests = [math.nan if pair.official else paired_test(x, share) for x in (srcc, plcc)]
+            tests = [math.nan if pair.official else paired_test(x, fraction) for x in (srcc, plcc)]
             differences.append(Difference(line.label, spread(srcc), spread(plcc), *tests))
     return differences
 

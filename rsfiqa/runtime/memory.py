@@ -16,7 +16,7 @@ LARGEST = 32 * 2**20  # bytes; the C library takes no higher threshold
 KEPT, KEPT_LARGE = 2**29, 2**31 - 1  # bytes
 
 
-def keep_freed(*, large: bool = False) -> None:
+def tune_malloc(*, large: bool = False) -> None:
     """Tell the C library to keep freed memory; others than glibc go on as they do.
 
     Args:

@@ -78,7 +78,7 @@ def run(
     inputs: Mapping[str, str] = MappingProxyType({}),
     models: Mapping[str, str] = MappingProxyType({}),
     shards: Sequence[str] = (),
-    max_failed_share: float,
+    max_failed_fraction: float,
 ) -> None:
     """Run a stage over shards of a data set's folder; shards that are done already are skipped.
 
@@ -92,7 +92,7 @@ def run(
         inputs: product and stage that this stage reads beside the manifest.
         models: name and SHA-256 of model files.
         shards: names; none means all.
-        max_failed_share: see `failures.check_share`.
+        max_failed_fraction: see `failures.check_failed_fraction`.
     """
     source = folder / "manifest.parquet"
     for name in shards or manifest.shard_names(source):
@@ -116,7 +116,7 @@ def run(
         if _is_done(shard, provenance):
             log.info("%s %s: done already", stage, name)
         else:
-            _run_one(shard, provenance, max_failed_share, make, write)
+            _run_one(shard, provenance, max_failed_fraction, make, write)
 
 
 def images_digest(images: pa.Table) -> str:
@@ -138,14 +138,16 @@ def _is_done(shard: Shard, provenance: Provenance) -> bool:
 def _run_one(
     shard: Shard,
     provenance: Provenance,
-    max_failed_share: float,
+    max_failed_fraction: float,
     make: Callable[[Shard], T],
     write: Callable[[Path, T, Provenance], None],
 ) -> None:
     stats_path(shard.path).unlink(missing_ok=True)  # it marks a finished shard
     started, cpu = time.time(), time.process_time()
     content = make(shard)
-    failures.check_share(shard.path, shard.reasons, len(shard.images), max_failed_share)
+    failures.check_failed_fraction(
+        shard.path, shard.reasons, len(shard.images), max_failed_fraction
+    )
     write(shard.path, content, provenance)
     failures.write(failures_path(shard.path), shard.stage, shard.reasons)
     ended = time.time()

@@ -22,17 +22,19 @@ def heatmap_path(folder: Path, path: str) -> Path:
     return folder / own.relative_to(own.anchor).with_name(f"{own.name}.png")
 
 
-def heatmap(image: np.ndarray, cells: np.ndarray) -> Image.Image:
+def heatmap(image: np.ndarray, grid_features: np.ndarray) -> Image.Image:
     """An image with what counts for its score: bright where it counts much.
 
     Args:
         image: uint8 (H, W, 3).
-        cells: float (G, G), of `Score`.
+        grid_features: float (G, G), of `Score`.
     """
     import matplotlib
 
     small = resize.reduce(image, 1024)
     size = small.shape[1::-1]
-    share = cv2.resize(cells / max(cells.max(), 1e-12), size, interpolation=cv2.INTER_NEAREST)
-    colors = matplotlib.colormaps["magma"](share)[..., :3] * 255
+    fraction = cv2.resize(
+        grid_features / max(grid_features.max(), 1e-12), size, interpolation=cv2.INTER_NEAREST
+    )
+    colors = matplotlib.colormaps["magma"](fraction)[..., :3] * 255
     return Image.fromarray(np.rint(0.45 * small + 0.55 * colors).astype(np.uint8))

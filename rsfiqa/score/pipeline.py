@@ -53,8 +53,8 @@ def check(folder: Path, card: Card) -> None:
     Raises:
         InputError: another version of a stage made what it was trained on.
     """
-    for part, made in card.origin.items():
-        stage = checkpoints.ORIGIN[part]
+    for part, made in card.lineage.items():
+        stage = checkpoints.LINEAGE[part]
         if (found := made.get("version")) != VERSIONS[stage]:
             raise InputError(
                 f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
@@ -64,7 +64,7 @@ def check(folder: Path, card: Card) -> None:
 
 def is_light(card: Card) -> bool:
     """Whether regions and captions need no model, and so no torch."""
-    return (card.segment["backend"], card.caption["backend"]) == ("superpixel", "measured")
+    return (card.segment["backend"], card.caption["backend"]) == ("superpixel", "rule_based")
 
 
 def look(path: Path, card: Card) -> tuple[np.ndarray, Rows]:
@@ -132,7 +132,7 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
     Raises:
         InputError: captions come from a model, and no server of it is named.
     """
-    if card.caption["backend"] == "measured":
+    if card.caption["backend"] == "rule_based":
         from rsfiqa.captioners.rule_based import captioner as rule_based
 
         return rule_based.caption
@@ -149,7 +149,7 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
         key_variable=options.key_variable,
     )
     vlm.check(settings)
-    return vlm.Asker(settings, {}, Path()).caption
+    return vlm.VLMCaptioner(settings, {}, Path()).caption
 
 
 def encoder(card: Card, device: str) -> Encoder:

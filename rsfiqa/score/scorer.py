@@ -61,7 +61,7 @@ class Score:
         global_term: what the whole image adds, in MOS units.
         regions: largest first.
         labels: uint16 (h, w), the region of each pixel of the reduced image.
-        cells: float32 (G, G), how much each cell of the image counts; sums to 1.
+        grid_features: float32 (G, G), how much each cell of the image counts; sums to 1.
         size: width and height in pixels of the upright image.
     """
 
@@ -70,15 +70,15 @@ class Score:
     global_term: float
     regions: list[Region]
     labels: np.ndarray
-    cells: np.ndarray
+    grid_features: np.ndarray
     size: tuple[int, int]
 
     @cached_property
     def attention(self) -> np.ndarray:
         """Float32 (H, W) of the upright image, how much each pixel counts; sums to 1."""
-        grid = len(self.cells)
+        grid = len(self.grid_features)
         across, down = ((np.arange(side) * grid) // side for side in self.size)
-        spread = self.cells[down[:, None], across].astype(np.float32)
+        spread = self.grid_features[down[:, None], across].astype(np.float32)
         spread /= spread.sum(dtype=np.float64)
         return spread
 
@@ -241,7 +241,7 @@ class Scorer(nn.Module):
                 for r, row in enumerate(seen.rows)
             ],
             labels=labels,
-            cells=found.attention[0].numpy(),
+            grid_features=found.attention[0].numpy(),
             size=picture.size,
         )
 
@@ -267,7 +267,7 @@ class Scorer(nn.Module):
         part = regions.ImageRegions("", labels, regions.region_table(labels))
         grid = card.backbone["grid"]
         batch = Batch(
-            cells=torch.from_numpy(self._cells(pixels))[None],
+            grid_features=torch.from_numpy(self._grid_features(pixels))[None],
             coverage=torch.from_numpy(samples.coverage(labels, grid))[None],
             text=torch.from_numpy(self._vectors([row["text"] for row in rows]))[None],
             ratings=torch.from_numpy(ratings)[None],
@@ -278,12 +278,14 @@ class Scorer(nn.Module):
             found = self.model(batch.to(self.mean.device))
         return Seen(part, rows, ratings, _on_cpu(found))
 
-    def _cells(self, pixels: np.ndarray) -> np.ndarray:
+    def _grid_features(self, pixels: np.ndarray) -> np.ndarray:
         """Features (2, C, G, G), as the extract stage keeps them if the backbone is frozen."""
         stages = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
         described = self.card.backbone
-        cells = stages.cells(resize.reduce(pixels, described["long_side"]), described["grid"])
-        return cells if self.card.finetuned else features.half(cells)
+        grid_features = stages.grid_features(
+            resize.reduce(pixels, described["long_side"]), described["grid"]
+        )
+        return grid_features if self.card.finetuned else features.half(grid_features)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         """Float32 (R, D) as the embed stage keeps them: in float16, zeros for a failed caption."""

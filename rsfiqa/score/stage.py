@@ -21,12 +21,12 @@ from tqdm import tqdm
 from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
-from rsfiqa.images.listing import listed, shown
+from rsfiqa.images.listing import display_path, expand_paths
 from rsfiqa.images.load import Picture
 from rsfiqa.io.atomic import atomic
 from rsfiqa.products import checkpoints, scores
 from rsfiqa.products.scores import Row
-from rsfiqa.runtime.memory import keep_freed
+from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.score import pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import Rows
@@ -77,7 +77,7 @@ def run(
     """
     if output is not None:
         scores.check(output)
-    paths = listed(arguments)
+    paths = expand_paths(arguments)
     if not paths:
         raise InputError("paths: must name pictures, found none; give files or a folder of some")
     folder = checkpoints.located(checkpoint)
@@ -99,7 +99,7 @@ def _written(
 ) -> tuple[int, int]:
     """How many pictures were scored now for a table, and how many of all failed."""
     with journal:
-        wanted = [p for p in paths if shown(p) not in journal or not work.has_map(p)]
+        wanted = [p for p in paths if display_path(p) not in journal or not work.has_map(p)]
         if len(wanted) < len(paths):
             log.info("%d of %d are done already", len(paths) - len(wanted), len(paths))
         hidden = True if explain else None  # None: where stderr is no terminal
@@ -108,7 +108,7 @@ def _written(
             journal.add(row)
             if explain:
                 _printed(row, regions, explain)
-        names = [shown(path) for path in paths]
+        names = [display_path(path) for path in paths]
         journal.publish(names)
         return len(wanted), len(journal.failed.intersection(names))
 
@@ -119,7 +119,7 @@ def row_of(
     """A row of the table for one picture, whatever becomes of it; its score and its pixels."""
     low, high = scorer.score_range
     row: Row = dict.fromkeys(scores.SCHEMA.names)
-    row |= {"path": shown(path), "low": low, "high": high, "checkpoint": label, "flags": []}
+    row |= {"path": display_path(path), "low": low, "high": high, "checkpoint": label, "flags": []}
     row["direction"] = "lower" if scorer.lower_better else "higher"
     try:
         picture = read(Path(path))
@@ -240,7 +240,7 @@ def start(folder: Path, options: ScoreOptions, heatmaps: Path | None) -> None:
 
     torch.set_num_threads(1)  # images are the unit of parallel work
     cv2.setNumThreads(1)
-    keep_freed()
+    tune_malloc()
     from rsfiqa.score.scorer import Scorer
 
     scorer = Scorer(folder, options)
@@ -285,7 +285,7 @@ def score_one(path: str, look: Look = (None, None)) -> tuple[Row, list["Region"]
             scores.guarded(heatmaps),
             atomic(heatmap_path(heatmaps, path)) as partial,
         ):
-            heatmap(pixels, found.cells).save(partial, format="PNG")
+            heatmap(pixels, found.grid_features).save(partial, format="PNG")
     return row, found.regions
 
 

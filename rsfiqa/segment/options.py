@@ -19,7 +19,7 @@ class SegmentOptions(Options):
         512, ge=32, le=4096, description="Long side of label maps in pixels; never enlarged."
     )
     max_regions: int = Field(12, ge=1, le=1000, description="Regions of an image at most.")
-    min_area_share: float = Field(
+    min_area_fraction: float = Field(
         0.01, ge=0, le=0.5, description="Smaller regions join a neighbour; share of the image."
     )
     superpixels: int = Field(
@@ -69,7 +69,7 @@ class SegmentOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the regions; where and how fast they are made is left out."""
-        names = {"backend", "long_side", "max_regions", "min_area_share"}
+        names = {"backend", "long_side", "max_regions", "min_area_fraction"}
         if self.backend == "superpixel":
             return self.model_dump(include=names | {"superpixels"})
         speed = {"device", "compile", "points_per_batch", "images_per_batch", "workers"}

@@ -21,7 +21,7 @@ from rsfiqa.segmenters.superpixel import segment_image
 
 
 def run(
-    folder: Path, options: SegmentOptions, *, max_failed_share: float, only: tuple[str, ...] = ()
+    folder: Path, options: SegmentOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
 ) -> None:
     """Write the label maps of all shards of a data set's folder, or of those named.
 
@@ -54,7 +54,7 @@ def run(
         write=regions.write,
         models=models,
         shards=only,
-        max_failed_share=max_failed_share,
+        max_failed_fraction=max_failed_fraction,
     )
 
 

@@ -10,19 +10,21 @@ from scipy.sparse import coo_array, csr_array
 SMALLEST = 16  # pixels; a label map with a shorter side is one region, whatever the backend
 
 
-def partition(masks: np.ndarray, *, max_regions: int, min_area_share: float) -> np.ndarray:
+def partition(masks: np.ndarray, *, max_regions: int, min_area_fraction: float) -> np.ndarray:
     """Every pixel in exactly one region: uint16 (H, W), 0..R-1 by falling area.
 
     The smaller of two overlapping masks lies on top; each connected part of what no mask claims
-    becomes a region; then `settle` joins slivers to neighbours. The order of the masks does not
-    matter.
+    becomes a region; then `merge_small_regions` joins slivers to neighbours. The order
+    of the masks does not matter.
 
     Args:
         masks: bool, shape (M, H, W), M >= 0.
         max_regions: R at most.
-        min_area_share: regions below this share of the image join a neighbour.
+        min_area_fraction: regions below this share of the image join a neighbour.
     """
-    return settle(paint(masks), max_regions=max_regions, min_area_share=min_area_share)
+    return merge_small_regions(
+        paint(masks), max_regions=max_regions, min_area_fraction=min_area_fraction
+    )
 
 
 def paint(masks: np.ndarray) -> np.ndarray:
@@ -41,15 +43,17 @@ def paint(masks: np.ndarray) -> np.ndarray:
     return np.where(gaps > 0, gaps - 1 + len(masks), labels)
 
 
-def settle(labels: np.ndarray, *, max_regions: int, min_area_share: float) -> np.ndarray:
+def merge_small_regions(
+    labels: np.ndarray, *, max_regions: int, min_area_fraction: float
+) -> np.ndarray:
     """Join small regions to neighbours and number the rest: uint16 (H, W), by falling area.
 
-    While the smallest region is below `min_area_share` or there are more than `max_regions`, it
+    While the smallest region is below `min_area_fraction` or there are more than `max_regions`, it
     joins the neighbour with which it shares most border (the larger one where that ties).
     """
     compact = number_by_area(labels)
     areas = np.bincount(compact.ravel())
-    parents = _join(areas, shared_borders(compact), max_regions, min_area_share * labels.size)
+    parents = _join(areas, shared_borders(compact), max_regions, min_area_fraction * labels.size)
     return number_by_area(parents[compact]).astype(np.uint16)
 
 

@@ -9,7 +9,12 @@ from sklearn.cluster import AgglomerativeClustering
 
 from rsfiqa.images import resize
 from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.segmenters.partition import SMALLEST, number_by_area, settle, shared_borders
+from rsfiqa.segmenters.partition import (
+    SMALLEST,
+    merge_small_regions,
+    number_by_area,
+    shared_borders,
+)
 
 if TYPE_CHECKING:
     pass
@@ -77,4 +82,6 @@ def segment_image(image: np.ndarray, options: SegmentOptions) -> np.ndarray:
     if min(small.shape[:2]) < SMALLEST:
         return np.zeros(small.shape[:2], np.uint16)
     labels = superpixel_regions(small, superpixels=options.superpixels, regions=options.max_regions)
-    return settle(labels, max_regions=options.max_regions, min_area_share=options.min_area_share)
+    return merge_small_regions(
+        labels, max_regions=options.max_regions, min_area_fraction=options.min_area_fraction
+    )

@@ -18,7 +18,7 @@ from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import failures
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.splits import TESTED, seed_of
+from rsfiqa.splits import TEST, seed_of
 from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.examples import Example
 from rsfiqa.teach.options import TeachDataOptions
@@ -36,7 +36,7 @@ def run(
     options: TeachDataOptions,
     *,
     seed: int,
-    max_failed_share: float,
+    max_failed_fraction: float,
 ) -> None:
     """Write train.jsonl, validation.jsonl, test.jsonl and their pictures.
 
@@ -47,7 +47,7 @@ def run(
         folders: of data sets of pristine photographs, prepared and segmented.
         options: of the stage.
         seed: of parts, views and distortions.
-        max_failed_share: see `failures.check_share`.
+        max_failed_fraction: see `failures.check_failed_fraction`.
 
     Raises:
         InputError: as `sources.read`; no photograph to teach or to test by; too large a share of
@@ -56,8 +56,8 @@ def run(
     cv2.setNumThreads(1)
     known = sources.read(
         folders,
-        validation_share=options.validation_share,
-        test_share=options.test_share,
+        validation_fraction=options.validation_fraction,
+        test_fraction=options.test_fraction,
         seed=seed,
     )
     _check_parts(known, options)
@@ -70,7 +70,7 @@ def run(
             reasons[name_of(source)] = str(error)
             log.warning("%s: %s", name_of(source), error)
     path = folder / "data.json"
-    failures.check_share(path, reasons, len(wanted), max_failed_share)
+    failures.check_failed_fraction(path, reasons, len(wanted), max_failed_fraction)
     failures.write(folder / "data.failures.parquet", "teach", reasons)
     made = [source for source in wanted if name_of(source) not in reasons]
     counts = {part: _publish(folder, part, made) for part in options.part or PARTS}
@@ -83,8 +83,8 @@ def _check_parts(known: Sequence[Source], options: TeachDataOptions) -> None:
     for part in options.part or PARTS:
         if part != "validation" and not any(source.part == part for source in known):
             raise InputError(
-                f"teach.data.test_share: must leave photographs for the part {part}, found none of"
-                f" {len(known)} with {options.test_share:g}; change it, give more photographs, or"
+                f"teach.data.test_fraction: must leave photographs for part {part}, found none of"
+                f" {len(known)} with {options.test_fraction:g}; change it, add photographs, or"
                 " name the parts that are wanted (--part)"
             )
 
@@ -128,7 +128,7 @@ def _views(
     def random(number: int) -> np.random.Generator:
         return np.random.default_rng(seed_of(seed, name_of(source), number))
 
-    if source.part == TESTED:
+    if source.part == TEST:
         for number, distortions in enumerate(views.every_one()):
             yield views.tested(image, labels, distortions, random(number))
         return
@@ -139,7 +139,7 @@ def _views(
             *shown,
             views.KINDS[number % len(views.KINDS)],
             questions=options.questions,
-            two_share=options.two_share,
+            two_distortions_fraction=options.two_distortions_fraction,
             random=draws,
         )
 

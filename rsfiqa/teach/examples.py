@@ -30,7 +30,7 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.images import load, resize
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.teach.ratings import ratings_of
-from rsfiqa.vocabulary import LEVELS
+from rsfiqa.vocabulary import ITU_LEVELS
 
 VERSION = 1
 Message = dict[str, Any]
@@ -79,7 +79,7 @@ class Example:
 def answer_of(content: str, distortions: Sequence[Distortion]) -> Answer:
     """The answer that is wanted of a region, its ratings by the table."""
     worst_first = sorted(distortions, key=lambda one: (-one.severity, one.family))
-    words = {name: LEVELS[rating - 1] for name, rating in ratings_of(distortions).items()}
+    words = {name: ITU_LEVELS[rating - 1] for name, rating in ratings_of(distortions).items()}
     return Answer(content=content, distortions=worst_first, **words)
 
 

@@ -23,7 +23,7 @@ class TeachDataOptions(Options):
     questions: int = Field(
         3, ge=1, le=100, description="Regions of a view that are asked about, to teach by."
     )
-    two_share: float = Field(
+    two_distortions_fraction: float = Field(
         0.25, ge=0, le=1, description="Of draws to teach by: two distortions, one on the other."
     )
     vary: bool = Field(
@@ -31,10 +31,10 @@ class TeachDataOptions(Options):
         description="Photographs to teach by are reduced, turned, given other colors, light and"
         " chroma, each by chance: for few photographs.",
     )
-    validation_share: float = Field(
+    validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="Of the photographs, by group, that are not for the test."
     )
-    test_share: float = Field(
+    test_fraction: float = Field(
         0.1,
         ge=0,
         lt=1,
@@ -49,7 +49,7 @@ class TeachDataOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the examples of a photograph."""
-        return self.model_dump(exclude={"part", "validation_share", "test_share"})
+        return self.model_dump(exclude={"part", "validation_fraction", "test_fraction"})
 
 
 class TeachTrainOptions(Options):

@@ -10,9 +10,9 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import manifest, regions
 from rsfiqa.products.paths import dataset_name, shard_name, shard_path
 from rsfiqa.products.regions import Reader
-from rsfiqa.splits import TESTED, seed_of
+from rsfiqa.splits import TEST, seed_of
 
-PARTS = ("train", "validation", TESTED)
+PARTS = ("train", "validation", TEST)
 SMALLEST = 64  # pixels of a side
 
 
@@ -40,7 +40,7 @@ class Source:
 
 
 def read(
-    folders: Sequence[Path], *, validation_share: float, test_share: float, seed: int
+    folders: Sequence[Path], *, validation_fraction: float, test_fraction: float, seed: int
 ) -> list[Source]:
     """The pristine images of data sets that were prepared and segmented, sorted.
 
@@ -49,8 +49,8 @@ def read(
 
     Args:
         folders: of the data sets.
-        validation_share: of the groups that an official split does not test.
-        test_share: of the groups, where none of the data sets has an official test.
+        validation_fraction: of the groups that an official split does not test.
+        test_fraction: of the groups, where none of the data sets has an official test.
         seed: of the parts.
 
     Raises:
@@ -58,12 +58,12 @@ def read(
             part; a data set that was not prepared or segmented.
     """
     tables = {folder: manifest.read(folder / "manifest.parquet")[0] for folder in folders}
-    if any(TESTED in table["subset"].to_pylist() for table in tables.values()):
-        test_share = 0
+    if any(TEST in table["subset"].to_pylist() for table in tables.values()):
+        test_fraction = 0
     found = []
     for folder, table in tables.items():
-        rows = [row for row in table.to_pylist() if not row["level"]]
-        parts = _parts(rows, dataset_name(folder), validation_share, test_share, seed)
+        rows = [row for row in table.to_pylist() if not row["severity"]]
+        parts = _parts(rows, dataset_name(folder), validation_fraction, test_fraction, seed)
         found += _of(folder, rows, parts)
     if not found:
         raise InputError(
@@ -79,12 +79,12 @@ def _parts(
 ) -> dict[str, str]:
     """The part of each group."""
     parts = {row["group"]: row["subset"] for row in rows}
-    kept = {group for group, subset in parts.items() if subset == TESTED}
+    kept = {group for group, subset in parts.items() if subset == TEST}
     free = sorted(parts.keys() - kept, key=lambda group: (seed_of(seed, dataset, group), group))
     tested = round(test * len(free))
     validated = tested + round(validation * (len(free) - tested))
     for i, group in enumerate(free):
-        parts[group] = TESTED if i < tested else "validation" if i < validated else "train"
+        parts[group] = TEST if i < tested else "validation" if i < validated else "train"
     return parts
 
 

@@ -16,16 +16,16 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.rule_based import captioner as rule_based
 from rsfiqa.captioners.vlm import prompt, server
 from rsfiqa.captioners.vlm.answer import MOST_DISTORTIONS, Answer, AnswerError, read_answers
-from rsfiqa.captioners.vlm.cache import Store, key_of
-from rsfiqa.captioners.vlm.captioner import Asker, Question, check, question_about
+from rsfiqa.captioners.vlm.cache import ResponseCache, key_of
+from rsfiqa.captioners.vlm.captioner import Request, VLMCaptioner, check, question_about
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
-from rsfiqa.metrics import agreement
+from rsfiqa.metrics import compute_metrics
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
 from rsfiqa.teach.ratings import TABLE
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS
 
 log = logging.getLogger("rsfiqa")
 NONE = "none"  # beside the families
@@ -34,8 +34,17 @@ SEVERITIES = (1, 2, 3, 4, 5)
 RESAMPLES = 10_000
 AT_ONCE = 200  # questions in memory, of half a megabyte each
 SHOWN = (
-    *("valid_share", "family_accuracy", "level_accuracy", "level_within_one", "both_accuracy"),
-    *("level_srcc", *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc"))),
+    *(
+        "valid_fraction",
+        "family_accuracy",
+        "severity_accuracy",
+        "severity_within_one",
+        "both_accuracy",
+    ),
+    *(
+        "severity_srcc",
+        *(f"{rating}_{what}" for rating in RATINGS for what in ("accuracy", "srcc")),
+    ),
 )
 
 
@@ -81,7 +90,7 @@ def answer_by_measures(folder: Path, asked: Sequence[Example]) -> Iterator[str]:
         left, numbered = np.unique(labels, return_inverse=True)
         rows = rule_based.caption(image, numbered.reshape(labels.shape).astype(labels.dtype))
         row = rows[int(np.searchsorted(left, example.region))]
-        words = {name: LEVELS[row[name] - 1] for name in RATINGS}
+        words = {name: ITU_LEVELS[row[name] - 1] for name in RATINGS}
         worst = row["distortions"][:MOST_DISTORTIONS]
         yield Answer(content=row["content"], distortions=worst, **words).model_dump_json()
 
@@ -98,17 +107,17 @@ def answers_of_model(
     digests = {} if options.endpoints else server.digests(options)
     model = {"model": options.model, "files": digests, "options": options.recorded()}
     keys = [_key(folder, example, model) for example in asked]
-    store = Store(place / f"{name}.answers.sqlite")
+    store = ResponseCache(place / f"{name}.answers.sqlite")
     try:
         known = store.get(keys)
         missing = [pair for pair in zip(keys, asked, strict=True) if pair[0] not in known]
         with (
-            Asker(options, digests, place / f"{name}.server.log") as asker,
+            VLMCaptioner(options, digests, place / f"{name}.server.log") as captioner,
             tqdm(total=len(missing), desc="teach test", disable=None) as bar,
         ):
             for start in range(0, len(missing), AT_ONCE):
                 part = missing[start : start + AT_ONCE]
-                store.put(asker.ask([_question(folder, *pair, options) for pair in part]))
+                store.put(captioner.ask([_question(folder, *pair, options) for pair in part]))
                 bar.update(len(part))
         known = store.get(keys)
     finally:
@@ -122,7 +131,7 @@ def _key(folder: Path, example: Example, model: Mapping[str, Any]) -> str:
     return key_of(**model, prompt=prompt.VERSION, example=example.id, pictures=pictures)
 
 
-def _question(folder: Path, key: str, example: Example, options: CaptionOptions) -> Question:
+def _question(folder: Path, key: str, example: Example, options: CaptionOptions) -> Request:
     whole, cut = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
     return question_about(key, whole, cut, options)
 
@@ -130,11 +139,11 @@ def _question(folder: Path, key: str, example: Example, options: CaptionOptions)
 def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
     """Shares in [0, 1] and rank correlations, by name.
 
-    valid_share: answers of the schema; others count as wrong throughout.
+    valid_fraction: answers of the schema; others count as wrong throughout.
     family_accuracy: the worst distortion that is named is one of the region's, or none is named
         where there is none; and by family, family_accuracy_<family>.
-    level_accuracy, level_within_one: severity of the worst distortion that is named, whatever its
-        family, 0 where none is; over the regions that have a distortion.
+    severity_accuracy, severity_within_one: severity of the worst distortion that is named,
+        whatever its family, 0 where none is; over the regions that have a distortion.
     both_accuracy: family and level are right; over the same regions.
     <rating>_accuracy: the word; <rating>_srcc: Spearman's correlation of 5 less the rating with
         the level, over the regions without distortion and those whose distortion harms the rating.
@@ -147,41 +156,41 @@ def figures(asked: Sequence[Example], texts: Sequence[str]) -> dict[str, float]:
     """
     found, wanted = [_read(text) for text in texts], [example.wanted for example in asked]
     valid = np.array([answer is not None for answer in found])
-    level, told = (np.array([_worst(answer)[1] for answer in each]) for each in (wanted, found))
+    severity, told = (np.array([_worst(answer)[1] for answer in each]) for each in (wanted, found))
     family = np.array([_worst(answer)[0] for answer in wanted])
     right = np.array([_is_right(one, answer) for one, answer in zip(asked, found, strict=True)])
-    distorted = level > 0
-    near = np.abs(level - told)[distorted]
+    distorted = severity > 0
+    near = np.abs(severity - told)[distorted]
     result = {
         "n": len(asked),
-        "valid_share": valid.mean(),
+        "valid_fraction": valid.mean(),
         "family_accuracy": right.mean(),
-        "level_accuracy": _mean(near == 0),
-        "level_within_one": _mean(near <= 1),
+        "severity_accuracy": _mean(near == 0),
+        "severity_within_one": _mean(near <= 1),
         "both_accuracy": _mean(right[distorted] & (near == 0)),
-        "level_srcc": _srcc(told[valid], level[valid]),
+        "severity_srcc": _srcc(told[valid], severity[valid]),
         "chance_family_accuracy": _mean(family == _commonest(family)),
-        "chance_level_accuracy": max(_mean(level[distorted] == c) for c in SEVERITIES),
-        "chance_level_within_one": max(
-            _mean(np.abs(level[distorted] - c) <= 1) for c in SEVERITIES
+        "chance_severity_accuracy": max(_mean(severity[distorted] == c) for c in SEVERITIES),
+        "chance_severity_within_one": max(
+            _mean(np.abs(severity[distorted] - c) <= 1) for c in SEVERITIES
         ),
     }
     sources = np.array([example.source for example in asked])
     for name, hits, of in (
         ("family_accuracy", right, sources),
-        ("level_accuracy", near == 0, sources[distorted]),
-        ("level_within_one", near <= 1, sources[distorted]),
+        ("severity_accuracy", near == 0, sources[distorted]),
+        ("severity_within_one", near <= 1, sources[distorted]),
     ):
         result[f"{name}_low"], result[f"{name}_high"] = _interval(hits, of)
     for name in (*FAMILIES, NONE):
         result[f"family_accuracy_{name}"] = _mean(right[family == name])
     for rating in RATINGS:
-        result |= _rating(rating, asked, found, level)
+        result |= _rating(rating, asked, found, severity)
     return {name: float(value) for name, value in result.items() if not math.isnan(value)}
 
 
 def _rating(
-    rating: str, asked: Sequence[Example], found: Sequence[Answer | None], level: np.ndarray
+    rating: str, asked: Sequence[Example], found: Sequence[Answer | None], severity: np.ndarray
 ) -> dict[str, float]:
     """Accuracy of one rating's word, by chance too, and its correlation with the level."""
     wanted = np.array([_number(example.wanted, rating) for example in asked])
@@ -193,7 +202,7 @@ def _rating(
     return {
         f"{rating}_accuracy": _mean(wanted == given),
         f"chance_{rating}_accuracy": _mean(wanted == _commonest(wanted)),
-        f"{rating}_srcc": _srcc(-given[seen], level[seen]),
+        f"{rating}_srcc": _srcc(-given[seen], severity[seen]),
     }
 
 
@@ -222,7 +231,7 @@ def _is_right(example: Example, answer: Answer | None) -> bool:
 
 def _number(answer: Answer | None, rating: str) -> int:
     """1 (bad) to 5 (excellent), 0 for an invalid answer."""
-    return 0 if answer is None else LEVELS.index(getattr(answer, rating)) + 1
+    return 0 if answer is None else ITU_LEVELS.index(getattr(answer, rating)) + 1
 
 
 def _mean(values: np.ndarray) -> float:
@@ -244,8 +253,8 @@ def _commonest(values: np.ndarray) -> Hashable:
     return Counter(values.tolist()).most_common(1)[0][0]
 
 
-def _srcc(told: np.ndarray, level: np.ndarray) -> float:
-    return agreement(told, level).srcc if len(level) > 1 else float("nan")
+def _srcc(told: np.ndarray, severity: np.ndarray) -> float:
+    return compute_metrics(told, severity).srcc if len(severity) > 1 else float("nan")
 
 
 def side_by_side(place: Path, part: str, digest: str) -> str:

@@ -19,7 +19,7 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.runtime.memory import keep_freed
+from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.teach import examples
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.options import TeachTrainOptions
@@ -49,7 +49,7 @@ def run(folder: Path, output: Path, options: TeachTrainOptions, *, seed: int) ->
             training of other options in OUTPUT.
     """
     check_packages()
-    keep_freed(large=True)
+    tune_malloc(large=True)
     processor = load_processor(options)
     taught = examples.read(folder / "train.jsonl")
     kept = folder / "validation.jsonl"

@@ -8,7 +8,7 @@ import numpy as np
 
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.images import resize
-from rsfiqa.images.distort import LEVELS, spoil
+from rsfiqa.images.distort import SEVERITIES, distort_region
 from rsfiqa.vocabulary import FAMILIES
 
 KINDS = ("pristine", "global", "global", "local", "local")  # in turn
@@ -106,7 +106,7 @@ def taught(
     kind: str,
     *,
     questions: int,
-    two_share: float,
+    two_distortions_fraction: float,
     random: np.random.Generator,
 ) -> Spoilt:
     """A view to teach by.
@@ -117,7 +117,7 @@ def taught(
         kind: of `KINDS`. Local: of the regions asked about, all but one have distortions of their
             own, and the rest of the view has none.
         questions: regions that are asked about, where there are as many large ones.
-        two_share: of draws that bring two distortions.
+        two_distortions_fraction: of draws that bring two distortions.
         random: draws everything.
     """
     pristine, labels = view_of(image, labels, random)
@@ -125,12 +125,12 @@ def taught(
     asked: dict[int, Distortions] = dict.fromkeys(chosen, ())
     result = pristine
     if kind == "global":
-        drawn = draw(random, two_share)
+        drawn = draw(random, two_distortions_fraction)
         result = distorted(pristine, np.ones(labels.shape, bool), drawn, random)
         asked = dict.fromkeys(chosen, drawn)
     elif kind == "local":
         for region in chosen[: max(1, len(chosen) - 1)]:
-            asked[region] = draw(random, two_share)
+            asked[region] = draw(random, two_distortions_fraction)
             result = distorted(result, labels == region, asked[region], random)
     return Spoilt(kind, pristine, result, labels, asked)
 
@@ -148,21 +148,21 @@ def tested(
 
 def every_one() -> Iterator[Distortions]:
     """Each family at each level alone, and none as often as a family."""
-    for level in LEVELS:
+    for severity in SEVERITIES:
         for family in FAMILIES:
-            yield (Distortion(family=family, severity=level),)
+            yield (Distortion(family=family, severity=severity),)
         yield ()
 
 
-def draw(random: np.random.Generator, two_share: float) -> Distortions:
+def draw(random: np.random.Generator, two_distortions_fraction: float) -> Distortions:
     """One distortion, or two that do not undo each other, in the order of `CHAIN`."""
     families = [CHAIN[random.integers(len(CHAIN))]]
-    if random.random() < two_share:
+    if random.random() < two_distortions_fraction:
         others = [f for f in CHAIN if f not in families and {f, *families} not in OPPOSITE]
         families.append(others[random.integers(len(others))])
-    levels = random.choice(LEVELS, len(families)).tolist()
+    severities = random.choice(SEVERITIES, len(families)).tolist()
     ordered = sorted(families, key=CHAIN.index)
-    return tuple(Distortion(family=f, severity=s) for f, s in zip(ordered, levels, strict=True))
+    return tuple(Distortion(family=f, severity=s) for f, s in zip(ordered, severities, strict=True))
 
 
 def distorted(
@@ -173,7 +173,7 @@ def distorted(
 ) -> np.ndarray:
     """The image uint8 (H, W, 3) where a mask bool (H, W) has these distortions, one on another."""
     for distortion in distortions:
-        image = spoil(image, mask, distortion.family, distortion.severity, random)
+        image = distort_region(image, mask, distortion.family, distortion.severity, random)
     return image
 
 

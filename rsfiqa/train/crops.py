@@ -13,7 +13,7 @@ from rsfiqa.products import regions
 from rsfiqa.products.paths import shard_name, shard_path
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
-from rsfiqa.train.distorted import spoilt_region
+from rsfiqa.train.distorted import draw_region
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Crop:
     coverage: np.ndarray
     geometry: np.ndarray
     present: np.ndarray
-    spoilt: np.ndarray | None
+    distorted: np.ndarray | None
     region: int
 
 
@@ -46,7 +46,7 @@ def crop_of(
     side: int,
     grid: int,
     seed: int,
-    spoilt_share: float = 0,
+    distorted_fraction: float = 0,
 ) -> Crop:
     """A random square of an image, perhaps mirrored; image and label map stay together.
 
@@ -57,7 +57,7 @@ def crop_of(
         side: of the square in pixels; along a shorter side all of the image is taken.
         grid: G, cells on each side.
         seed: of place and mirroring, and of what is spoilt.
-        spoilt_share: chance that a region of the crop is also spoilt, in [0, 1].
+        distorted_fraction: chance that a region of the crop is also spoilt, in [0, 1].
     """
     random = np.random.default_rng(seed)
     labels = resize.fit_labels(labels, image.shape[:2])
@@ -76,13 +76,13 @@ def crop_of(
     geometry[found] = samples.geometry(part)
     present = np.zeros(rows, bool)
     present[found] = True
-    spoilt, region = None, -1
-    if random.random() < spoilt_share:
-        chosen = spoilt_region(part.table["area"] / dense.size, random)
-        family, level = distort.drawn(random)
-        worse = distort.spoil(image, dense == chosen, family, level, random)
-        spoilt, region = _planar(worse), int(found[chosen])
-    return Crop(_planar(image), coverage, geometry, present, spoilt, region)
+    distorted, region = None, -1
+    if random.random() < distorted_fraction:
+        chosen = draw_region(part.table["area"] / dense.size, random)
+        family, severity = distort.drawn(random)
+        distorted_image = distort.distort_region(image, dense == chosen, family, severity, random)
+        distorted, region = _planar(distorted_image), int(found[chosen])
+    return Crop(_planar(image), coverage, geometry, present, distorted, region)
 
 
 def _planar(image: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ class Crops(Dataset):
         side: of the crops in pixels.
         long_side: larger images are reduced to it first.
         seed: of all crops.
-        spoilt_share: see `crop_of`.
+        distorted_fraction: see `crop_of`.
     """
 
     def __init__(
@@ -113,17 +113,17 @@ class Crops(Dataset):
         side: int,
         long_side: int,
         seed: int,
-        spoilt_share: float = 0,
+        distorted_fraction: float = 0,
     ) -> None:
         self.rows = data.rows.select(["image_id", "path", "shard"]).to_pylist()
-        self.grid = data.batch.cells.shape[-1]
+        self.grid = data.batch.grid_features.shape[-1]
         self.most = data.batch.present.shape[1]
         self.readers = {
             shard: regions.Reader(shard_path(folder, "segment", shard_name(shard)))
             for shard in sorted({row["shard"] for row in self.rows})
         }
         self.side, self.long_side, self.seed = side, long_side, seed
-        self.spoilt_share = spoilt_share
+        self.distorted_fraction = distorted_fraction
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -143,6 +143,6 @@ class Crops(Dataset):
             side=self.side,
             grid=self.grid,
             seed=seed_of(self.seed, epoch, row["image_id"]),
-            spoilt_share=self.spoilt_share,
+            distorted_fraction=self.distorted_fraction,
         )
         return index, crop

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from rsfiqa.backbones.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import write_bytes
-from rsfiqa.model import RSA, Batch, Prediction, pointing_loss, quality_loss
+from rsfiqa.model import RSA, Batch, Prediction, localization_loss, quality_loss
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.train.crops import Crop, Crops
@@ -30,7 +30,7 @@ log = logging.getLogger("rsfiqa")
 WARMUP = 0.1  # share of the steps in which rates rise
 FLOOR = 1e-8  # of variances; live channels have 0.01 and more
 CLIP = 5.0  # longest gradient
-SPOILT = 8  # one in so many crops is also seen with a region spoilt
+DISTORTED_EVERY = 8  # one in so many crops is also seen with a region spoilt
 POINTING = 0.1  # weight of that, over its weight on frozen features, where a step has more copies
 SAVE_STEPS = 50  # a training that is killed loses fewer steps than these
 
@@ -70,7 +70,7 @@ class Tuned(nn.Module):
         """The backbone as it is now, where it is now."""
         return replace(self.backbone, stages=self.stages, mean=self.mean, std=self.std)
 
-    def cells(self, pixels: Sequence[np.ndarray]) -> Tensor:
+    def grid_features(self, pixels: Sequence[np.ndarray]) -> Tensor:
         """Float (B, 2, C, G, G) of B images uint8 (3, h, w); those of one size go together."""
         shapes = sorted({tuple(image.shape) for image in pixels})
         found: list[Tensor | None] = [None] * len(pixels)
@@ -82,15 +82,15 @@ class Tuned(nn.Module):
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
                 found_maps = self.backbone.maps(x)
             stages = [statistics(stage.float(), self.grid, FLOOR) for stage in found_maps]
-            for i, cells in zip(places, torch.cat(stages, dim=2), strict=True):
-                found[i] = cells
+            for i, grid_features in zip(places, torch.cat(stages, dim=2), strict=True):
+                found[i] = grid_features
         return torch.stack(found)  # type: ignore[arg-type]
 
     def forward(
         self,
         pixels: Sequence[np.ndarray],
         batch: Batch,
-        copies: Mapping[int, np.ndarray] | None = None,
+        augmented_views: Mapping[int, np.ndarray] | None = None,
     ) -> tuple[Prediction, Tensor]:
         """What the model says of B images, and of copies of some in which a region is spoilt.
 
@@ -99,21 +99,23 @@ class Tuned(nn.Module):
         Args:
             pixels: uint8 (3, h, w) of each image.
             batch: of the images; its cells are not looked at.
-            copies: S copies, by the place of their image.
+            augmented_views: S copies, by the place of their image.
 
         Returns:
             The prediction of the images, and float (S, R), the fall of each region's quality.
         """
-        cells = self.cells(pixels)
-        found = self.model(replace(batch, cells=cells))
-        if not copies:
+        grid_features = self.grid_features(pixels)
+        found = self.model(replace(batch, grid_features=grid_features))
+        if not augmented_views:
             return found, found.quality[:0]
-        some = torch.tensor(list(copies), device=cells.device)
+        some = torch.tensor(list(augmented_views), device=grid_features.device)
         with torch.no_grad():
-            spoilt = self.cells(list(copies.values()))
-        both = torch.cat([cells.detach()[some], spoilt])
-        intact, worse = self.model(replace(batch.take(some.repeat(2)), cells=both)).quality.chunk(2)
-        return found, intact - worse
+            distorted = self.grid_features(list(augmented_views.values()))
+        both = torch.cat([grid_features.detach()[some], distorted])
+        intact, distorted_image = self.model(
+            replace(batch.take(some.repeat(2)), grid_features=both)
+        ).quality.chunk(2)
+        return found, intact - distorted_image
 
 
 def fit_tuned(
@@ -124,7 +126,7 @@ def fit_tuned(
     *,
     seed: int,
     state: Path,
-    origin: str,
+    lineage: str,
     long_side: int,
     best: BestEpoch | None = None,
     progress: Callable[[int, float], None] | None = None,
@@ -142,7 +144,7 @@ def fit_tuned(
         options: epochs, rates, sizes.
         seed: of crops, shuffling and dropout.
         state: file for the state between steps; the caller removes it when the result is kept.
-        origin: of the training; a state of another is not taken up.
+        lineage: of the training; a state of another is not taken up.
         long_side: larger images are reduced to it.
         best: judges the averaged weights after each epoch; the best are taken.
         progress: called with the epoch, from 1, and its mean loss.
@@ -169,16 +171,16 @@ def fit_tuned(
     average = averaged(tuned, options.ema)
     kept = {"tuned": tuned, "average": average, "optimizer": optimizer, "schedule": schedule}
     kept |= {} if best is None else {"best": best}
-    losses = _resume(state, origin, kept)
+    losses = _resume(state, lineage, kept)
     first = len(losses)
-    pointing = POINTING * options.pointing if tuned.model.regions is not None else 0
+    localization = POINTING * options.localization if tuned.model.regions is not None else 0
     crops = Crops(
         data,
         folder,
         side=options.crop,
         long_side=long_side,
         seed=seed,
-        spoilt_share=1 / SPOILT if pointing else 0,
+        distorted_fraction=1 / DISTORTED_EVERY if localization else 0,
     )
     loader = DataLoader(
         crops,
@@ -203,7 +205,9 @@ def fit_tuned(
             index = torch.tensor([i for i, _ in part])
             seen = [crop for _, crop in part]
             batch = batch_of(data.batch.take(index), seen).to(device)
-            loss = _loss(parallel, seen, batch, quality[index].to(device), pointing) / len(split)
+            loss = _loss(parallel, seen, batch, quality[index].to(device), localization) / len(
+                split
+            )
             loss.backward()
             value += loss.item()
         expect_number(value, step // steps + 1, "train.tune_rate")
@@ -217,7 +221,7 @@ def fit_tuned(
             progress((step + 1) // steps, sum(losses[-steps:]) / steps)
         enough = best is not None and ended and _agreed(best.stop(average.module), device)
         if rank == 0 and (step + 1) % SAVE_STEPS == 0:
-            _save(state, origin, kept, losses)
+            _save(state, lineage, kept, losses)
         if enough:
             break
     tuned.load_state_dict(average.module.state_dict() if best is None else best.best)
@@ -226,16 +230,20 @@ def fit_tuned(
 
 
 def _loss(
-    tuned: nn.Module, crops: Sequence[Crop], batch: Batch, quality: Tensor, pointing: float
+    tuned: nn.Module, crops: Sequence[Crop], batch: Batch, quality: Tensor, localization: float
 ) -> Tensor:
     """Of the scores of B crops, and of telling the region that is spoilt in some of them."""
-    copies = {i: crop.spoilt for i, crop in enumerate(crops) if crop.spoilt is not None}
-    found, fall = tuned([crop.pixels for crop in crops], batch, copies)
-    loss = quality_loss(found.members, quality)
-    if not copies:
+    augmented_views = {
+        i: crop.distorted for i, crop in enumerate(crops) if crop.distorted is not None
+    }
+    found, fall = tuned([crop.pixels for crop in crops], batch, augmented_views)
+    loss = quality_loss(found.head_scores, quality)
+    if not augmented_views:
         return loss
-    region = torch.tensor([crops[i].region for i in copies], device=fall.device)
-    return loss + pointing * pointing_loss(fall, region, batch.present[list(copies)])
+    region = torch.tensor([crops[i].region for i in augmented_views], device=fall.device)
+    return loss + localization * localization_loss(
+        fall, region, batch.present[list(augmented_views)]
+    )
 
 
 def processes() -> tuple[int, int]:
@@ -351,20 +359,20 @@ def _split(items: list, parts: int) -> list[list]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _save(path: Path, origin: str, kept: Mapping[str, Any], losses: list[float]) -> None:
+def _save(path: Path, lineage: str, kept: Mapping[str, Any], losses: list[float]) -> None:
     content = {name: part.state_dict() for name, part in kept.items()}
     state = io.BytesIO()
-    torch.save({"origin": origin, **content, "losses": losses}, state)
+    torch.save({"origin": lineage, **content, "losses": losses}, state)
     write_bytes(path, state.getbuffer())
 
 
-def _resume(path: Path, origin: str, kept: Mapping[str, Any]) -> list[float]:
+def _resume(path: Path, lineage: str, kept: Mapping[str, Any]) -> list[float]:
     """The losses of the steps so far, whose end the parts of `kept` are brought to."""
     if not path.is_file():
         return []
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        same = content["origin"] == origin
+        same = content["origin"] == lineage
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, UnpicklingError):
         same = False
     if not same:

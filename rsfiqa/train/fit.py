@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from rsfiqa.errors import InputError
-from rsfiqa.model import RSA, Batch, pointing_loss, quality_loss
-from rsfiqa.train.distorted import spoil
+from rsfiqa.model import RSA, Batch, localization_loss, quality_loss
+from rsfiqa.train.distorted import distort_region
 from rsfiqa.train.stopping import BestEpoch
 
-SPOILT = 4  # one in so many images of a step is also seen with a region spoilt
+DISTORTED_EVERY = 4  # one in so many images of a step is also seen with a region spoilt
 
 
 def fit(
@@ -30,7 +30,7 @@ def fit(
     seed: int = 0,
     mirrored: Tensor | None = None,
     distorted: Tensor | None = None,
-    pointing: float = 0.3,
+    localization: float = 0.3,
     best: BestEpoch | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
@@ -58,7 +58,7 @@ def fit(
             the images of a step are seen so.
         distorted: likewise of a distorted copy of each image, from which the model
             learns to tell spoilt regions.
-        pointing: weight of that in the loss.
+        localization: weight of that in the loss.
         best: judges the averaged weights after each epoch; the best are taken.
         progress: called with the epoch, from 1, and its mean loss.
 
@@ -70,7 +70,7 @@ def fit(
     """
     device = next(model.parameters()).device
     if model.regions is None:
-        pointing = 0
+        localization = 0
     model.standardise(data, quality)
     size = min(batch_size, len(data))
     steps = len(data) // size
@@ -93,13 +93,13 @@ def fit(
                     batch = _some_mirrored(batch, mirrored[index], shuffling)
                 batch = batch.to(device)
                 prediction = model(batch)
-                value = quality_loss(prediction.members, quality[index].to(device))
-                if distorted is not None and pointing:
-                    some = torch.arange(-(-size // SPOILT))
-                    copies = distorted[index[some]].to(device)
+                value = quality_loss(prediction.head_scores, quality[index].to(device))
+                if distorted is not None and localization:
+                    some = torch.arange(-(-size // DISTORTED_EVERY))
+                    augmented_views = distorted[index[some]].to(device)
                     intact = prediction.quality[some]
-                    value = value + pointing * _pointing(
-                        model, batch.take(some), intact, copies, shuffling
+                    value = value + localization * _pointing(
+                        model, batch.take(some), intact, augmented_views, shuffling
                     )
                 optimizer.zero_grad()
                 value.backward()
@@ -136,7 +136,7 @@ def expect_number(value: float, epoch: int, option: str) -> None:
 @torch.inference_mode()
 def scores_of(model: RSA, data: Batch) -> Tensor:
     """The scores of all N images, float (N,), on the device of the model, some at a time."""
-    device = model.base.device
+    device = model.mean_quality.device
     parts = torch.arange(len(data)).split(256)
     return torch.cat([model(data.take(part).to(device)).score for part in parts])
 
@@ -144,15 +144,17 @@ def scores_of(model: RSA, data: Batch) -> Tensor:
 def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:
     """The images, each with an even chance as its mirrored copy (B, 2, C, G, G) is seen."""
     chosen = torch.rand(len(batch), generator=random) < 0.5
-    return replace(batch, cells=torch.where(chosen.view(-1, 1, 1, 1, 1), mirrored, batch.cells))
+    return replace(
+        batch, grid_features=torch.where(chosen.view(-1, 1, 1, 1, 1), mirrored, batch.grid_features)
+    )
 
 
 def _pointing(
-    model: RSA, batch: Batch, intact: Tensor, copies: Tensor, random: torch.Generator
+    model: RSA, batch: Batch, intact: Tensor, augmented_views: Tensor, random: torch.Generator
 ) -> Tensor:
     """The loss of telling which region of each image was spoilt, given its qualities before."""
-    spoilt, region = spoil(batch, copies, random)
-    return pointing_loss(intact - model(spoilt).quality, region, batch.present)
+    distorted, region = distort_region(batch, augmented_views, random)
+    return localization_loss(intact - model(distorted).quality, region, batch.present)
 
 
 def decay_groups(

@@ -12,7 +12,7 @@ class TrainOptions(Options):
 
     min_images: int = Field(20, ge=2, description="A data set with fewer images is refused.")
     epochs: int = Field(15, ge=1, le=10000, description="Passes over the training part.")
-    validation_share: float = Field(
+    validation_fraction: float = Field(
         0,
         ge=0,
         lt=1,
@@ -20,7 +20,10 @@ class TrainOptions(Options):
         " and to stop early; 0: the last epoch.",
     )
     patience: int = Field(
-        3, ge=1, le=10000, description="validation_share: epochs without a better one, then stop."
+        3,
+        ge=1,
+        le=10000,
+        description="validation_fraction: epochs without a better one, then stop.",
     )
     batch_size: int = Field(64, ge=2, le=4096, description="Images per step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak rate of AdamW.")
@@ -28,9 +31,11 @@ class TrainOptions(Options):
     width: int = Field(
         64, ge=8, le=4096, multiple_of=4, description="Channels of mixed features and tokens."
     )
-    members: int = Field(8, ge=1, le=64, description="Networks whose mean is the global term.")
+    ensemble_heads: int = Field(
+        8, ge=1, le=64, description="Networks whose mean is the global term."
+    )
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each of them.")
-    pointing: float = Field(
+    localization: float = Field(
         0.3,
         ge=0,
         le=100,

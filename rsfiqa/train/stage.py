@@ -22,7 +22,7 @@ from rsfiqa.model import RSA
 from rsfiqa.products import checkpoints
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.devices import device_of
-from rsfiqa.runtime.memory import keep_freed
+from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.samples import Samples
 from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
@@ -43,7 +43,7 @@ def run(
     *,
     variant: str,
     split: str,
-    test_share: float,
+    test_fraction: float,
     seed: int,
     weights: str = backbone_weights.PACKAGED,
 ) -> None:
@@ -55,19 +55,19 @@ def run(
     # trainings are the unit of parallel work
     torch.set_num_threads(options.threads if options.finetune else 1)
     if options.finetune:
-        keep_freed(large=True)
+        tune_malloc(large=True)
     started = time.time()
     data = samples.load(folder)
     _check_scores(data, options.min_images)
-    tested = data.tested_part(split, test_share=test_share, seed=seed)
+    tested = data.test_mask(split, test_fraction=test_fraction, seed=seed)
     parts = np.where(tested, "test", "train").astype(object)
-    if options.validation_share:
-        validated = data.validated_part(
-            split, share=options.validation_share, test_share=test_share, seed=seed
+    if options.validation_fraction:
+        validated = data.validation_mask(
+            split, fraction=options.validation_fraction, test_fraction=test_fraction, seed=seed
         )
         parts[validated] = "validation"
     trained = data.take(parts == "train")
-    validation = data.take(parts == "validation") if options.validation_share else None
+    validation = data.take(parts == "validation") if options.validation_fraction else None
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
     source = None
@@ -93,7 +93,7 @@ def run(
             split={
                 "name": split,
                 "seed": seed,
-                "test_share": test_share,
+                "test_fraction": test_fraction,
                 **data.digests(~tested),
             }
             | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
@@ -134,7 +134,7 @@ def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[
         "stage_channels": data.channels,
         "text_dim": data.batch.text.shape[-1],
         "width": options.width,
-        "members": options.members,
+        "ensemble_heads": options.ensemble_heads,
         "hidden": options.hidden,
         "variant": variant,
     }
@@ -179,7 +179,7 @@ def train(
             seed=seed,
             mirrored=data.mirrored,
             distorted=data.distorted,
-            pointing=options.pointing,
+            localization=options.localization,
             best=best,
             progress=progress,
         )
@@ -200,12 +200,12 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
     """
     finetune.check(options, len(data))
     device_of(options.device, "train.device")
-    origin = data.origin["backbone"]
-    source = backbones.load(origin["backbone"], weights)
-    if source.sha256 != origin["sha256"]:
+    lineage = data.lineage["backbone"]
+    source = backbones.load(lineage["backbone"], weights)
+    if source.sha256 != lineage["sha256"]:
         raise InputError(
             f"extract.weights: must be those that made the features of {data.dataset}"
-            f" ({origin['sha256'][:12]}), found {source.sha256[:12]}; give the same"
+            f" ({lineage['sha256'][:12]}), found {source.sha256[:12]}; give the same"
         )
     return source
 
@@ -232,20 +232,20 @@ def tune(
 
     The model is on the device where it is to be trained.
     """
-    origin = data.origin["backbone"]
-    device = model.base.device
+    lineage = data.lineage["backbone"]
+    device = model.mean_quality.device
     shared = finetune.processes()[1] > 1
     if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     half = options.precision == "bf16"
-    tuned = Tuned(source, model, data.batch.cells.shape[-1], half).to(device)
+    tuned = Tuned(source, model, data.batch.grid_features.shape[-1], half).to(device)
     if options.compile:
         tuned.stages.compile()
     best = None
     if validation is not None:
 
         def judge(found: Tuned) -> float:
-            seen = samples.with_cells(validation, found.extractor, origin["long_side"])
+            seen = samples.with_grid_features(validation, found.extractor, lineage["long_side"])
             return _srcc(found.model, seen)
 
         best = BestEpoch(judge, options.patience)
@@ -263,15 +263,15 @@ def tune(
             options,
             seed=seed,
             state=state,
-            origin=_fingerprint(data, options, seed, validation),
-            long_side=origin["long_side"],
+            lineage=_fingerprint(data, options, seed, validation),
+            long_side=lineage["long_side"],
             best=best,
             progress=progress,
         )
     if shared:
         torch.distributed.destroy_process_group()
     seen = data.take(calibrating(len(data), seed))
-    _calibrate(tuned, seen, origin["long_side"], len(losses))
+    _calibrate(tuned, seen, lineage["long_side"], len(losses))
     return tuned.to("cpu"), losses
 
 
@@ -285,7 +285,7 @@ def _fingerprint(
             for part in (data, validation)
             if part is not None
         ],
-        "origin": data.origin,
+        "origin": data.lineage,
         "extract": data.provenance["extract"].options,
         "options": options.recorded(),
         "seed": seed,
@@ -308,8 +308,8 @@ def calibrating(number: int, seed: int) -> np.ndarray:
 
 def _calibrate(tuned: Tuned, data: Samples, long_side: int, epochs: int) -> None:
     """As at the end of the frozen training, after so many epochs, on images seen whole."""
-    seen = samples.with_cells(data, tuned.extractor, long_side)
-    tuned.model.line.copy_(torch.tensor([1.0, 0.0]))
+    seen = samples.with_grid_features(data, tuned.extractor, long_side)
+    tuned.model.calibration.copy_(torch.tensor([1.0, 0.0]))
     scores = scores_of(tuned.model, seen.batch)
     expect_number(float(scores.sum()), epochs, "train.tune_rate")
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
@@ -319,7 +319,7 @@ def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> di
     """What the card says of the data and of the stages before this one."""
     return {
         "model": model,
-        **data.origin,
+        **data.lineage,
         "datasets": [data.dataset],
         "mos_range": data.mos_range,
         "lower_better": bool(data.provenance["manifest"].options.get("lower_better", False)),

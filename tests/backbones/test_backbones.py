@@ -44,9 +44,9 @@ def test_the_packaged_weights_know_a_cat(name, chelsea):
     square = cv2.resize(chelsea, (224, 224), interpolation=cv2.INTER_AREA)  # as in training
     x = torch.from_numpy(square).permute(2, 0, 1).float() / 255
     with torch.inference_mode():
-        shares = whole(((x - loaded.mean) / loaded.std)[None]).softmax(-1)[0]
-    assert shares.argmax() == 285  # Egyptian cat
-    assert shares[285] > 0.5
+        fractions = whole(((x - loaded.mean) / loaded.std)[None]).softmax(-1)[0]
+    assert fractions.argmax() == 285  # Egyptian cat
+    assert fractions[285] > 0.5
 
 
 def test_preprocessing_and_stages(lite0):
@@ -59,9 +59,9 @@ def test_preprocessing_and_stages(lite0):
 def test_statistics_against_numpy():
     stage = torch.randn(2, 3, 4, 6, generator=torch.Generator().manual_seed(0))
     found = backbone.statistics(stage, 2)
-    cells = stage.numpy().reshape(2, 3, 2, 2, 2, 3).swapaxes(3, 4)  # (B, C, G, G, 2, 3)
-    np.testing.assert_allclose(found[:, 0], cells.mean(axis=(4, 5)), atol=1e-6)
-    np.testing.assert_allclose(found[:, 1], cells.std(axis=(4, 5)), atol=1e-5)
+    grid_features = stage.numpy().reshape(2, 3, 2, 2, 2, 3).swapaxes(3, 4)  # (B, C, G, G, 2, 3)
+    np.testing.assert_allclose(found[:, 0], grid_features.mean(axis=(4, 5)), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], grid_features.std(axis=(4, 5)), atol=1e-5)
 
 
 def test_a_map_smaller_than_the_grid():
@@ -74,17 +74,17 @@ def test_a_map_smaller_than_the_grid():
 @pytest.mark.parametrize("grid", [1, 4])
 def test_pictures_of_any_size(lite0, shape, grid):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    cells = lite0.cells(image, grid)
-    assert cells.shape == (2, 512, grid, grid)
-    assert cells.dtype == np.float32
-    assert np.isfinite(cells).all()
-    assert (cells[1] >= 0).all()
+    grid_features = lite0.grid_features(image, grid)
+    assert grid_features.shape == (2, 512, grid, grid)
+    assert grid_features.dtype == np.float32
+    assert np.isfinite(grid_features).all()
+    assert (grid_features[1] >= 0).all()
 
 
 def test_cells_lie_where_the_picture_is(lite0, noise):
     image = np.full((128, 128, 3), 128, np.uint8)
     image[:64, 64:] = noise
-    spread = lite0.cells(image, 2)[1, :16].mean(axis=0)  # of the first stage
+    spread = lite0.grid_features(image, 2)[1, :16].mean(axis=0)  # of the first stage
     assert spread.argmax() == 1  # top right
     assert spread[0, 1] > 3 * spread[1, 0]
 
@@ -97,8 +97,10 @@ def test_weights_from_a_file(tmp_path, lite0, noise):
     found = [
         backbones.load("test_resnet", str(tmp_path / f"a.{s}")) for s in ("safetensors", "pth")
     ]
-    np.testing.assert_array_equal(found[0].cells(noise, 2), found[1].cells(noise, 2))
-    assert sum(found[0].channels) == found[0].cells(noise, 2).shape[1]
+    np.testing.assert_array_equal(
+        found[0].grid_features(noise, 2), found[1].grid_features(noise, 2)
+    )
+    assert sum(found[0].channels) == found[0].grid_features(noise, 2).shape[1]
 
 
 def test_weights_of_another_backbone(tmp_path):
@@ -187,9 +189,9 @@ def any_backbone(request, tmp_path_factory):
 def test_any_architecture_and_size(any_backbone, shape):
     _, _, found = any_backbone
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
-    cells = found.cells(image, 4)
-    assert cells.shape == (2, sum(found.channels), 4, 4)
-    assert np.isfinite(cells).all()
+    grid_features = found.grid_features(image, 4)
+    assert grid_features.shape == (2, sum(found.channels), 4, 4)
+    assert np.isfinite(grid_features).all()
     assert len(found.channels) >= 4
 
 
@@ -211,7 +213,7 @@ def test_a_fine_tuned_backbone_is_read_back(any_backbone, noise, tmp_path):
     again = backbones.load_stages(name, state, tmp_path / "a")
     for key, value in again.stages.state_dict().items():
         assert torch.equal(value, state[key])
-    assert again.cells(noise, 2).shape == found.cells(noise, 2).shape
+    assert again.grid_features(noise, 2).shape == found.grid_features(noise, 2).shape
 
 
 def test_a_vit_gives_layers_at_even_distances(any_backbone, noise):

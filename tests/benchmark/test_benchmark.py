@@ -9,10 +9,10 @@ from scipy import stats
 
 from rsfiqa import samples
 from rsfiqa.benchmark import stage as benchmark
-from rsfiqa.benchmark.baselines import PEERS, whole_image_statistics
+from rsfiqa.benchmark.baselines import BASELINES, whole_image_statistics
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
-from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
+from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.model import Batch
 from rsfiqa.products import checkpoints, features, manifest, results
 from rsfiqa.products.paths import checkpoint_folder
@@ -82,7 +82,7 @@ def test_every_method_is_tested_on_the_images_of_the_split(pipeline, name):
     data = samples.load(pipeline / "tiny")
     _, predictions = tables(pipeline, name)
     for number in range(2):
-        tested = data.tested_part(f"split-{number:02d}", **SPLITS)
+        tested = data.test_mask(f"split-{number:02d}", **SPLITS)
         found = predictions[f"split-{number:02d}"]
         assert found["image_id"].tolist() == data.take(tested).image_ids
         np.testing.assert_array_equal(found["mos"], data.mos[tested])
@@ -107,7 +107,12 @@ def test_rmse_is_in_points_of_the_test_set(copy, arguments, split):
     folder = copy / "train/tiny.full" / split
     model, card = checkpoints.read(folder)
     with torch.no_grad():
-        for tensor in (model.regions.quality.weight, model.heads.leave, model.base, model.line):
+        for tensor in (
+            model.regions.quality.weight,
+            model.heads.w2,
+            model.mean_quality,
+            model.calibration,
+        ):
             tensor.zero_()
     checkpoints.write(folder, model, card, checkpoints.SPLIT.empty_table())
     benchmark.run(copy, **arguments | {"number": 1})
@@ -130,7 +135,7 @@ def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline, 
     np.testing.assert_allclose(alone, found, atol=1e-6)
 
 
-@pytest.mark.parametrize("changes", [{"seed": 1}, {"test_share": 0.5}])
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"test_fraction": 0.5}])
 def test_a_checkpoint_of_another_split_is_refused(pipeline, changes):
     message = r"full/split-00: must be trained on split-00 of tiny .* found sha256 \w{12}, expected"
     with pytest.raises(InputError, match=message):
@@ -188,14 +193,16 @@ def test_the_official_split_is_kept_to(copy):
 
 def test_a_set_that_is_only_tested_needs_no_copies(copy, pipeline):
     before, _ = tables(pipeline, "tiny.other.full")
-    extract.run(copy / "other", EXTRACT.model_copy(update={"copies": False}), max_failed_share=0)
+    extract.run(
+        copy / "other", EXTRACT.model_copy(update={"augmented_views": False}), max_failed_fraction=0
+    )
     assert samples.load(copy / "other").distorted is None
     benchmark.run(copy, **OTHER)
     assert tables(copy, "tiny.other.full")[0] == before
 
 
 def test_a_checkpoint_for_other_inputs_is_refused(copy):
-    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_share=0)
+    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_fraction=0)
     message = r"all-00: trained with backbone grid 4, found 2 in other; make both with the same opt"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
@@ -213,16 +220,16 @@ def test_a_checkpoint_for_other_inputs_is_refused(copy):
 )
 def test_a_checkpoint_of_another_origin_is_refused(copy, part, name, value):
     path = checkpoint_folder(copy, "tiny", "full", "all-00") / "card.json"
-    card = read_sealed_json(path)
+    card = read_json_with_checksum(path)
     assert card[part][name] != value
-    write_sealed_json(path, card | {part: card[part] | {name: value}})
+    write_json_with_checksum(path, card | {part: card[part] | {name: value}})
     message = rf"all-00: trained with {part} {name} {value}, found .* in other; make both with the"
     with pytest.raises(InputError, match=message):
         benchmark.run(copy, **OTHER)
 
 
 def test_a_peer_is_not_tested_on_other_features(copy):
-    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_share=0)
+    extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_fraction=0)
     with pytest.raises(InputError, match=r"^probe on tiny: trained with backbone grid 4, found 2"):
         benchmark.run(copy, **OTHER | {"variant": "probe", "number": 1})
 
@@ -239,11 +246,11 @@ def test_a_missing_checkpoint_is_named(pipeline):
         benchmark.run(pipeline, **TINY | {"number": 3})
 
 
-def samples_of(cells: np.ndarray, quality: np.ndarray | None = None) -> Samples:
+def samples_of(grid_features: np.ndarray, quality: np.ndarray | None = None) -> Samples:
     """Images of one region that nothing is known of but cells (N, 2, C, G, G) and quality (N,)."""
-    images, _, channels, *grid = cells.shape
+    images, _, channels, *grid = grid_features.shape
     batch = Batch(
-        cells=torch.from_numpy(cells),
+        grid_features=torch.from_numpy(grid_features),
         coverage=torch.zeros(images, 1, grid[0] * grid[1]),
         text=torch.zeros(images, 1, 2),
         ratings=torch.zeros(images, 1, 5),
@@ -256,38 +263,38 @@ def samples_of(cells: np.ndarray, quality: np.ndarray | None = None) -> Samples:
 
 def test_statistics_of_cells_are_those_of_the_image():
     whole = np.random.default_rng(0).normal(5, 2, (3, 7, 12, 20))  # N, C, H, W
-    cells = whole.reshape(3, 7, 4, 3, 4, 5)
-    stacked = np.stack([cells.mean((3, 5)), cells.std((3, 5))], axis=1)
+    grid_features = whole.reshape(3, 7, 4, 3, 4, 5)
+    stacked = np.stack([grid_features.mean((3, 5)), grid_features.std((3, 5))], axis=1)
     found = whole_image_statistics(samples_of(stacked))
     expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(PEERS))
+@pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_peer_learns(pipeline, name):
     """On images whose features tell their quality, and on a constant one it says something."""
     data = samples.load(pipeline / "tiny")
-    found = PEERS[name](data, data)
+    found = BASELINES[name](data, data)
     assert found.shape == (len(data),)
     assert np.isfinite(found).all()
     assert np.corrcoef(found, data.quality)[0, 1] > 0.3
 
 
-@pytest.mark.parametrize("name", sorted(PEERS))
+@pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_peer_learns_from_few_images_of_one_group(pipeline, name):
     data = samples.load(pipeline / "tiny")
     rows = with_column(data.rows, "group", ["g"] * len(data))
     few = replace(data, rows=rows).take(np.arange(len(data)) < 10)
-    assert np.isfinite(PEERS[name](few, data)).all()
+    assert np.isfinite(BASELINES[name](few, data)).all()
 
 
 @pytest.mark.parametrize("name", ["mlp", "probe"])
 def test_a_peer_ranks_images_it_has_not_seen(name):
     random = np.random.default_rng(0)
-    cells = random.normal(2, 0.2, (300, 2, 60, 1, 1))
+    grid_features = random.normal(2, 0.2, (300, 2, 60, 1, 1))
     latent = random.normal(size=300)
-    cells[:, :, :30] += 0.2 * latent[:, None, None, None, None]
-    data = samples_of(cells, 0.5 + 0.15 * latent)
+    grid_features[:, :, :30] += 0.2 * latent[:, None, None, None, None]
+    data = samples_of(grid_features, 0.5 + 0.15 * latent)
     seen = np.arange(300) < 220
-    found = PEERS[name](data.take(seen), data.take(~seen))
+    found = BASELINES[name](data.take(seen), data.take(~seen))
     assert stats.spearmanr(found, latent[~seen])[0] > 0.8

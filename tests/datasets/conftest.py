@@ -73,10 +73,10 @@ def refused():
 def prepared(tmp_path):
     """Prepare a release; rows of the manifest by image_id, and its provenance."""
 
-    def run(layout: str, root: Path, share: float = 0.0):
+    def run(layout: str, root: Path, fraction: float = 0.0):
         options = PrepareOptions(layout=layout, root=str(root))
         out = tmp_path / "prepared"
-        prepare.run(out, options, shard_size=1000, max_failed_share=share, seed=0)
+        prepare.run(out, options, shard_size=1000, max_failed_fraction=fraction, seed=0)
         table, provenance = manifest.read(out / "manifest.parquet")
         return {row["image_id"]: row for row in table.to_pylist()}, provenance
 

@@ -44,7 +44,7 @@ def test_images_of_one_prompt_are_one_group(root):
 def test_a_listed_image_that_is_missing_becomes_a_failure(root, tmp_path):
     (root / "DALLE2_normal_000.jpg").unlink()
     options = PrepareOptions(layout="agiqa3k", root=str(root))
-    prepare.run(tmp_path / "out", options, shard_size=10, max_failed_share=0.5, seed=0)
+    prepare.run(tmp_path / "out", options, shard_size=10, max_failed_fraction=0.5, seed=0)
     rows = failures.read(tmp_path / "out/manifest.failures.parquet").to_pylist()
     assert rows == [
         {"image": "DALLE2_normal_000.jpg", "stage": "prepare", "reason": "no such file"}
@@ -76,7 +76,7 @@ def test_the_published_set(tmp_path):
         pytest.skip("RSFIQA_DATA names no folder with AGIQA-3K")
     listed = len((root / "data.csv").read_text("utf-8").splitlines()) - 1
     options = PrepareOptions(layout="agiqa3k", root=str(root))
-    prepare.run(tmp_path, options, shard_size=1000, max_failed_share=0, seed=0)
+    prepare.run(tmp_path, options, shard_size=1000, max_failed_fraction=0, seed=0)
     table, _ = manifest.read(tmp_path / "manifest.parquet")
     mos = table["mos"].to_numpy()
     assert len(table) == listed  # 2,982 in the whole set

@@ -48,7 +48,7 @@ def test_rows_of_the_sheet_find_their_files(release):
     assert [entry.group for entry in entries] == ["1600"] * 2 + ["boston"] * 4
     assert [entry.mos for entry in entries] == [0.0625, 0.6875, 0.9, 0.25, 0.5, 0.75]
     assert [entry.mos_std for entry in entries] == [0.02, 0.1, 0.11, 0.09, 0.12, 0.08]
-    assert [entry.level for entry in entries] == [1, 5, 5, 2, 3, 4]
+    assert [entry.severity for entry in entries] == [1, 5, 5, 2, 3, 4]
     assert [entry.distortion for entry in entries] == [
         "white_noise",
         "jpeg",
@@ -57,7 +57,7 @@ def test_rows_of_the_sheet_find_their_files(release):
         "gaussian_blur",
         "contrast_decrement",
     ]
-    assert entries[0].origin == "csiq.DMOS.xlsx row 5"
+    assert entries[0].location == "csiq.DMOS.xlsx row 5"
     assert all(entry.path == root / "dst_imgs" / entry.image_id for entry in entries)
 
 
@@ -80,7 +80,7 @@ def test_the_spelling_of_folders_does_not_matter(release):
 def test_a_listed_image_that_is_missing_becomes_a_failure(release, prepared, tmp_path):
     root = release()
     (root / "dst_imgs" / FILES[1]).unlink()
-    rows, _ = prepared("csiq", root, share=0.5)
+    rows, _ = prepared("csiq", root, fraction=0.5)
     assert set(rows) == set(FILES) - {FILES[1]}
     (failed,) = failures.read(tmp_path / "prepared/manifest.failures.parquet").to_pylist()
     assert (failed["image"], failed["reason"]) == (FILES[1], "no such file")

@@ -21,7 +21,7 @@ def test_all_columns(table, tmp_path):
     (entry,) = csv_table.read(path)
     assert (entry.image_id, entry.path) == ("sub/a.png", tmp_path / "sub/a.png")
     assert (entry.mos, entry.mos_std, entry.group, entry.subset) == (3.5, 0.4, "scene 1", "train")
-    assert entry.origin == "scores.csv line 2"
+    assert entry.location == "scores.csv line 2"
 
 
 def test_without_a_group_each_image_is_one(table):
@@ -39,7 +39,7 @@ def test_empty_optional_cells(table):
 def test_blanks_a_byte_order_mark_and_empty_lines_do_not_matter(table):
     path = table("\ufeffpath, mos\r\n\r\n a.png , 2 \r\n".encode())
     (entry,) = csv_table.read(path)
-    assert (entry.image_id, entry.mos, entry.origin) == ("a.png", 2, "scores.csv line 3")
+    assert (entry.image_id, entry.mos, entry.location) == ("a.png", 2, "scores.csv line 3")
 
 
 def test_an_image_id_is_in_nfc_but_its_path_is_as_given(table, tmp_path):

@@ -20,7 +20,7 @@ def test_one_pristine_and_five_levels_of_each_distortion(entries):
     assert {entry.group for entry in entries} == {"astronaut", "flower"}
     assert set(demo.FAMILIES) <= set(FAMILIES)
     pristine = [entry for entry in entries if entry.distortion is None]
-    assert [(entry.level, entry.mos) for entry in pristine] == [(0, 100.0)] * 2
+    assert [(entry.severity, entry.mos) for entry in pristine] == [(0, 100.0)] * 2
     assert max(read_rgb(pristine[1].path).shape) == 64
 
 

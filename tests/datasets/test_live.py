@@ -39,7 +39,7 @@ def test_the_pristine_images_are_left_out(root):
         (entry.image_id, entry.distortion, entry.group, entry.mos, entry.mos_std)
         for entry in live.read(root)
     ] == [listed[1:] for listed in LISTED]
-    assert all(entry.level is None and entry.subset is None for entry in live.read(root))
+    assert all(entry.severity is None and entry.subset is None for entry in live.read(root))
 
 
 def test_it_takes_the_folder_that_holds_the_release(root):

@@ -81,14 +81,14 @@ def test_a_score_outside_0_to_100_is_refused(tmp_path):
     options = PrepareOptions(layout="livec", root=str(root))
     message = r"AllMOS_release.mat 99.bmp: MOS must lie in \[0, 100\], found 101"
     with pytest.raises(InputError, match=message):
-        prepare.run(tmp_path / "out", options, shard_size=10, max_failed_share=0, seed=0)
+        prepare.run(tmp_path / "out", options, shard_size=10, max_failed_fraction=0, seed=0)
 
 
 def test_the_same_bytes_join_two_groups(tmp_path):
     root = release(tmp_path)
     (root / "Images/99.bmp").write_bytes((root / "Images/100.bmp").read_bytes())
     options = PrepareOptions(layout="livec", root=str(root))
-    prepare.run(tmp_path / "out", options, shard_size=10, max_failed_share=0, seed=0)
+    prepare.run(tmp_path / "out", options, shard_size=10, max_failed_fraction=0, seed=0)
     table, _ = manifest.read(tmp_path / "out/manifest.parquet")
     assert table["image_id"].to_pylist() == ["100.bmp", "101.JPG", "99.bmp"]
     assert table["group"].to_pylist() == ["100.bmp", "101.JPG", "100.bmp"]
@@ -99,7 +99,7 @@ def test_the_published_set(tmp_path):
     if not root.is_dir():
         pytest.skip("RSFIQA_DATA names no folder with ChallengeDB_release")
     options = PrepareOptions(layout="livec", root=str(root))
-    prepare.run(tmp_path, options, shard_size=1000, max_failed_share=0, seed=0)
+    prepare.run(tmp_path, options, shard_size=1000, max_failed_fraction=0, seed=0)
     table, provenance = manifest.read(tmp_path / "manifest.parquet")
     mos = table["mos"].to_numpy()
     assert len(table) == 1162  # README.txt of the release

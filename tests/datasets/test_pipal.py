@@ -22,10 +22,10 @@ def root(tmp_path, pictures):
 def test_labels_find_their_images(root):
     first, second, third = pipal.read(root)
     assert (first.image_id, first.group, first.mos) == ("A0001_00_00.bmp", "A0001", 1520.0648)
-    assert (second.group, second.distortion, second.level) == ("A0001", "06", None)
+    assert (second.group, second.distortion, second.severity) == ("A0001", "06", None)
     assert (third.group, third.distortion, third.mos) == ("A0003", "03", 1650.5)
     assert third.path == root / "Distortion_2/A0003_03_21.bmp"
-    assert third.origin == "A0003.txt line 1"
+    assert third.location == "A0003.txt line 1"
 
 
 def test_images_may_lie_together(root):

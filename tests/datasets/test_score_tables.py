@@ -132,7 +132,7 @@ def test_every_row_becomes_an_image(release, layout):
     root = release(layout)
     entries = READ[layout](root)
     assert sorted(
-        (e.image_id, e.group, e.mos, e.mos_std, e.subset, e.distortion, e.level) for e in entries
+        (e.image_id, e.group, e.mos, e.mos_std, e.subset, e.distortion, e.severity) for e in entries
     ) == sorted(EXPECTED[layout])
     assert all(entry.path == root / IMAGES[layout] / entry.image_id for entry in entries)
     assert all(entry.path.is_file() for entry in entries)

@@ -8,7 +8,8 @@ def test_the_header_may_stand_anywhere(workbook, tmp_path):
     rows = [["Scores of 2011"], [None], [None, " name ", "score"], [None, "a", 1], [None, "b", 2.5]]
     path = workbook(tmp_path / "scores.xlsx", first=rows)
     found = [
-        (origin, row["name"], row["score"]) for origin, row in read_rows(path, {"name", "score"})
+        (location, row["name"], row["score"])
+        for location, row in read_rows(path, {"name", "score"})
     ]
     assert found == [("scores.xlsx row 4", "a", "1"), ("scores.xlsx row 5", "b", "2.5")]
 

@@ -24,11 +24,11 @@ def test_names_tell_reference_distortion_and_level(release):
     root = release()
     first, second, third = tid2013.read(root)
     assert (first.image_id, first.group, first.mos) == ("I01_01_1.bmp", "I01", 5.51429)
-    assert (first.distortion, first.level) == ("gaussian_noise", 1)
-    assert first.origin == "mos_with_names.txt line 1"
+    assert (first.distortion, first.severity) == ("gaussian_noise", 1)
+    assert first.location == "mos_with_names.txt line 1"
     assert (second.group, second.mos) == ("I01", 2.75)
-    assert (second.distortion, second.level) == ("sparse_sampling_and_reconstruction", 5)
-    assert (third.group, third.distortion, third.level) == ("I25", "gaussian_blur", 3)
+    assert (second.distortion, second.severity) == ("sparse_sampling_and_reconstruction", 5)
+    assert (third.group, third.distortion, third.severity) == ("I25", "gaussian_blur", 3)
     assert first.mos_std is second.mos_std is third.mos_std is None
 
 

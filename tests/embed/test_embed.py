@@ -38,7 +38,7 @@ def embedded(make_manifest, provenance, tmp_path):
         rows = [row for i, texts in zip(ids, per_image, strict=True) for row in texts_of(i, texts)]
         table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
         captions.write(shard_path(folder, "caption", "00000"), table, provenance("captions"))
-        embed.run(folder, EmbedOptions(**options), max_failed_share=0)
+        embed.run(folder, EmbedOptions(**options), max_failed_fraction=0)
         path = shard_path(folder, "embed", "00000")
         stats = json.loads(stats_path(path).read_text("utf-8"))
         return embeddings.read(path)[0], stats

@@ -28,42 +28,42 @@ def folder(tmp_path_factory):
     for name, image in {"a": first, "b": second, "mirrored": first[:, ::-1]}.items():
         Image.fromarray(image).save(pictures / f"{name}.png")
     options = PrepareOptions(layout="folder", root=str(pictures))
-    prepare.run(root / "set", options, shard_size=10, seed=0, max_failed_share=0)
+    prepare.run(root / "set", options, shard_size=10, seed=0, max_failed_fraction=0)
     return root / "set"
 
 
 def extracted(folder: Path, **changes) -> features.Features:
-    extract.run(folder, OPTIONS.model_copy(update=changes), max_failed_share=0)
+    extract.run(folder, OPTIONS.model_copy(update=changes), max_failed_fraction=0)
     return features.read(shard_path(folder, "extract", "00000"))[0]
 
 
 def test_mirrored_cells_lie_in_the_place_of_their_own(folder):
     found = extracted(folder)
     assert found.image_ids == ["a.png", "b.png", "mirrored.png"]
-    np.testing.assert_array_equal(found.mirrored[0][..., ::-1], found.cells[2])
-    np.testing.assert_array_equal(found.mirrored[2][..., ::-1], found.cells[0])
-    assert not np.array_equal(found.mirrored[0], found.cells[0])
+    np.testing.assert_array_equal(found.mirrored[0][..., ::-1], found.grid_features[2])
+    np.testing.assert_array_equal(found.mirrored[2][..., ::-1], found.grid_features[0])
+    assert not np.array_equal(found.mirrored[0], found.grid_features[0])
 
 
 def test_distorted_copies_differ_and_are_the_same_again(folder):
     found = extracted(folder)
-    assert found.distorted.shape == found.cells.shape
-    for cells, copy in zip(found.cells, found.distorted, strict=True):
-        assert np.abs(copy.astype(float) - cells).max() > 0.1
+    assert found.distorted.shape == found.grid_features.shape
+    for grid_features, copy in zip(found.grid_features, found.distorted, strict=True):
+        assert np.abs(copy.astype(float) - grid_features).max() > 0.1
     again = extracted(folder, device="cpu")
     np.testing.assert_array_equal(again.distorted, found.distorted)
 
 
 def test_no_copies_where_they_are_not_wanted(folder):
-    whole, found = extracted(folder), extracted(folder, copies=False)
-    np.testing.assert_array_equal(found.cells, whole.cells)
-    assert found.mirrored.shape == found.distorted.shape == (0, *found.cells.shape[1:])
+    whole, found = extracted(folder), extracted(folder, augmented_views=False)
+    np.testing.assert_array_equal(found.grid_features, whole.grid_features)
+    assert found.mirrored.shape == found.distorted.shape == (0, *found.grid_features.shape[1:])
 
 
 @pytest.mark.parametrize("value", [7e4, -7e4, np.inf, np.nan])
 def test_features_that_cannot_be_kept_are_an_error(value):
-    cells = np.ones((2, 3, 4, 4), np.float32)
-    assert features.half(cells).dtype == np.float16
-    cells[1, 2, 0, 0] = value
+    grid_features = np.ones((2, 3, 4, 4), np.float32)
+    assert features.half(grid_features).dtype == np.float16
+    grid_features[1, 2, 0, 0] = value
     with pytest.raises(ImageError, match=r"features must lie within float16 \(65504\), found"):
-        features.half(cells)
+        features.half(grid_features)

@@ -45,7 +45,7 @@ def survived(work: Work, folder: Path) -> tuple[int, int]:
     for name, content in drawn():
         (pictures / name).write_bytes(content)
     data = str(results / "hostile")
-    everything = "--max-failed-share=1"
+    everything = "--max-failed-fraction=1"
     checkpoint = next(work.results.glob("train/*/*/card.json")).parent
     table, named = folder / "scores.parquet", folder / "named.txt"  # folders are read by suffix
     named.write_text("\n".join(str(path) for path in sorted(pictures.iterdir())), "utf-8")

@@ -60,10 +60,10 @@ def survived_by_workflow(folder: Path) -> tuple[int, int]:
         # in the same folder, because a manifest holds the pictures' paths
         shutil.rmtree(workflow.results)
         shutil.rmtree(folder / ".snakemake")
-        share = (number + random.Random(number).random()) / WORKFLOW_KILLS
-        differs = _disturbed(workflow, wanted, share * seconds)
+        fraction = (number + random.Random(number).random()) / WORKFLOW_KILLS
+        differs = _disturbed(workflow, wanted, fraction * seconds)
         if differs:
-            print(f"snakemake killed after {share * seconds:.1f} s: {differs}", file=sys.stderr)
+            print(f"snakemake killed after {fraction * seconds:.1f} s: {differs}", file=sys.stderr)
         kept += not differs
     return WORKFLOW_KILLS, kept
 

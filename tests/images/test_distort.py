@@ -1,10 +1,18 @@
 import numpy as np
 import pytest
 import skimage
+from rsfiqa.images.random_distortion import (
+    AUGMENTATION_FAMILIES,
+    DISTORTIONS,
+    MARGIN,
+    SEVERITIES,
+    VARIANTS,
+    distort_region,
+    random_distortion,
+)
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
-from rsfiqa.images.distort import DISTORTIONS, LEVELS, MARGIN, OF_COPIES, WAYS, distort, spoil
 from rsfiqa.vocabulary import FAMILIES
 
 
@@ -18,11 +26,11 @@ def test_families_are_those_of_the_captions():
     assert tuple(DISTORTIONS) == FAMILIES
 
 
-@pytest.mark.parametrize("family", [*DISTORTIONS, *(f"{name} 1" for name in WAYS)])
+@pytest.mark.parametrize("family", [*DISTORTIONS, *(f"{name} 1" for name in VARIANTS)])
 def test_each_level_is_further_from_the_photograph(chelsea, family):
     name, *way = family.split()
-    distorted = WAYS[name][1] if way else DISTORTIONS[name]
-    found = [distorted(chelsea, level, np.random.default_rng(0)) for level in LEVELS]
+    distorted = VARIANTS[name][1] if way else DISTORTIONS[name]
+    found = [distorted(chelsea, severity, np.random.default_rng(0)) for severity in SEVERITIES]
     assert all(image.dtype == np.uint8 and image.shape == chelsea.shape for image in found)
     ratios = [peak_signal_noise_ratio(chelsea, image) for image in found]
     assert ratios == sorted(ratios, reverse=True)
@@ -47,20 +55,28 @@ def test_a_loss_of_saturation_keeps_lightness(chelsea):
 
 def test_a_seed_chooses_family_and_level(chelsea):
     small = chelsea[::8, ::8]
-    np.testing.assert_array_equal(distort(small, 3), distort(small, 3), strict=True)
-    assert len({distort(small, seed).tobytes() for seed in range(60)}) > 25
+    np.testing.assert_array_equal(
+        random_distortion(small, 3), random_distortion(small, 3), strict=True
+    )
+    assert len({random_distortion(small, seed).tobytes() for seed in range(60)}) > 25
 
 
 def test_copies_are_those_that_extracted_features_were_made_from():
     ramp = np.add.outer(np.arange(24), np.arange(32)).astype(np.uint8)
     image = np.stack([ramp, ramp[::-1], ramp + 90], axis=-1)
-    found = [int(distort(image, seed).astype(np.int64).sum()) for seed in range(5)]
+    found = [int(random_distortion(image, seed).astype(np.int64).sum()) for seed in range(5)]
     assert found == [108993, 131323, 125811, 130891, 40920]
-    assert OF_COPIES == ("noise", "blur", "compression", "underexposure", "saturation_low")
+    assert AUGMENTATION_FAMILIES == (
+        "noise",
+        "blur",
+        "compression",
+        "underexposure",
+        "saturation_low",
+    )
 
 
 @pytest.mark.parametrize(
-    ("family", "level", "expected"),
+    ("family", "severity", "expected"),
     [
         ("overexposure", 3, (155, 242)),  # 100 and 156 times 2 ** (1.4 / 2.2)
         ("underexposure", 1, (80, 125)),  # times 2 ** (-0.7 / 2.2)
@@ -73,10 +89,10 @@ def test_copies_are_those_that_extracted_features_were_made_from():
         ("saturation_low", 5, (100, 156)),
     ],
 )
-def test_two_greys_by_hand(family, level, expected):
+def test_two_greys_by_hand(family, severity, expected):
     image = np.full((8, 8, 3), 100, np.uint8)
     image[:, ::2] = 156
-    found = DISTORTIONS[family](image, level, np.random.default_rng(0))
+    found = DISTORTIONS[family](image, severity, np.random.default_rng(0))
     assert [int(found[0, 1, 1]), int(found[0, 0, 1])] == pytest.approx(list(expected), abs=1)
 
 
@@ -93,7 +109,7 @@ def test_oversharpening_overshoots_at_an_edge():
 def test_only_the_part_is_spoilt(chelsea, family):
     mask = np.zeros(chelsea.shape[:2], bool)
     mask[100:180, 130:250] = True
-    found = spoil(chelsea, mask, family, 4, np.random.default_rng(0))
+    found = distort_region(chelsea, mask, family, 4, np.random.default_rng(0))
     changed = (found != chelsea).any(axis=2)
     assert changed[mask].mean() > 0.8
     changed[100 - 5 : 180 + 5, 130 - 5 : 250 + 5] = False  # over which the border is blended
@@ -105,7 +121,9 @@ def test_inside_a_part_it_is_as_in_a_copy_of_the_whole(chelsea, family):
     mask = np.zeros(chelsea.shape[:2], bool)
     mask[:, 130:250] = True
     whole = DISTORTIONS[family](chelsea, 3, np.random.default_rng(0))
-    found = spoil(chelsea, mask, family, 3, np.random.default_rng(1))  # draws JPEG of the two
+    found = distort_region(
+        chelsea, mask, family, 3, np.random.default_rng(1)
+    )  # draws JPEG of the two
     inner = np.s_[:, 130 + MARGIN : 250 - MARGIN]
     assert np.abs(found[inner].astype(int) - whole[inner]).mean() < 1.0
     assert np.abs(found[inner].astype(int) - chelsea[inner]).mean() > 2.0

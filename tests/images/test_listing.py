@@ -5,7 +5,7 @@ import io
 import pytest
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import listed
+from rsfiqa.images.listing import expand_paths
 
 
 @pytest.fixture
@@ -19,17 +19,17 @@ def pictures(tmp_path):
 
 def test_folders_patterns_lists_and_files(pictures, tmp_path, monkeypatch):
     every = [str(pictures / name) for name in ("a.png", "bad.jpg", "b/c.png")]
-    assert listed([str(pictures)]) == every
-    assert listed([str(pictures), str(pictures / "a.png")]) == every  # each once
-    assert listed([str(pictures / "**/*.png")]) == [every[0], every[2]]
+    assert expand_paths([str(pictures)]) == every
+    assert expand_paths([str(pictures), str(pictures / "a.png")]) == every  # each once
+    assert expand_paths([str(pictures / "**/*.png")]) == [every[0], every[2]]
     (tmp_path / "list.txt").write_text("\n".join(every))
-    assert listed([str(tmp_path / "list.txt")]) == every
-    assert listed([every[0], f"{pictures}/b/../a.png"]) == every[:1]
+    assert expand_paths([str(tmp_path / "list.txt")]) == every
+    assert expand_paths([every[0], f"{pictures}/b/../a.png"]) == every[:1]
     typed = io.TextIOWrapper(io.BytesIO("\r\n".join(every).encode()))
     monkeypatch.setattr("sys.stdin", typed)
-    assert listed(["-"]) == every
+    assert expand_paths(["-"]) == every
 
 
 def test_a_pattern_that_matches_nothing(tmp_path):
     with pytest.raises(InputError, match=r"\*\.png: must match a file, found none"):
-        listed([str(tmp_path / "*.png")])
+        expand_paths([str(tmp_path / "*.png")])

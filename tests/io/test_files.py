@@ -10,7 +10,7 @@ import pytest
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import HOST, atomic
-from rsfiqa.io.checksum import check_seal, seal, sha256_of
+from rsfiqa.io.checksum import append_checksum, sha256_of, verify_checksum
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.parquet import PARQUET_KEY, read_provenance, read_table, write_table
 from rsfiqa.io.provenance import Provenance, check_input
@@ -165,13 +165,13 @@ def test_a_table_of_an_earlier_version_has_no_seal(tmp_path, provenance):
 def test_a_seal_by_hand(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"headtail")
-    seal(path, 4)
+    append_checksum(path, 4)
     digest = hashlib.sha256(b"headtail").digest()
     assert path.read_bytes() == b"head" + b"rsfiqa sha256 " + digest + b"tail"
-    check_seal(path, 4, sealed=True)
-    for tail, sealed in ((4, False), (3, True), (100, True)):
+    verify_checksum(path, 4, has_checksum=True)
+    for tail, has_checksum in ((4, False), (3, True), (100, True)):
         with pytest.raises(ValueError, match="checksum differs"):
-            check_seal(path, tail, sealed=sealed)
+            verify_checksum(path, tail, has_checksum=has_checksum)
 
 
 def test_other_tools_read_a_sealed_table(path):

@@ -18,8 +18,8 @@ def make_batch() -> Callable[..., Batch]:
 
     def make(images: int = 3, regions: int = 4, seed: int = 0) -> Batch:
         random = torch.Generator().manual_seed(seed)
-        cells = torch.randn(images, 2, sum(STAGES), GRID, GRID, generator=random)
-        cells[:, 1] = cells[:, 1].abs()
+        grid_features = torch.randn(images, 2, sum(STAGES), GRID, GRID, generator=random)
+        grid_features[:, 1] = grid_features[:, 1].abs()
         coverage = torch.rand(images, regions, GRID * GRID, generator=random)
         coverage = coverage * (torch.rand(coverage.shape, generator=random) < 0.5)
         coverage[:, 0] += 0.01  # every cell belongs to somebody
@@ -27,7 +27,7 @@ def make_batch() -> Callable[..., Batch]:
         geometry = torch.rand(images, regions, 7, generator=random)
         geometry[..., 0] = coverage.mean(-1).clamp_min(1e-3).log()
         return Batch(
-            cells=cells,
+            grid_features=grid_features,
             coverage=coverage,
             text=torch.randn(images, regions, TEXT, generator=random),
             ratings=torch.randint(1, 6, (images, regions, 5), generator=random).float(),
@@ -46,7 +46,7 @@ def make_model(make_batch: Callable[..., Batch]) -> Callable[..., RSA]:
         with torch.random.fork_rng():
             torch.manual_seed(1)
             model = RSA(
-                STAGES, text_dim=TEXT, width=8, heads=2, members=2, hidden=8, variant=variant
+                STAGES, text_dim=TEXT, width=8, heads=2, ensemble_heads=2, hidden=8, variant=variant
             )
             model.standardise(make_batch(20, seed=9), torch.rand(20))
             with torch.no_grad():

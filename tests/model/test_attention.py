@@ -5,7 +5,12 @@ from collections.abc import Callable
 import torch
 
 from rsfiqa.model import RSA, Batch
-from rsfiqa.model.attention import RegionExchange, attend_within, masked_softmax, pool_statistics
+from rsfiqa.model.attention import (
+    RegionSelfAttention,
+    attend_within,
+    masked_softmax,
+    pool_statistics,
+)
 
 
 def test_attention_stays_inside_the_region() -> None:
@@ -33,10 +38,10 @@ def test_pooled_cells_have_the_statistics_of_their_pixels() -> None:
     torch.manual_seed(0)
     pixels = torch.randn(2, 5, 4, 6, dtype=torch.float64)  # (B, C, N, pixels of a cell)
     std, mean = torch.std_mean(pixels, dim=-1, correction=0)
-    cells = torch.stack([mean, std]).permute(1, 3, 0, 2)  # (B, N, 2, C)
+    grid_features = torch.stack([mean, std]).permute(1, 3, 0, 2)  # (B, N, 2, C)
     half = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
     weights = torch.stack([torch.full_like(half, 0.25), half]).expand(2, 2, 4)
-    found = pool_statistics(cells, weights)
+    found = pool_statistics(grid_features, weights)
     for seen, pooled in zip((pixels, pixels[:, :, :2]), found.unbind(1), strict=True):
         std, mean = torch.std_mean(seen.flatten(2), dim=-1, correction=0)
         # The constant under the root moves standard deviations of about 1 by 5e-7.
@@ -45,8 +50,8 @@ def test_pooled_cells_have_the_statistics_of_their_pixels() -> None:
 
 def test_regions_see_present_ones_only() -> None:
     torch.manual_seed(0)
-    layer = RegionExchange(8, heads=2, dropout=0.0)
-    torch.nn.init.normal_(layer.merge.weight)
+    layer = RegionSelfAttention(8, heads=2, dropout=0.0)
+    torch.nn.init.normal_(layer.out_proj.weight)
     tokens, present = torch.randn(1, 3, 8), torch.tensor([[True, True, False]])
     alone = layer(tokens[:, :2], present[:, :2])
     torch.testing.assert_close(layer(tokens, present)[:, :2], alone)

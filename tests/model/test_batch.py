@@ -23,11 +23,11 @@ def test_collate_pads_to_the_most_regions(make_batch: Callable[..., Batch]) -> N
 def test_take_keeps_the_order(make_batch: Callable[..., Batch]) -> None:
     batch = make_batch(3)
     taken = batch.take(torch.tensor([2, 0]))
-    assert torch.equal(taken.cells, batch.cells[[2, 0]])
+    assert torch.equal(taken.grid_features, batch.grid_features[[2, 0]])
     assert torch.equal(taken.present, batch.present[[2, 0]])
 
 
-@pytest.mark.parametrize("name", ["coverage", "text", "ratings", "geometry", "cells"])
+@pytest.mark.parametrize("name", ["coverage", "text", "ratings", "geometry", "grid_features"])
 def test_wrong_shapes_are_named(name: str, make_batch: Callable[..., Batch]) -> None:
     batch = make_batch(3)
     with pytest.raises(ValueError, match=rf"batch: '{name}' must have the shape .* found"):

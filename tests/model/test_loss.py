@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from rsfiqa.model import LossWeights, plcc_loss, pointing_loss, quality_loss, ranking_loss
+from rsfiqa.model import LossWeights, localization_loss, plcc_loss, quality_loss, ranking_loss
 
 QUALITY = torch.tensor([0.0, 0.5, 1.0])
 
@@ -59,7 +59,7 @@ def test_pointing_loss_by_hand() -> None:
     # e-fold falls of 2 and 0, then one region alone; the third region of each is absent
     fall = torch.tensor([[0.2, 0.0, 9.0], [0.0, 0.0, 0.0]])
     present = torch.tensor([[True, True, False], [True, False, False]])
-    found = pointing_loss(fall, torch.tensor([0, 0]), present, scale=0.1)
+    found = localization_loss(fall, torch.tensor([0, 0]), present, scale=0.1)
     assert found.item() == pytest.approx(math.log1p(math.exp(-2)) / 2)
-    wrong = pointing_loss(fall[:1], torch.tensor([1]), present[:1], scale=0.1)
+    wrong = localization_loss(fall[:1], torch.tensor([1]), present[:1], scale=0.1)
     assert wrong.item() == pytest.approx(2 + math.log1p(math.exp(-2)))

@@ -23,14 +23,14 @@ def test_stages_keep_apart(stage: int) -> None:
     torch.manual_seed(0)
     channels, starts = (3, 4, 5), (0, 3, 7)
     mhf = MHF(channels, width=8)
-    cells = torch.zeros(1, 1, 2, 12)
+    grid_features = torch.zeros(1, 1, 2, 12)
     part = slice(starts[stage], starts[stage] + channels[stage])
-    cells[..., part] = torch.randn(1, 1, 2, channels[stage])
+    grid_features[..., part] = torch.randn(1, 1, 2, channels[stage])
     projected = [
-        torch.nn.functional.gelu(layer(cells[..., start : start + n].flatten(2)))
+        torch.nn.functional.gelu(layer(grid_features[..., start : start + n].flatten(2)))
         for layer, start, n in zip(mhf.project, starts, channels, strict=True)
     ]
-    features, _ = mhf(cells)
+    features, _ = mhf(grid_features)
     torch.testing.assert_close(features, sum(projected) / 3)
     for i, found in enumerate(projected):
         empty = torch.nn.functional.gelu(mhf.project[i](torch.zeros(1, 1, 2 * channels[i])))

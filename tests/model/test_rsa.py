@@ -27,7 +27,7 @@ def test_score_adds_up(variant: str, make_batch: MakeBatch, make_model: MakeMode
     torch.testing.assert_close(
         found.score, (found.weight * found.quality).sum(1) + found.global_term, atol=0, rtol=0
     )
-    assert_same(found.members.mean(0), found.score)
+    assert_same(found.head_scores.mean(0), found.score)
     assert_same(found.weight.sum(1), torch.ones(3))
     assert found.attention.shape == (3, 4, 4)
     assert_same(found.attention.sum((1, 2)), torch.ones(3))
@@ -42,7 +42,7 @@ def test_order_of_regions_changes_nothing(
     moved = {
         part.name: getattr(batch, part.name)[:, order]
         for part in fields(batch)
-        if part.name != "cells"
+        if part.name != "grid_features"
     }
     expected, found = model(batch), model(replace(batch, **moved))
     assert_same(found.score, expected.score)
@@ -93,7 +93,7 @@ def divided(batch: Batch, region: int) -> Batch:
             [getattr(batch, part.name), getattr(batch, part.name)[:, region : region + 1]], dim=1
         )
         for part in fields(batch)
-        if part.name != "cells"
+        if part.name != "grid_features"
     }
     for half in (region, -1):
         parts["coverage"][:, half] /= 2
@@ -108,7 +108,9 @@ def test_a_region_in_two_is_the_same_to_a_model_that_has_learnt_nothing(
     """Of one that was trained: tests/test_packaged.py."""
     batch = make_batch(20)
     torch.manual_seed(0)
-    model = RSA((3, 4, 5), text_dim=6, width=8, heads=2, members=2, hidden=8, variant=variant)
+    model = RSA(
+        (3, 4, 5), text_dim=6, width=8, heads=2, ensemble_heads=2, hidden=8, variant=variant
+    )
     model.standardise(batch, torch.rand(20))
     for region in range(4):
         assert_same(model.eval()(divided(batch, region)).score, model(batch).score)
@@ -125,15 +127,15 @@ def test_variants_see_what_they_should(
     variant: str, make_batch: MakeBatch, make_model: MakeModel
 ) -> None:
     batch, model = make_batch(), make_model(variant)
-    described = variant not in ("no_mllm", "none")
-    assert reacts(model, batch, text=batch.text + 1) == described
-    assert reacts(model, batch, ratings=6 - batch.ratings) == described
-    early = batch.cells.clone()
+    captioned = variant not in ("no_mllm", "none")
+    assert reacts(model, batch, text=batch.text + 1) == captioned
+    assert reacts(model, batch, ratings=6 - batch.ratings) == captioned
+    early = batch.grid_features.clone()
     early[:, :, :7] += 1  # all stages but the last
-    assert reacts(model, batch, cells=early) == (variant not in ("no_mhf", "none"))
-    last = batch.cells.clone()
+    assert reacts(model, batch, grid_features=early) == (variant not in ("no_mhf", "none"))
+    last = batch.grid_features.clone()
     last[:, :, 7:] += 1
-    assert reacts(model, batch, cells=last)
+    assert reacts(model, batch, grid_features=last)
     other = batch.coverage.flip(2)
     assert reacts(model, batch, coverage=other) == (variant not in ("no_rsa", "none"))
 
@@ -171,14 +173,14 @@ def test_without_region_attention_regions_count_by_area(
 
 def test_half_precision_cells_are_enough(make_batch: MakeBatch, make_model: MakeModel) -> None:
     batch, model = make_batch(), make_model()
-    half = model(replace(batch, cells=batch.cells.half())).score
+    half = model(replace(batch, grid_features=batch.grid_features.half())).score
     # float16 keeps 3 digits of numbers of size 1.
     torch.testing.assert_close(half, model(batch).score, atol=5e-3, rtol=0)
 
 
 def test_statistics_travel_with_the_weights(make_batch: MakeBatch, make_model: MakeModel) -> None:
     batch, model = make_batch(), make_model()
-    copy = RSA((3, 4, 5), text_dim=6, width=8, heads=2, members=2, hidden=8).eval()
+    copy = RSA((3, 4, 5), text_dim=6, width=8, heads=2, ensemble_heads=2, hidden=8).eval()
     copy.load_state_dict(model.state_dict())
     assert_same(copy(batch).score, model(batch).score)
 
@@ -191,7 +193,7 @@ def test_unknown_variant() -> None:
 def test_cells_of_another_backbone(make_batch: MakeBatch, make_model: MakeModel) -> None:
     batch = make_batch()
     with pytest.raises(ValueError, match=r"must have 12 channels.* found 11"):
-        make_model()(replace(batch, cells=batch.cells[:, :, 1:]))
+        make_model()(replace(batch, grid_features=batch.grid_features[:, :, 1:]))
 
 
 def test_a_line_brings_scores_to_their_scale(make_batch: MakeBatch, make_model: MakeModel) -> None:
@@ -203,7 +205,7 @@ def test_a_line_brings_scores_to_their_scale(make_batch: MakeBatch, make_model: 
     torch.testing.assert_close(after.score, target, atol=1e-5, rtol=0)
     regional = (after.weight * after.quality).sum(1)
     torch.testing.assert_close(after.score, regional + after.global_term)
-    torch.testing.assert_close(after.members.mean(0), after.score)
+    torch.testing.assert_close(after.ensemble_heads.mean(0), after.score)
     assert not after.quality[~batch.present].any()
 
 
@@ -212,4 +214,4 @@ def test_a_falling_line_is_not_taken(make_batch: MakeBatch, make_model: MakeMode
     score = model(batch).score.detach()
     model.calibrate(score, -score)
     model.calibrate(torch.ones(3), torch.tensor([0.1, 0.2, 0.3]))
-    assert model.line.tolist() == [1.0, 0.0]
+    assert model.calibration.tolist() == [1.0, 0.0]

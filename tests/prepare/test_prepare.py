@@ -33,7 +33,7 @@ def write(tmp_path: Path, table: str) -> Path:
     return path
 
 
-def run(root: Path, out: str = "out", *, layout="csv", share=0.0, shard_size=3, **options):
+def run(root: Path, out: str = "out", *, layout="csv", fraction=0.0, shard_size=3, **options):
     """Prepare beside `root`; the manifest's rows and provenance."""
     if layout == "csv":
         options = {"mos_range": (1, 5), **options}
@@ -42,7 +42,7 @@ def run(root: Path, out: str = "out", *, layout="csv", share=0.0, shard_size=3, 
         results,
         PrepareOptions(layout=layout, root=str(root), **options),
         shard_size=shard_size,
-        max_failed_share=share,
+        max_failed_fraction=fraction,
         seed=0,
     )
     table, provenance = manifest.read(results / "manifest.parquet")
@@ -80,7 +80,7 @@ def test_the_same_bytes_each_time_and_no_machine_in_the_provenance(data):
 
 def test_statistics(data):
     picture(data.parent / "b.png").write_bytes(b"")
-    run(data, share=0.25)
+    run(data, fraction=0.25)
     stats = json.loads((data.parents[1] / "out/manifest.stats.json").read_text("utf-8"))
     assert (stats["images"], stats["failed"]) == (4, 1)
     assert stats["ended"] >= stats["started"]
@@ -92,7 +92,7 @@ def test_bad_images_become_failures(data):
     (folder / "a.png").write_bytes(b"")
     (folder / "b.png").write_text("not an image", "utf-8")
     (folder / "d.png").unlink()
-    rows, _ = run(data, share=0.75)
+    rows, _ = run(data, fraction=0.75)
     assert [(row["image_id"], row["shard"]) for row in rows] == [("sub/c.png", 1)]
     found = failures.read(folder.parent / "out/manifest.failures.parquet").to_pylist()
     assert found == [
@@ -105,21 +105,21 @@ def test_bad_images_become_failures(data):
 def test_too_many_bad_images_are_an_error(data):
     (data.parent / "a.png").unlink()
     with pytest.raises(InputError, match=r"must not exceed 0.2 .*found 1 of 4 \(a.png: no such"):
-        run(data, share=0.2)
+        run(data, fraction=0.2)
 
 
 def test_a_path_too_long_for_the_system_becomes_a_failure(data):
     write(data.parents[1], f"path,mos\na.png,1\n{'x' * 300}.png,2\n")
-    rows, _ = run(data, share=0.5)
+    rows, _ = run(data, fraction=0.5)
     assert [row["image_id"] for row in rows] == ["a.png"]
 
 
 def test_a_bare_folder_has_no_scores(tmp_path):
     root = picture(tmp_path / "pictures/sub/e\u0301.jpg").parents[1]
     picture(root / os.fsdecode(b"\xe9.jpg"))
-    ((row,), provenance) = run(root, layout="folder", share=0.5)
+    ((row,), provenance) = run(root, layout="folder", fraction=0.5)
     assert row["image_id"] == "sub/\u00e9.jpg"
-    assert row["mos"] is row["quality"] is row["level"] is None
+    assert row["mos"] is row["quality"] is row["severity"] is None
     assert manifest.mos_range(provenance) is None
     (failed,) = failures.read(tmp_path / "out/manifest.failures.parquet").to_pylist()
     assert failed["image"] == r"\xe9.jpg"
@@ -138,7 +138,7 @@ def test_a_turned_photograph_is_listed_upright(tmp_path):
 
 def test_the_demo_set(tmp_path):
     options = PrepareOptions(layout="demo")
-    prepare.run(tmp_path / "out", options, shard_size=100, max_failed_share=0, seed=0)
+    prepare.run(tmp_path / "out", options, shard_size=100, max_failed_fraction=0, seed=0)
     table, provenance = manifest.read(tmp_path / "out/manifest.parquet")
     assert table.num_rows == 210
     assert manifest.shard_names(tmp_path / "out/manifest.parquet") == ["00000", "00001", "00002"]
@@ -156,13 +156,13 @@ def test_a_data_set_without_images_is_an_error(tmp_path):
 def test_a_data_set_of_bad_images_is_an_error(data):
     write(data.parents[1], "path,mos\nnone.png,1\n")
     with pytest.raises(InputError, match=r"at least one usable image, found none of 1"):
-        run(data, share=1.0)
+        run(data, fraction=1.0)
 
 
 def test_root_is_needed(tmp_path):
     options = PrepareOptions(layout="folder")
     with pytest.raises(InputError, match=r"folder: needs root, found none; set it to where"):
-        prepare.run(tmp_path, options, shard_size=1, max_failed_share=0, seed=0)
+        prepare.run(tmp_path, options, shard_size=1, max_failed_fraction=0, seed=0)
 
 
 def test_a_csv_needs_its_mos_range(data):
@@ -257,7 +257,7 @@ def test_shards_are_known_before_and_after(data):
     out = data.parents[1] / "out"
     (data.parent / "a.png").unlink()  # a bad image keeps its place
     planned = prepare.plan_shards(out, options, 2)
-    run(data, share=0.5, shard_size=2)
+    run(data, fraction=0.5, shard_size=2)
     assert (
         planned
         == prepare.plan_shards(out, options, 2)

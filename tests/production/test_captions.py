@@ -14,7 +14,7 @@ from rsfiqa.captioners.vlm.client import Client, RejectedError
 from rsfiqa.errors import InputError
 from rsfiqa.products import captions
 from rsfiqa.products.paths import shard_path, stats_path
-from rsfiqa.vocabulary import LEVELS, RATINGS
+from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
 from tests.captioners.vlm.test_captioner import SHARD, folder  # noqa: F401
 from tests.production.conftest import NAME
 
@@ -27,7 +27,7 @@ def options(endpoint: str, **changes) -> CaptionOptions:
 
 
 def run(folder, endpoint, **changes):  # noqa: F811
-    caption.run(folder, options(endpoint, **changes), max_failed_share=0.5, only=(SHARD,))
+    caption.run(folder, options(endpoint, **changes), max_failed_fraction=0.5, only=(SHARD,))
     path = shard_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
@@ -44,7 +44,7 @@ def test_captions_of_a_shard(folder, endpoint, kind):  # noqa: F811
             assert 1 <= row[f"{name}_expected"] <= 5
     assert stats["prompt_tokens"] > 100 * len(good) / 13
     if kind == "regions":
-        assert stats["cached_share"] > 0.3
+        assert stats["cached_fraction"] > 0.3
 
 
 def send(endpoint: str, bodies: list[dict], concurrency: int):
@@ -83,7 +83,7 @@ def test_probabilities_are_those_of_the_allowed_words(endpoint):
             allowed = [
                 np.exp(other.logprob)
                 for other in token.top_logprobs
-                if any(word.startswith(other.token[place - start :]) for word in LEVELS)
+                if any(word.startswith(other.token[place - start :]) for word in ITU_LEVELS)
             ]
             assert sum(allowed) == pytest.approx(1, abs=0.02)
             return

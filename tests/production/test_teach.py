@@ -118,10 +118,10 @@ def test_answers_are_those_of_transformers(options, made, chosen, taught, tmp_pa
 
 
 def test_a_model_is_tested_beside_the_measured_captioner(options, made):  # noqa: F811
-    test.run(made, "test", CaptionOptions(), name="measured")
+    test.run(made, "test", CaptionOptions(), name="rule_based")
     longer = options.model_copy(update={"max_tokens": 2 * LONGEST})
     shown = test.run(made, "test", longer, name="taught")
-    assert shown.splitlines()[0].split()[-3:] == ["measured", "taught", "chance"]
-    (valid,) = (line for line in shown.splitlines() if line.startswith("valid_share"))
+    assert shown.splitlines()[0].split()[-3:] == ["rule_based", "taught", "chance"]
+    (valid,) = (line for line in shown.splitlines() if line.startswith("valid_fraction"))
     assert float(valid.split()[2]) == 1
     assert (made / "tests/taught.server.log").is_file()

@@ -72,7 +72,7 @@ def small(tmp_path):
         "train": {
             "min_images": 6,
             "epochs": 2,
-            "members": 2,
+            "ensemble_heads": 2,
             "width": 8,
             "hidden": 8,
             "tune_epochs": 1,
@@ -85,7 +85,7 @@ def small(tmp_path):
         "benchmark": {
             "datasets": ["pictures"],
             "splits": 1,
-            "test_share": 0.34,
+            "test_fraction": 0.34,
             "variants": ["full"],
         },
         "report": {"images": 2},
@@ -153,8 +153,8 @@ def test_a_recipe_to_the_end(model, served, tmp_path):
     assert (folder / "taught/adapter/adapter_model.safetensors").is_file()
     tests = {
         name: json.loads((folder / f"tests/{name}.test.json").read_text())
-        for name in ("measured", "zero_shot", "taught")
+        for name in ("rule_based", "zero_shot", "taught")
     }
     assert {one["n"] for one in tests.values()} == {65}
     assert len({one["examples"] for one in tests.values()}) == 1
-    assert tests["measured"]["valid_share"] == tests["taught"]["valid_share"] == 1
+    assert tests["rule_based"]["valid_fraction"] == tests["taught"]["valid_fraction"] == 1

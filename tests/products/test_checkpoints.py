@@ -10,15 +10,15 @@ from rsfiqa.backbones import loading as backbones
 from rsfiqa.backbones import weights as backbone_weights
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
+from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.io.parquet import read_table
 from rsfiqa.model import RSA, Batch
 from rsfiqa.products import checkpoints
 from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.versions import VERSIONS
-from tests.support.pipeline import SEED, TEST_SHARE, TRAIN, made
+from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN, made
 
-MODEL = {"stage_channels": (3, 4), "text_dim": 6, "width": 8, "members": 2, "hidden": 8}
+MODEL = {"stage_channels": (3, 4), "text_dim": 6, "width": 8, "ensemble_heads": 2, "hidden": 8}
 SPLIT = pa.Table.from_pylist(
     [{"image_id": "a", "part": "train"}, {"image_id": "b", "part": "test"}],
     schema=checkpoints.SPLIT,
@@ -47,7 +47,7 @@ def batch() -> Batch:
     random = torch.Generator().manual_seed(0)
     coverage = torch.rand(5, 3, 16, generator=random)
     return Batch(
-        cells=torch.rand(5, 2, 7, 4, 4, generator=random).half(),
+        grid_features=torch.rand(5, 2, 7, 4, 4, generator=random).half(),
         coverage=coverage / coverage.sum(1, keepdim=True),
         text=torch.randn(5, 3, 6, generator=random),
         ratings=torch.randint(1, 6, (5, 3, 5), generator=random).float(),
@@ -75,8 +75,8 @@ def folder(tmp_path):
 
 def edit(folder, **changes) -> None:
     """Change the card behind the checkpoint's back."""
-    content = read_sealed_json(folder / "card.json")
-    write_sealed_json(folder / "card.json", content | changes)
+    content = read_json_with_checksum(folder / "card.json")
+    write_json_with_checksum(folder / "card.json", content | changes)
 
 
 @pytest.mark.parametrize("variant", ["full", "no_mhf", "no_mllm", "no_rsa", "none"])
@@ -111,7 +111,7 @@ def test_packed_it_is_half_as_large_and_predicts_nearly_the_same(tmp_path):
     checkpoints.write(tmp_path / "whole", written, described, SPLIT, stages)
     checkpoints.pack(tmp_path / "whole", tmp_path / "small", {"livec_srcc": 0.9})
     found, read = checkpoints.read(tmp_path / "small")
-    assert read == replace(described, tested={"livec_srcc": 0.9})
+    assert read == replace(described, test_metrics={"livec_srcc": 0.9})
     with torch.inference_mode():
         one, other = written(batch()), found(batch())
     torch.testing.assert_close(one.score, other.score, atol=1e-3, rtol=0)
@@ -156,7 +156,7 @@ def other_weights(folder):
 
 
 def other_model(folder):
-    edit(folder, model=MODEL | {"members": 3})
+    edit(folder, model=MODEL | {"ensemble_heads": 3})
 
 
 def other_variant(folder):
@@ -236,13 +236,13 @@ def test_the_card_says_what_made_the_checkpoint(trained):
     assert found.encoder["encoder"] == "packaged-minilm"
     assert len(found.backbone["sha256"]) == len(found.encoder["sha256"]) == 64
     assert (found.segment["backend"], found.segment["max_regions"]) == ("superpixel", 4)
-    assert found.caption["backend"] == "measured"
+    assert found.caption["backend"] == "rule_based"
     assert found.datasets == ["tiny"]
     assert (tuple(found.mos_range), found.lower_better) == ((1, 5), False)
     assert found.options == {"version": VERSIONS["train"], **TRAIN.recorded()}
     assert len(found.losses) == TRAIN.epochs
     assert found.versions.keys() == {"python", "torch", "timm", "transformers"}
-    assert read_sealed_json(trained / "card.json").keys() == {
+    assert read_json_with_checksum(trained / "card.json").keys() == {
         "schema",
         "weights_sha256",
         *asdict(found),
@@ -258,7 +258,7 @@ def test_the_card_identifies_the_split(trained):
     assert found.split == {
         "name": "split-01",
         "seed": SEED,
-        "test_share": TEST_SHARE,
+        "test_fraction": TEST_FRACTION,
         "train": 8,
         "validation": 0,
         "test": 4,

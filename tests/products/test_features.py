@@ -9,14 +9,14 @@ CELLS = np.random.default_rng(0).normal(size=(3, 2, 2, 7, 3, 3)).astype(np.float
 NONE = np.zeros((0, 2, 7, 3, 3), np.float16)
 
 
-@pytest.mark.parametrize("copies", [tuple(CELLS[1:]), (NONE, NONE)])
+@pytest.mark.parametrize("augmented_views", [tuple(CELLS[1:]), (NONE, NONE)])
 def test_what_is_read_is_what_was_written(tmp_path, provenance, copies):
     content = Features(["a.png", "b.png"], CELLS[0], *copies, channels=(3, 4))
     features.write(tmp_path / "a", content, provenance("features", features.VERSION))
     found, origin = features.read(tmp_path / "a")
     assert found.image_ids == ["a.png", "b.png"]
-    for name, cells in zip(features.VIEWS, (CELLS[0], *copies), strict=True):
-        np.testing.assert_array_equal(getattr(found, name), cells, strict=True)
+    for name, grid_features in zip(features.VIEWS, (CELLS[0], *copies), strict=True):
+        np.testing.assert_array_equal(getattr(found, name), grid_features, strict=True)
     assert found.channels == (3, 4)
     assert origin == provenance("features", features.VERSION)
 

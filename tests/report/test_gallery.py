@@ -15,7 +15,7 @@ from PIL import Image
 from rsfiqa.products import manifest, results
 from rsfiqa.report import drawing, gallery
 from rsfiqa.report.drawing import heat_uri, outline, photo_uri
-from rsfiqa.report.gallery import choose, share_out
+from rsfiqa.report.gallery import allocate, choose
 from rsfiqa.report.record import DataSet
 from tests.support.pipeline import CAPTION, HOSTILE
 
@@ -92,8 +92,8 @@ def test_no_more_are_chosen_than_wanted_and_none_twice(predicted, count, quality
     ("total", "names", "shares"),
     [(7, "abc", [3, 2, 2]), (1, "ab", [1, 0]), (4, "ab", [2, 2]), (3, "", [])],
 )
-def test_pictures_are_shared_among_the_data_sets(total, names, shares):
-    assert share_out(total, list(names)) == dict(zip(names, shares, strict=True))
+def test_pictures_are_shared_among_the_data_sets(total, names, fractions):
+    assert allocate(total, list(names)) == dict(zip(names, fractions, strict=True))
 
 
 def test_an_outline_runs_a_quarter_of_a_pixel_inside_the_edge():

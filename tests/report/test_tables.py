@@ -26,7 +26,7 @@ def rows(variant: str, srcc: list[float], train: str = "tiny", test: str = "tiny
     ]
 
 
-def pairs(found: list[dict], backend: str = "measured") -> list[tables.Pair]:
+def pairs(found: list[dict], backend: str = "rule_based") -> list[tables.Pair]:
     return tables.pairs(found, DataSet, lambda _: backend)
 
 
@@ -83,11 +83,11 @@ def test_methods_and_pairs_have_their_order():
 @pytest.mark.parametrize(
     ("variant", "backend", "label"),
     [
-        ("full", "measured", "RSFIQA"),
-        ("no_mllm", "measured", "−captions (measured)"),
+        ("full", "rule_based", "RSFIQA"),
+        ("no_mllm", "rule_based", "−captions (measured)"),
         ("no_mllm", "qwen2.5-vl", "−MLLM"),
         ("no_mllm", "", "−captions"),
-        ("no_rsa", "measured", "−RSA"),
+        ("no_rsa", "rule_based", "−RSA"),
         ("probe", "", "SVR probe (frozen backbone)"),
         ("alien", "", "alien"),
     ],

@@ -7,7 +7,7 @@ import pytest
 LOOP = """
 import resource
 import torch
-from rsfiqa.heap import keep_freed
+from rsfiqa.heap import tune_malloc
 
 {first}
 def faults():
@@ -33,6 +33,6 @@ def faults(first: str, size: int) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is told")
 def test_freed_memory_is_taken_again_and_not_asked_of_the_system():
     released = faults("", 40)
-    assert faults("keep_freed()", 40) > 0.9 * released  # above the threshold
-    assert faults("keep_freed(large=True)", 40) < 0.3 * released
-    assert faults("keep_freed()", 16) < 0.3 * released * 16 / 40
+    assert faults("tune_malloc()", 40) > 0.9 * released  # above the threshold
+    assert faults("tune_malloc(large=True)", 40) < 0.3 * released
+    assert faults("tune_malloc()", 16) < 0.3 * released * 16 / 40

@@ -35,7 +35,7 @@ class Stage:
         shard.counts["found"] = len(found)
         return found
 
-    def run(self, folder, *, share=0.0, only=(), **options) -> list[str]:
+    def run(self, folder, *, fraction=0.0, only=(), **options) -> list[str]:
         """Names of the shards that were made."""
         self.made.clear()
         arguments = {"options": {"x": 1}, "schema": 1} | options
@@ -45,7 +45,7 @@ class Stage:
             make=self.make,
             write=lambda path, found, origin: write_json(path, {"ids": found, **origin.__dict__}),
             shards=only,
-            max_failed_share=share,
+            max_failed_fraction=fraction,
             **arguments,
         )
         return self.made
@@ -124,7 +124,7 @@ def test_another_input_makes_it_again(folder):
 
 
 def test_failures_are_recorded(folder):
-    assert Stage(bad=("1.png",)).run(folder, share=0.5) == ["00000", "00001", "00002"]
+    assert Stage(bad=("1.png",)).run(folder, fraction=0.5) == ["00000", "00001", "00002"]
     assert product(folder)["ids"] == ["0.png"]
     assert failures.read(folder / "segment/00000.failures.parquet").to_pylist() == [
         {"image": "1.png", "stage": "segment", "reason": "blank"}
@@ -134,11 +134,11 @@ def test_failures_are_recorded(folder):
 
 def test_too_many_failures_publish_nothing(folder):
     message = (
-        r"00000.h5: the share of failed images must not exceed 0.49 \(max_failed_share\), found 1"
-        r" of 2 \(1.png: blank\)"
+        r"00000.h5: the share of failed images must not exceed 0.49 \(max_failed_fraction\), found"
+        r" 1 of 2 \(1.png: blank\)"
     )
     with pytest.raises(InputError, match=message):
-        Stage(bad=("1.png",)).run(folder, share=0.49)
+        Stage(bad=("1.png",)).run(folder, fraction=0.49)
     assert not (folder / "segment").exists()
 
 
@@ -154,7 +154,7 @@ def test_other_errors_are_not_swallowed(folder):
 
 
 def test_statistics(folder):
-    Stage(bad=("0.png",)).run(folder, share=0.5)
+    Stage(bad=("0.png",)).run(folder, fraction=0.5)
     stats = json.loads((folder / "segment/00000.stats.json").read_text("utf-8"))
     assert (stats["images"], stats["failed"], stats["found"]) == (2, 1, 1)
     assert stats["ended"] >= stats["started"]

@@ -20,8 +20,8 @@ def test_its_card_says_on_what_and_how_well(scorer):
     card = scorer.card
     assert (card.datasets, card.finetuned, scorer.score_range) == (["livec"], True, (0, 100))
     assert card.split["name"] == "all-00"
-    assert card.tested["splits"] >= 3
-    assert 0.8 < card.tested["finetune_livec_srcc"] < 1
+    assert card.test_metrics["splits"] >= 3
+    assert 0.8 < card.test_metrics["finetune_livec_srcc"] < 1
 
 
 def test_it_is_small():

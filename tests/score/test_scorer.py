@@ -18,7 +18,7 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.encoders.sentence_transformer import PACKAGED, encoder_folder
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.json_files import read_sealed_json, write_sealed_json
+from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.products import checkpoints
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.scorer import Scorer
@@ -182,7 +182,7 @@ def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
 
 
 def test_a_checkpoint_of_another_version_of_a_stage(root, tmp_path):
-    card = read_sealed_json(root / CHECKPOINT / "card.json")
+    card = read_json_with_checksum(root / CHECKPOINT / "card.json")
     folder = changed(root / CHECKPOINT, tmp_path / "old", caption=card["caption"] | {"version": 1})
     message = r"old: must be trained on products of caption 2, found 1; train it again$"
     with pytest.raises(InputError, match=message):
@@ -197,7 +197,7 @@ def test_an_encoder_whose_weights_were_changed(root, tmp_path):
     tensors = load_file(weights)
     tensors["embeddings.LayerNorm.bias"] += 0.1
     save_file(tensors, weights, {"format": "pt"})
-    made_by = read_sealed_json(root / CHECKPOINT / "card.json")["encoder"]
+    made_by = read_json_with_checksum(root / CHECKPOINT / "card.json")["encoder"]
     made_by |= {"encoder": str(encoder), "sha256": before}
     folder = changed(root / CHECKPOINT, tmp_path / "old", encoder=made_by)
     with pytest.raises(
@@ -270,6 +270,6 @@ class TestModel:
 def changed(source, target, **parts):
     """A copy of a checkpoint with another card."""
     shutil.copytree(source, target)
-    content = read_sealed_json(source / "card.json")
-    write_sealed_json(target / "card.json", content | parts)
+    content = read_json_with_checksum(source / "card.json")
+    write_json_with_checksum(target / "card.json", content | parts)
     return target

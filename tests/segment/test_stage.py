@@ -71,7 +71,7 @@ def hostile(tmp_path_factory):
     (root / "text.jpg").write_text("no picture", "utf-8")
     folder = tmp_path_factory.mktemp("results") / "hostile"
     options = PrepareOptions(layout="folder", root=str(root))
-    prepare.run(folder, options, shard_size=100, max_failed_share=0.5, seed=0)
+    prepare.run(folder, options, shard_size=100, max_failed_fraction=0.5, seed=0)
     return folder
 
 
@@ -97,7 +97,7 @@ def assert_outcomes(folder) -> None:
 
 
 def test_every_picture_has_a_stated_outcome(hostile):
-    segment.run(hostile, SegmentOptions(long_side=64, max_regions=2), max_failed_share=0.5)
+    segment.run(hostile, SegmentOptions(long_side=64, max_regions=2), max_failed_fraction=0.5)
     assert_outcomes(hostile)
     reader = regions.Reader(shard_path(hostile, "segment", "00000"))
     first = reader["exif1.jpg"].labels
@@ -123,7 +123,7 @@ def test_sam_has_the_same_outcomes(hostile, checkpoint, tmp_path):
     folder.mkdir()
     for name in ("manifest.parquet", "manifest.failures.parquet"):
         (folder / name).write_bytes((hostile / name).read_bytes())
-    segment.run(folder, options, max_failed_share=0.5)
+    segment.run(folder, options, max_failed_fraction=0.5)
     assert_outcomes(folder)
     path = shard_path(folder, "segment", "00000")
     made = regions.Reader(path).provenance
@@ -134,19 +134,19 @@ def test_sam_has_the_same_outcomes(hostile, checkpoint, tmp_path):
     assert (counts["out_of_memory"], counts["images_per_batch"]) == (0, 1)
     before = path.stat().st_mtime_ns
     faster = options.model_copy(update={"workers": 0, "images_per_batch": 1})
-    segment.run(folder, faster, max_failed_share=0.5)  # nothing that shapes the regions
+    segment.run(folder, faster, max_failed_fraction=0.5)  # nothing that shapes the regions
     assert path.stat().st_mtime_ns == before
 
 
 def test_a_share_of_failures_fails_the_shard(hostile):
     with pytest.raises(InputError, match=r"must not exceed 0.01 .*found 1 of 18 \(cut.jpg: damag"):
-        segment.run(hostile, SegmentOptions(long_side=32), max_failed_share=0.01)
+        segment.run(hostile, SegmentOptions(long_side=32), max_failed_fraction=0.01)
 
 
 def test_a_missing_checkpoint_fails_first(hostile):
     options = SegmentOptions(backend="sam", checkpoint="/nowhere/sam.pth")
     with pytest.raises(InputError, match=r"must be a file, found none at /nowhere/sam.pth; get on"):
-        segment.run(hostile, options, max_failed_share=0.5)
+        segment.run(hostile, options, max_failed_fraction=0.5)
 
 
 def test_recorded_options_are_those_that_shape_the_regions():

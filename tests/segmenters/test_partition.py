@@ -4,9 +4,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from rsfiqa.segmenters.partition import number_by_area, partition, settle, shared_borders
+from rsfiqa.segmenters.partition import (
+    merge_small_regions,
+    number_by_area,
+    partition,
+    shared_borders,
+)
 
-KEEP = {"max_regions": 100, "min_area_share": 0.0}
+KEEP = {"max_regions": 100, "min_area_fraction": 0.0}
 check = settings(deadline=None, derandomize=True, max_examples=50)
 shapes = array_shapes(min_dims=2, max_dims=2, max_side=8)
 label_maps = shapes.flatmap(lambda shape: arrays(np.int32, shape, elements=st.integers(0, 9)))
@@ -14,7 +19,7 @@ mask_stacks = st.tuples(st.integers(0, 4), shapes).flatmap(
     lambda both: arrays(np.bool_, (both[0], *both[1]))
 )
 limits = st.fixed_dictionaries(
-    {"max_regions": st.integers(1, 6), "min_area_share": st.sampled_from([0.0, 0.05, 0.3])}
+    {"max_regions": st.integers(1, 6), "min_area_fraction": st.sampled_from([0.0, 0.05, 0.3])}
 )
 
 
@@ -76,23 +81,27 @@ def test_a_sliver_joins_the_neighbour_with_most_border():
     after = labels("000000", "000000", "000000", "000111", "111111")
     before[3, 2:4] = [1, 2]
     after[3, 2] = 1
-    np.testing.assert_array_equal(settle(before, max_regions=9, min_area_share=0.1), after)
+    np.testing.assert_array_equal(
+        merge_small_regions(before, max_regions=9, min_area_fraction=0.1), after
+    )
 
 
 def test_where_borders_tie_the_larger_neighbour_wins():
     before = labels("0002111", "0002111", "0000111")[:2]
     before = np.hstack([np.zeros((2, 1), int), before])
     after = labels("00000111", "00000111")
-    np.testing.assert_array_equal(settle(before, max_regions=9, min_area_share=0.2), after)
+    np.testing.assert_array_equal(
+        merge_small_regions(before, max_regions=9, min_area_fraction=0.2), after
+    )
 
 
 def test_at_most_max_regions():
     before = labels("00000011112223")
     np.testing.assert_array_equal(
-        settle(before, max_regions=3, min_area_share=0), labels("00000011112222")
+        merge_small_regions(before, max_regions=3, min_area_fraction=0), labels("00000011112222")
     )
     np.testing.assert_array_equal(
-        settle(before, max_regions=1, min_area_share=0), labels("00000000000000")
+        merge_small_regions(before, max_regions=1, min_area_fraction=0), labels("00000000000000")
     )
 
 
@@ -113,7 +122,7 @@ def test_whatever_the_masks_a_partition_comes_out(masks, limit):
     assert_partition(found)
     areas = np.bincount(found.ravel())
     assert len(areas) <= limit["max_regions"]
-    assert len(areas) == 1 or areas.min() >= limit["min_area_share"] * found.size
+    assert len(areas) == 1 or areas.min() >= limit["min_area_fraction"] * found.size
 
 
 @check
@@ -126,14 +135,14 @@ def test_the_order_of_the_masks_does_not_matter(masks, limit, random):
 @check
 @given(label_maps, limits)
 def test_settling_twice_changes_nothing(before, limit):
-    once = settle(before, **limit)
-    np.testing.assert_array_equal(settle(once, **limit), once)
+    once = merge_small_regions(before, **limit)
+    np.testing.assert_array_equal(merge_small_regions(once, **limit), once)
 
 
 @check
 @given(label_maps, limits)
 def test_regions_are_joined_never_cut(before, limit):
-    pairs = np.stack([before.ravel(), settle(before, **limit).ravel()])
+    pairs = np.stack([before.ravel(), merge_small_regions(before, **limit).ravel()])
     assert len(np.unique(pairs, axis=1).T) == len(np.unique(before))
 
 
@@ -155,9 +164,9 @@ def test_a_mirrored_image_has_the_mirrored_partition(masks, upside_down):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02])
-def test_a_mirrored_image_is_joined_alike(share):
+def test_a_mirrored_image_is_joined_alike(fraction):
     before = labels("0000000011", "0000300011", "0002223333", "1112223333")  # no ties
-    limit = {"max_regions": 3, "min_area_share": share}
+    limit = {"max_regions": 3, "min_area_fraction": fraction}
     np.testing.assert_array_equal(
-        settle(before[:, ::-1], **limit), settle(before, **limit)[:, ::-1]
+        merge_small_regions(before[:, ::-1], **limit), merge_small_regions(before, **limit)[:, ::-1]
     )

@@ -167,7 +167,7 @@ class Discs:
         near = (points[:, None].float() - self.centres).norm(dim=-1)
         hit = near < self.radii
         chosen = near.argmin(1)[hit.any(1)]
-        radii = torch.cat([self.radii[chosen] * share for share in self.cores])
+        radii = torch.cat([self.radii[chosen] * fraction for fraction in self.cores])
         logits = radii[:, None, None] - self.near[chosen.repeat(len(self.cores))]
         return logits[:, : shape[0], : shape[1]], torch.full((len(logits),), 0.9)
 

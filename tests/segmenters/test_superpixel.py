@@ -56,7 +56,7 @@ def coffee():
 
 @pytest.mark.parametrize(("most", "least"), [(12, 0.01), (5, 0.0), (1, 0.0), (200, 0.05)])
 def test_a_photograph(coffee, most, least):
-    options = SegmentOptions(long_side=256, max_regions=most, min_area_share=least)
+    options = SegmentOptions(long_side=256, max_regions=most, min_area_fraction=least)
     labels = segment_image(coffee, options)
     assert labels.shape == (171, 256)  # 400 x 600, reduced
     assert labels.dtype == np.uint16

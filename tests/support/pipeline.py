@@ -26,13 +26,13 @@ from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.train import stage as train
 from rsfiqa.train.options import TrainOptions
 
-SEED, TEST_SHARE = 0, 1 / 3
+SEED, TEST_FRACTION = 0, 1 / 3
 BROKEN = "broken.png"  # its header can be read, its pixels cannot
 HOSTILE = """<script>alert("&'")</script>.png"""  # tested in split-00
 CAPTION = '"><img src="https://example.org/x" onerror=alert(2)>'  # of the regions of HOSTILE
-SPLITS = {"seed": SEED, "test_share": TEST_SHARE}
+SPLITS = {"seed": SEED, "test_fraction": TEST_FRACTION}
 EXTRACT = ExtractOptions(grid=4)
-TRAIN = TrainOptions(min_images=2, epochs=2, members=2, width=8, hidden=8)
+TRAIN = TrainOptions(min_images=2, epochs=2, ensemble_heads=2, width=8, hidden=8)
 
 
 def made(factory: pytest.TempPathFactory) -> Path:
@@ -87,12 +87,12 @@ def _prepare(root: Path, name: str, rows: list[tuple], **options) -> None:
     with table.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("path", "mos", "mos_std", "group"), *rows])
     options = PrepareOptions(layout="csv", root=str(table), **options)
-    prepare.run(root / name, options, shard_size=7, max_failed_share=0.0, seed=SEED)
+    prepare.run(root / name, options, shard_size=7, max_failed_fraction=0.0, seed=SEED)
 
 
 def _products(folder: Path) -> None:
     """Everything that a training needs of a data set, from default options."""
-    some = {"max_failed_share": 0.5}
+    some = {"max_failed_fraction": 0.5}
     segment.run(folder, SegmentOptions(max_regions=4), **some)
     caption.run(folder, CaptionOptions(), **some)
     for name in manifest.shard_names(folder / "manifest.parquet"):

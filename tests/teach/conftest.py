@@ -21,8 +21,8 @@ def kodak(tmp_path_factory) -> Path:
         Image.fromarray(part).save(root / name)
     folder = root / "results" / "kodak"
     options = PrepareOptions(layout="kodak", root=str(root))
-    prepare.run(folder, options, shard_size=2, max_failed_share=0, seed=0)
-    segment.run(folder, SegmentOptions(max_regions=6), max_failed_share=0)
+    prepare.run(folder, options, shard_size=2, max_failed_fraction=0, seed=0)
+    segment.run(folder, SegmentOptions(max_regions=6), max_failed_fraction=0)
     return folder
 
 
@@ -35,14 +35,14 @@ def made(kodak, tmp_path_factory) -> Path:
 
 
 def make(
-    folder: Path, *sources: Path, seed: int = 0, max_failed_share: float = 0, **options
+    folder: Path, *sources: Path, seed: int = 0, max_failed_fraction: float = 0, **options
 ) -> None:
     from rsfiqa.teach import data
     from rsfiqa.teach.options import TeachDataOptions
 
-    chosen = {"views": 5, "validation_share": 0.5} | options
+    chosen = {"views": 5, "validation_fraction": 0.5} | options
     wanted = TeachDataOptions(**chosen)
-    data.run(folder, sources, wanted, seed=seed, max_failed_share=max_failed_share)
+    data.run(folder, sources, wanted, seed=seed, max_failed_fraction=max_failed_fraction)
 
 
 @pytest.fixture(scope="session")

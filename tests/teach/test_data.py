@@ -17,7 +17,7 @@ from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.teach import examples
 from rsfiqa.teach.ratings import ratings_of
-from rsfiqa.vocabulary import LEVELS, RATINGS
+from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
 from tests.teach.conftest import make
 
 
@@ -54,7 +54,7 @@ def test_answers_are_of_the_schema_and_follow_the_table(made):
         (text,) = example.messages[-1]["content"]
         (answer,) = read_answers(text["text"], "stop")
         assert set(answer.distortions) == set(example.distortions)
-        wanted = {name: LEVELS[r - 1] for name, r in ratings_of(example.distortions).items()}
+        wanted = {name: ITU_LEVELS[r - 1] for name, r in ratings_of(example.distortions).items()}
         assert {name: getattr(answer, name) for name in RATINGS} == wanted
 
 
@@ -118,8 +118,8 @@ def test_varied_are_photographs_to_teach_by_not_those_of_the_test(made, kodak, t
 
 def prepared(root, folder, **options):
     chosen = PrepareOptions(layout="folder", root=str(root), **options)
-    prepare.run(folder, chosen, shard_size=9, max_failed_share=0, seed=0)
-    segment.run(folder, SegmentOptions(), max_failed_share=0)
+    prepare.run(folder, chosen, shard_size=9, max_failed_fraction=0, seed=0)
+    segment.run(folder, SegmentOptions(), max_failed_fraction=0)
     return folder
 
 
@@ -139,7 +139,7 @@ def test_the_same_photograph_in_two_parts_is_refused(kodak, tmp_path):
 
 
 def test_no_pristine_images(kodak, tmp_path, make_manifest):
-    folder = make_manifest(tmp_path / "set", ["a.png"], level=[3])
+    folder = make_manifest(tmp_path / "set", ["a.png"], severity=[3])
     with pytest.raises(InputError, match=r"source: must hold pristine images, found none in .*set"):
         make(tmp_path / "out", folder)
 
@@ -153,12 +153,12 @@ def test_photographs_that_were_not_segmented(tmp_path, make_manifest):
 def test_a_photograph_that_cannot_be_read_is_a_failure(kodak, tmp_path):
     shutil.copytree(kodak.parents[1], tmp_path / "k", ignore=shutil.ignore_patterns("results"))
     options = PrepareOptions(layout="kodak", root=str(tmp_path / "k"))
-    prepare.run(tmp_path / "r", options, shard_size=9, max_failed_share=0, seed=0)
-    segment.run(tmp_path / "r", SegmentOptions(), max_failed_share=0)
+    prepare.run(tmp_path / "r", options, shard_size=9, max_failed_fraction=0, seed=0)
+    segment.run(tmp_path / "r", SegmentOptions(), max_failed_fraction=0)
     (tmp_path / "k/01.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"data.json: .*1 of 3"):
         make(tmp_path / "out", tmp_path / "r", views=1)
-    make(tmp_path / "out", tmp_path / "r", views=1, max_failed_share=0.5, validation_share=0)
+    make(tmp_path / "out", tmp_path / "r", views=1, max_failed_fraction=0.5, validation_fraction=0)
     (lost,) = pq.read_table(tmp_path / "out/data.failures.parquet").to_pylist()
     assert lost["image"] == "r/01.png"
     assert {one.source for one in examples.read(tmp_path / "out/train.jsonl")} == {"r/02.png"}
@@ -166,14 +166,16 @@ def test_a_photograph_that_cannot_be_read_is_a_failure(kodak, tmp_path):
 
 
 @pytest.mark.parametrize(("share", "part"), [(0.0, "test"), (0.9, "train")])
-def test_a_part_without_photographs_is_refused(tmp_path, share, part):
+def test_a_part_without_photographs_is_refused(tmp_path, fraction, part):
     (tmp_path / "p").mkdir()
     for i in range(2):
         Image.effect_noise((80, 80), 40 + i).save(tmp_path / f"p/{i}.png")
     folder = prepared(tmp_path / "p", tmp_path / "r")
-    message = rf"teach.data.test_share: must leave photographs for the part {part}, found none of 2"
+    message = (
+        rf"teach.data.test_fraction: must leave photographs for the part {part}, found none of 2"
+    )
     with pytest.raises(InputError, match=message):
-        make(tmp_path / "out", folder, test_share=share)
+        make(tmp_path / "out", folder, test_fraction=fraction)
     assert not (tmp_path / "out").exists()
 
 
@@ -181,7 +183,7 @@ def test_an_official_test_leaves_the_other_sources_to_teach_by(kodak, tmp_path):
     (tmp_path / "p").mkdir()
     Image.effect_noise((80, 80), 40).save(tmp_path / "p/a.png")
     own = prepared(tmp_path / "p", tmp_path / "own")
-    make(tmp_path / "out", kodak, own, test_share=0.9, views=1, validation_share=0)
+    make(tmp_path / "out", kodak, own, test_fraction=0.9, views=1, validation_fraction=0)
     parts = json.loads((tmp_path / "out/data.json").read_text())["sources"]
     assert parts["test"] == ["kodak/03.png"]
     assert parts["train"] == ["kodak/01.png", "kodak/02.png", "own/a.png"]

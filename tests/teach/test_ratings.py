@@ -5,7 +5,7 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
 from rsfiqa.captioners.vlm.answer import Distortion
-from rsfiqa.images.distort import DISTORTIONS, LEVELS
+from rsfiqa.images.distort import DISTORTIONS, SEVERITIES
 from rsfiqa.teach.ratings import TABLE, ratings_of
 from rsfiqa.vocabulary import FAMILIES, RATINGS
 
@@ -20,14 +20,14 @@ def similarities():
     photographs = [skimage.data.coffee()[60:252, 100:292], skimage.data.chelsea()[50:242, 60:252]]
     random = np.random.default_rng(0)
     return {
-        (family, level): np.mean(
+        (family, severity): np.mean(
             [
-                structural_similarity(image, distorted(image, level, random), channel_axis=2)
+                structural_similarity(image, distorted(image, severity, random), channel_axis=2)
                 for image in photographs
             ]
         )
         for family, distorted in DISTORTIONS.items()
-        for level in LEVELS
+        for severity in SEVERITIES
     }
 
 
@@ -43,7 +43,7 @@ def test_the_table_has_every_family_and_names_ratings():
 
 def test_overall_falls_with_the_structural_similarity(similarities):
     keys = list(similarities)
-    overall = [TABLE[family]["overall"][level - 1] for family, level in keys]
+    overall = [TABLE[family]["overall"][severity - 1] for family, severity in keys]
     found = [similarities[key] for key in keys]
     assert spearmanr(overall, found).statistic > 0.8
     by_rating = [
@@ -54,7 +54,7 @@ def test_overall_falls_with_the_structural_similarity(similarities):
 
 @pytest.mark.parametrize("family", TABLE)
 def test_similarity_falls_with_the_level(similarities, family):
-    found = [similarities[family, level] for level in LEVELS]
+    found = [similarities[family, severity] for severity in SEVERITIES]
     assert sorted(found, reverse=True) == found
 
 

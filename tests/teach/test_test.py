@@ -30,11 +30,11 @@ def said(*distortions: tuple[str, int]) -> str:
 def test_right_answers():
     asked = [example(), example(("blur", 1)), example(("noise", 5)), example(("blur", 3))]
     found = test.figures(asked, [one.wanted.model_dump_json() for one in asked])
-    for name in ("valid_share", "family_accuracy", "level_accuracy", "both_accuracy"):
+    for name in ("valid_fraction", "family_accuracy", "severity_accuracy", "both_accuracy"):
         assert found[name] == 1
     for rating in ("color", "noise", "artifact", "blur", "overall"):
         assert found[f"{rating}_accuracy"] == 1
-    assert found["level_srcc"] == pytest.approx(1)
+    assert found["severity_srcc"] == pytest.approx(1)
     assert found["blur_srcc"] == pytest.approx(1)
     assert found["n"] == 4
 
@@ -55,16 +55,16 @@ def test_figures_by_hand():
         '{"content": "cut',
     ]
     found = test.figures(asked, texts)
-    assert found["valid_share"] == pytest.approx(4 / 5)
+    assert found["valid_fraction"] == pytest.approx(4 / 5)
     assert found["family_accuracy"] == pytest.approx(1 / 5)
     assert found["family_accuracy_blur"] == 1
     assert found["family_accuracy_none"] == 0
-    assert found["level_accuracy"] == pytest.approx(1 / 4)
-    assert found["level_within_one"] == pytest.approx(2 / 4)
+    assert found["severity_accuracy"] == pytest.approx(1 / 4)
+    assert found["severity_within_one"] == pytest.approx(2 / 4)
     assert found["both_accuracy"] == pytest.approx(1 / 4)
     assert found["chance_family_accuracy"] == pytest.approx(2 / 5)  # always noise
-    assert found["chance_level_accuracy"] == pytest.approx(2 / 4)  # always 2
-    assert found["chance_level_within_one"] == pytest.approx(3 / 4)  # always 3
+    assert found["chance_severity_accuracy"] == pytest.approx(2 / 4)  # always 2
+    assert found["chance_severity_within_one"] == pytest.approx(3 / 4)  # always 3
     # noise: wanted 5 5 2 3 5, said 4 5 4 5 and an answer that is none
     assert found["noise_accuracy"] == pytest.approx(1 / 5)
     assert found["chance_noise_accuracy"] == pytest.approx(3 / 5)
@@ -75,11 +75,11 @@ def test_intervals_are_of_the_photographs():
     asked = [example(("blur", 3), source=f"{i % 4}") for i in range(80)]
     texts = [said(("blur", 3)) if i % 4 < 2 else said(("noise", 1)) for i in range(80)]
     found = test.figures(asked, texts)
-    assert found["family_accuracy"] == found["level_accuracy"] == 0.5
+    assert found["family_accuracy"] == found["severity_accuracy"] == 0.5
     # of 256 equally likely draws one has no right photograph, 16 + 1 have one at most
     assert (found["family_accuracy_low"], found["family_accuracy_high"]) == (0, 1)
     alone = test.figures(asked[:1], texts[:1])
-    assert alone["level_within_one_low"] == alone["level_within_one_high"] == 1
+    assert alone["severity_within_one_low"] == alone["severity_within_one_high"] == 1
 
 
 def test_one_of_two_distortions_is_enough():
@@ -93,10 +93,10 @@ def test_the_first_of_equals_is_the_worst():
 
 
 def test_the_measured_captioner_answers_in_the_schema(made):
-    shown = test.run(made, "test", CaptionOptions(), name="measured")
+    shown = test.run(made, "test", CaptionOptions(), name="rule_based")
     lines = shown.splitlines()
-    assert lines[0].split() == ["test,", "n", "=", "65", "measured", "chance"]
-    assert lines[1].split() == ["valid_share", "1.000", "-"]
+    assert lines[0].split() == ["test,", "n", "=", "65", "rule_based", "chance"]
+    assert lines[1].split() == ["valid_fraction", "1.000", "-"]
     path = made / "tests/measured.test.json"
     kept = json.loads(path.read_text())
     (made / "tests/other.test.json").write_text(path.read_text().replace(kept["examples"], "0"))
@@ -104,8 +104,8 @@ def test_the_measured_captioner_answers_in_the_schema(made):
     assert test.side_by_side(made / "tests", "test", digest) == shown  # of the same examples alone
     assert kept["n"] == 65
     assert kept["chance_family_accuracy"] == pytest.approx(1 / 13)
-    assert kept["chance_level_accuracy"] == pytest.approx(1 / 5)
-    assert kept["chance_level_within_one"] == pytest.approx(3 / 5)
+    assert kept["chance_severity_accuracy"] == pytest.approx(1 / 5)
+    assert kept["chance_severity_within_one"] == pytest.approx(3 / 5)
     answers = (made / "tests/measured.test.jsonl").read_text("utf-8").splitlines()
     ids = [one.id for one in examples.read(made / "test.jsonl")]
     assert [json.loads(line)["id"] for line in answers] == ids
@@ -124,7 +124,7 @@ def test_a_test_that_was_broken_off_asks_for_what_is_missing(made, monkeypatch):
         assert len(server.bodies) == 65 - 20
         test.run(made, "test", options(server, max_tokens=99), name="model")
         assert len(server.bodies) == 65 - 20 + 65  # other questions
-    assert json.loads((made / "tests/model.test.json").read_text())["valid_share"] == 1
+    assert json.loads((made / "tests/model.test.json").read_text())["valid_fraction"] == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_files_that_hold_no_examples(tmp_path, content, message):
     if content is not None:
         (tmp_path / "test.jsonl").write_text(content)
     with pytest.raises(InputError) as caught:
-        test.run(tmp_path, "test", CaptionOptions(), name="measured")
+        test.run(tmp_path, "test", CaptionOptions(), name="rule_based")
     assert message in str(caught.value)
 
 
@@ -168,6 +168,6 @@ def test_a_region_that_vanished_from_a_reduced_picture(tmp_path):
 
 def test_what_is_not_defined_is_left_out():
     found = test.figures([example(("blur", 3))] * 2, [said(("blur", 3)), said(("blur", 2))])
-    assert "blur_srcc" not in found and "level_srcc" not in found  # of a constant
+    assert "blur_srcc" not in found and "severity_srcc" not in found  # of a constant
     assert "family_accuracy_noise" not in found  # none was asked
     assert not any(math.isnan(value) for value in found.values())

@@ -205,9 +205,9 @@ def test_activations_that_are_computed_anew_change_little(made, tiny_model, tmp_
         (lambda folder: (folder / "model.safetensors").unlink(), "must turn images and text to te"),
     ],
 )
-def test_models_that_cannot_be_taught(made, tiny_model, tmp_path, spoil, message):
+def test_models_that_cannot_be_taught(made, tiny_model, tmp_path, distort_region, message):
     folder = shutil.copytree(tiny_model, tmp_path / "model")
-    spoil(folder)
+    distort_region(folder)
     with pytest.raises(InputError, match=rf"teach\.train\.model: .*{message}"):
         teach(made, tmp_path / "out", folder)
     assert not (tmp_path / "out/model").exists()

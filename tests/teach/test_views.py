@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import skimage
 
-from rsfiqa.images.distort import LEVELS
+from rsfiqa.images.distort import SEVERITIES
 from rsfiqa.teach import views
 from rsfiqa.teach.views import CHAIN, OPPOSITE
 from rsfiqa.vocabulary import FAMILIES
@@ -19,7 +19,7 @@ def coffee():
 
 
 def taught(coffee, kind, seed=0, **changes):
-    options = {"questions": 3, "two_share": 0.0} | changes
+    options = {"questions": 3, "two_distortions_fraction": 0.0} | changes
     return views.taught(coffee, LABELS, kind, random=np.random.default_rng(seed), **options)
 
 
@@ -34,8 +34,8 @@ def test_of_five_views_one_is_pristine_two_are_global_two_local():
 def test_every_family_at_every_level_once_and_none_as_often_as_a_family():
     found = list(views.every_one())
     named = Counter((one.family, one.severity) for several in found for one in several)
-    assert named == {(family, level): 1 for family in FAMILIES for level in LEVELS}
-    assert found.count(()) == len(LEVELS)
+    assert named == {(family, severity): 1 for family in FAMILIES for severity in SEVERITIES}
+    assert found.count(()) == len(SEVERITIES)
 
 
 def test_a_view_is_a_part_of_the_photograph_perhaps_mirrored(coffee):
@@ -127,7 +127,7 @@ def test_tested_views_have_one_spoilt_region(coffee):
 
 def test_two_distortions_come_in_order_and_do_not_undo_each_other():
     random = np.random.default_rng(0)
-    drawn = [views.draw(random, two_share=1.0) for _ in range(300)]
+    drawn = [views.draw(random, two_distortions_fraction=1.0) for _ in range(300)]
     for pair in drawn:
         first, second = (CHAIN.index(one.family) for one in pair)
         assert first < second
@@ -144,6 +144,11 @@ def test_small_regions_are_not_asked_about(coffee):
     labels[:8, :8] = 1
     for seed in range(4):
         view = views.taught(
-            coffee, labels, "local", questions=5, two_share=0, random=np.random.default_rng(seed)
+            coffee,
+            labels,
+            "local",
+            questions=5,
+            two_distortions_fraction=0,
+            random=np.random.default_rng(seed),
         )
         assert list(view.asked) == [0]

@@ -28,8 +28,8 @@ def test_image_and_regions_stay_together(scene, seed):
     pixels = found.pixels
     assert pixels.shape == (3, 40, 40)
     for region, color in enumerate((10, 20, 30)):
-        share = (pixels[region] == color).reshape(4, 10, 4, 10).mean((1, 3)).ravel()
-        np.testing.assert_allclose(found.coverage[region], share, atol=1e-6)
+        fraction = (pixels[region] == color).reshape(4, 10, 4, 10).mean((1, 3)).ravel()
+        np.testing.assert_allclose(found.coverage[region], fraction, atol=1e-6)
     assert found.present.tolist() == [bool(part.any()) for part in found.coverage]
     np.testing.assert_allclose(found.coverage.sum(0), 1, atol=1e-6)
 
@@ -70,11 +70,11 @@ def test_an_image_smaller_than_the_crop_is_taken_whole(scene):
 def test_one_region_is_spoilt_and_the_others_are_not(scene, seed):
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     plain = crop((noise, scene[1]), seed)
-    assert (plain.spoilt, plain.region) == (None, -1)
-    found = crop_of(noise, scene[1], rows=5, side=40, grid=4, seed=seed, spoilt_share=1)
+    assert (plain.distorted, plain.region) == (None, -1)
+    found = crop_of(noise, scene[1], rows=5, side=40, grid=4, seed=seed, distorted_fraction=1)
     np.testing.assert_array_equal(found.pixels, plain.pixels)
     assert found.present[found.region]
-    changed = (found.spoilt != found.pixels).any(0).reshape(4, 10, 4, 10).mean((1, 3)).ravel()
+    changed = (found.distorted != found.pixels).any(0).reshape(4, 10, 4, 10).mean((1, 3)).ravel()
     own = found.coverage[found.region]
     assert changed[own == 1].min(initial=1) > 0.5
     assert changed[own == 0].mean() < 0.1  # its border is blended
@@ -82,7 +82,8 @@ def test_one_region_is_spoilt_and_the_others_are_not(scene, seed):
 
 def test_a_share_of_the_crops_is_spoilt(scene):
     made = [
-        crop_of(*scene, rows=5, side=40, grid=4, seed=seed, spoilt_share=0.25) for seed in range(80)
+        crop_of(*scene, rows=5, side=40, grid=4, seed=seed, distorted_fraction=0.25)
+        for seed in range(80)
     ]
-    assert 10 < sum(found.spoilt is not None for found in made) < 32
+    assert 10 < sum(found.distorted is not None for found in made) < 32
     assert {found.region for found in made} == {-1, 0, 1, 2}

@@ -28,13 +28,13 @@ from rsfiqa.train import stage as train
 from rsfiqa.train.crops import Crop
 from rsfiqa.train.finetune import Tuned, layer_of, parameter_groups
 from rsfiqa.train.options import TrainOptions
-from tests.support.pipeline import SEED, TEST_SHARE, made
+from tests.support.pipeline import SEED, TEST_FRACTION, made
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
     "min_images": 2,
     "epochs": 1,
-    "members": 2,
+    "ensemble_heads": 2,
     "width": 8,
     "hidden": 8,
     "finetune": True,
@@ -42,7 +42,7 @@ OPTIONS = {
     "tune_batch_size": 4,
     "crop": 48,
 }
-SPLIT = {"variant": "full", "split": "split-00", "test_share": TEST_SHARE, "seed": SEED}
+SPLIT = {"variant": "full", "split": "split-00", "test_fraction": TEST_FRACTION, "seed": SEED}
 
 
 class Ended(Exception):
@@ -74,10 +74,14 @@ def test_a_checkpoint_is_tested_and_scores_with_its_own_backbone(root, tuned):
     assert not (tuned / "state.pt").exists()
     own = checkpoints.read_backbone(tuned, card)
     data = samples.load(root / "tiny")
-    seen = samples.with_cells(data, own, card.backbone["long_side"])
-    assert (seen.batch.cells - data.batch.cells.float()).abs().max() > 0.01  # it was trained
+    seen = samples.with_grid_features(data, own, card.backbone["long_side"])
+    assert (
+        seen.batch.grid_features - data.batch.grid_features.float()
+    ).abs().max() > 0.01  # it was trained
     wanted = benchmark.predict_quality(model, seen)
-    predict, part = benchmark.predictor(tuned, data, "split-00", test_share=TEST_SHARE, seed=SEED)
+    predict, part = benchmark.predictor(
+        tuned, data, "split-00", test_fraction=TEST_FRACTION, seed=SEED
+    )
     np.testing.assert_allclose(predict(data.take(part)), wanted[part], atol=1e-6)
     assert np.abs(benchmark.predict_quality(model, data) - wanted).max() > 1e-3
     scorer = Scorer(tuned)
@@ -86,7 +90,7 @@ def test_a_checkpoint_is_tested_and_scores_with_its_own_backbone(root, tuned):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"validation_share": 0.3, "patience": 2, "tune_batch_size": 2}]
+    "changes", [{}, {"validation_fraction": 0.3, "patience": 2, "tune_batch_size": 2}]
 )
 def test_a_killed_training_goes_on_to_the_same_weights(
     root, changes, tmp_path, monkeypatch, caplog
@@ -117,7 +121,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 
 def test_a_training_that_was_killed_after_its_last_step_does_not_go_on(root, tmp_path, monkeypatch):
     monkeypatch.setattr("rsfiqa.train.finetune.SAVE_STEPS", 1)
-    changes = {"validation_share": 0.3, "patience": 1, "tune_epochs": 6, "tune_batch_size": 2}
+    changes = {"validation_fraction": 0.3, "patience": 1, "tune_epochs": 6, "tune_batch_size": 2}
     verdicts = iter([0, 0.5, 0.4, 0.9])  # of the frozen training, and of this one: over after two
     with monkeypatch.context() as patch:
         patch.setattr(train, "_srcc", lambda *_: next(verdicts))
@@ -148,14 +152,14 @@ def test_any_architecture_is_trained_saved_and_read_back(root, name, tmp_path, m
     save_file(timm.create_model(name, pretrained=False).state_dict(), weights)
     folder = shutil.copytree(root / "tiny", tmp_path / "tiny")
     shutil.rmtree(folder / "extract")
-    settings = ExtractOptions(backbone=name, weights=str(weights), grid=4, copies=False)
-    extract.run(folder, settings, max_failed_share=0.5)
+    settings = ExtractOptions(backbone=name, weights=str(weights), grid=4, augmented_views=False)
+    extract.run(folder, settings, max_failed_fraction=0.5)
     written = []
     write = checkpoints.write
     monkeypatch.setattr(
         checkpoints, "write", lambda *content: (written.append(content), write(*content))
     )
-    changes = {"tune_epochs": 1, "pointing": 0}
+    changes = {"tune_epochs": 1, "localization": 0}
     options = TrainOptions(**OPTIONS | changes)
     train.run(folder, tmp_path / "out", options, **SPLIT, weights=str(weights))
     ((_, model, card, _, stages),) = written
@@ -205,8 +209,8 @@ def test_a_batch_in_parts(root, tmp_path):
 
     Without spoilt regions, of which the parts of such a batch have one or none.
     """
-    tune(root, tmp_path / "whole", pointing=0)
-    tune(root, tmp_path / "parts", pointing=0, accumulate=2)
+    tune(root, tmp_path / "whole", localization=0)
+    tune(root, tmp_path / "parts", localization=0, accumulate=2)
     assert 0.1 < cosine(change(tmp_path / "parts"), change(tmp_path / "whole")) < 0.999
 
 
@@ -249,12 +253,14 @@ def test_the_loss_of_a_spoilt_region():
     """By hand: the other region fell by 0.1, ten e-folds; its cross-entropy is ln(1 + e**10)."""
     pictures = [np.full((3, 4, 4), i, np.uint8) for i in range(4)]
     crops = [
-        Crop(pictures[i], *[np.zeros(0)] * 3, spoilt=pictures[3] if i == 1 else None, region=i - 1)
+        Crop(
+            pictures[i], *[np.zeros(0)] * 3, distorted=pictures[3] if i == 1 else None, region=i - 1
+        )
         for i in range(3)
     ]
     present = torch.tensor([[True, True, False]] * 2 + [[True, False, False]])
     batch = Batch(
-        cells=torch.zeros(3, 2, 1, 1, 1),
+        grid_features=torch.zeros(3, 2, 1, 1, 1),
         coverage=torch.zeros(3, 3, 1),
         text=torch.zeros(3, 3, 0),
         ratings=torch.zeros(3, 3, 5),
@@ -267,8 +273,8 @@ def test_the_loss_of_a_spoilt_region():
         assert [(place, picture.max()) for place, picture in copies.items()] == [(1, 3)]
         assert seen is batch
         none = torch.zeros(3)
-        members = torch.tensor([[0.1, 0.7, 0.3]])
-        return Prediction(none, none, none, none, none, members), torch.tensor([[0, 0.1, 0]])
+        ensemble_heads = torch.tensor([[0.1, 0.7, 0.3]])
+        return Prediction(none, none, none, none, none, ensemble_heads), torch.tensor([[0, 0.1, 0]])
 
     mos = torch.tensor([0.1, 0.9, 0.4])
     expected = quality_loss(torch.tensor([[0.1, 0.7, 0.3]]), mos) + 0.3 * np.log1p(np.exp(10))
@@ -282,7 +288,7 @@ def test_the_backbone_learns_nothing_from_spoilt_regions(root):
     whole = Tuned(
         backbones.load("tf_efficientnet_lite0", "packaged"),
         train.make_model(data, options, "full", 0),
-        data.batch.cells.shape[-1],
+        data.batch.grid_features.shape[-1],
     ).eval()
     random = np.random.default_rng(0)
     pixels = list(random.integers(0, 256, (3, 3, 64, 64), dtype=np.uint8))
@@ -298,13 +304,13 @@ def test_the_backbone_learns_nothing_from_spoilt_regions(root):
 
 @pytest.mark.parametrize(
     ("changes", "variant", "spoilt"),
-    [({}, "full", True), ({"pointing": 0}, "full", False), ({}, "no_rsa", False)],
+    [({}, "full", True), ({"localization": 0}, "full", False), ({}, "no_rsa", False)],
 )
 def test_crops_are_spoilt_where_there_are_regions_to_tell(
-    root, changes, variant, spoilt, tmp_path, monkeypatch
+    root, changes, variant, distorted, tmp_path, monkeypatch
 ):
     def seen(_, crops, *__):
-        assert {crop.spoilt is not None for crop in crops} == {spoilt}
+        assert {crop.distorted is not None for crop in crops} == {distorted}
         raise Ended
 
     monkeypatch.setattr(finetune, "SPOILT", 1)
@@ -423,7 +429,7 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"validation_share": 0.3, "patience": 1}])
+@pytest.mark.parametrize("changes", [{}, {"validation_fraction": 0.3, "patience": 1}])
 def test_two_processes_share_a_training(root, changes, tmp_path):
     """Under torchrun: both have the same weights in the end, though each saw other images."""
     flags = [
@@ -435,7 +441,7 @@ def test_two_processes_share_a_training(root, changes, tmp_path):
     script.write_text(COMPARED, "utf-8")
     stage = [str(script), "train", str(root / "tiny"), f"--output={tmp_path}"]
     found = subprocess.run(
-        [*command, *stage, *flags, f"--test-share={TEST_SHARE}"],
+        [*command, *stage, *flags, f"--test-fraction={TEST_FRACTION}"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -8,7 +8,7 @@ import torch
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch
-from rsfiqa.train.distorted import spoil
+from rsfiqa.train.distorted import distort_region
 from rsfiqa.train.fit import decay_of, fit, rate_of
 
 IMAGES, REGIONS, GRID = 128, 3, 4
@@ -17,20 +17,20 @@ IMAGES, REGIONS, GRID = 128, 3, 4
 def toy(seed: int = 0) -> tuple[Batch, torch.Tensor]:
     """Images whose quality is the mean of their first channel, squashed into [0, 1]."""
     random = torch.Generator().manual_seed(seed)
-    cells = torch.randn(IMAGES, 2, 7, GRID, GRID, generator=random)
-    cells[:, 0, 0] += torch.randn(IMAGES, 1, 1, generator=random)
-    cells[:, 1] = cells[:, 1].abs()
+    grid_features = torch.randn(IMAGES, 2, 7, GRID, GRID, generator=random)
+    grid_features[:, 0, 0] += torch.randn(IMAGES, 1, 1, generator=random)
+    grid_features[:, 1] = grid_features[:, 1].abs()
     coverage = torch.rand(IMAGES, REGIONS, GRID * GRID, generator=random)
     coverage = coverage / coverage.sum(1, keepdim=True)
     batch = Batch(
-        cells=cells,
+        grid_features=grid_features,
         coverage=coverage,
         text=torch.zeros(IMAGES, REGIONS, 2),
         ratings=torch.full((IMAGES, REGIONS, 5), torch.nan),
         geometry=torch.full((IMAGES, REGIONS, 7), 0.5),
         present=torch.ones(IMAGES, REGIONS, dtype=torch.bool),
     )
-    return batch, cells[:, 0, 0].mean((1, 2)).sigmoid()
+    return batch, grid_features[:, 0, 0].mean((1, 2)).sigmoid()
 
 
 @cache
@@ -43,14 +43,16 @@ def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
     batch, quality = toy()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8, variant=variant)
+        model = RSA(
+            (3, 4), text_dim=2, width=8, heads=2, ensemble_heads=2, hidden=8, variant=variant
+        )
     losses = fit(model, batch, quality, epochs=12, batch_size=16, lr=1e-2, ema=0.8, seed=seed)
     return model, losses
 
 
 def test_a_training_that_diverges() -> None:
     batch, quality = toy()
-    model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+    model = RSA((3, 4), text_dim=2, width=8, heads=2, ensemble_heads=2, hidden=8)
     message = r"^train.learning_rate: must let the training converge, found nan in epoch 1; lower"
     with pytest.raises(InputError, match=message):
         fit(model, batch, quality, epochs=3, batch_size=16, lr=1e30)
@@ -111,9 +113,9 @@ def test_learning_rate_rises_and_falls() -> None:
 def test_a_single_step_learns() -> None:
     batch, quality = toy()
     model = RSA((3, 4), text_dim=2, width=8, heads=2)
-    before = model.heads.leave.detach().clone()
+    before = model.heads.w2.detach().clone()
     fit(model, batch, quality, epochs=1, batch_size=len(batch), ema=0)
-    assert not torch.equal(model.heads.leave, before)
+    assert not torch.equal(model.heads.w2, before)
 
 
 def test_averages_forget_the_start() -> None:
@@ -135,25 +137,25 @@ def spoilt_toy(seed: int) -> tuple[Batch, torch.Tensor, torch.Tensor]:
     batch, quality = toy(seed)
     region = torch.arange(GRID * GRID) * REGIONS // (GRID * GRID)
     coverage = torch.stack([region == r for r in range(REGIONS)]).float().expand(IMAGES, -1, -1)
-    copies = batch.cells.clone()
+    copies = batch.grid_features.clone()
     copies[:, 0, 3] += 2
     return replace(batch, coverage=coverage), quality, copies
 
 
-@pytest.mark.parametrize(("pointing", "least", "most"), [(0.3, 0.9, 1.0), (0.0, 0.0, 0.7)])
-def test_learns_to_tell_the_spoilt_region(pointing: float, least: float, most: float) -> None:
+@pytest.mark.parametrize(("localization", "least", "most"), [(0.3, 0.9, 1.0), (0.0, 0.0, 0.7)])
+def test_learns_to_tell_the_spoilt_region(localization: float, least: float, most: float) -> None:
     batch, quality, copies = spoilt_toy(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+        model = RSA((3, 4), text_dim=2, width=8, heads=2, ensemble_heads=2, hidden=8)
     fit(
         model, batch, quality, epochs=20, batch_size=16, lr=1e-2, distorted=copies,
-        pointing=pointing,
+        localization=localization,
     )  # fmt: skip
     batch, _, copies = spoilt_toy(1)
-    spoilt, region = spoil(batch, copies, torch.Generator().manual_seed(0))
+    distorted, region = distort_region(batch, copies, torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        fall = model(batch).quality - model(spoilt).quality
+        fall = model(batch).quality - model(distorted).quality
     assert least <= (fall.argmax(-1) == region).float().mean() <= most
 
 
@@ -161,8 +163,8 @@ def test_mirrored_copies_are_seen() -> None:
     batch, quality = toy()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = RSA((3, 4), text_dim=2, width=8, heads=2, members=2, hidden=8)
+        model = RSA((3, 4), text_dim=2, width=8, heads=2, ensemble_heads=2, hidden=8)
     # a copy in which nothing can be seen: half of what there is to learn is missing
-    blank = torch.zeros_like(batch.cells)
+    blank = torch.zeros_like(batch.grid_features)
     losses = fit(model, batch, quality, epochs=12, batch_size=16, lr=1e-2, ema=0.8, mirrored=blank)
     assert losses[-1] > 1.5 * trained()[1][-1]

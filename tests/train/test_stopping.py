@@ -35,7 +35,7 @@ def test_a_fit_stops_and_keeps_the_best_weights() -> None:
     """The verdicts are known, so that the third epoch is the best and the fifth the last."""
     random = torch.Generator().manual_seed(0)
     data = Batch(
-        cells=torch.rand(8, 2, 7, 2, 2, generator=random),
+        grid_features=torch.rand(8, 2, 7, 2, 2, generator=random),
         coverage=torch.full((8, 2, 4), 0.5),
         text=torch.rand(8, 2, 5, generator=random),
         ratings=torch.full((8, 2, 5), 3.0),
@@ -50,7 +50,7 @@ def test_a_fit_stops_and_keeps_the_best_weights() -> None:
         seen.append({name: value.clone() for name, value in found.state_dict().items()})
         return next(verdicts)
 
-    model = RSA(stage_channels=(3, 4), text_dim=5, width=8, members=2, hidden=8)
+    model = RSA(stage_channels=(3, 4), text_dim=5, width=8, ensemble_heads=2, hidden=8)
     losses = fit(model, data, quality, epochs=6, batch_size=4, best=BestEpoch(judge, 2))
     assert len(losses) == len(seen) == 5
     kept = model.state_dict()

@@ -15,9 +15,9 @@ from rsfiqa.extract import stage as extract
 from rsfiqa.products import checkpoints, manifest
 from rsfiqa.train import stage as train
 from rsfiqa.train.options import TrainOptions
-from tests.support.pipeline import EXTRACT, SEED, TEST_SHARE, TRAIN, made
+from tests.support.pipeline import EXTRACT, SEED, TEST_FRACTION, TRAIN, made
 
-SPLIT = {"variant": "full", "split": "split-00", "test_share": TEST_SHARE, "seed": SEED}
+SPLIT = {"variant": "full", "split": "split-00", "test_fraction": TEST_FRACTION, "seed": SEED}
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ def test_what_a_killed_training_may_not_go_on_from(tiny):
         return train._fingerprint(samples.load(tiny), options, seed)
 
     before = {found(), found(seed=SEED + 1), found({"tune_rate": 1e-3})}
-    extract.run(tiny, EXTRACT.model_copy(update={"copies": False}), max_failed_share=0.2)
+    extract.run(
+        tiny, EXTRACT.model_copy(update={"augmented_views": False}), max_failed_fraction=0.2
+    )
     before |= {found()}
     change(tiny, mos=3.0, quality=0.5)
     before |= {found()}
@@ -108,9 +110,9 @@ TUNED = {"finetune": True, "tune_epochs": 2, "tune_batch_size": 2, "crop": 48}
 @pytest.mark.parametrize("changes", [{}, TUNED])
 def test_what_tested_images_are_worth_changes_nothing(tiny, changes):
     """Neither the training nor the choice of an epoch sees it."""
-    options = TRAIN.model_copy(update={"validation_share": 0.3, "epochs": 4} | changes)
+    options = TRAIN.model_copy(update={"validation_fraction": 0.3, "epochs": 4} | changes)
     data = samples.load(tiny)
-    tested = data.tested_part("split-00", test_share=TEST_SHARE, seed=SEED)
+    tested = data.test_mask("split-00", test_fraction=TEST_FRACTION, seed=SEED)
     train.run(tiny, tiny / "before", options, **SPLIT)
     table, _ = manifest.read(tiny / "manifest.parquet")
     names = set(np.array(data.image_ids)[tested])
@@ -126,10 +128,10 @@ def test_what_tested_images_are_worth_changes_nothing(tiny, changes):
 
 def test_a_validation_part_that_cannot_be_ranked(tiny):
     change(tiny, group=[str(i) for i in range(13)])
-    options = TRAIN.model_copy(update={"validation_share": 0.05})
+    options = TRAIN.model_copy(update={"validation_fraction": 0.05})
     message = (
         r"tiny: split-00 needs images of different MOS to validate, found 1 of one; raise"
-        r" train.validation_share, or set it to 0"
+        r" train.validation_fraction, or set it to 0"
     )
     refused(tiny, message, options)
 
@@ -137,16 +139,16 @@ def test_a_validation_part_that_cannot_be_ranked(tiny):
 def test_an_image_that_cannot_be_read_moves_no_other_to_validation(tiny):
     change(tiny, group=[str(i) for i in range(13)])
     data = samples.load(tiny)
-    shares = {"share": 0.4, "test_share": TEST_SHARE, "seed": SEED}
-    validated = data.validated_part("split-00", **shares)
+    fractions = {"share": 0.4, "test_fraction": TEST_FRACTION, "seed": SEED}
+    validated = data.validation_mask("split-00", **fractions)
     for lost in range(12):
         kept = np.arange(12) != lost
-        found = data.take(kept).validated_part("split-00", **shares)
+        found = data.take(kept).validation_mask("split-00", **fractions)
         np.testing.assert_array_equal(found, validated[kept])
 
 
 def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
-    options = TRAIN.model_copy(update={"validation_share": 0.3, "epochs": 6, "patience": 2})
+    options = TRAIN.model_copy(update={"validation_fraction": 0.3, "epochs": 6, "patience": 2})
     train.run(tiny, tiny / "checkpoint", options, **SPLIT)
     _, card = checkpoints.read(tiny / "checkpoint")
     table = pq.read_table(tiny / "checkpoint/split.parquet")
@@ -156,7 +158,7 @@ def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
         found.setdefault(part, set()).add(groups[image_id])
     assert sum(map(len, found.values())) == 6  # no group is in two parts
     assert {part: card.split[part] for part in found} == {
-        part: 2 * len(members) for part, members in found.items()
+        part: 2 * len(ensemble_heads) for part, ensemble_heads in found.items()
     }
     assert found.keys() == {"train", "validation", "test"}
     assert 1 <= len(card.losses) <= 6

@@ -32,7 +32,7 @@ class Workflow:
             "shard_size": 12,
             "datasets": {"tiny": tiny},
             "gpus": dict.fromkeys(("segment", "caption", "embed", "extract", "train"), 1),
-            "train": {"epochs": 2, "members": 2},
+            "train": {"epochs": 2, "ensemble_heads": 2},
             "benchmark": {"datasets": ["tiny"], "splits": 2, "variants": ["full", "no_rsa"]},
             "report": {"images": 3},
             **changes,

@@ -62,10 +62,10 @@ def test_defaults_are_filled_in():
         ),
         (
             "segment",
-            "min_area_share",
+            "min_area_fraction",
             0.7,
-            "config: segment.min_area_share: input should be less than or equal to 0.5, found 0.7;"
-            " change it",
+            "config: segment.min_area_fraction: input should be less than or equal to 0.5, found"
+            " 0.7; change it",
         ),
         (
             "benchmark",

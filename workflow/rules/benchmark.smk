@@ -21,7 +21,7 @@ rule benchmark:
     params:
         root=subpath(output.results, ancestor=2),
         flags=flags(
-            {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
+            {"seed": config["seed"], "test_fraction": config["benchmark"]["test_fraction"]}
         ),
         number=benchmark_number,
         official=lambda wildcards: (

@@ -79,12 +79,12 @@ def flags(options):
 
 def stage_flags(stage):
     """The flags of a stage that works shard by shard."""
-    return flags(config[stage] | {"max_failed_share": config["max_failed_share"]})
+    return flags(config[stage] | {"max_failed_fraction": config["max_failed_fraction"]})
 
 
 def prepare_flags(wildcards):
     """The flags that describe one data set."""
-    common = {key: config[key] for key in ("max_failed_share", "seed", "shard_size")}
+    common = {key: config[key] for key in ("max_failed_fraction", "seed", "shard_size")}
     return flags(config["datasets"][wildcards.dataset] | common)
 
 
@@ -129,7 +129,7 @@ def captioner_flags(wildcards):
 
 def checkpoints_of(wildcards):
     """The checkpoints that a benchmark job tests; none for a peer, which is fitted there."""
-    if wildcards.variant in config["benchmark"]["peers"]:
+    if wildcards.variant in config["benchmark"]["baselines"]:
         return []
     kind = split_kind(wildcards)
     folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
@@ -149,7 +149,7 @@ def benchmark_number(wildcards):
     """How many splits or seeds a benchmark job covers; a peer has no seed."""
     if split_kind(wildcards) == "split":
         return config["benchmark"]["splits"]
-    peer = wildcards.variant in config["benchmark"]["peers"]
+    peer = wildcards.variant in config["benchmark"]["baselines"]
     return 1 if peer else config["benchmark"]["seeds"]
 
 
@@ -173,9 +173,9 @@ def products_of(*names):
 
 
 def tables():
-    """All tables of results: every variant and peer within sets, model and peers across."""
-    variants = config["benchmark"]["variants"] + config["benchmark"]["peers"]
-    across = [v for v in variants if v == "full" or v in config["benchmark"]["peers"]]
+    """All tables of results: every variant and peer within sets, model and baselines across."""
+    variants = config["benchmark"]["variants"] + config["benchmark"]["baselines"]
+    across = [v for v in variants if v == "full" or v in config["benchmark"]["baselines"]]
     pairs = [
         (a, b)
         for a in DATASETS

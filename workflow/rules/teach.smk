@@ -5,7 +5,7 @@ rule teach:
     input:
         expand(
             f"{TEACH}/tests/{{name}}.test.json",
-            name=["measured", "zero_shot", "taught"],
+            name=["rule_based", "zero_shot", "taught"],
         ),
 
 
@@ -36,7 +36,7 @@ rule teach_data:
         folder=subpath(output.train, parent=True),
         flags=flags(
             config["teach"]["data"]
-            | {key: config[key] for key in ("max_failed_share", "seed")}
+            | {key: config[key] for key in ("max_failed_fraction", "seed")}
             | {"source": [f"{RESULTS}/{name}" for name in config["teach"]["datasets"]]}
         ),
         version=VERSIONS["teach"],

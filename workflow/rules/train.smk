@@ -25,7 +25,7 @@ rule train:
         python=processes(TRAIN_GPUS),
         flags=flags(
             config["train"]
-            | {"seed": config["seed"], "test_share": config["benchmark"]["test_share"]}
+            | {"seed": config["seed"], "test_fraction": config["benchmark"]["test_fraction"]}
             | ({"weights": config["extract"]["weights"]} if FINETUNE else {})
         ),
         version=VERSIONS["train"],

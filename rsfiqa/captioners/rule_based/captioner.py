@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from rsfiqa.captioners.rule_based.features import signs
-from rsfiqa.captioners.rule_based.statistics import Measures, measure
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
+from rsfiqa.captioners.rule_based.features import region_features
+from rsfiqa.captioners.rule_based.statistics import RegionStatistics, region_statistics
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 
 # a rating sees these families
 FAMILIES_OF = {
@@ -51,12 +51,12 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
         image: uint8, sRGB, shape (H, W, 3).
         labels: the image's label map, shape (H, W), 0..R-1.
     """
-    measures = measure(image, labels)
-    found = recognise(signs(image, labels, measures))
+    statistics = region_statistics(image, labels)
+    found = recognise(region_features(image, labels, statistics))
     ratings = rate(found)
     places = _places(labels)
     return [
-        _row(region, _content(measures, region), places[region], found.named(region), ratings)
+        _row(region, _content(statistics, region), places[region], found.named(region), ratings)
         for region in range(len(places))
     ]
 
@@ -80,10 +80,10 @@ class Recognised:
         likely = self.likely[region]
         if self.none[region] >= likely.max():
             return []
-        levels = np.rint(self.severity[region]).astype(int)
+        severities = np.rint(self.severity[region]).astype(int)
         chosen = [i for i in range(len(likely)) if likely[i] >= min(LIKELY, likely.max())]
-        chosen.sort(key=lambda i: (-levels[i], -likely[i]))
-        return [(FAMILIES[i], int(levels[i])) for i in chosen]
+        chosen.sort(key=lambda i: (-severities[i], -likely[i]))
+        return [(FAMILIES[i], int(severities[i])) for i in chosen]
 
 
 def recognise(found: np.ndarray) -> Recognised:
@@ -118,8 +118,8 @@ def rate(found: Recognised) -> dict[str, np.ndarray]:
     expected = found.likely * found.severity
     ratings = {}
     for name, families in FAMILIES_OF.items():
-        level = expected[:, [FAMILIES.index(family) for family in families]].sum(axis=1)
-        ratings[name] = np.clip(5 - FALL * level, 1, 5)
+        severity = expected[:, [FAMILIES.index(family) for family in families]].sum(axis=1)
+        ratings[name] = np.clip(5 - FALL * severity, 1, 5)
     parts = np.stack(list(ratings.values()))
     return ratings | {"overall": (parts.mean(axis=0) + parts.min(axis=0)) / 2}
 
@@ -139,21 +139,21 @@ def _row(
         "content": f"{content}, {place}",
         **words,
         **{f"{name}_expected": float(ratings[name][region]) for name in RATINGS},
-        "text": f"A {content} with {problems}. Overall {LEVELS[words['overall'] - 1]}.",
+        "text": f"A {content} with {problems}. Overall {ITU_LEVELS[words['overall'] - 1]}.",
         "distortions": [{"family": f, "severity": s} for f, s in distortions],
         "raw": None,
         "status": "ok",
     }
 
 
-def _content(measures: Measures, region: int) -> str:
-    light = ("dark", "mid-tone", "bright")[int(np.digitize(measures.lightness[region], (30, 65)))]
-    rough = ("smooth", "textured", "busy")[int(np.digitize(measures.contrast[region], (5, 12)))]
-    return f"{light} {_hue(measures, region)} {rough} area"
+def _content(statistics: RegionStatistics, region: int) -> str:
+    light = ("dark", "mid-tone", "bright")[int(np.digitize(statistics.lightness[region], (30, 65)))]
+    rough = ("smooth", "textured", "busy")[int(np.digitize(statistics.contrast[region], (5, 12)))]
+    return f"{light} {_hue(statistics, region)} {rough} area"
 
 
-def _hue(measures: Measures, region: int) -> str:
-    a, b = measures.a[region], measures.b[region]
+def _hue(statistics: RegionStatistics, region: int) -> str:
+    a, b = statistics.a[region], statistics.b[region]
     if np.hypot(a, b) < 6:
         return "grey"
     degrees = np.degrees(np.arctan2(b, a)) % 360
@@ -175,6 +175,6 @@ def _places(labels: np.ndarray) -> list[str]:
             ["bottom left", "bottom", "bottom right"],
         ]
     )
-    shares = np.rint(100 * areas / labels.size).astype(int)
-    places = zip(names[down, across], shares, strict=True)
-    return [f"{place}, {max(share, 1)} % of the image" for place, share in places]
+    fractions = np.rint(100 * areas / labels.size).astype(int)
+    places = zip(names[down, across], fractions, strict=True)
+    return [f"{place}, {max(fraction, 1)} % of the image" for place, fraction in places]

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from rsfiqa.captioners.rule_based.statistics import BLOCK, Measures, difference
+from rsfiqa.captioners.rule_based.statistics import BLOCK, RegionStatistics, difference
 
 SIDES = range(2, 13)  # pixels, of blocks that are looked for
 
@@ -17,7 +17,7 @@ RARE = 0.002  # share of a region's pixels; fewer with a value are due to its bo
 KERNEL = np.ones((5, 5), np.uint8)  # over which a region may be blended with its neighbours
 
 
-SIGNS = (
+FEATURES = (
     *("noise", "blur", "blocks", "blocks_4", "blocks_8", "lightness", "contrast"),
     *("darkest", "dark", "light", "lightest", "whites", "blacks", "clipped_high", "clipped_low"),
     *("clipped_color", "chroma", "median_chroma", "high_chroma", "chroma_over_contrast"),
@@ -26,13 +26,15 @@ SIGNS = (
 )
 
 
-def signs(image: np.ndarray, labels: np.ndarray, measures: Measures) -> np.ndarray:
+def region_features(
+    image: np.ndarray, labels: np.ndarray, statistics: RegionStatistics
+) -> np.ndarray:
     """The signs of each region, float64 (R, S), in the order of `SIGNS`.
 
     Args:
         image: uint8 (H, W, 3).
         labels: its label map (H, W), 0..R-1.
-        measures: of the same.
+        statistics: of the same.
     """
     flat, count = labels.ravel().astype(np.intp), int(labels.max()) + 1
     areas = np.bincount(flat, minlength=count)
@@ -40,10 +42,10 @@ def signs(image: np.ndarray, labels: np.ndarray, measures: Measures) -> np.ndarr
     def mean(values: np.ndarray) -> np.ndarray:
         return np.bincount(flat, values.ravel(), count) / areas
 
-    def percentiles(values: np.ndarray, *shares: float) -> list[np.ndarray]:
+    def percentiles(values: np.ndarray, *fractions: float) -> list[np.ndarray]:
         """Of uint8 (H, W), one (R,) for each share."""
         cumulated = _histogram(values, flat, count).cumsum(axis=1)
-        return [np.argmax(cumulated >= share * areas[:, None], axis=1) for share in shares]
+        return [np.argmax(cumulated >= fraction * areas[:, None], axis=1) for fraction in fractions]
 
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
     chroma = np.hypot(lab[..., 1].astype(np.float32) - 128, lab[..., 2].astype(np.float32) - 128)
@@ -57,13 +59,13 @@ def signs(image: np.ndarray, labels: np.ndarray, measures: Measures) -> np.ndarr
     smooth = mean(_slope(cv2.GaussianBlur(grey, (0, 0), 2)))
     even, nearly_even, side = _steps(image, labels, count)
     found = {
-        "noise": np.log(measures.noise + 0.3),
-        "blur": measures.blur,
-        "blocks": np.log(measures.blockiness),
+        "noise": np.log(statistics.noise + 0.3),
+        "blur": statistics.blur,
+        "blocks": np.log(statistics.blockiness),
         "blocks_4": np.log(_blocks(grey, labels, count, 4)),
         "blocks_8": np.log(_blocks(grey, labels, count, BLOCK)),
-        "lightness": measures.lightness,
-        "contrast": np.log(measures.contrast + 0.5),
+        "lightness": statistics.lightness,
+        "contrast": np.log(statistics.contrast + 0.5),
         "darkest": darkest,
         "dark": dark,
         "light": light,
@@ -73,10 +75,10 @@ def signs(image: np.ndarray, labels: np.ndarray, measures: Measures) -> np.ndarr
         "clipped_high": np.sqrt(mean(high >= 254)),
         "clipped_low": np.sqrt(mean(low <= 1)),
         "clipped_color": np.sqrt(mean((low <= 1) & (high >= 60))),
-        "chroma": np.log(measures.chroma + 1),
+        "chroma": np.log(statistics.chroma + 1),
         "median_chroma": np.log(median + 1),
         "high_chroma": np.log(high_chroma + 1),
-        "chroma_over_contrast": np.log((median + 1) / (measures.contrast + 1)),
+        "chroma_over_contrast": np.log((median + 1) / (statistics.contrast + 1)),
         "side": np.log(side),
         "pixelated": (side > 1).astype(float),
         **_values(image, flat, count),
@@ -87,7 +89,7 @@ def signs(image: np.ndarray, labels: np.ndarray, measures: Measures) -> np.ndarr
         "smooth_gradient": np.log(smooth + 0.3),
         "sharpness": np.log((curvature + 0.3) / (smooth + 0.3)),
     }
-    return np.stack([found[name] for name in SIGNS], axis=1)
+    return np.stack([found[name] for name in FEATURES], axis=1)
 
 
 def _histogram(values: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
@@ -154,14 +156,14 @@ def _values(image: np.ndarray, flat: np.ndarray, count: int) -> dict[str, np.nda
     found = []
     for channel in range(3):
         times = _histogram(image[..., channel], flat, count).astype(float)
-        share = times / times.sum(axis=1, keepdims=True)
-        used = share > RARE
+        fraction = times / times.sum(axis=1, keepdims=True)
+        used = fraction > RARE
         number = used.sum(axis=1)
         gap = [
             float(np.median(np.diff(np.flatnonzero(row)))) if n > 1 else 0.0
             for row, n in zip(used, number, strict=True)
         ]
-        ordered = np.sort(share, axis=1)
+        ordered = np.sort(fraction, axis=1)
         found.append((number, gap, ordered[:, -1], ordered[:, -16:].sum(axis=1)))
     number, gap, commonest, sixteen = np.median(np.array(found), axis=0)
     return {

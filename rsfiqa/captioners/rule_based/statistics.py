@@ -18,7 +18,7 @@ EVIDENCE = 400.0  # pixels; regions with less trust the whole image as much as t
 
 
 @dataclass(frozen=True)
-class Measures:
+class RegionStatistics:
     """One value per region, each float64 (R,)."""
 
     noise: np.ndarray  # standard deviation of grey noise, grey levels
@@ -31,7 +31,7 @@ class Measures:
     chroma: np.ndarray  # mean CIELAB chroma
 
 
-def measure(image: np.ndarray, labels: np.ndarray) -> Measures:
+def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics:
     """The measures of each region of an image uint8 (H, W, 3) with a label map (H, W)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     flat = labels.ravel().astype(np.intp)
@@ -44,7 +44,7 @@ def measure(image: np.ndarray, labels: np.ndarray) -> Measures:
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     light, a, b = lab[..., 0] * (100 / 255), lab[..., 1] - 128, lab[..., 2] - 128
     lightness, chroma = mean(light), cv2.magnitude(a, b)
-    return Measures(
+    return RegionStatistics(
         noise=_noise(grey, flat, count),
         blur=_blur(grey, flat, count),
         blockiness=_blockiness(grey, flat, count),

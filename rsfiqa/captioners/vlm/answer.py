@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rsfiqa.captioners.vlm.completion import Token
 from rsfiqa.errors import first_line
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 
-Level = Literal[LEVELS]  # type: ignore[valid-type]
+Level = Literal[ITU_LEVELS]  # type: ignore[valid-type]
 
 
 Family = Literal[FAMILIES]  # type: ignore[valid-type]
@@ -142,18 +142,18 @@ def _expectation(
 def _over_words(token: Token, before: int) -> float | None:
     """The expectation at a token whose first `before` characters come before the word."""
     prefix = token.token[:before]
-    share = dict.fromkeys(LEVELS, 0.0)
+    fraction = dict.fromkeys(ITU_LEVELS, 0.0)
     seen = {token.token: token.logprob} | {c.token: c.logprob for c in token.top_logprobs}
     for candidate, logprob in seen.items():
         rest = candidate.removeprefix(prefix)
         if rest and candidate.startswith(prefix):
-            for word in LEVELS:
+            for word in ITU_LEVELS:
                 if word.startswith(rest) or rest.startswith(word):
-                    share[word] += math.exp(logprob)
-    total = sum(share.values())
+                    fraction[word] += math.exp(logprob)
+    total = sum(fraction.values())
     if total <= 0:
         return None
-    return sum(rating * share[word] for rating, word in enumerate(LEVELS, start=1)) / total
+    return sum(rating * fraction[word] for rating, word in enumerate(ITU_LEVELS, start=1)) / total
 
 
 def worst_first(answer: Answer) -> list[Distortion]:

@@ -19,7 +19,7 @@ AT_ONCE = 500  # keys in one query
 
 
 @dataclass(frozen=True)
-class Stored:
+class CachedResponse:
     """One region's final answer, usable or not.
 
     Attributes:
@@ -46,7 +46,7 @@ def key_of(**parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-class Store:
+class ResponseCache:
     """Answers by key in one SQLite file per shard; what `put` has returned from is durable.
 
     Raises:
@@ -78,19 +78,19 @@ class Store:
                 " again"
             )
 
-    def get(self, keys: Sequence[str]) -> dict[str, Stored]:
+    def get(self, keys: Sequence[str]) -> dict[str, CachedResponse]:
         """The answers there are."""
-        found: dict[str, Stored] = {}
+        found: dict[str, CachedResponse] = {}
         with self._guarded():
             for start in range(0, len(keys), AT_ONCE):
                 part = keys[start : start + AT_ONCE]
                 marks = ",".join("?" * len(part))
                 query = f"SELECT key, answer FROM answers WHERE key IN ({marks})"
                 for key, text in self._connection.execute(query, part):
-                    found[key] = Stored(**json.loads(text))
+                    found[key] = CachedResponse(**json.loads(text))
         return found
 
-    def put(self, answers: Mapping[str, Stored]) -> None:
+    def put(self, answers: Mapping[str, CachedResponse]) -> None:
         """Keep answers; they are on the disk when this returns. From any thread."""
         rows: Iterable[tuple[str, str]] = (
             (key, json.dumps(asdict(answer))) for key, answer in answers.items()

@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.vlm import answer, prompt, server
-from rsfiqa.captioners.vlm.cache import Store, Stored, key_of
+from rsfiqa.captioners.vlm.cache import CachedResponse, ResponseCache, key_of
 from rsfiqa.captioners.vlm.client import BusyError, Client, RejectedError, Reply
 from rsfiqa.errors import InputError
 from rsfiqa.images import load
 from rsfiqa.products import captions, regions
 from rsfiqa.runtime.shards import Shard
-from rsfiqa.vocabulary import LEVELS, RATINGS
+from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
 
 TOP_LOGPROBS = 20  # the most that servers give; the five words begin with at most ten tokens
 
@@ -38,7 +38,7 @@ WATCH_S = 1.0  # an own server is looked after this often
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PendingImage:
     """One image and the keys of the answers for its regions, in their order."""
 
     image_id: str
@@ -47,7 +47,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Question:
+class Request:
     """One request: its body, and the keys of the answers that it brings.
 
     `regions` is their number where the answer is about several, and None where it is about one.
@@ -83,7 +83,7 @@ def store_path(shard: Shard) -> Path:
     return shard.path.parent / "answers" / f"{shard.name}.sqlite"
 
 
-class Asker:
+class VLMCaptioner:
     """Asks servers for captions; use it as a context manager.
 
     Without endpoints it starts a server of its own at the first question that the store cannot
@@ -105,7 +105,7 @@ class Asker:
         self._most = 0  # regions of an image that the servers are known to take
         self._stack = ExitStack()
 
-    def __enter__(self) -> "Asker":
+    def __enter__(self) -> "VLMCaptioner":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,7 +120,7 @@ class Asker:
         reader = regions.Reader(shard.path_of("segment"))
         wanted = self.wanted(shard, reader)
         keys = [key for image in wanted for key in image.keys]
-        store = Store(store_path(shard))
+        store = ResponseCache(store_path(shard))
         try:
             known = store.get(keys)
             shard.counts["from_store"] = len(known)
@@ -158,7 +158,7 @@ class Asker:
         found = self.ask(questions_of(image, labels, keys, self.options, {}), len(keys))
         return [{"region": region, **_row(found[key])} for region, key in enumerate(keys)]
 
-    def ask(self, questions: Sequence[Question], most: int = 1) -> dict[str, Stored]:
+    def ask(self, questions: Sequence[Request], most: int = 1) -> dict[str, CachedResponse]:
         """The answers by their keys; nothing is kept.
 
         Args:
@@ -174,8 +174,8 @@ class Asker:
         except ExceptionGroup as group:
             raise _first(group, "caption", self.options) from group
 
-    async def _answers(self, questions: Sequence[Question]) -> dict[str, Stored]:
-        found: dict[str, Stored] = {}
+    async def _answers(self, questions: Sequence[Request]) -> dict[str, CachedResponse]:
+        found: dict[str, CachedResponse] = {}
         async with self.client() as client:
             await ask_in_order(client, questions, self.options.attempts, found)
         return found
@@ -193,7 +193,7 @@ class Asker:
             patience=patience,
         )
 
-    def wanted(self, shard: Shard, reader: regions.Reader) -> list[Wanted]:
+    def wanted(self, shard: Shard, reader: regions.Reader) -> list[PendingImage]:
         """The images of a shard that have regions."""
         return [
             self._wanted(row, reader[row["image_id"]].labels)
@@ -201,7 +201,7 @@ class Asker:
             if row["image_id"] in reader
         ]
 
-    def _wanted(self, row: Mapping[str, Any], labels: np.ndarray) -> Wanted:
+    def _wanted(self, row: Mapping[str, Any], labels: np.ndarray) -> PendingImage:
         """An answer depends on the model, the question, the image's bytes and its label map."""
         common = {
             "model": self.options.model,
@@ -213,7 +213,7 @@ class Asker:
             "shape": labels.shape,
         }
         keys = [key_of(**common, region=region) for region in range(int(labels.max()) + 1)]
-        return Wanted(row["image_id"], Path(row["path"]), keys)
+        return PendingImage(row["image_id"], Path(row["path"]), keys)
 
     def make_ready(self, most: int) -> None:
         """Start the own server, if there is to be one, and check all servers.
@@ -267,8 +267,11 @@ class Asker:
 
 
 def questions_about(
-    image: Wanted, reader: regions.Reader, options: CaptionOptions, known: Mapping[str, Stored]
-) -> list[Question]:
+    image: PendingImage,
+    reader: regions.Reader,
+    options: CaptionOptions,
+    known: Mapping[str, CachedResponse],
+) -> list[Request]:
     """The requests for the regions of an image that are not known, in their order."""
     pixels, labels = load.read_with_labels(
         image.path, reader[image.image_id].labels, options.long_side
@@ -281,15 +284,15 @@ def questions_of(
     labels: np.ndarray,
     keys: list[str],
     options: CaptionOptions,
-    known: Mapping[str, Stored],
-) -> list[Question]:
+    known: Mapping[str, CachedResponse],
+) -> list[Request]:
     """As `questions_about`, of an image uint8 (H, W, 3), its label map (H, W) and their keys."""
     whole = prompt.picture(pixels, options.max_pixels)
     if options.prompt == "image":
         number = len(keys)
         marks = prompt.picture(prompt.marked(pixels, labels), options.max_pixels)
         messages = prompt.image_messages(whole, marks, number)
-        return [Question(keys, _body(options, messages, number), number)]
+        return [Request(keys, _body(options, messages, number), number)]
     found = []
     for region, key in enumerate(keys):
         if key not in known:
@@ -298,9 +301,9 @@ def questions_of(
     return found
 
 
-def question_about(key: str, whole: str, cut: str, options: CaptionOptions) -> Question:
+def question_about(key: str, whole: str, cut: str, options: CaptionOptions) -> Request:
     """The request about one region; both pictures are data URIs."""
-    return Question([key], _body(options, prompt.region_messages(whole, cut), None), None)
+    return Request([key], _body(options, prompt.region_messages(whole, cut), None), None)
 
 
 def _body(
@@ -334,13 +337,17 @@ def _first(group: ExceptionGroup, subject: str, options: CaptionOptions) -> Exce
 class _Work:
     """Asks for what the store lacks, image by image, and makes it durable as it comes."""
 
-    def __init__(self, shard: Shard, reader: regions.Reader, store: Store, asker: Asker) -> None:
-        self.shard, self.reader, self.store, self.asker = shard, reader, store, asker
-        self.options = asker.options
-        self.finished: dict[str, Stored] = {}
+    def __init__(
+        self, shard: Shard, reader: regions.Reader, store: ResponseCache, captioner: VLMCaptioner
+    ) -> None:
+        self.shard, self.reader, self.store, self.captioner = shard, reader, store, captioner
+        self.options = captioner.options
+        self.finished: dict[str, CachedResponse] = {}
         self.totals: Counter[str] = Counter()  # of tokens, in this run
 
-    async def run(self, wanted: Sequence[Wanted], known: Mapping[str, Stored]) -> None:
+    async def run(
+        self, wanted: Sequence[PendingImage], known: Mapping[str, CachedResponse]
+    ) -> None:
         # images with the same bytes and regions have the same keys and are asked about once
         unique = {tuple(image.keys): image for image in wanted}
         missing = [image for keys, image in unique.items() if not known.keys() >= set(keys)]
@@ -348,10 +355,10 @@ class _Work:
         name = f"caption {self.shard.name}"
         with tqdm(total=total, desc=name, unit="region", disable=None, mininterval=0.5) as bar:
             try:
-                async with self.asker.client() as client, asyncio.TaskGroup() as group:
+                async with self.captioner.client() as client, asyncio.TaskGroup() as group:
                     helpers = [group.create_task(self._keep(bar))]
-                    if self.asker.server is not None:
-                        helpers.append(group.create_task(self._watch(self.asker.server)))
+                    if self.captioner.server is not None:
+                        helpers.append(group.create_task(self._watch(self.captioner.server)))
                     await self._all(client, missing, known)
                     for helper in helpers:
                         helper.cancel()
@@ -359,10 +366,10 @@ class _Work:
                 self._commit(bar)
 
     async def _all(
-        self, client: Client, missing: Sequence[Wanted], known: Mapping[str, Stored]
+        self, client: Client, missing: Sequence[PendingImage], known: Mapping[str, CachedResponse]
     ) -> None:
         # an image in work for each place, so that a place is never idle
-        places = asyncio.Semaphore(self.options.concurrency * len(self.asker.endpoints))
+        places = asyncio.Semaphore(self.options.concurrency * len(self.captioner.endpoints))
         async with asyncio.TaskGroup() as group:
             for image in missing:
                 await places.acquire()
@@ -392,7 +399,7 @@ class _Work:
             self.store.put(finished)
             self._report(bar, finished)
 
-    def _report(self, bar: tqdm, finished: Mapping[str, Stored]) -> None:
+    def _report(self, bar: tqdm, finished: Mapping[str, CachedResponse]) -> None:
         """Count answers that are durable."""
         for key in finished:
             del self.finished[key]
@@ -407,8 +414,8 @@ class _Work:
     async def _image(
         self,
         client: Client,
-        image: Wanted,
-        known: Mapping[str, Stored],
+        image: PendingImage,
+        known: Mapping[str, CachedResponse],
         places: asyncio.Semaphore,
     ) -> None:
         """All missing regions of an image: the first alone, for the server to cache the prefix."""
@@ -423,7 +430,7 @@ class _Work:
 
 
 async def ask_in_order(
-    client: Client, questions: Sequence[Question], attempts: int, found: dict[str, Stored]
+    client: Client, questions: Sequence[Request], attempts: int, found: dict[str, CachedResponse]
 ) -> None:
     """Answers to all questions about an image: the first alone, for the server to cache the prefix.
 
@@ -435,7 +442,9 @@ async def ask_in_order(
                 group.create_task(_ask(client, question, attempts, found))
 
 
-async def _ask(client: Client, question: Question, attempts: int, found: dict[str, Stored]) -> None:
+async def _ask(
+    client: Client, question: Request, attempts: int, found: dict[str, CachedResponse]
+) -> None:
     """Ask until the answer can be used, with another seed each time; keep what came."""
     spent, reply, reason = 0, Reply("", None, [], 0, 0, 0), ""
     answers: list[answer.Answer] = []
@@ -456,7 +465,7 @@ async def _ask(client: Client, question: Question, attempts: int, found: dict[st
         expected = answer.expectations(reply.tokens, number) if answers and reply.tokens else {}
         raw = reply.text or ""
         first = index == 0  # what the request cost is noted once
-        found[key] = Stored(
+        found[key] = CachedResponse(
             raw=answers[index].model_dump_json() if answers and number is not None else raw,
             reason=reason,
             expected=expected,
@@ -467,7 +476,7 @@ async def _ask(client: Client, question: Question, attempts: int, found: dict[st
         )
 
 
-def _row(stored: Stored) -> dict[str, Any]:
+def _row(stored: CachedResponse) -> dict[str, Any]:
     """What the captions' schema wants of one region."""
     if stored.reason:
         nothing = dict.fromkeys(RATINGS) | dict.fromkeys(f"{name}_expected" for name in RATINGS)
@@ -482,7 +491,7 @@ def _row(stored: Stored) -> dict[str, Any]:
     (found,) = answer.read_answers(stored.raw, None)
     return {
         "content": found.content,
-        **{name: LEVELS.index(getattr(found, name)) + 1 for name in RATINGS},
+        **{name: ITU_LEVELS.index(getattr(found, name)) + 1 for name in RATINGS},
         **{f"{name}_expected": stored.expected.get(name) for name in RATINGS},
         "text": answer.sentence(found),
         "distortions": [one.model_dump() for one in answer.worst_first(found)],
@@ -491,7 +500,7 @@ def _row(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _counts(answers: Iterable[Stored]) -> dict[str, float]:
+def _counts(answers: Iterable[CachedResponse]) -> dict[str, float]:
     """For the statistics of a shard."""
     every = list(answers)
     asked = sum(one.prompt_tokens for one in every)
@@ -501,5 +510,5 @@ def _counts(answers: Iterable[Stored]) -> dict[str, float]:
         "attempts": sum(one.attempts for one in every),
         "prompt_tokens": asked,
         "completion_tokens": sum(one.completion_tokens for one in every),
-        "cached_share": sum(one.cached_tokens for one in every) / max(asked, 1),
+        "cached_fraction": sum(one.cached_tokens for one in every) / max(asked, 1),
     }

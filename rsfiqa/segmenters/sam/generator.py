@@ -22,7 +22,7 @@ from torchvision.ops import nms
 
 from rsfiqa.runtime.devices import PRECISIONS
 from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.segmenters.partition import SMALLEST, paint, settle
+from rsfiqa.segmenters.partition import SMALLEST, merge_small_regions, paint
 from rsfiqa.segmenters.sam.reading import Decoded
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ class MaskGenerator:
             found = found.take(visible(found.logits > 0))
             large = [(enlarge(part, size, shape) > 0).cpu() for part in found.logits.split(AT_ONCE)]
             painted = paint(torch.cat(large).numpy())
-        labels = settle(
+        labels = merge_small_regions(
             painted,
             max_regions=self.options.max_regions,
-            min_area_share=self.options.min_area_share,
+            min_area_fraction=self.options.min_area_fraction,
         )
         source = _largest_part(labels, painted)
         return Partition(labels, *(_of(source, x) for x in (found.iou, found.stability)))

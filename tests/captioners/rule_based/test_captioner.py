@@ -8,10 +8,10 @@ import pytest
 import skimage
 
 from rsfiqa.captioners.rule_based.captioner import FAMILIES_OF, Recognised, caption, rate, recognise
-from rsfiqa.captioners.rule_based.features import SIGNS
+from rsfiqa.captioners.rule_based.features import FEATURES
 from rsfiqa.images.distort import DISTORTIONS
 from rsfiqa.products import captions
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS, SEVERITY_WORDS
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
 QUARTERS = np.repeat(np.repeat([[0, 1], [2, 3]], 128, 0), 128, 1).astype(np.uint16)
@@ -42,7 +42,7 @@ def test_what_was_learnt_is_of_these_signs_and_families():
     learnt = json.loads(
         resources.files("rsfiqa.captioners.rule_based").joinpath("weights.json").read_text()
     )
-    assert learnt["signs"] == list(SIGNS)
+    assert learnt["signs"] == list(FEATURES)
     assert tuple(learnt["severity"]) == tuple(sorted(FAMILIES))
     assert set(learnt["family"]) == {"none", *FAMILIES}
 
@@ -95,8 +95,8 @@ def test_rows_fit_the_schema(image, request, astronaut):
         for name in RATINGS:
             assert 1 <= row[f"{name}_expected"] <= 5
             assert row[name] == round(row[f"{name}_expected"])
-        assert all(1 <= level <= 5 for level in named(row).values())
-        assert row["text"].endswith(f"Overall {LEVELS[row['overall'] - 1]}.")
+        assert all(1 <= severity <= 5 for severity in named(row).values())
+        assert row["text"].endswith(f"Overall {ITU_LEVELS[row['overall'] - 1]}.")
         assert row["content"].count(",") == 2
 
 
@@ -105,8 +105,8 @@ def test_ratings_fall_with_the_level_in_the_distorted_half_alone(astronaut, fami
     (rating,) = (name for name, families in FAMILIES_OF.items() if family in families)
     intact = caption(astronaut, HALVES)
     rows = []
-    for level in (1, 3, 5):
-        worse = DISTORTIONS[family](astronaut, level, np.random.default_rng(0))
+    for severity in (1, 3, 5):
+        worse = DISTORTIONS[family](astronaut, severity, np.random.default_rng(0))
         image = np.concatenate([astronaut[:, :128], worse[:, 128:]], axis=1)
         rows.append(caption(image, HALVES))
     for row in rows:
@@ -134,7 +134,7 @@ def test_the_sentence_by_hand():
     assert row["content"] == "mid-tone blue smooth area, center, 100 % of the image"
     worst = row["distortions"][:2]
     named = [f"{SEVERITY_WORDS[d['severity']]} {d['family'].replace('_', ' ')}" for d in worst]
-    overall = LEVELS[row["overall"] - 1]
+    overall = ITU_LEVELS[row["overall"] - 1]
     wanted = f"A mid-tone blue smooth area with {', '.join(named)}. Overall {overall}."
     assert row["text"] == wanted
 

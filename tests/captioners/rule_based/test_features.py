@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import skimage
 
-from rsfiqa.captioners.rule_based.features import SIGNS, signs
-from rsfiqa.captioners.rule_based.statistics import measure
+from rsfiqa.captioners.rule_based.features import FEATURES, region_features
+from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.images.distort import DISTORTIONS, PIXELATION, QUANTIZATION
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
@@ -17,27 +17,27 @@ def astronaut():
 
 
 def named(image: np.ndarray, labels: np.ndarray = HALVES) -> dict[str, np.ndarray]:
-    found = signs(image, labels, measure(image, labels))
-    return dict(zip(SIGNS, found.T, strict=True))
+    found = region_features(image, labels, region_statistics(image, labels))
+    return dict(zip(FEATURES, found.T, strict=True))
 
 
-def distorted(image: np.ndarray, family: str, level: int) -> np.ndarray:
+def distorted(image: np.ndarray, family: str, severity: int) -> np.ndarray:
     """The right half distorted."""
-    worse = DISTORTIONS[family](image, level, np.random.default_rng(0))
+    worse = DISTORTIONS[family](image, severity, np.random.default_rng(0))
     return np.concatenate([image[:, :128], worse[:, 128:]], axis=1)
 
 
-@pytest.mark.parametrize("level", [1, 2, 3, 4, 5])
-def test_blocks_of_pixels_are_found_with_their_side(astronaut, level):
-    found = np.exp(named(distorted(astronaut, "pixelation", level))["side"])
-    np.testing.assert_allclose(found, [1, PIXELATION[level - 1]])
+@pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
+def test_blocks_of_pixels_are_found_with_their_side(astronaut, severity):
+    found = np.exp(named(distorted(astronaut, "pixelation", severity))["side"])
+    np.testing.assert_allclose(found, [1, PIXELATION[severity - 1]])
 
 
-@pytest.mark.parametrize("level", [1, 3, 5])
-def test_few_values_are_counted(astronaut, level):
-    found = np.exp(named(distorted(astronaut, "quantization", level))["values"]) - 1
+@pytest.mark.parametrize("severity", [1, 3, 5])
+def test_few_values_are_counted(astronaut, severity):
+    found = np.exp(named(distorted(astronaut, "quantization", severity))["values"]) - 1
     assert found[0] > 40
-    assert QUANTIZATION[level - 1] * 0.5 <= found[1] <= QUANTIZATION[level - 1] + 1e-9
+    assert QUANTIZATION[severity - 1] * 0.5 <= found[1] <= QUANTIZATION[severity - 1] + 1e-9
 
 
 def test_blocks_of_coders(astronaut):
@@ -65,10 +65,10 @@ def test_clipped_and_even_by_hand():
 def test_tiny_pictures_have_finite_signs(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     labels = np.arange(image[..., 0].size, dtype=np.uint16).reshape(shape)  # a region per pixel
-    assert np.isfinite(signs(image, labels, measure(image, labels))).all()
+    assert np.isfinite(region_features(image, labels, region_statistics(image, labels))).all()
 
 
 def test_a_region_has_the_same_signs_whatever_its_number(astronaut):
-    found = signs(astronaut, HALVES, measure(astronaut, HALVES))
-    turned = signs(astronaut, 1 - HALVES, measure(astronaut, 1 - HALVES))
+    found = region_features(astronaut, HALVES, region_statistics(astronaut, HALVES))
+    turned = region_features(astronaut, 1 - HALVES, region_statistics(astronaut, 1 - HALVES))
     np.testing.assert_allclose(found, turned[::-1])

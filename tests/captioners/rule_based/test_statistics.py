@@ -4,7 +4,7 @@ import pytest
 import skimage
 from numpy.testing import assert_allclose
 
-from rsfiqa.captioners.rule_based.statistics import measure
+from rsfiqa.captioners.rule_based.statistics import region_statistics
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
 WHOLE = np.zeros((256, 256), np.uint16)
@@ -33,17 +33,17 @@ def compressed(image: np.ndarray, quality: int) -> np.ndarray:
 
 @pytest.mark.parametrize("sigma", [2, 5, 10])
 def test_known_noise_is_recovered(sigma):
-    found = measure(noisy(grey(), sigma), HALVES).noise
+    found = region_statistics(noisy(grey(), sigma), HALVES).noise
     assert_allclose(found, sigma, rtol=0.1)
 
 
 def test_no_noise_in_a_flat_picture():
-    assert_allclose(measure(grey(), WHOLE).noise, 0, atol=1e-6)
+    assert_allclose(region_statistics(grey(), WHOLE).noise, 0, atol=1e-6)
 
 
 def test_blur_rises_with_blur(astronaut):
     found = [
-        measure(cv2.GaussianBlur(astronaut, (0, 0), sigma), WHOLE).blur[0]
+        region_statistics(cv2.GaussianBlur(astronaut, (0, 0), sigma), WHOLE).blur[0]
         for sigma in (0.01, 1, 2, 4)
     ]
     assert (np.diff(found) > 0.03).all()
@@ -52,15 +52,15 @@ def test_blur_rises_with_blur(astronaut):
 
 def test_blockiness_rises_with_compression(astronaut):
     qualities = (90, 30, 10, 4)
-    found = [measure(compressed(astronaut, q), WHOLE).blockiness[0] for q in qualities]
+    found = [region_statistics(compressed(astronaut, q), WHOLE).blockiness[0] for q in qualities]
     assert (np.diff(found) > 0).all()
-    assert measure(astronaut, WHOLE).blockiness[0] == pytest.approx(1, abs=0.1)
+    assert region_statistics(astronaut, WHOLE).blockiness[0] == pytest.approx(1, abs=0.1)
 
 
 def test_color_by_hand():
     image = grey()
     image[:, :128] = (255, 0, 0)  # L 53.24, a 80.09, b 67.20 in CIELAB (D65)
-    found = measure(image, HALVES)
+    found = region_statistics(image, HALVES)
     assert_allclose(found.lightness, [53.24, 53.59], atol=0.5)
     assert_allclose(found.a, [80.09, 0], atol=1)
     assert_allclose(found.b, [67.20, 0], atol=1)
@@ -72,6 +72,6 @@ def test_color_by_hand():
 def test_tiny_pictures_have_finite_measures(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     labels = np.arange(image[..., 0].size, dtype=np.uint16).reshape(shape)  # a region per pixel
-    for name, values in measure(image, labels).__dict__.items():
+    for name, values in region_statistics(image, labels).__dict__.items():
         assert np.isfinite(values).all(), name
         assert np.shape(values) in ((labels.size,), ()), name

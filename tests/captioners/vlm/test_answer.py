@@ -12,13 +12,13 @@ from rsfiqa.captioners.vlm.answer import (
     sentence,
 )
 from rsfiqa.captioners.vlm.completion import Candidate, Token
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS
 from tests.support.completion_server import GOOD
 
 
 def token(text: str, **others: float) -> Token:
     """A token of probability one half, and others of given probabilities."""
-    top = [Candidate(name, math.log(share)) for name, share in others.items()]
+    top = [Candidate(name, math.log(fraction)) for name, fraction in others.items()]
     return Token(text, math.log(0.5), top)
 
 
@@ -26,7 +26,7 @@ def test_the_schema_names_every_family_level_and_rating():
     schema = response_format(None)["json_schema"]["schema"]
     assert tuple(schema["properties"])[2:] == RATINGS
     assert schema["additionalProperties"] is False
-    assert tuple(schema["properties"]["overall"]["enum"]) == LEVELS
+    assert tuple(schema["properties"]["overall"]["enum"]) == ITU_LEVELS
     assert tuple(schema["$defs"]["Distortion"]["properties"]["family"]["enum"]) == FAMILIES
 
 

@@ -13,7 +13,7 @@ import pytest
 from rsfiqa.caption import stage as caption
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.vlm import captioner as vlm
-from rsfiqa.captioners.vlm.cache import Store
+from rsfiqa.captioners.vlm.cache import ResponseCache
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
@@ -43,7 +43,7 @@ def options(*servers: Server, **changes) -> CaptionOptions:
 
 def run(folder, *servers: Server, **changes):
     """Captions of one shard, and its statistics."""
-    caption.run(folder, options(*servers, **changes), max_failed_share=0.5, only=(SHARD,))
+    caption.run(folder, options(*servers, **changes), max_failed_fraction=0.5, only=(SHARD,))
     path = shard_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
@@ -80,7 +80,7 @@ def test_every_region_is_asked_once_and_read(folder):
     }
     assert json.loads(rows[0]["raw"]) == GOOD
     assert BROKEN not in {row["image_id"] for row in rows}
-    assert (stats["cached_share"], stats["failed_regions"], stats["from_store"]) == (0.75, 0, 0)
+    assert (stats["cached_fraction"], stats["failed_regions"], stats["from_store"]) == (0.75, 0, 0)
 
 
 def numbers(body: dict) -> int:
@@ -206,7 +206,7 @@ def test_unusable_answers_are_asked_again_with_another_seed_then_fail(folder, ba
 def test_a_failed_caption_has_a_vector_that_says_nothing(folder):
     with Server(lambda body, number: completion("no") if number == 1 else completion()) as server:
         rows, _ = run(folder, server, attempts=1)
-    embed.run(folder, EmbedOptions(), max_failed_share=1, only=(SHARD,))
+    embed.run(folder, EmbedOptions(), max_failed_fraction=1, only=(SHARD,))
     vectors = embeddings.read(shard_path(folder, "embed", SHARD))[0].vectors
     lengths = np.linalg.norm(vectors.astype(float), axis=1)
     expected = [row["status"] == "ok" for row in rows]
@@ -256,8 +256,8 @@ def test_the_same_bytes_in_whatever_order_answers_come(folder):
 def test_an_endpoint_that_is_down_takes_nothing_from_the_others(folder):
     """After the check, that is; a refused connection has the fewest requests under way."""
     with Server() as first, Server() as second:
-        asker = vlm.Asker(options(first, second, patience=2.0), {}, folder / "log")
-        asker.make_ready(1)
+        captioner = vlm.VLMCaptioner(options(first, second, patience=2.0), {}, folder / "log")
+        captioner.make_ready(1)
         first.close()
         shard = shards.Shard(
             folder,
@@ -265,7 +265,7 @@ def test_an_endpoint_that_is_down_takes_nothing_from_the_others(folder):
             "caption",
             manifest.read(folder / "manifest.parquet", SHARD)[0].to_pylist(),
         )
-        asker.caption_shard(shard)
+        captioner.caption_shard(shard)
     assert shard.counts["failed_regions"] == 0
     assert len(second.bodies) == shard.counts["regions"]
 
@@ -294,7 +294,7 @@ def test_answers_that_cannot_be_kept_are_no_loss(folder, monkeypatch):
 
     with Server() as server:
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "put", full)
+            patch.setattr(ResponseCache, "put", full)
             with pytest.raises((InputError, sqlite3.OperationalError), match="disk is full"):
                 run(folder, server)
         asked_before = len(server.bodies)
@@ -307,12 +307,12 @@ def test_equal_images_are_asked_about_once(folder):
     table, _ = manifest.read(folder / "manifest.parquet")
     with Server() as server:
         shard = shards.Shard(folder, SHARD, "caption", table.to_pylist())
-        asker = vlm.Asker(options(server), {}, folder / "log")
+        captioner = vlm.VLMCaptioner(options(server), {}, folder / "log")
         reader = regions.Reader(shard.path_of("segment"))
-        (first, *_) = asker.wanted(shard, reader)
+        (first, *_) = captioner.wanted(shard, reader)
         twin = replace(first)
-        asker.wanted = lambda *_: [first, twin]
-        asker.caption_shard(shard)
+        captioner.wanted = lambda *_: [first, twin]
+        captioner.caption_shard(shard)
     assert len(server.bodies) == len(first.keys)
 
 
@@ -344,9 +344,9 @@ def test_a_model_that_is_not_served(folder):
 def test_an_endpoint_that_is_not_there(folder):
     nowhere = CaptionOptions(backend="vllm", model=MODEL, endpoints=("http://127.0.0.1:9/v1",))
     with pytest.raises(InputError, match=r"^http://127.0.0.1:9/v1: must list its models .*check"):
-        caption.run(folder, nowhere, max_failed_share=0)
+        caption.run(folder, nowhere, max_failed_fraction=0)
 
 
 def test_a_model_must_be_named(folder):
     with pytest.raises(InputError, match=r"caption.model: must be given for the backend vllm"):
-        caption.run(folder, CaptionOptions(backend="vllm"), max_failed_share=0)
+        caption.run(folder, CaptionOptions(backend="vllm"), max_failed_fraction=0)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from rsfiqa.captioners.vlm import prompt
-from rsfiqa.vocabulary import FAMILIES, LEVELS, RATINGS
+from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS
 
 
 def decoded(uri: str) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_marks_outline_and_number_every_region_and_leave_the_rest():
 @pytest.mark.parametrize("kind", ["regions", "image"])
 def test_the_instructions_name_all_words(kind):
     text = prompt.instructions(kind)
-    for word in (*FAMILIES, *RATINGS, *LEVELS):
+    for word in (*FAMILIES, *RATINGS, *ITU_LEVELS):
         assert word in text
 
 

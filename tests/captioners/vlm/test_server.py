@@ -134,7 +134,7 @@ def test_a_server_that_takes_too_long(faults, tmp_path):
 def caption_by_own_server(folder, **changes):  # noqa: F811
     usual = {"model": "tiny", "concurrency": 2, "patience": 20.0, "startup": 20.0}
     wanted = CaptionOptions(backend="vllm", **usual | changes)
-    caption.run(folder, wanted, max_failed_share=0.5, only=(SHARD,))
+    caption.run(folder, wanted, max_failed_fraction=0.5, only=(SHARD,))
     path = shard_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
