@@ -136,6 +136,7 @@ class Serve(ServerOptions):
     clients must send is taken from the environment variable VLLM_API_KEY.
     """
 
+    model: str | None = Field(None, description="Name of the model to clients.")
     host: str = Field("127.0.0.1", description="Address to listen at; 0.0.0.0 for all.")
     port: int = Field(8000, ge=1, le=65535, description="Port to listen at.")
     log: Path = Field(Path("logs/serve.log"), description="Takes what the server writes.")
@@ -144,7 +145,7 @@ class Serve(ServerOptions):
         from rsfiqa.captioners.vlm import server
 
         options = plain(self, ServerOptions)
-        server.serve(options, self.log, self.host, self.port)
+        server.serve(options, self.model, self.log, self.host, self.port)
 
 
 class Embed(Sharded, EmbedOptions):

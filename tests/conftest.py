@@ -45,7 +45,9 @@ def make_manifest(provenance) -> Callable[..., Path]:
         ]
         table = pa.Table.from_pylist(rows, schema=manifest.SCHEMA)
         shards = 1 + (len(rows) - 1) // shard_size
-        origin = provenance("manifest", options={"mos_range": [1, 5], "shards": shards})
+        origin = provenance(
+            "manifest", manifest.VERSION, options={"mos_range": [1, 5], "shards": shards}
+        )
         manifest.write(folder / "manifest.parquet", table, origin)
         return folder
 

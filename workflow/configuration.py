@@ -92,7 +92,7 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
 def _check_gpus(config: Config, source: str) -> None:
     """Refuse fewer GPUs for a caption job than its own server takes; 0 is a server without any."""
     caption, asked = config.caption, config.gpus.caption
-    taken = caption.tensor_parallel * caption.data_parallel
+    taken = caption.server.tensor_parallel * caption.server.data_parallel
     if caption.backend == "vllm" and not caption.endpoints and 0 < asked < taken:
         raise InputError(
             f"{source}: gpus.caption must cover tensor_parallel x data_parallel = {taken}, found"

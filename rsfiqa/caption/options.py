@@ -6,105 +6,118 @@ from pydantic import Field
 
 from rsfiqa.options import Options
 
+Endpoint = Annotated[str, Field(pattern=r"^https?://")]
+
 
 class ServerOptions(Options):
-    """The language model's own server: what it serves, on what, and how it is kept alive."""
+    """The vLLM server that a caption job starts for itself where no endpoint is given."""
 
-    model: str | None = Field(
-        None,
-        description="vllm: the model's name on the servers; recorded with the captions.",
-    )
     weights: str | None = Field(
         None,
-        description="vllm, own server: the model's folder, as transformers saves it. ~ is expanded."
-        " Without it the server downloads what `model` names.",
+        description="Folder of the model as transformers saves it, ~ is expanded; without it vLLM"
+        " downloads what `model` names.",
     )
     python: str | None = Field(
         None,
-        description="vllm, own server: the interpreter of an environment that holds vllm; by"
-        " default the one that runs the stage.",
+        description="Interpreter of an environment with vllm; by default the one that runs the"
+        " stage.",
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
-        "auto", description="vllm, own server: of weights and arithmetic; auto: as saved."
+        "auto", description="Data type of weights and arithmetic; auto takes that of the weights."
     )
     tensor_parallel: int = Field(
-        1, ge=1, le=64, description="vllm, own server: GPUs over which one copy is spread."
+        1, ge=1, le=64, description="GPUs over which one copy of the model is spread."
     )
     data_parallel: int = Field(
-        1, ge=1, le=64, description="vllm, own server: copies that share the requests."
+        1, ge=1, le=64, description="Copies of the model that share the requests."
     )
     max_model_len: int = Field(
-        8192, ge=256, le=10**7, description="vllm, own server: tokens of a request and its answer."
+        8192, ge=256, le=10**7, description="Longest request with its response, tokens."
     )
-    gpu_memory: float = Field(
-        0.9, gt=0, le=1, description="vllm, own server: share of a GPU's memory that it takes."
+    gpu_memory_utilization: float = Field(
+        0.9, gt=0, le=1, description="Fraction of a GPU's memory that the server takes."
     )
-    prefix_caching: bool = Field(
-        True, description="vllm, own server: compute what requests begin with in common once."
-    )
+    prefix_caching: bool = Field(True, description="Compute the common beginning of requests once.")
     structured_backend: Literal["xgrammar", "guidance", "outlines"] = Field(
-        "xgrammar", description="vllm, own server: what holds answers to their schema."
+        "xgrammar", description="Library that constrains responses to their JSON schema."
     )
-    server_arguments: str = Field(
-        "",
-        description="vllm, own server: further arguments of vllm's api_server, as in a shell.",
+    arguments: str = Field(
+        "", description="Further arguments of vllm's api_server, quoted as in a shell."
     )
-    startup: float = Field(
-        1200, gt=0, le=86400, description="vllm, own server: seconds until it must be up."
+    startup_timeout: float = Field(
+        1200, gt=0, le=86400, description="Longest time until the server is ready, seconds."
+    )
+    max_restarts: int = Field(
+        2, ge=0, le=100, description="How often the server is restarted after a crash."
     )
 
 
-class CaptionOptions(ServerOptions):
-    """How a region is described and rated."""
+class CaptionOptions(Options):
+    """How regions are described and rated."""
 
     backend: Literal["rule_based", "vllm"] = Field(
         "rule_based",
-        description="measured needs no weights: noise, blur, blockiness, exposure, contrast and"
-        " colourfulness of the region, mapped to ratings and a sentence. vllm: a vision-language"
-        " model behind a server that speaks OpenAI's chat protocol, such as vLLM's.",
+        description="rule_based: a regression on hand-crafted features, without model weights to"
+        " download. vllm: a vision-language model behind a server with OpenAI's chat API, such as"
+        " vLLM's.",
     )
     long_side: int = Field(
-        1024, ge=64, le=8192, description="Larger images are reduced to this; never enlarged."
+        1024,
+        ge=64,
+        le=8192,
+        description="Long side to which larger images are reduced, pixels.",
     )
-    endpoints: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
+    model: str | None = Field(
+        None, description="vllm: name of the model on the servers; recorded with the captions."
+    )
+    endpoints: tuple[Endpoint, ...] = Field(
         (),
         description="vllm: base URLs of servers, such as http://localhost:8000/v1; without any, the"
-        " job starts a server of its own and ends it.",
+        " job starts a server of its own.",
     )
     prompt: Literal["regions", "image"] = Field(
         "regions",
-        description="vllm: regions asks for one region at a time, shown cut out; image asks for all"
-        " regions of an image at once, shown by numbered marks.",
+        description="vllm: regions sends one request per region, with a crop of it; image sends one"
+        " request per image, with numbered marks on its regions.",
     )
     key_variable: str = Field(
-        "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' key."
+        "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' API key."
     )
     max_pixels: int = Field(
-        1_003_520, ge=4096, le=10**8, description="vllm: pixels of a picture that is sent, at most."
+        1_003_520, ge=4096, le=10**8, description="vllm: largest picture that is sent, pixels."
     )
     max_tokens: int = Field(
-        300, ge=32, le=10**5, description="vllm: tokens of a region's answer, at most."
+        300, ge=32, le=10**5, description="vllm: longest response about one region, tokens."
     )
-    temperature: float = Field(0.0, ge=0, le=2, description="vllm: of sampling; 0 takes the best.")
+    temperature: float = Field(
+        0.0, ge=0, le=2, description="vllm: sampling temperature; 0 is greedy decoding."
+    )
     attempts: int = Field(
-        3, ge=1, le=20, description="vllm: how often a region is asked while answers are unusable."
+        3, ge=1, le=20, description="vllm: requests for one region until its response is valid."
     )
     concurrency: int = Field(
-        32, ge=1, le=4096, description="vllm: requests under way at once on each server."
+        32, ge=1, le=4096, description="vllm: concurrent requests to each server."
     )
-    timeout: float = Field(120, gt=0, le=86400, description="vllm: seconds of one request.")
-    patience: float = Field(
-        600, ge=0, le=10**6, description="vllm: seconds after which a busy server is given up."
+    request_timeout: float = Field(
+        120, gt=0, le=86400, description="vllm: longest time of one request, seconds."
     )
-    restarts: int = Field(
-        2, ge=0, le=100, description="vllm, own server: how often it is started anew if it dies."
+    retry_timeout: float = Field(
+        600,
+        ge=0,
+        le=10**6,
+        description="vllm: time after which a server that stays busy is given up, seconds.",
+    )
+    server: ServerOptions = Field(
+        ServerOptions(), description="vllm: the job's own server, where no endpoint is given."
     )
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the captions; where and how fast they are made is left out."""
+        """The options that shape the captions; those of place and speed are left out."""
         names = {"backend", "long_side"}
-        if self.backend == "vllm":
-            names |= {"model", "prompt", "max_pixels", "max_tokens", "temperature", "attempts"}
-            if not self.endpoints:
-                names |= {"dtype", "server_arguments"}
-        return self.model_dump(include=names)
+        if self.backend != "vllm":
+            return self.model_dump(include=names)
+        names |= {"model", "prompt", "max_pixels", "max_tokens", "temperature", "attempts"}
+        recorded = self.model_dump(include=names)
+        if not self.endpoints:
+            recorded["server"] = self.server.model_dump(include={"dtype", "arguments"})
+        return recorded

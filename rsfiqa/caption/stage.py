@@ -47,7 +47,7 @@ def run(
             )
 
             vlm.check(options)
-            recorded["version"], digests = prompt.VERSION, server.digests(options)
+            recorded["version"], digests = prompt.VERSION, server.digests(options.server)
             log_file = server_log or folder / "caption" / "server.log"
             make = stack.enter_context(vlm.VLMCaptioner(options, digests, log_file)).caption_shard
         shards.run(

@@ -10,7 +10,7 @@ from rsfiqa.backbones import weights as backbone_weights
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.images import load, resize
-from rsfiqa.images.random_distortion import random_distortion
+from rsfiqa.images.distort import random_distortion
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import features
 from rsfiqa.runtime import shards

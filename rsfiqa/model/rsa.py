@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from rsfiqa.model.attention import masked_softmax, pool_statistics
 from rsfiqa.model.batch import Batch
 from rsfiqa.model.regions import CaptionProjection, RegionAttention
-
-VARIANTS = ("full", "no_mhf", "no_mllm", "no_rsa", "none")
+from rsfiqa.vocabulary import VARIANTS
 
 # Standardised inputs are cut here: beyond the range of the training images, more says no more.
 LIMIT = 6.0

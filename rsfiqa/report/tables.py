@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rsfiqa.metrics import median_interval, paired_test
 from rsfiqa.products import results
 from rsfiqa.report.published import Published, published
 from rsfiqa.report.record import DataSet
-from rsfiqa.vocabulary import Variant
+from rsfiqa.vocabulary import VARIANTS
 
 LABELS = {
     "full": "RSFIQA",
@@ -24,7 +24,7 @@ LABELS = {
     "none": "\N{MINUS SIGN}MHF \N{MINUS SIGN}captions \N{MINUS SIGN}RSA",
     "probe": "SVR probe (frozen backbone)",
 }
-VARIANTS = get_args(Variant)
+
 WIDTH = 100  # columns of the headline
 Row = dict[str, Any]
 

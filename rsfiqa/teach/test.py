@@ -104,7 +104,7 @@ def answers_of_model(
     """
     check(options)
     options = options.model_copy(update={"attempts": 1})
-    digests = {} if options.endpoints else server.digests(options)
+    digests = {} if options.endpoints else server.digests(options.server)
     model = {"model": options.model, "files": digests, "options": options.recorded()}
     keys = [_key(folder, example, model) for example in asked]
     store = ResponseCache(place / f"{name}.answers.sqlite")

@@ -157,10 +157,10 @@ def fit_tuned(
     """
     device = tuned.mean.device
     rank, world = processes()
-    parts = options.accumulate * world
-    size = min(options.tune_batch_size, len(data) // parts * parts)
+    parts = options.finetune.micro_batches * world
+    size = min(options.finetune.batch_size, len(data) // parts * parts)
     steps = len(data) // size
-    total = options.tune_epochs * steps
+    total = options.finetune.epochs * steps
     optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_of(step, total, WARMUP)
@@ -173,11 +173,11 @@ def fit_tuned(
     kept |= {} if best is None else {"best": best}
     losses = _resume(state, lineage, kept)
     first = len(losses)
-    localization = POINTING * options.localization if tuned.model.regions is not None else 0
+    localization = POINTING * options.localization_weight if tuned.model.regions is not None else 0
     crops = Crops(
         data,
         folder,
-        side=options.crop,
+        side=options.finetune.crop,
         long_side=long_side,
         seed=seed,
         distorted_fraction=1 / DISTORTED_EVERY if localization else 0,
@@ -185,9 +185,9 @@ def fit_tuned(
     loader = DataLoader(
         crops,
         batch_sampler=_Steps(
-            len(data), size, options.tune_epochs, seed, first=first, rank=rank, world=world
+            len(data), size, options.finetune.epochs, seed, first=first, rank=rank, world=world
         ),
-        num_workers=options.workers,
+        num_workers=options.finetune.workers,
         collate_fn=list,
     )
     quality = torch.from_numpy(data.quality)
@@ -200,7 +200,7 @@ def fit_tuned(
         torch.manual_seed(seed_of(seed, step, rank))  # of dropout
         optimizer.zero_grad()
         value = 0.0
-        split = _split(items, options.accumulate)
+        split = _split(items, options.finetune.micro_batches)
         for part in split:
             index = torch.tensor([i for i, _ in part])
             seen = [crop for _, crop in part]
@@ -210,7 +210,7 @@ def fit_tuned(
             )
             loss.backward()
             value += loss.item()
-        expect_number(value, step // steps + 1, "train.tune_rate")
+        expect_number(value, step // steps + 1, "train.finetune.lr")
         nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
         optimizer.step()
         schedule.step()
@@ -266,15 +266,15 @@ def check(options: TrainOptions, images: int) -> None:
     Raises:
         InputError: so it is, or there are too few images for one.
     """
-    parts = options.accumulate * processes()[1]
-    if options.tune_batch_size % parts or options.tune_batch_size < 2 * parts:
+    parts = options.finetune.micro_batches * processes()[1]
+    if options.finetune.batch_size % parts or options.finetune.batch_size < 2 * parts:
         raise InputError(
-            f"train.tune_batch_size: must be a multiple, at least twofold, of accumulate times"
-            f" processes ({parts}), found {options.tune_batch_size}; change one of them"
+            f"train.finetune.batch_size: must be a multiple, at least twofold, of micro_batches times"
+            f" processes ({parts}), found {options.finetune.batch_size}; change one of them"
         )
     if images < 2 * parts:
         raise InputError(
-            f"train.accumulate: times processes ({parts}) takes {2 * parts} images to train on"
+            f"train.finetune.micro_batches: times processes ({parts}) takes {2 * parts} images to train on"
             f" or more, found {images}; lower it"
         )
 
@@ -300,10 +300,10 @@ def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
         layers.setdefault(layer_of(name), []).append((name, parameter))
     groups = []
     for depth, layer in enumerate(reversed(layers.values())):
-        rate = options.tune_rate * options.layer_decay**depth
+        rate = options.finetune.lr * options.finetune.layer_decay**depth
         groups += decay_groups(layer, rate, options.weight_decay)
     return groups + decay_groups(
-        tuned.model.named_parameters(), options.tune_head_rate, options.weight_decay
+        tuned.model.named_parameters(), options.finetune.head_lr, options.weight_decay
     )
 
 

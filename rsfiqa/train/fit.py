@@ -108,7 +108,7 @@ def fit(
                 average.update_parameters(model)
                 total += value.item()
             losses.append(total / steps)
-            expect_number(losses[-1], epoch, "train.learning_rate")
+            expect_number(losses[-1], epoch, "train.lr")
             if progress:
                 progress(epoch, losses[-1])
             if best is not None and best.stop(average.module):
@@ -116,7 +116,7 @@ def fit(
     model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
     scores = scores_of(model, data)
-    expect_number(float(scores.sum()), len(losses), "train.learning_rate")
+    expect_number(float(scores.sum()), len(losses), "train.lr")
     model.calibrate(scores, quality.to(device))
     return losses
 

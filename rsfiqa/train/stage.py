@@ -53,8 +53,8 @@ def run(
     `weights` are those of the backbone, for fine-tuning.
     """
     # trainings are the unit of parallel work
-    torch.set_num_threads(options.threads if options.finetune else 1)
-    if options.finetune:
+    torch.set_num_threads(options.finetune.threads if options.finetune.enabled else 1)
+    if options.finetune.enabled:
         tune_malloc(large=True)
     started = time.time()
     data = samples.load(folder)
@@ -71,7 +71,7 @@ def run(
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(trained, options, variant, training_seed)
     source = None
-    if options.finetune:
+    if options.finetune.enabled:
         source = _check_tuning(trained, options, weights)
         model.to(_tuning_device(options))  # both trainings, the first takes minutes without
     losses = train(model, trained, options, training_seed, validation)
@@ -99,7 +99,7 @@ def run(
             | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
             seed=training_seed,
             losses=[round(loss, 6) for loss in losses],
-            finetuned=options.finetune,
+            finetuned=options.finetune.enabled,
         ),
         table,
         None if tuned is None else tuned.stages,
@@ -173,13 +173,13 @@ def train(
             torch.from_numpy(data.quality),
             epochs=options.epochs,
             batch_size=options.batch_size,
-            lr=options.learning_rate,
+            lr=options.lr,
             weight_decay=options.weight_decay,
             ema=options.ema,
             seed=seed,
             mirrored=data.mirrored,
             distorted=data.distorted,
-            localization=options.localization,
+            localization=options.localization_weight,
             best=best,
             progress=progress,
         )
@@ -199,7 +199,7 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
             too few for it.
     """
     finetune.check(options, len(data))
-    device_of(options.device, "train.device")
+    device_of(options.finetune.device, "train.finetune.device")
     lineage = data.lineage["backbone"]
     source = backbones.load(lineage["backbone"], weights)
     if source.sha256 != lineage["sha256"]:
@@ -212,7 +212,7 @@ def _check_tuning(data: Samples, options: TrainOptions, weights: str) -> Backbon
 
 def _tuning_device(options: TrainOptions) -> torch.device:
     """Where a model is fine-tuned: under torchrun each process has a GPU of its own."""
-    device = device_of(options.device, "train.device")
+    device = device_of(options.finetune.device, "train.finetune.device")
     if device.type == "cuda" and "LOCAL_RANK" in os.environ:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
@@ -237,9 +237,9 @@ def tune(
     shared = finetune.processes()[1] > 1
     if shared:
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    half = options.precision == "bf16"
+    half = options.finetune.precision == "bf16"
     tuned = Tuned(source, model, data.batch.grid_features.shape[-1], half).to(device)
-    if options.compile:
+    if options.finetune.compile:
         tuned.stages.compile()
     best = None
     if validation is not None:
@@ -249,7 +249,7 @@ def tune(
             return _srcc(found.model, seen)
 
         best = BestEpoch(judge, options.patience)
-    with tqdm(total=options.tune_epochs, desc="finetune", unit="epoch", disable=None) as bar:
+    with tqdm(total=options.finetune.epochs, desc="finetune", unit="epoch", disable=None) as bar:
 
         def progress(epoch: int, loss: float) -> None:
             bar.update()
@@ -311,7 +311,7 @@ def _calibrate(tuned: Tuned, data: Samples, long_side: int, epochs: int) -> None
     seen = samples.with_grid_features(data, tuned.extractor, long_side)
     tuned.model.calibration.copy_(torch.tensor([1.0, 0.0]))
     scores = scores_of(tuned.model, seen.batch)
-    expect_number(float(scores.sum()), epochs, "train.tune_rate")
+    expect_number(float(scores.sum()), epochs, "train.finetune.lr")
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
 
 

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 import skimage
-from rsfiqa.images.random_distortion import (
+from skimage.color import rgb2lab
+from skimage.metrics import peak_signal_noise_ratio
+
+from rsfiqa.images.distort import (
     AUGMENTATION_FAMILIES,
     DISTORTIONS,
     MARGIN,
@@ -10,9 +13,6 @@ from rsfiqa.images.random_distortion import (
     distort_region,
     random_distortion,
 )
-from skimage.color import rgb2lab
-from skimage.metrics import peak_signal_noise_ratio
-
 from rsfiqa.vocabulary import FAMILIES
 
 

@@ -50,7 +50,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, error):
 def test_what_a_killed_process_has_left_is_removed(tmp_path):
     path = tmp_path / "a"
     code = (
-        "import sys, os, pathlib; from rsfiqa.files import atomic\n"
+        "import sys, os, pathlib; from rsfiqa.io.atomic import atomic\n"
         "with atomic(pathlib.Path(sys.argv[1])) as p: p.touch(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, path], check=False)
@@ -88,7 +88,7 @@ def test_folders_are_made(tmp_path):
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
 def test_permissions_follow_the_umask(tmp_path, umask, mode):
     code = (
-        "import sys, pathlib; from rsfiqa.files import atomic\n"
+        "import sys, pathlib; from rsfiqa.io.atomic import atomic\n"
         "with atomic(pathlib.Path(sys.argv[1])) as p: p.touch(0o600)"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a"], umask=umask, check=True)

@@ -336,7 +336,9 @@ def test_an_image_that_is_gone_is_one_line(root, workers, tmp_path, monkeypatch)
     ids=["early", "at last"],
 )
 def test_a_training_that_diverges(root, tmp_path, changes):
-    message = r"^train.tune_rate: must let the training converge, found nan in epoch \d; lower it$"
+    message = (
+        r"^train.finetune.lr: must let the training converge, found nan in epoch \d; lower it$"
+    )
     options = TrainOptions(**OPTIONS | changes).model_copy(update={"tune_head_rate": 1e30})
     with pytest.raises(InputError, match=message):
         train.run(root / "tiny", tmp_path, options, **SPLIT)
@@ -344,7 +346,9 @@ def test_a_training_that_diverges(root, tmp_path, changes):
 
 @pytest.mark.parametrize("changes", [{"accumulate": 3}, {"accumulate": 4}])
 def test_a_batch_that_cannot_be_split_evenly(root, tmp_path, changes):
-    with pytest.raises(InputError, match=r"train.tune_batch_size: must be a multiple, at least"):
+    with pytest.raises(
+        InputError, match=r"train.finetune.batch_size: must be a multiple, at least"
+    ):
         tune(root, tmp_path, **changes)
 
 

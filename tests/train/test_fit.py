@@ -53,7 +53,7 @@ def train(seed: int = 0, variant: str = "full") -> tuple[RSA, list[float]]:
 def test_a_training_that_diverges() -> None:
     batch, quality = toy()
     model = RSA((3, 4), text_dim=2, width=8, heads=2, ensemble_heads=2, hidden=8)
-    message = r"^train.learning_rate: must let the training converge, found nan in epoch 1; lower"
+    message = r"^train.lr: must let the training converge, found nan in epoch 1; lower"
     with pytest.raises(InputError, match=message):
         fit(model, batch, quality, epochs=3, batch_size=16, lr=1e30)
 

@@ -21,7 +21,10 @@ rule benchmark:
     params:
         root=subpath(output.results, ancestor=2),
         flags=flags(
-            {"seed": config["seed"], "test_fraction": config["benchmark"]["test_fraction"]}
+            {
+                "seed": config["seed"],
+                "test_fraction": config["benchmark"]["test_fraction"],
+            }
         ),
         number=benchmark_number,
         official=lambda wildcards: (

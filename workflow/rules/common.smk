@@ -36,10 +36,11 @@ shell.prefix(
 SEGMENT_THREADS = (
     1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
 )
-FINETUNE = config["train"]["finetune"]
+FINETUNE = config["train"]["finetune"]["enabled"]
 TRAIN_GPUS = config["gpus"]["train"] if FINETUNE else 0  # a process on each
 TRAIN_THREADS = (
-    max(1, TRAIN_GPUS) * (config["train"]["threads"] + config["train"]["workers"])
+    max(1, TRAIN_GPUS)
+    * (config["train"]["finetune"]["threads"] + config["train"]["finetune"]["workers"])
     if FINETUNE
     else 1
 )
@@ -61,12 +62,15 @@ wildcard_constraints:
     split=r"(split|official|all)-\d+",
 
 
-def flags(options):
+def flags(options, prefix=""):
     """Options of a stage as command line flags, for every value that is set."""
     words = []
     for key, value in sorted(options.items()):
-        flag = f"--{key.replace('_', '-')}"
+        flag = f"--{prefix}{key.replace('_', '-')}"
         if value is None or value == []:
+            continue
+        if isinstance(value, dict):
+            words.append(flags(value, f"{flag[2:]}."))
             continue
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
@@ -120,11 +124,13 @@ def captioner_flags(wildcards):
         raise WorkflowError(
             "teach.train.model: must be given, found nothing; name a model's folder"
         )
-    model = {"model": wildcards.name, "weights": TAUGHT_MODEL}
+    model, weights = wildcards.name, TAUGHT_MODEL
     if wildcards.name == "zero_shot":
-        local = Path(base).expanduser().is_dir()
-        model = {"model": base, "weights": base if local else None}
-    return flags(config["caption"] | {"backend": "vllm", "endpoints": []} | model)
+        model = base
+        weights = base if Path(base).expanduser().is_dir() else None
+    server = config["caption"]["server"] | {"weights": weights}
+    changes = {"backend": "vllm", "endpoints": [], "model": model, "server": server}
+    return flags(config["caption"] | changes)
 
 
 def checkpoints_of(wildcards):
@@ -175,7 +181,9 @@ def products_of(*names):
 def tables():
     """All tables of results: every variant and peer within sets, model and baselines across."""
     variants = config["benchmark"]["variants"] + config["benchmark"]["baselines"]
-    across = [v for v in variants if v == "full" or v in config["benchmark"]["baselines"]]
+    across = [
+        v for v in variants if v == "full" or v in config["benchmark"]["baselines"]
+    ]
     pairs = [
         (a, b)
         for a in DATASETS

@@ -76,16 +76,16 @@ rule teach_train:
         " {params.flags} > {log} 2>&1"
 
 
-rule teach_measured:
+rule teach_rule_based:
     input:
         test=rules.teach_data.output.test,
     output:
-        figures=f"{TEACH}/tests/measured.test.json",
-        answers=f"{TEACH}/tests/measured.test.jsonl",
+        figures=f"{TEACH}/tests/rule_based.test.json",
+        answers=f"{TEACH}/tests/rule_based.test.jsonl",
     log:
-        "logs/teach/measured.test.log",
+        "logs/teach/rule_based.test.log",
     benchmark:
-        "logs/teach/measured.test.tsv"
+        "logs/teach/rule_based.test.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -96,9 +96,9 @@ rule teach_measured:
         folder=subpath(input.test, parent=True),
         version=VERSIONS["teach"],
     message:
-        "teach test: measured"
+        "teach test: rule_based"
     shell:
-        "exec python -m rsfiqa teach test {params.folder} --name measured > {log} 2>&1"
+        "exec python -m rsfiqa teach test {params.folder} --name rule_based > {log} 2>&1"
 
 
 rule teach_test:

@@ -25,7 +25,10 @@ rule train:
         python=processes(TRAIN_GPUS),
         flags=flags(
             config["train"]
-            | {"seed": config["seed"], "test_fraction": config["benchmark"]["test_fraction"]}
+            | {
+                "seed": config["seed"],
+                "test_fraction": config["benchmark"]["test_fraction"],
+            }
             | ({"weights": config["extract"]["weights"]} if FINETUNE else {})
         ),
         version=VERSIONS["train"],

@@ -83,7 +83,7 @@ class Recognised:
         severities = np.rint(self.severity[region]).astype(int)
         chosen = [i for i in range(len(likely)) if likely[i] >= min(LIKELY, likely.max())]
         chosen.sort(key=lambda i: (-severities[i], -likely[i]))
-        return [(FAMILIES[i], int(severities[i])) for i in chosen]
+        return [(list(FAMILIES)[i], int(severities[i])) for i in chosen]
 
 
 def recognise(found: np.ndarray) -> Recognised:
@@ -91,7 +91,7 @@ def recognise(found: np.ndarray) -> Recognised:
     learnt = _learnt()
     standard = (found - learnt["mean"]) / learnt["scale"]
     likely = softmax(_lines(standard, learnt["family"], (NONE, *FAMILIES)), axis=1)
-    severity = np.clip(_lines(standard, learnt["severity"], FAMILIES), 1, 5)
+    severity = np.clip(_lines(standard, learnt["severity"], list(FAMILIES)), 1, 5)
     return Recognised(likely[:, 0], likely[:, 1:], severity)
 
 
@@ -118,7 +118,7 @@ def rate(found: Recognised) -> dict[str, np.ndarray]:
     expected = found.likely * found.severity
     ratings = {}
     for name, families in FAMILIES_OF.items():
-        severity = expected[:, [FAMILIES.index(family) for family in families]].sum(axis=1)
+        severity = expected[:, [list(FAMILIES).index(family) for family in families]].sum(axis=1)
         ratings[name] = np.clip(5 - FALL * severity, 1, 5)
     parts = np.stack(list(ratings.values()))
     return ratings | {"overall": (parts.mean(axis=0) + parts.min(axis=0)) / 2}

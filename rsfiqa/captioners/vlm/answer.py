@@ -16,7 +16,7 @@ from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 Level = Literal[ITU_LEVELS]  # type: ignore[valid-type]
 
 
-Family = Literal[FAMILIES]  # type: ignore[valid-type]
+Family = Literal[tuple(FAMILIES)]  # type: ignore[valid-type]
 
 
 MOST_DISTORTIONS = 4

@@ -75,7 +75,7 @@ def check(options: CaptionOptions) -> None:
             "caption.model: must be given for the backend vllm, found nothing; name the model"
         )
     if not options.endpoints:
-        server.check(options)
+        server.check(options.server)
 
 
 def store_path(shard: Shard) -> Path:
@@ -183,13 +183,15 @@ class VLMCaptioner:
     def client(self, patience: float | None = None) -> Client:
         """A client of all servers, by default with the patience of the options."""
         if patience is None:
-            own = self.options.startup if self.server is not None else 0  # it may be restarted
-            patience = self.options.patience + own
+            own = (
+                self.options.server.startup_timeout if self.server is not None else 0
+            )  # it may be restarted
+            patience = self.options.retry_timeout + own
         return Client(
             self.endpoints,
             key=self.key,
             concurrency=self.options.concurrency,
-            timeout=self.options.timeout,
+            timeout=self.options.request_timeout,
             patience=patience,
         )
 
@@ -227,7 +229,12 @@ class VLMCaptioner:
         if most <= self._most or (self._most and self.options.prompt == "regions"):
             return
         if not self.endpoints:
-            own = server.Server(self.options, self.server_log, restarts=self.options.restarts)
+            own = server.Server(
+                self.options.server,
+                str(self.options.model),
+                self.server_log,
+                restarts=self.options.server.max_restarts,
+            )
             self.server = self._stack.enter_context(own)
             self.endpoints = (own.url,)
         asyncio.run(self._check_servers(most))
@@ -242,7 +249,7 @@ class VLMCaptioner:
             body = _body(options, prompt.image_messages(grey, grey, most), most)
         else:
             body = _body(options, prompt.region_messages(grey, grey), None)
-        async with self.client(patience=min(CHECK_PATIENCE_S, options.patience)) as client:
+        async with self.client(patience=min(CHECK_PATIENCE_S, options.retry_timeout)) as client:
             for endpoint in self.endpoints:
                 served = await client.models(endpoint)
                 if options.model not in served:
@@ -328,8 +335,8 @@ def _first(group: ExceptionGroup, subject: str, options: CaptionOptions) -> Exce
         error = error.exceptions[0]
     if isinstance(error, BusyError):
         return InputError(
-            f"{subject}: the servers must answer within {options.patience:g} s"
-            f" (caption.patience), found {error}; what was answered is kept, run it again"
+            f"{subject}: the servers must answer within {options.retry_timeout:g} s"
+            f" (caption.retry_timeout), found {error}; what was answered is kept, run it again"
         )
     return error
 

@@ -60,19 +60,19 @@ def check(options: ServerOptions) -> None:
     """
     if shutil.which(_python(options)) is None:
         raise InputError(
-            f"caption.python: must be an interpreter, found none at {options.python}; give the path"
+            f"caption.server.python: must be an interpreter, found none at {options.python}; give the path"
             " of one whose environment holds vllm"
         )
     try:
-        words = shlex.split(options.server_arguments)
+        words = shlex.split(options.arguments)
     except ValueError as error:
         raise InputError(
-            f"caption.server_arguments: must be words as in a shell, found"
-            f" {options.server_arguments!r} ({error})"
+            f"caption.server.arguments: must be words as in a shell, found"
+            f" {options.arguments!r} ({error})"
         ) from error
     if any(word.split("=")[0] == "--api-key" for word in words):  # commands and logs show them
         raise InputError(
-            "caption.server_arguments: must hold no key, found --api-key; set the environment"
+            "caption.server.arguments: must hold no key, found --api-key; set the environment"
             " variable VLLM_API_KEY, and the one that caption.key_variable names, to the key"
         )
     folder = _folder(options)
@@ -80,12 +80,12 @@ def check(options: ServerOptions) -> None:
         return
     if not (folder / "config.json").is_file():
         raise InputError(
-            f"caption.weights: must be a model's folder with config.json, found {options.weights};"
+            f"caption.server.weights: must be a model's folder with config.json, found {options.weights};"
             " download the model there, or leave it out to have vllm download it"
         )
     if not any((folder / name).is_file() for name in PROCESSORS):
         raise InputError(
-            f"caption.weights: must be a model that takes pictures (with {PROCESSORS[0]}), found"
+            f"caption.server.weights: must be a model that takes pictures (with {PROCESSORS[0]}), found"
             f" {options.weights}; use a vision-language model"
         )
 
@@ -110,7 +110,7 @@ def _python(options: ServerOptions) -> str:
     return str(Path(options.python).expanduser()) if options.python else sys.executable
 
 
-def command(options: ServerOptions, host: str, port: int) -> list[str]:
+def command(options: ServerOptions, model: str, host: str, port: int) -> list[str]:
     """The command line of the server."""
     structured = {"backend": options.structured_backend}
     if options.structured_backend != "outlines":  # which has no such setting
@@ -118,21 +118,21 @@ def command(options: ServerOptions, host: str, port: int) -> list[str]:
     return [
         _python(options),
         *("-m", "vllm.entrypoints.openai.api_server"),
-        *("--model", str(_folder(options) or options.model)),
-        *("--served-model-name", str(options.model)),
+        *("--model", str(_folder(options) or model)),
+        *("--served-model-name", model),
         *("--host", host),
         *("--port", str(port)),
         *("--dtype", options.dtype),
         *("--tensor-parallel-size", str(options.tensor_parallel)),
         *("--data-parallel-size", str(options.data_parallel)),
         *("--max-model-len", str(options.max_model_len)),
-        *("--gpu-memory-utilization", str(options.gpu_memory)),
+        *("--gpu-memory-utilization", str(options.gpu_memory_utilization)),
         *("--limit-mm-per-prompt", json.dumps({"image": PICTURES})),
         *("--structured-outputs-config", json.dumps(structured)),
         *("--generation-config", "vllm"),  # sampling as asked, without the model's own habits
         "--enable-prefix-caching" if options.prefix_caching else "--no-enable-prefix-caching",
         "--enable-prompt-tokens-details",
-        *shlex.split(options.server_arguments),
+        *shlex.split(options.arguments),
     ]
 
 
@@ -148,7 +148,8 @@ class Server:
     """Started on entering, ended on leaving, however that comes about.
 
     Args:
-        options: what to serve.
+        options: how to serve it.
+        model: its name to clients.
         log_file: takes what the server writes.
         host: address that it listens at.
         port: a free one by default.
@@ -158,13 +159,15 @@ class Server:
     def __init__(
         self,
         options: ServerOptions,
+        model: str,
         log_file: Path,
         *,
         host: str = "127.0.0.1",
         port: int | None = None,
         restarts: int = 0,
     ) -> None:
-        self.options, self.log_file, self.restarts = options, log_file, restarts
+        self.options, self.model = options, model
+        self.log_file, self.restarts = log_file, restarts
         self.host, self.port = host, port or _free_port()
         self.restarted = 0
         self._begin = 0  # of the log, for this start
@@ -211,7 +214,7 @@ class Server:
             if self.restarted >= self.restarts:
                 raise InputError(
                     f"the model's server ended: {cause}; it has been restarted {self.restarted}"
-                    f" times (caption.restarts), its log is {self.log_file}"
+                    f" times (caption.server.max_restarts), its log is {self.log_file}"
                 )
             self.restarted += 1
             log.warning(
@@ -235,7 +238,7 @@ class Server:
         if _taken(self.host, self.port):
             raise InputError(f"port {self.port}: must be free, found it taken; choose another")
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        line = command(self.options, self.host, self.port)
+        line = command(self.options, self.model, self.host, self.port)
         started = time.monotonic()
         with self.log_file.open("ab") as file:
             file.write(f"$ {shlex.join(line)}\n".encode())
@@ -253,10 +256,10 @@ class Server:
         while not self._healthy():
             if not self.alive:
                 raise EndedError(self.cause(), self.log_file)
-            if time.monotonic() - started > self.options.startup:
+            if time.monotonic() - started > self.options.startup_timeout:
                 raise InputError(
-                    f"the model's server must be up within {self.options.startup:g} s"
-                    f" (caption.startup), found no answer at {self.url}; its log is {self.log_file}"
+                    f"the model's server must be up within {self.options.startup_timeout:g} s"
+                    f" (caption.server.startup_timeout), found no answer at {self.url}; its log is {self.log_file}"
                 )
             if self._over.wait(POLL_S):
                 return
@@ -292,18 +295,21 @@ class Server:
         return next(filter(None, reversed(named or lines)), "no word")[-300:]
 
 
-def serve(options: ServerOptions, log_file: Path, host: str, port: int) -> None:
+def serve(options: ServerOptions, model: str | None, log_file: Path, host: str, port: int) -> None:
     """Serve until interrupted; prints the endpoint once it answers.
 
     Raises:
         InputError: no model is named, its folder cannot be served, the server does not start or
             ends by itself.
     """
-    if not options.model:
+    if not model:
         raise InputError("--model: must name the model, found nothing; give it")
     check(options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), Server(options, log_file, host=host, port=port) as server:
+    with (
+        suppress(KeyboardInterrupt),
+        Server(options, model, log_file, host=host, port=port) as server,
+    ):
         name = socket.gethostname() if host in ANY_HOST else host
         print(f"http://{name}:{port}/v1", flush=True)
         while server.alive:
