@@ -1,8 +1,7 @@
-"""The caption stage against a bare loop, what its requests share, and what kills cost.
+"""The caption stage against a bare request loop, and the prefix cache of its requests.
 
-Usage: python benchmarks/caption.py. Needs make install-vllm. A tiny random Qwen2.5-VL is served on
-the CPU; the pictures are photographs from installed packages. The three parts are measured one
-after the other and kept, so that a run that was broken off goes on.
+Needs `make install-vllm`. A tiny Qwen2.5-VL with random weights is served on the CPU; the images
+are photographs from installed packages.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,9 @@ from typing import Any
 import aiohttp
 import numpy as np
 from aiohttp import web
-from figures import FOLDER, ROOT, write
-from served import PYTHON, make_ready, write_tiny_model
 
+from benchmarks.figures import FOLDER, parser, write
+from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm.cache import ResponseCache
@@ -45,21 +44,18 @@ from rsfiqa.segment.options import SegmentOptions
 IMAGES, SHARD = 24, "00000"
 CONCURRENCY = 16
 PAIRS = 5  # of the stage and the bare loop
-JOB_KILLS, OWN_SERVER_KILLS, SERVER_KILLS = 20, 6, 5
-GONE_S = 25  # after which a server must have ended: the guard's grace and some
 NAME = "tiny-qwen"
 
 
-def served(folder: Path) -> dict[str, Any]:
-    """What a job is told of the model."""
-    return {
-        "model": NAME,
-        "weights": str(folder / "model"),
-        "python": str(PYTHON),
-        "dtype": "float32",
-        "max_model_len": 4096,
-        "server_arguments": "--enforce-eager",
-    }
+def server_options(folder: Path) -> ServerOptions:
+    """A CPU server of the model in a folder."""
+    return ServerOptions(
+        weights=str(folder / "model"),
+        python=str(PYTHON),
+        dtype="float32",
+        max_model_len=4096,
+        arguments="--enforce-eager",
+    )
 
 
 def options(**changes: Any) -> CaptionOptions:
@@ -113,7 +109,7 @@ def call(url: str, body: dict[str, Any] | None = None, method: str = "POST") -> 
 def throughput(folder: Path, data: Path) -> dict[str, float]:
     """Requests a second of the stage and of a bare loop in turn; what the cache served."""
     os.environ["VLLM_SERVER_DEV_MODE"] = "1"  # for clearing the cache between measurements
-    with Server(ServerOptions(**served(folder)), folder / "throughput.log") as own:
+    with Server(server_options(folder), NAME, folder / "throughput.log") as own:
         given = options(endpoints=(own.url,))
         bodies = all_bodies(data, given)
         root = own.url.removesuffix("/v1")
@@ -142,14 +138,14 @@ def throughput(folder: Path, data: Path) -> dict[str, float]:
 def all_bodies(data: Path, given: CaptionOptions) -> list[bytes]:
     """The stage's requests in its order, with the seed of a first attempt."""
     return [
-        json.dumps(question.body | {"seed": 1}).encode()
-        for questions in questions_of(data, given)
-        for question in questions
+        json.dumps(request.body | {"seed": 1}).encode()
+        for requests in requests_of(data, given)
+        for request in requests
     ]
 
 
-def questions_of(data: Path, given: CaptionOptions) -> list[list[vlm.Request]]:
-    """The stage's questions, image by image."""
+def requests_of(data: Path, given: CaptionOptions) -> list[list[vlm.Request]]:
+    """The stage's requests, image by image."""
     shard = shard_of(data)
     reader = regions.Reader(shard.path_of("segment"))
     captioner = vlm.VLMCaptioner(given, {}, data / "unused.log")
@@ -198,15 +194,15 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     tail = json.loads(call(f"{root}/tokenize", closing | {"add_special_tokens": False}))["count"]
     store = ResponseCache(vlm.store_path(shard_of(data)))
     cached = possible = prompt_tokens = 0
-    for questions in questions_of(data, given):
-        known = store.get([question.keys[0] for question in questions])
-        system, user = questions[0].body["messages"]
+    for requests in requests_of(data, given):
+        known = store.get([request.keys[0] for request in requests])
+        system, user = requests[0].body["messages"]
         shared = [system, user | {"content": user["content"][:-1]}]  # all but the region's picture
         body = {"model": NAME, "messages": shared, "max_tokens": 1}
         usage = json.loads(call(f"{url}/chat/completions", body))["usage"]
         prefix = usage["prompt_tokens"] - tail + 1  # and the token that begins the picture
-        for question in questions[1:]:
-            answer = known[question.keys[0]]
+        for request in requests[1:]:
+            answer = known[request.keys[0]]
             if answer.attempts == 1:  # what is asked again finds its whole prompt
                 cached += answer.cached_tokens
                 prompt_tokens += answer.prompt_tokens
@@ -219,262 +215,18 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     }
 
 
-# ---- kills
-
-
-class Proxy:
-    """Hands requests on to a server and counts how often each came; a context manager."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target.removesuffix("/v1")
-        self.counts: Counter[str] = Counter()
-        self.url = ""
-        self._ready = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
-        self._ready.wait(10)
-
-    async def _serve(self) -> None:
-        app = web.Application(client_max_size=2**26)
-        app.router.add_route("*", "/{path:.*}", self._forward)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        async with aiohttp.ClientSession() as self.session:
-            self._ready.set()
-            await asyncio.Event().wait()
-
-    async def _forward(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        if body:
-            self.counts[digest(json.loads(body))] += 1
-        head = {"Content-Type": "application/json"}
-        url = f"{self.target}{request.rel_url}"
-        async with self.session.request(request.method, url, data=body, headers=head) as answer:
-            content = await answer.read()
-            return web.Response(body=content, status=answer.status, content_type="application/json")
-
-
-def digest(body: dict[str, Any]) -> str:
-    """Of a request, whatever its seed."""
-    content = {name: value for name, value in body.items() if name != "seed"}
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def start_job(data: Path, folder: Path, *more: str) -> subprocess.Popen[bytes]:
-    """The caption stage, as a rule starts it."""
-    wanted = options().model_dump(
-        include={"backend", "model", "concurrency", "max_pixels", "max_tokens"}
-    )
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in wanted.items()]
-    with (folder / "jobs.log").open("ab") as log_file:
-        return subprocess.Popen(
-            [sys.executable, "-m", "rsfiqa", "caption", data, *flags, *more],
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-        )
-
-
-def stored(data: Path, keys: list[str]) -> dict[str, Any]:
-    """The answers that are on the disk."""
-    path = vlm.store_path(shard_of(data))
-    if not path.is_file():
-        return {}
-    store = ResponseCache(path)
-    try:
-        return store.get(keys)
-    finally:
-        store.close()
-
-
-def complete(data: Path, keys: list[str]) -> int:
-    """How many regions the published table lacks."""
-    table, _ = captions.read(shard_path(data, "caption", SHARD))
-    return len(keys) - table.num_rows
-
-
-def job_kills(folder: Path, data: Path) -> dict[str, float]:
-    """SIGKILL of a job that uses an endpoint, at random moments; then it is run again."""
-    chance = random.Random(0)
-    lost = twice = again = tried = 0
-    with Server(ServerOptions(**served(folder)), folder / "job-kills.log") as own:
-        proxy = Proxy(own.url)
-        given = options(endpoints=(proxy.url,))
-        by_digest = {
-            digest(question.body): question.keys[0]
-            for questions in questions_of(data, given)
-            for question in questions
-        }
-        keys = list(by_digest.values())
-        forget(data)
-        before: dict[str, Any] = {}
-        while True:
-            asked_before = proxy.counts.copy()
-            job = start_job(data, folder, f"--endpoints={proxy.url}")
-            try:
-                status = job.wait(chance.uniform(1.5, 7.0) if tried < JOB_KILLS else 600)
-            except subprocess.TimeoutExpired:
-                job.kill()
-                job.wait()
-                tried, status = tried + 1, -signal.SIGKILL
-            time.sleep(0.5)  # what was under way reaches the server
-            new = proxy.counts - asked_before
-            twice += sum(new[name] for name, key in by_digest.items() if key in before)
-            again += sum(new[name] > 0 and asked_before[name] > 0 for name in by_digest)
-            after = stored(data, keys)
-            lost += sum(after.get(key) != answer for key, answer in before.items())
-            before = after
-            print(f"kill {tried}: status {status}, {len(after)} kept", file=sys.stderr, flush=True)
-            if status == 0:
-                lost += complete(data, keys)
-                if tried >= JOB_KILLS:
-                    break
-                forget(data)
-                before = {}
-                proxy.counts.clear()
-            elif status > 0:
-                raise SystemExit(f"the job failed, see {folder / 'jobs.log'}")
-    return {"job_kills_tried": tried, "lost": lost, "asked_twice": twice, "asked_again": again}
-
-
-def processes(folder: Path) -> list[int]:
-    """Processes whose command line names the model's folder: servers and their guards."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if str(folder / "model").encode() in line:
-            found.append(int(path.parent.name))
-    return found
-
-
-def engines() -> list[int]:
-    """VLLM's engine processes, which have a title of their own."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"VLLM::"):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def gone(folder: Path) -> int:
-    """How many processes of a server are left after a while."""
-    end = time.monotonic() + GONE_S
-    while (left := processes(folder) + engines()) and time.monotonic() < end:
-        time.sleep(0.2)
-    return len(left)
-
-
-def own_arguments(folder: Path) -> list[str]:
-    """Flags of a job that owns its server."""
-    own = {name: value for name, value in served(folder).items() if name != "model"}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in own.items()]
-    return [*flags, "--restarts=10"]
-
-
-def own_server_kills(folder: Path, data: Path) -> dict[str, float]:
-    """SIGKILL of a job with a server of its own, from its start to the middle of its work."""
-    chance = random.Random(1)
-    orphans = 0
-    for kill in range(OWN_SERVER_KILLS):
-        forget(data)
-        job = start_job(data, folder, *own_arguments(folder))
-        at = chance.uniform(2, 20) if kill % 2 else None  # or once answers come
-        if at is None:
-            wait_for(lambda: count(data) > 0, 240)
-            at = chance.uniform(0, 3)
-        time.sleep(at)
-        job.kill()
-        job.wait()
-        left = gone(folder)
-        orphans += left
-        print(f"own server {kill + 1}: {left} left", file=sys.stderr, flush=True)
-    return {"own_server_job_kills_tried": OWN_SERVER_KILLS, "orphans": orphans}
-
-
-def server_kills(folder: Path, data: Path) -> dict[str, float]:
-    """SIGKILL of a job's own server while it answers; the job must come to its end."""
-    chance = random.Random(2)
-    tried = lost = orphans = 0
-    while tried < SERVER_KILLS:
-        forget(data)
-        job = start_job(data, folder, *own_arguments(folder))
-        while job.poll() is None and tried < SERVER_KILLS:
-            before = count(data)
-            wait_for(lambda: count(data) > before or job.poll() is not None, 240)  # noqa: B023
-            time.sleep(chance.uniform(0, 1.5))
-            servers = [pid for pid in processes(folder) if "guard.py" not in line_of(pid)]
-            if servers and job.poll() is None:
-                os.kill(servers[0], signal.SIGKILL)
-                tried += 1
-                print(f"server kill {tried}: {count(data)} kept", file=sys.stderr, flush=True)
-                time.sleep(2)
-        if job.wait(600) != 0:
-            raise SystemExit(f"the job failed, see {folder / 'jobs.log'}")
-        lost += complete(data, keys_of(data))
-        orphans += gone(folder)
-    return {"server_kills_tried": tried, "lost": lost, "orphans": orphans}
-
-
-def line_of(pid: int) -> str:
-    """The command line of a process."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-
-
 def keys_of(data: Path) -> list[str]:
     """A key for each region."""
-    return [q.keys[0] for questions in questions_of(data, options()) for q in questions]
+    return [q.keys[0] for requests in requests_of(data, options()) for q in requests]
 
 
-def count(data: Path) -> int:
-    """How many answers are on the disk."""
-    path = vlm.store_path(shard_of(data))
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
-    except sqlite3.Error:
-        return 0
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until it holds.
-
-    Raises:
-        SystemExit: it does not.
-    """
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"nothing happened in {seconds:g} s")
-        time.sleep(0.1)
-
-
-def main() -> None:
-    """Measure what is not measured yet, write the figures."""
+def main(arguments: Sequence[str]) -> None:
+    """Measure and write the figures."""
+    parser(__name__, __doc__).parse_args(arguments)
     make_ready()
     folder = FOLDER / "caption"
     folder.mkdir(parents=True, exist_ok=True)
     write_tiny_model(folder / "model")
     data = make_data(folder)
     figures: dict[str, float] = {"images": IMAGES, "regions": len(keys_of(data))}
-    sums = {"orphans": 0.0, "lost": 0.0}  # over all kinds of kills
-    for part in (throughput, job_kills, own_server_kills, server_kills):
-        path = folder / f"{part.__name__}.json"
-        if not path.is_file():
-            path.write_text(json.dumps(part(folder, data)), "utf-8")
-        found = json.loads(path.read_text("utf-8"))
-        for name in sums:
-            sums[name] += found.pop(name, 0)
-        figures |= found
-    figures |= sums
-    write("bench-caption", figures, "make bench-caption")
-
-
-if __name__ == "__main__":
-    main()
+    write("bench-caption", figures | throughput(folder, data), "python -m benchmarks caption")

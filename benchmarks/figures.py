@@ -1,5 +1,6 @@
-"""Figures of a bench target: flat JSON, printed as the last lines."""
+"""Arguments and figures of a benchmark: flat JSON, printed as the last lines."""
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +20,33 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "bench"
 
 
+def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
+    """A parser whose help is the docstring of the benchmark's module.
+
+    Args:
+        module: its `__name__`, such as benchmarks.score.
+        doc: its `__doc__`.
+    """
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks {module.rpartition('.')[2]}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_data(found: argparse.ArgumentParser, *needed: str) -> None:
+    """Add `--data`, a folder that must hold these data sets in their official layouts."""
+
+    def folder(text: str) -> Path:
+        path = Path(text).expanduser()
+        if missing := [name for name in needed if not (path / name).is_dir()]:
+            raise argparse.ArgumentTypeError(f"must hold {', '.join(missing)}, found {path}")
+        return path
+
+    names = " and ".join(needed)
+    found.add_argument("--data", type=folder, required=True, help=f"folder that holds {names}")
+
+
 def write(target: str, figures: dict[str, float], command: str) -> None:
     """Write results/bench/<target>.json and print the same."""
     content = {
@@ -31,18 +59,6 @@ def write(target: str, figures: dict[str, float], command: str) -> None:
     }
     write_json(FOLDER / f"{target}.json", content)
     print(json.dumps(content, indent=2))
-
-
-def data_with(name: str) -> Path:
-    """The folder of data sets that the command line names.
-
-    Raises:
-        SystemExit: there is none that holds this one.
-    """
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / name).is_dir():
-        script = Path(sys.argv[0]).name
-        sys.exit(f"usage: python benchmarks/{script} DATA, a folder that holds {name}")
-    return Path(sys.argv[1])
 
 
 def run(*words: str | Path) -> None:
@@ -58,10 +74,14 @@ def run(*words: str | Path) -> None:
 
 
 def _commit() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return found.stdout.strip() or "unknown"
+    return described.stdout.strip() or "unknown"
 
 
 def _machine() -> str:

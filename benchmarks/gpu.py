@@ -1,10 +1,9 @@
 """What the heavy paths cost on a GPU: SAM, fine-tuning, teaching a model of seven billion weights.
 
-Usage: python benchmarks/gpu.py [PART...]. Parts: segment, finetune, teach, compile; by default all
-of them. Figures of parts that were measured before are kept. Nothing is downloaded: models have
-their real sizes and random weights, pictures are smooth noise. SAM's decoder is made to say
-sensible masks, as in segment.py. Steps of fine-tuning are of pictures in memory, without spoilt
-regions: a bound, not the speed of a training.
+Figures of parts that were measured before are kept. Nothing is downloaded: models have their real
+sizes and random weights, images are smooth noise. SAM's decoder returns prepared masks, as in the
+segment benchmark. Fine-tuning steps use crops in memory, without distorted regions: an upper bound,
+not the speed of a training.
 """
 
 import gc
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,15 +20,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import segment
 import torch
 import yaml
-from figures import FOLDER, ROOT, write
 from PIL import Image
 from scipy.spatial import cKDTree
 from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
+from benchmarks import segment
+from benchmarks.figures import FOLDER, ROOT, parser, write
 from rsfiqa.backbones import loading as backbones
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import Distortion
@@ -174,13 +173,18 @@ def measure_compile(folder: Path) -> Iterator[tuple[str, float]]:
     yield "encoder_compile_s", timed(encode)
     yield "encoder_compiled_images_per_s", len(batch) / timed(encode, STEPS)
     peak_gb()
-    yield from measure_finetune_as("compiled", TrainOptions(precision="bf16", compile=True))
+    yield from measure_finetune_as("compiled", finetune_options(precision="bf16", compile=True))
 
 
 def measure_finetune(folder: Path) -> Iterator[tuple[str, float]]:
     """Steps of fine-tuning EfficientNet-Lite0 on pictures that are at hand."""
-    yield from measure_finetune_as("fp32", TrainOptions())
-    yield from measure_finetune_as("bf16", TrainOptions(precision="bf16"))
+    yield from measure_finetune_as("fp32", finetune_options())
+    yield from measure_finetune_as("bf16", finetune_options(precision="bf16"))
+
+
+def finetune_options(**changes: Any) -> TrainOptions:
+    """Options of a fine-tuning with these changes."""
+    return TrainOptions(finetune={"enabled": True, **changes})
 
 
 def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str, float]]:
@@ -189,12 +193,14 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
     source = backbones.load(extract.backbone, extract.weights)
     torch.manual_seed(0)
     model = RSA(stage_channels=source.channels, text_dim=TEXT)
-    size, grid = options.tune_batch_size, extract.grid
-    tuned = Tuned(source, model, grid, options.precision == "bf16").to(DEVICE)
-    if options.compile:
+    size, grid = options.finetune.batch_size, extract.grid
+    tuned = Tuned(source, model, grid, options.finetune.precision == "bf16").to(DEVICE)
+    if options.finetune.compile:
         tuned.stages.compile()
     pixels = [
-        np.ascontiguousarray(smooth(i, options.crop, options.crop).transpose(2, 0, 1))
+        np.ascontiguousarray(
+            smooth(i, options.finetune.crop, options.finetune.crop).transpose(2, 0, 1)
+        )
         for i in range(size)
     ]
     fraction = torch.full((size, REGIONS, grid**2), 1 / REGIONS)
@@ -220,7 +226,7 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
         optimizer.step()
 
     first = timed(step)
-    if options.compile:
+    if options.finetune.compile:
         yield "finetune_compile_s", first
     timed(step, UNTIMED)
     peak_gb()
@@ -301,23 +307,19 @@ PARTS = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure the parts and write the figures after each."""
-    chosen = sys.argv[1:] or list(PARTS)
-    if not set(chosen) <= set(PARTS):
-        sys.exit(f"usage: python benchmarks/gpu.py [PART...], of {', '.join(PARTS)}")
+    options = parser(__name__, __doc__)
+    options.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    given = options.parse_args(arguments)
     if not torch.cuda.is_available():
-        sys.exit("benchmarks/gpu.py: needs a GPU, found none")
+        sys.exit("benchmarks gpu: needs a GPU, found none; run it on a machine with one")
     before = FOLDER / "bench-gpu.json"
     figures = json.loads(before.read_text("utf-8")) if before.is_file() else {}
     figures = {key: value for key, value in figures.items() if not isinstance(value, str)}
-    for name in chosen:
+    for name in given.part:
         with tempfile.TemporaryDirectory() as folder:
             for key, value in PARTS[name](Path(folder)):
                 figures[key] = value
                 print(json.dumps({key: round(value, 3)}), file=sys.stderr, flush=True)
-        write("bench-gpu", figures, "make bench-gpu")  # a later part may be cut off
-
-
-if __name__ == "__main__":
-    main()
+        write("bench-gpu", figures, "python -m benchmarks gpu")  # a later part may be cut off

@@ -1,18 +1,15 @@
 """Ten thousand images through the whole pipeline: LIVEC, repeated under other names.
 
-Usage: python benchmarks/large.py DATA [IMAGES]. DATA holds ChallengeDB_release. One view of
-features, one training. About an hour on two cores; a run that was broken off is taken up where it
-stood.
+Features without augmented views, one training. About an hour on two cores; an interrupted run is
+resumed.
 """
 
 import csv
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench import made_with, seconds_per_image, wall_seconds
-from figures import FOLDER, write
-
+from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.pipeline import SETS, run_with, seconds_per_image, wall_seconds
 from rsfiqa.datasets import livec
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import failures, manifest
@@ -40,7 +37,7 @@ def repeated(source: Path, root: Path, number: int) -> Path:
     return table
 
 
-def measured(logs: Iterable[Path]) -> tuple[float, float]:
+def cpu_and_memory(logs: Iterable[Path]) -> tuple[float, float]:
     """Processor seconds of some jobs together, and the peak of memory of the largest, MB."""
     seconds, peak = 0.0, 0.0
     for path in logs:
@@ -51,13 +48,14 @@ def measured(logs: Iterable[Path]) -> tuple[float, float]:
     return seconds, peak
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Run, and write the figures."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python benchmarks/large.py DATA [IMAGES]")
-    number = int(sys.argv[2]) if len(sys.argv) == 3 else IMAGES
-    folder = FOLDER / "large"
-    source = Path(sys.argv[1]) / "ChallengeDB_release"
+    given = parser(__name__, __doc__)
+    add_data(given, SETS["livec"])
+    given.add_argument("--images", type=int, default=IMAGES, help="number of images")
+    asked = given.parse_args(arguments)
+    number, folder = asked.images, FOLDER / "large"
+    source = asked.data / SETS["livec"]
     table = repeated(source, folder / "pictures", number)
     options = {
         "shard_size": SHARD_SIZE,
@@ -65,7 +63,7 @@ def main() -> None:
         "extract": {"augmented_views": False},
         "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "baselines": []},
     }
-    data = made_with(options, folder) / "large"
+    data = run_with(options, folder) / "large"
     names = manifest.shard_names(data / "manifest.parquet")
     lost = sum(
         failures.read(failures_path(shard_path(data, stage, name))).num_rows
@@ -80,12 +78,8 @@ def main() -> None:
         "large_gb": sum(p.stat().st_size for p in data.rglob("*") if p.is_file()) / 1e9,
     }
     for stage in STAGES:
-        seconds, peak = measured((folder / "logs" / stage).rglob("*.tsv"))
+        seconds, peak = cpu_and_memory((folder / "logs" / stage).rglob("*.tsv"))
         figures |= {f"large_{stage}_cpu_s": seconds, f"large_{stage}_mb": peak}
     for stage in SUFFIX:
         figures[f"large_{stage}_s_per_image"] = seconds_per_image(data / stage)
-    write("bench-large", figures, "make bench-large DATA=DIR")
-
-
-if __name__ == "__main__":
-    main()
+    write("bench-large", figures, "python -m benchmarks large --data DIR")

@@ -1,6 +1,6 @@
 """Planning of a million images half done, and what the pipeline itself costs per image.
 
-Usage: python benchmarks/scale.py. The plan is Snakemake's, of 1,000 shards with the products of the
+The plan is Snakemake's, of 1,000 shards with the products of the
 first half there. Then 200,000 rows go through every sharded stage with stub models, which give
 products of the real kinds for nothing, so that what is measured is reading, checking and writing.
 """
@@ -11,15 +11,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import yaml
-from figures import FOLDER, ROOT, write
 
+from benchmarks.figures import FOLDER, ROOT, parser, write
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import captions, embeddings, features, manifest, regions
 from rsfiqa.products.paths import SUFFIX, failures_path, shard_path, stats_path
@@ -185,7 +185,7 @@ def staged(data: Path) -> dict[str, float]:
 
 def start_s(stage: str) -> float:
     """Processor seconds until a stage's process can begin: its libraries, without its model."""
-    line = [sys.executable, "-c", f"import rsfiqa.cli, rsfiqa.{stage}"]
+    line = [sys.executable, "-c", f"import rsfiqa.cli, rsfiqa.{stage}.stage"]
     _, status, used = os.wait4(subprocess.Popen(line, cwd=ROOT).pid, 0)
     if status:
         sys.exit(f"rsfiqa.{stage} cannot be imported")
@@ -235,14 +235,11 @@ def overhead(folder: Path) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure and write the figures."""
+    parser(__name__, __doc__).parse_args(arguments)
     folder = FOLDER / "scale"
     shutil.rmtree(folder, ignore_errors=True)
     figures = planned(folder / "plan") | overhead(folder / "stages")
     shutil.rmtree(folder)
-    write("bench-scale", figures, "make bench-scale")
-
-
-if __name__ == "__main__":
-    main()
+    write("bench-scale", figures, "python -m benchmarks scale")

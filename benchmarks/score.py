@@ -1,9 +1,7 @@
 """How fast and in what memory pictures are scored, and whether the package works once installed.
 
-Usage: python benchmarks/score.py DATA [CHECKPOINT] [PART...]. DATA holds ChallengeDB_release and
-kodak; the checkpoint is by default the one that comes with the package. Parts: speed, memory,
-growth, install; by default all of them, about 30 minutes on two cores, of which half are an
-installation into an empty environment.
+About 30 minutes on two cores, half of which is an installation into an empty environment. Figures
+are written if all parts were measured.
 """
 
 import os
@@ -18,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from figures import ROOT, write
 from PIL import Image
 
-from rsfiqa.products import checkpoints, scores
+from benchmarks.figures import ROOT, add_data, parser, write
+from benchmarks.pipeline import SETS
+from rsfiqa.products import scores
 
 SPEED_IMAGES = 200
 GROWTH_IMAGES = 10_000
@@ -161,21 +160,19 @@ def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
 PARTS = {"speed": speed, "memory": memory, "growth": growth, "install": install}
 
 
-def main() -> None:
-    """Measure, and write the figures if all parts were."""
-    data, *words = sys.argv[1:] or sys.exit("usage: python benchmarks/score.py DATA [CHECKPOINT]")
-    own = [Path(word).resolve() for word in words if word not in PARTS]
-    checkpoints.located(own[0] if own else None)
-    checkpoint: Line = ["--checkpoint", own[0]] if own else []
-    chosen = [word for word in words if word in PARTS] or list(PARTS)
+def main(arguments: Sequence[str]) -> None:
+    """Measure, and write the figures if all parts were measured."""
+    options = parser(__name__, __doc__)
+    add_data(options, SETS["livec"], "kodak")
+    options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
+    options.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    given = options.parse_args(arguments)
+    own = given.checkpoint
+    checkpoint: Line = ["--checkpoint", own.resolve()] if own else []
     figures: dict[str, float] = {}
-    for name in chosen:
+    for name in given.part:
         with tempfile.TemporaryDirectory() as folder:
-            figures |= PARTS[name](Path(data), checkpoint, Path(folder))
+            figures |= PARTS[name](given.data, checkpoint, Path(folder))
         print(f"{name}: {figures}", file=sys.stderr, flush=True)
-    if chosen == list(PARTS):
-        write("bench-score", figures, "make bench-score DATA=DIR")
-
-
-if __name__ == "__main__":
-    main()
+    if set(given.part) == set(PARTS):
+        write("bench-score", figures, "python -m benchmarks score --data DIR")

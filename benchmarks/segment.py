@@ -1,7 +1,5 @@
 """Segmentation: this stage against the package's own generator, in one run on the same images.
 
-Usage: python benchmarks/segment.py DATA [IMAGES]. DATA holds ChallengeDB_release (LIVEC) and kodak.
-
 Both sides have the same small random model, the same points and thresholds, and do all the work
 of a real one. Random weights give useless masks, so what the decoder would say is replaced, on
 both sides, by the same masks for the same point, made beforehand from superpixels on three scales;
@@ -23,7 +21,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from figures import FOLDER, write
 from scipy import ndimage
 from segment_anything import SamAutomaticMaskGenerator
 from segment_anything.build_sam import _build_sam
@@ -31,6 +28,8 @@ from segment_anything.modeling import Sam
 from skimage.segmentation import felzenszwalb, find_boundaries, slic
 from torch import Tensor, nn
 
+from benchmarks.figures import FOLDER, ROOT, add_data, parser, write
+from benchmarks.pipeline import SETS
 from rsfiqa.images import load, resize
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
@@ -463,14 +462,16 @@ def borders(folder: Path, count: int) -> dict[str, float]:
     return figures | {"composites": len(scenes)}
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Run all sides, compare, write the figures."""
-    if sys.argv[1:2] == ["--side"]:
-        run_side(sys.argv[2], Path(sys.argv[3]))
+    if arguments[:1] == ["--side"]:
+        run_side(arguments[1], Path(arguments[2]))
         return
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python benchmarks/segment.py DATA [IMAGES]")
-    data, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) == 3 else 20
+    given = parser(__name__, __doc__)
+    add_data(given, SETS["livec"], "kodak")
+    given.add_argument("--images", type=int, default=20, help="number of images")
+    asked = given.parse_args(arguments)
+    data, count = asked.data, asked.images
     folder = FOLDER / "segment"
     folder.mkdir(parents=True, exist_ok=True)
     livec = PrepareOptions(layout="livec", root=str(data / "ChallengeDB_release"))
@@ -483,7 +484,8 @@ def main() -> None:
     sides = {}
     for side in SIDES:
         if not (folder / f"{side}.json").is_file():
-            subprocess.run([sys.executable, __file__, "--side", side, str(folder)], check=True)
+            line = [sys.executable, "-m", "benchmarks", "segment", "--side", side, str(folder)]
+            subprocess.run(line, check=True, cwd=ROOT)
         sides[side] = json.loads((folder / f"{side}.json").read_text("utf-8"))
     figures: dict[str, float] = {"images": count, "points": POINTS**2}
     for side, found in sides.items():
@@ -502,8 +504,4 @@ def main() -> None:
     figures["bytes_ratio"] = bytes_as_shipped(folder, "exact") / sides["stock"]["bytes"]
     figures["bytes_ratio_64"] = sides["exact"]["bytes"] / sides["stock"]["bytes"]
     figures |= superpixel_figures(every[:200], folder) | borders(data / "kodak", 60)
-    write("bench-segment", figures, "make bench-segment DATA=DIR")
-
-
-if __name__ == "__main__":
-    main()
+    write("bench-segment", figures, "python -m benchmarks segment --data DIR")

@@ -1,16 +1,16 @@
 """How well captioners name distortions on the eight photographs of Kodak that are kept for it.
 
-Usage: python benchmarks/teach.py DATA. DATA holds kodak. Single local distortions, region by
-region, 12 families at 5 levels and none. The measured captioner, and a tiny random Qwen2.5-VL as it
-is and after teaching with LoRA, merged, served by vLLM: the way is tried, so small a model sees
-nothing. Twenty minutes on two cores.
+Single distortions of one region: 12 families at 5 severities, and none. The rule-based captioner,
+and a tiny Qwen2.5-VL with random weights before and after fine-tuning with LoRA, served by vLLM,
+which tries the whole path: so small a model learns nothing. Twenty minutes on two cores.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 
-from figures import ROOT, data_with, run, write
-from served import PYTHON, make_ready, write_tiny_model
+from benchmarks.figures import ROOT, add_data, parser, run, write
+from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
 
 FOLDER = ROOT / "results" / "bench" / "teach"
 # the last layer too, whose weights are random
@@ -25,9 +25,9 @@ TRAINING = {
 SERVING = {
     "backend": "vllm",
     "model": "tiny",
-    "python": PYTHON,
-    "dtype": "float32",
-    "server-arguments": "--enforce-eager",
+    "server.python": PYTHON,
+    "server.dtype": "float32",
+    "server.arguments": "--enforce-eager",
     "max-pixels": 50_000,
     "max-tokens": 400,
     "concurrency": 8,
@@ -42,9 +42,11 @@ def flags(options: dict[str, object]) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Make the examples, teach, test, write the figures."""
-    data = data_with("kodak")
+def main(arguments: Sequence[str]) -> None:
+    """Make the examples, fine-tune, test, write the figures."""
+    options = parser(__name__, __doc__)
+    add_data(options, "kodak")
+    data = options.parse_args(arguments).data
     make_ready()
     rsfiqa = (sys.executable, "-m", "rsfiqa")
     kodak, examples = FOLDER / "kodak", FOLDER / "examples"
@@ -56,7 +58,7 @@ def main() -> None:
     write_tiny_model(base)
     run(*rsfiqa, "teach", "train", examples, "-o", tiny, f"--model={base}", *flags(TRAINING))
     for name, weights in (("zero_shot", base), ("tiny", tiny / "model")):
-        served = (f"--weights={weights}", *flags(SERVING))
+        served = (f"--server.weights={weights}", *flags(SERVING))
         run(*rsfiqa, "teach", "test", examples, f"--name={name}", *served)
     losses = json.loads((tiny / "teach.json").read_text("utf-8"))["losses"]
     figures: dict[str, float] = {}
@@ -68,8 +70,4 @@ def main() -> None:
         figures |= same | {f"{name}_{k}": value for k, value in found.items() if k not in same}
     figures["valid_fraction"] = figures["tiny_valid_fraction"]
     figures["tiny_loss_first"], figures["tiny_loss_last"] = losses[0][1], losses[-1][1]
-    write("bench-teach", figures, "make bench-teach DATA=DIR")
-
-
-if __name__ == "__main__":
-    main()
+    write("bench-teach", figures, "python -m benchmarks teach --data DIR")

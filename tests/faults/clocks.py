@@ -11,7 +11,7 @@ LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaket
 
 
 def survived_together(work: Work, folder: Path) -> tuple[int, int]:
-    """How many stages two processes ran at once on one folder, and how many bore it."""
+    """How many stages two processes ran at once on one folder, and how many survived."""
     kept = 0
     for stage in STAGES:
         results = folder / stage
@@ -19,13 +19,13 @@ def survived_together(work: Work, folder: Path) -> tuple[int, int]:
         line = work.command(stage, results)
         with ThreadPoolExecutor(2) as pool:
             both = list(pool.map(run, [line, line]))
-        failed = "".join(ended.shown for ended in both if ended.status)
+        failed = "".join(ended.output for ended in both if ended.status)
         kept += _kept(f"{stage} twice at once", failed or work.differs(stage, results))
     return len(STAGES), kept
 
 
 def survived_set_back(work: Work, folder: Path) -> tuple[int, int]:
-    """How many stages ran with a clock ever further back, and how many bore it.
+    """How many stages ran with a clock ever further back, and how many survived.
 
     Each is run again with the right clock, and has nothing to do where it works shard by shard.
     """
@@ -38,8 +38,8 @@ def survived_set_back(work: Work, folder: Path) -> tuple[int, int]:
         back = {"FAKETIME": f"-{number}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         ended = run(line, LD_PRELOAD=library, **back)
         again = run(line)
-        failed = "".join(e.shown for e in (ended, again) if e.status)
-        if stage in SUFFIX and "done already" not in again.shown:
+        failed = "".join(e.output for e in (ended, again) if e.status)
+        if stage in SUFFIX and "done already" not in again.output:
             failed += "it was done again"
         kept += _kept(f"{stage} with the clock set back", failed or work.differs(stage, results))
     return len(STAGES), kept

@@ -15,9 +15,9 @@ LEFT = 1024  # bytes, of a full one
 def survived(
     work: Work, folder: Path, refuse: Callable[[Path], None], allow: Callable[[Path], None]
 ) -> tuple[int, int]:
-    """How many stages met such a disk, and how many bore it.
+    """How many stages met such a disk, and how many survived.
 
-    A stage bears it if it ends with one line, leaves nothing half done, and the same command makes
+    A stage survives if it ends with one line, leaves nothing half done, and the same command makes
     the same bytes once the disk is well again. It needs the rights to mount a tmpfs.
 
     Args:
@@ -38,9 +38,9 @@ def survived(
             allow(place)
             again = run(work.command(stage, results))
             if not ended.in_one_line or left:
-                differs = f"{left or 'other than one line'}: {ended.status} {ended.shown}"
+                differs = f"{left or 'other than one line'}: {ended.status} {ended.output}"
             else:
-                differs = again.shown if again.status else work.differs(stage, results)
+                differs = again.output if again.status else work.differs(stage, results)
             if differs:
                 print(f"{stage} on such a disk: {differs}", file=sys.stderr)
             kept += not differs

@@ -35,9 +35,9 @@ TRIED = 500
 
 
 def survived(work: Work, folder: Path) -> tuple[int, int]:
-    """How many hostile pictures were tried, and how many were borne.
+    """How many hostile pictures were tried, and how many survived.
 
-    One is borne if each stage has either used it or given a reason in one line, and the score
+    One survives if each stage has either used it or given a reason in one line, and the score
     command has given it a score or a reason.
     """
     pictures, results = folder / "pictures", folder / "results"
@@ -59,14 +59,14 @@ def survived(work: Work, folder: Path) -> tuple[int, int]:
     ]
     for line in lines:
         ended = run([*rsfiqa, *line])
-        if ended.status not in (0, 3) or "Traceback" in ended.shown:
-            print(f"hostile: {line[0]} ended with {ended.status}: {ended.shown[-2000:]}")
+        if ended.status not in (0, 3) or "Traceback" in ended.output:
+            print(f"hostile: {line[0]} ended with {ended.status}: {ended.output[-2000:]}")
             return TRIED, 0
     names = {path.name for path in pictures.iterdir() if path.suffix != ".csv"}
-    borne = accounted(results / "hostile") & scored(table)
-    for name in sorted(names - borne):
+    survived = accounted(results / "hostile") & scored(table)
+    for name in sorted(names - survived):
         print(f"hostile: {name} was lost", file=sys.stderr)
-    return len(names), len(names & borne)
+    return len(names), len(names & survived)
 
 
 def listed(pictures: Path) -> Path:

@@ -33,7 +33,7 @@ def _one(work: Work, results: Path, number: int) -> bool:
         work.copy_before(stage, results)
         moment *= 0.8
     ended = run(line)
-    differs = ended.shown if ended.status else work.differs(stage, results)
+    differs = ended.output if ended.status else work.differs(stage, results)
     if differs:
         print(f"{stage} killed after {moment:.2f} s: {differs}", file=sys.stderr)
     return not differs

@@ -19,7 +19,7 @@ STAGES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchma
 LIMIT_S = 600  # after which a command is taken to hang
 # what differs from run to run, by design
 VOLATILE = ("*.stats.json", "stats.json", "index.html")
-TRAINING = ("--min-images=2", "--epochs=2", "--members=2", "--width=8", "--hidden=8")
+TRAINING = ("--min-images=2", "--epochs=2", "--ensemble-heads=2", "--width=8", "--hidden=8")
 
 
 @dataclass
@@ -27,14 +27,14 @@ class Ended:
     """A command that has ended."""
 
     status: int
-    shown: str  # on stderr and stdout
+    output: str  # of stderr and stdout
     seconds: float
 
     @property
     def in_one_line(self) -> bool:
         """Whether it failed as a user should see it."""
-        lines = [line for line in self.shown.splitlines() if line.startswith("rsfiqa ")]
-        return self.status == 1 and len(lines) == 1 and "Traceback" not in self.shown
+        lines = [line for line in self.output.splitlines() if line.startswith("rsfiqa ")]
+        return self.status == 1 and len(lines) == 1 and "Traceback" not in self.output
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Work:
         for stage in STAGES:
             ended = run(self.command(stage, self.results))
             if ended.status:
-                sys.exit(f"{stage} failed without a fault:\n{ended.shown}")
+                sys.exit(f"{stage} failed without a fault:\n{ended.output}")
             self.seconds[stage] = ended.seconds
 
     def command(self, stage: str, results: Path) -> list[str]:
@@ -171,9 +171,9 @@ def run(line: list[str], **changes: str) -> Ended:
     began = time.monotonic()
     process = start(line, **changes)
     try:
-        shown, _ = process.communicate(timeout=LIMIT_S)
+        output, _ = process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        shown, _ = process.communicate()
-        shown += f"\nhung for {LIMIT_S} s"
-    return Ended(process.returncode, shown, time.monotonic() - began)
+        output, _ = process.communicate()
+        output += f"\nhung for {LIMIT_S} s"
+    return Ended(process.returncode, output, time.monotonic() - began)

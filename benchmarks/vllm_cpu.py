@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from figures import ROOT, run
+from benchmarks.figures import ROOT, run
 
 PYTHON = ROOT / ".venv-vllm/bin/python"
 

@@ -1,21 +1,19 @@
-"""Does the model point at the region that was spoilt, and do its scores fall with the level?
+"""Distorted-region localization, and the ordering of scores by severity, of one checkpoint."""
 
-Imported by bench.py; by hand: python benchmarks/pointing.py CHECKPOINT FOLDER-OF-PRISTINE-IMAGES.
-"""
-
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from skimage.filters import gaussian
 
+from benchmarks.figures import parser
+from rsfiqa import Scorer
 from rsfiqa.datasets.kodak import KEPT
 from rsfiqa.images import load, resize
 from rsfiqa.images.distort import DISTORTIONS
-from rsfiqa.score.scorer import Scorer
 from rsfiqa.train.distorted import draw_region
 
-SEVERITIES = (1, 3, 5)  # of pointing
+SEVERITIES = (1, 3, 5)  # of localization
 KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
     "color": DISTORTIONS["saturation_low"]
 }
@@ -67,7 +65,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
         "localization_accuracy_kept": float(np.mean(np.array(every)[kept * len(hits)])),
         "localization_chance": float(np.mean(chances)),
         "localization_trials": len(every),
-        **{f"pointing_{kind}": float(np.mean(found)) for kind, found in hits.items()},
+        **{f"localization_{kind}": float(np.mean(found)) for kind, found in hits.items()},
     }
 
 
@@ -91,9 +89,12 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
     }
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3 or not list(Path(sys.argv[2]).glob("*.png")):
-        sys.exit("usage: python benchmarks/pointing.py CHECKPOINT FOLDER-OF-PNG-FILES")
-    own = Scorer(Path(sys.argv[1]))
+def main(arguments: Sequence[str]) -> None:
+    """Print the figures of a checkpoint."""
+    options = parser(__name__, __doc__)
+    options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
+    options.add_argument("--images", type=Path, required=True, help="folder of pristine PNG files")
+    given = options.parse_args(arguments)
+    scorer = Scorer.load(given.checkpoint)
     for measure in (localization, ordering):
-        print(measure(own, Path(sys.argv[2])), flush=True)
+        print(measure(scorer, given.images), flush=True)

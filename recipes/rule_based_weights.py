@@ -1,17 +1,19 @@
-"""What the measured captioner makes of its signs, learnt on Kodak's and packages' photographs.
+"""Weights of the rule-based captioner, from photographs of Kodak and of installed packages.
 
-Usage: python benchmarks/calibrate.py DATA. DATA holds kodak. Writes
-rsfiqa/captioners/rule_based/weights.json.
-The eight photographs of Kodak that are kept for tests are not read. Those from packages are the
-smaller ones, reduced as many pictures of the web are, which makes them sharper.
+Writes rsfiqa/captioners/rule_based/weights.json. The eight photographs of Kodak that are held out
+for tests are not read. Those of packages are reduced, as many images on the web are, which makes
+them sharper.
 """
+
+import sys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from figures import ROOT, data_with
 from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
+from benchmarks.figures import ROOT, add_data, parser
 from rsfiqa.captioners.rule_based.captioner import NONE
 from rsfiqa.captioners.rule_based.features import FEATURES, region_features
 from rsfiqa.captioners.rule_based.statistics import region_statistics
@@ -26,16 +28,16 @@ from rsfiqa.vocabulary import FAMILIES
 
 OUTPUT = ROOT / "rsfiqa/captioners/rule_based/weights.json"
 CLASSES = (NONE, *FAMILIES)
-STRENGTH = 1.0  # inverse, of the penalty on the weights of families
-PENALTY = 3.0  # on the weights of levels
-NONE_FRACTION = (
-    0.2  # of the weight of all examples; where captions are made, most regions are intact
-)
+STRENGTH = 1.0  # inverse regularization of the family classifier
+PENALTY = 3.0  # ridge penalty of the severity regressions
+NONE_FRACTION = 0.2  # weight of undistorted regions, which are most of those that are captioned
 
 
-def main() -> None:
-    """Collect signs, fit, write."""
-    data = data_with("kodak")
+def main(arguments: Sequence[str]) -> None:
+    """Collect features, fit, write."""
+    options = parser(__name__, __doc__)
+    add_data(options, "kodak")
+    data = options.parse_args(arguments).data
     cv2.setNumThreads(1)
     entries = [e for e in kodak.read(data / "kodak") if e.subset != TEST]
     photographs = {entry.group: load.read_rgb(entry.path) for entry in entries}
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]:
-    """Signs, family and level of regions of views with one region spoilt, and one of the others."""
+    """Features, family and severity of a distorted region of each view, and of an intact one."""
     labels = resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
     rows = []
     for number, distortions in enumerate(views.every_one()):
@@ -70,10 +72,10 @@ def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]
 
 
 def fitted(values: np.ndarray, names: np.ndarray, severities: np.ndarray) -> dict[str, object]:
-    """Weights of the standardised signs.
+    """Weights of the standardised features.
 
     Args:
-        values: float64 (N, S).
+        values: float64 (N, S), features.
         names: of families or none, (N,).
         severities: int (N,), 0 for none.
     """
@@ -106,4 +108,4 @@ def rounded(values: np.ndarray) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

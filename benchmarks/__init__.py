@@ -1,0 +1,1 @@
+"""Benchmarks of the pipeline and the scorer: `python -m benchmarks NAME`."""

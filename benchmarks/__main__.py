@@ -1,0 +1,33 @@
+"""`python -m benchmarks NAME [--data DIR] ...`; `python -m benchmarks NAME --help` for options."""
+
+import sys
+from importlib import import_module
+
+BENCHMARKS = {
+    "accuracy": "LIVEC and AGIQA-3K through the pipeline: splits, ablation, across data sets",
+    "backbones": "the packaged backbones, frozen, on the same splits of LIVEC",
+    "caption": "the caption stage against a bare request loop, and its prefix cache (needs vLLM)",
+    "finetune": "a fine-tuned backbone against the frozen one on the same splits",
+    "gpu": "SAM, fine-tuning, torch.compile and LoRA of a 7-billion-parameter VLM on a GPU",
+    "large": "ten thousand images through the whole pipeline",
+    "localization": "distorted-region localization and ordering of one checkpoint",
+    "scale": "planning of a million images, overhead of the pipeline per image",
+    "score": "speed and memory of rsfiqa score, an installation by pip",
+    "segment": "SAM regions against the package's own generator, superpixels",
+    "summary": "docs/results.md from docs/figures",
+    "teach": "how well captioners name distortions on held-out photographs (needs vLLM)",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark that the first argument names; 2 if there is none."""
+    if arguments[:1] and arguments[0] in BENCHMARKS:
+        import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
+        return 0
+    usage = [f"  {name:13} {what}" for name, what in BENCHMARKS.items()]
+    print("\n".join(["usage: python -m benchmarks NAME [options]", "", *usage]), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""The pipeline run by a benchmark, and what its results and statistics say."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.figures import FOLDER, ROOT, run
+from rsfiqa.metrics import median_interval
+from rsfiqa.products import results
+
+SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}  # by layout, the folder's name
+RUN = FOLDER / "run"  # products that several benchmarks share
+STAGES = ("segment", "caption", "embed", "extract")
+PAUSE_S = 120  # Snakemake takes a few seconds between jobs; a longer pause is a broken run
+TEST_FRACTION = 0.2
+SPLIT: dict[str, Any] = {"test_fraction": TEST_FRACTION, "seed": 0}
+
+
+def run_pipeline(
+    data: Path, folder: Path, *arguments: str, sets: Sequence[str] = tuple(SETS), **more: Any
+) -> Path:
+    """The folder of results, once the pipeline has run on these sets.
+
+    Args:
+        data: folder that holds the data sets as released.
+        folder: takes config.yaml and the results; a run that was interrupted is resumed.
+        arguments: further ones of Snakemake.
+        sets: of `SETS`.
+        more: options of the section benchmark.
+    """
+    changes = {
+        "shard_size": 300,  # several shards per set, so that both cores work
+        "datasets": {
+            name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
+        },
+        "benchmark": {"datasets": list(sets), "splits": 10, "seeds": 10, **more},
+    }
+    return run_with(changes, folder, *arguments)
+
+
+def run_with(changes: Mapping[str, Any], folder: Path, *arguments: str) -> Path:
+    """As `run_pipeline`, with these changes to config.yaml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    overlay = folder / "config.yaml"
+    overlay.write_text(yaml.safe_dump(dict(changes)), "utf-8")
+    snakemake = (sys.executable, "-m", "snakemake", "--cores", "all", "--directory", folder)
+    profile = ("--workflow-profile", ROOT / "profiles/default", "--configfile", overlay)
+    # a benchmark that was killed leaves a lock
+    run(*snakemake, *profile, "--nolock", *arguments)
+    return folder / "results"
+
+
+def seconds_per_image(folder: Path) -> float:
+    """Processor seconds per image of a stage, from the statistics of its shards.
+
+    Wall-clock time would count the other core's work and that of other users.
+    """
+    stats = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    return sum(shard["cpu_s"] for shard in stats) / sum(shard["images"] for shard in stats)
+
+
+def wall_seconds(root: Path) -> float:
+    """Time in which jobs ran, with the short pauses between them but not those of a broken run."""
+    stats = [json.loads(path.read_text("utf-8")) for path in root.rglob("*stats.json")]
+    spans = sorted((item["started"], item["ended"]) for item in stats)
+    total, latest = 0.0, spans[0][0]
+    for started, ended in spans:
+        if started - latest > PAUSE_S:
+            latest = started
+        total += max(ended - latest, 0)
+        latest = max(latest, ended)
+    return total
+
+
+def column(root: Path, train: str, test: str, method: str, name: str) -> np.ndarray:
+    """One value per split: float64 (J,)."""
+    table, _ = results.read(root / "benchmark" / f"{train}.{test}.{method}.parquet")
+    return table[name].to_numpy()
+
+
+def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """Median and 95 % bootstrap interval of values (J,), as figures under this name."""
+    median, low, high = median_interval(values)
+    return {name: median, f"{name}_low": low, f"{name}_high": high}
