@@ -26,7 +26,7 @@ def place(tmp_path_factory, tmp_path, monkeypatch):
     Image.fromarray(pixels).save("photo.jpg")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/score.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/user-guide.md"])
 def test_python_runs_as_it_stands(place, page, capsys):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     assert blocks
@@ -37,19 +37,32 @@ def test_python_runs_as_it_stands(place, page, capsys):
 
 
 def test_results_are_what_their_figures_say(tmp_path):
-    script = ROOT / "benchmarks/results.py"
     page = tmp_path / "results.md"
-    subprocess.run([sys.executable, script, ROOT / "docs/figures", page], check=True)
+    line = [sys.executable, "-m", "benchmarks", "summary", "--output", str(page)]
+    subprocess.run(line, check=True, cwd=ROOT)
     assert (ROOT / "docs/results.md").read_text("utf-8") == page.read_text("utf-8")
 
 
 def test_every_column_and_flag_of_scores_is_described():
-    text = (ROOT / "docs/score.md").read_text("utf-8")
+    text = (ROOT / "docs/user-guide.md").read_text("utf-8")
     for word in (*scores.SCHEMA.names, "tiny", "huge", "upscaled", "converted"):
         assert re.search(rf"\b{word}\b", text), word
 
 
 def test_every_option_of_the_scorer_is_described():
-    text = (ROOT / "docs/score.md").read_text("utf-8")
+    text = (ROOT / "docs/user-guide.md").read_text("utf-8")
     for name in ScoreOptions.model_fields:
         assert name in text or f"--{name.replace('_', '-')}" in text, name
+
+
+def test_no_document_is_longer_than_300_lines():
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert {page.name for page in pages if len(page.read_text("utf-8").splitlines()) > 300} == set()
+
+
+def test_every_link_between_documents_leads_somewhere():
+    for page in (ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(
+            r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")
+        ):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
