@@ -7,25 +7,17 @@ are photographs from installed packages.
 import asyncio
 import json
 import os
-import random
 import re
 import shutil
-import signal
-import sqlite3
-import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
-from aiohttp import web
 
 from benchmarks.figures import FOLDER, parser, write
 from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
@@ -35,8 +27,8 @@ from rsfiqa.captioners.vlm.cache import ResponseCache
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products import captions, regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products import regions
+from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
@@ -73,7 +65,7 @@ def shard_of(data: Path) -> shards.Shard:
 def make_data(folder: Path) -> Path:
     """A data set's folder: photographs, and their regions."""
     data = folder / "photographs"
-    if not shard_path(data, "segment", SHARD).is_file():
+    if not product_path(data, "segment", SHARD).is_file():
         shutil.rmtree(data, ignore_errors=True)
         prepare.run(
             folder / "demo", PrepareOptions(), shard_size=10**6, max_failed_fraction=0, seed=0

@@ -13,7 +13,7 @@ from benchmarks.pipeline import SETS, run_with, seconds_per_image, wall_seconds
 from rsfiqa.datasets import livec
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import failures, manifest
-from rsfiqa.products.paths import SUFFIX, failures_path, shard_path
+from rsfiqa.products.paths import SUFFIX, failures_path, product_path
 
 IMAGES, SHARD_SIZE = 10_000, 500
 STAGES = ("prepare", *SUFFIX, "train", "benchmark", "report")
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
     data = run_with(options, folder) / "large"
     names = manifest.shard_names(data / "manifest.parquet")
     lost = sum(
-        failures.read(failures_path(shard_path(data, stage, name))).num_rows
+        failures.read(failures_path(product_path(data, stage, name))).num_rows
         for stage in SUFFIX
         for name in names
     )

@@ -8,7 +8,7 @@ from skimage.filters import gaussian
 
 from benchmarks.figures import parser
 from rsfiqa import Scorer
-from rsfiqa.datasets.kodak import KEPT
+from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load, resize
 from rsfiqa.images.distort import DISTORTIONS
 from rsfiqa.train.distorted import draw_region
@@ -58,7 +58,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
                 ).prediction
                 fall = (before.quality - after.quality)[0].numpy()
                 found.append(int(fall.argmax()) == region)
-        kept += [f"kodim{path.stem[-2:]}" in KEPT] * len(SEVERITIES)
+        kept += [f"kodim{path.stem[-2:]}" in HELD_OUT] * len(SEVERITIES)
     every = [hit for found in hits.values() for hit in found]
     return {
         "localization_accuracy": float(np.mean(every)),

@@ -22,8 +22,8 @@ import yaml
 from benchmarks.figures import FOLDER, ROOT, parser, write
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import captions, embeddings, features, manifest, regions
-from rsfiqa.products.paths import SUFFIX, failures_path, shard_path, stats_path
-from rsfiqa.products.paths import names as shard_names_of
+from rsfiqa.products.paths import SUFFIX, failures_path, product_path, stats_path
+from rsfiqa.products.paths import shard_names as shard_names_of
 from rsfiqa.products.regions import ImageRegions
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
@@ -77,7 +77,7 @@ def planned(folder: Path) -> dict[str, float]:
     os.utime(data / "manifest.parquet", (moment, moment))
     for number, stage in enumerate(SUFFIX, 1):
         for name in names[: len(names) // 2]:
-            path = shard_path(data, stage, name)
+            path = product_path(data, stage, name)
             path.parent.mkdir(exist_ok=True)
             for file in (path, failures_path(path), stats_path(path)):
                 file.touch()

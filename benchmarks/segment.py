@@ -34,7 +34,7 @@ from rsfiqa.images import load, resize
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segment.stage import segment_shard_by_sam
@@ -322,7 +322,7 @@ def compute_metrics(folder: Path, side: str) -> dict[str, float]:
     `mean_iou`: mean, over the regions of the package's partition, of the IoU with the region that
     fits best. `covering`: the same weighted by area (Arbelaez et al. 2011).
     """
-    reader = regions.Reader(shard_path(folder / side, "segment", "00000"))
+    reader = regions.Reader(product_path(folder / side, "segment", "00000"))
     found: dict[str, list[float]] = {"mean_iou": [], "mean_iou_12": [], "covering": []}
     for row in rows_of(folder):
         ours = reader[row["image_id"]].labels
@@ -338,7 +338,7 @@ def compute_metrics(folder: Path, side: str) -> dict[str, float]:
 
 def bytes_as_shipped(folder: Path, side: str) -> int:
     """Size of a side's product with as many regions as the defaults keep."""
-    reader = regions.Reader(shard_path(folder / side, "segment", "00000"))
+    reader = regions.Reader(product_path(folder / side, "segment", "00000"))
     found = []
     for image_id in reader.image_ids:
         labels = merge_small_regions(reader[image_id].labels, **COARSE)

@@ -24,8 +24,15 @@ from rsfiqa.model import Batch
 from rsfiqa.model.batch import GEOMETRY
 from rsfiqa.products import captions, embeddings, features, manifest, regions
 from rsfiqa.products.checkpoints import LINEAGE, weights_digest
-from rsfiqa.products.paths import SUFFIX, dataset_name, names, shard_path
+from rsfiqa.products.paths import (
+    SUFFIX,
+    dataset_name,
+    manifest_path,
+    product_path,
+    shard_names,
+)
 from rsfiqa.runtime.shards import images_digest
+from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
 FOR_TRAINING = (
@@ -45,7 +52,7 @@ class Samples:
             None if there are none.
         distorted: likewise of distorted copies.
         channels: of each backbone stage.
-        mos_range: lowest and highest possible MOS, native units; None for unrated pictures.
+        scale: of the MOS; None for images without scores.
         provenance: of the manifest and of each stage's products, the same in all shards.
         listed: the manifest's rows of all images, also of those that a stage could not read.
     """
@@ -56,7 +63,7 @@ class Samples:
     mirrored: torch.Tensor | None
     distorted: torch.Tensor | None
     channels: tuple[int, ...]
-    mos_range: tuple[float, float] | None
+    scale: MosScale | None
     provenance: dict[str, Provenance]
     listed: pa.Table
 
@@ -235,7 +242,7 @@ def load(folder: Path) -> Samples:
         InputError: a product is missing, damaged or made from other inputs; shards that were made
             in different ways; no scores.
     """
-    source = folder / "manifest.parquet"
+    source = manifest_path(folder)
     table, provenance = manifest.read(source)
     if table["quality"].null_count:
         raise InputError(
@@ -244,7 +251,7 @@ def load(folder: Path) -> Samples:
         )
     parts = [
         _load_shard(folder, shard, table.filter(pc.equal(table["shard"], int(shard))))
-        for shard in names(provenance.options["shards"])
+        for shard in shard_names(provenance.options["shards"])
     ]
     _check_alike(folder, parts)
     present = {image_id for part in parts for image_id in part.image_ids}
@@ -257,7 +264,7 @@ def load(folder: Path) -> Samples:
         mirrored=_augmented_views([part.mirrored for part in parts], len(rows)),
         distorted=_augmented_views([part.distorted for part in parts], len(rows)),
         channels=parts[0].channels,
-        mos_range=manifest.mos_range(provenance),
+        scale=manifest.scale_of(provenance),
         provenance={"manifest": provenance} | parts[0].provenance,
         listed=table,
     )
@@ -282,7 +289,7 @@ class _Part:
 
 def _load_shard(folder: Path, shard: str, rows: pa.Table) -> _Part:
     """One shard's products, which must have been made from these rows of the manifest."""
-    paths = {stage: shard_path(folder, stage, shard) for stage in SUFFIX}
+    paths = {stage: product_path(folder, stage, shard) for stage in SUFFIX}
     input_digests = {"manifest": images_digest(rows)}
     reader = regions.Reader(paths["segment"])
     described, caption_origin = captions.read(paths["caption"])

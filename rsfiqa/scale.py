@@ -1,21 +1,23 @@
-"""Opinion scores and quality: the one place where the two scales meet.
+"""Conversion between opinion scores and quality.
 
 MOS is in the native units and direction of a data set. Quality lies in [0, 1], higher is better.
+No other module computes one from the other.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rsfiqa.vocabulary import ITU_LEVELS
 
-Number = TypeVar("Number", float, np.ndarray)
+if TYPE_CHECKING:  # the registry of data sets is read where numpy is not needed
+    import numpy as np
+
+Number = TypeVar("Number", float, "np.ndarray[Any, Any]")
 
 
 @dataclass(frozen=True)
 class MosScale:
-    """The scale of a data set's opinion scores.
+    """The scale of a data set's opinion scores; by default that of quality.
 
     Attributes:
         low: lowest possible score.
@@ -29,7 +31,7 @@ class MosScale:
 
     @property
     def span(self) -> float:
-        """Points of the score for one unit of quality; negative where lower is better."""
+        """Change of the score per unit of quality, MOS points; negative if lower is better."""
         return self.low - self.high if self.lower_better else self.high - self.low
 
     @property
@@ -45,16 +47,31 @@ class MosScale:
     def __contains__(self, mos: float) -> bool:
         return self.low <= mos <= self.high
 
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}, {self.direction} is better"
+
     def to_quality(self, mos: Number) -> Number:
-        """Quality of a score in native units."""
+        """Quality of a score: 0 for the worst possible score, 1 for the best.
+
+        Args:
+            mos: a score or an array of scores, native units.
+        """
         quality = (mos - self.low) / (self.high - self.low)
         return 1.0 - quality if self.lower_better else quality
 
     def to_mos(self, quality: Number) -> Number:
-        """Score in native units of a quality, which may lie outside [0, 1]."""
+        """Score of a quality, native units.
+
+        Args:
+            quality: a number or an array; predictions may lie outside [0, 1].
+        """
         return self.worst + self.span * quality
 
 
 def itu_level(quality: float) -> str:
-    """The word of the five-step scale of ITU-R BT.500: fifths of [0, 1], bad to excellent."""
-    return ITU_LEVELS[min(max(int(quality * len(ITU_LEVELS)), 0), len(ITU_LEVELS) - 1)]
+    """The word for a quality on the five-step scale of ITU-R BT.500, bad to excellent.
+
+    Each word covers a fifth of [0, 1]; a quality outside takes the nearest word.
+    """
+    step = int(quality * len(ITU_LEVELS))
+    return ITU_LEVELS[min(max(step, 0), len(ITU_LEVELS) - 1)]

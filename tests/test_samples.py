@@ -17,9 +17,10 @@ from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import captions, embeddings, features, manifest, regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from rsfiqa.products.regions import ImageRegions, region_table
 from rsfiqa.samples import coverage, geometry, load, ratings
+from rsfiqa.scale import MosScale
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
 from tests.support.pipeline import BROKEN, EXTRACT, made
@@ -101,13 +102,13 @@ def test_expectations_come_before_words_and_failures_are_nan():
 
 def test_each_image_has_its_own_products(tiny):
     data = load(tiny)
-    assert (data.dataset, data.mos_range, len(data)) == ("tiny", (1, 5), 12)
+    assert (data.dataset, data.scale, len(data)) == ("tiny", MosScale(1, 5), 12)
     assert data.image_ids == sorted(data.image_ids)
     np.testing.assert_allclose(data.quality, (data.mos - 1) / 4, atol=1e-6)
     for shard in ("00000", "00001"):
-        reader = regions.Reader(shard_path(tiny, "segment", shard))
-        embedded, _ = embeddings.read(shard_path(tiny, "embed", shard))
-        extracted, _ = features.read(shard_path(tiny, "extract", shard))
+        reader = regions.Reader(product_path(tiny, "segment", shard))
+        embedded, _ = embeddings.read(product_path(tiny, "embed", shard))
+        extracted, _ = features.read(product_path(tiny, "extract", shard))
         for image_id in reader.image_ids:
             row, count = data.image_ids.index(image_id), len(reader.table(image_id))
             batch = data.batch.take(torch.tensor([row]))
@@ -145,7 +146,7 @@ def test_some_images_are_taken(tiny):
 
 
 def drop_features(folder, shard: str, image_id: str) -> None:
-    path = shard_path(folder, "extract", shard)
+    path = product_path(folder, "extract", shard)
     found, provenance = features.read(path)
     kept = [i for i, name in enumerate(found.image_ids) if name != image_id]
     arrays = {name: getattr(found, name)[kept] for name in features.VIEWS}
@@ -154,12 +155,12 @@ def drop_features(folder, shard: str, image_id: str) -> None:
 
 
 def drop_captions(folder, shard: str, image_id: str) -> None:
-    path = shard_path(folder, "caption", shard)
+    path = product_path(folder, "caption", shard)
     table, provenance = captions.read(path)
     kept = np.array([name != image_id for name in table["image_id"].to_pylist()])
     captions.write(path, table.filter(pa.array(kept)), provenance)
     digest = sha256_of(path)
-    path = shard_path(folder, "embed", shard)
+    path = product_path(folder, "embed", shard)
     found, provenance = embeddings.read(path)
     i = found.image_ids.index(image_id)
     counts = np.delete(np.diff(found.offsets), i)
@@ -212,7 +213,7 @@ def test_the_digest_of_the_scores_changes_with_their_direction(tiny):
 
 
 def test_shards_that_were_made_in_different_ways_are_refused(copy):
-    path = shard_path(copy, "extract", "00001")
+    path = product_path(copy, "extract", "00001")
     found, provenance = features.read(path)
     features.write(path, found, replace(provenance, models={"other": "0" * 64}))
     message = r"tiny/extract: all shards must be made in the same way, found .*; run the extract"
@@ -221,7 +222,7 @@ def test_shards_that_were_made_in_different_ways_are_refused(copy):
 
 
 def test_a_rating_that_is_no_number_is_refused(copy):
-    path = shard_path(copy, "caption", "00000")
+    path = product_path(copy, "caption", "00000")
     table, provenance = captions.read(path)
     column = table.schema.get_field_index("blur_expected")
     values = [math.nan, *table["blur_expected"].to_pylist()[1:]]
@@ -233,7 +234,7 @@ def test_a_rating_that_is_no_number_is_refused(copy):
 
 
 def test_captions_of_other_regions_are_refused(copy):
-    path = shard_path(copy, "segment", "00001")
+    path = product_path(copy, "segment", "00001")
     reader = regions.Reader(path)
     content = [reader[image_id] for image_id in reader.image_ids]
     regions.write(path, content, replace(reader.provenance, options={"max_regions": 5}))
@@ -244,7 +245,7 @@ def test_captions_of_other_regions_are_refused(copy):
 
 
 def test_embeddings_of_other_captions_are_refused(copy):
-    path = shard_path(copy, "caption", "00000")
+    path = product_path(copy, "caption", "00000")
     table, provenance = captions.read(path)
     captions.write(path, table, replace(provenance, options={"backend": "other"}))
     message = r"embed/00000.safetensors: made from another captions file \(.*; run the embed stage"
@@ -274,7 +275,7 @@ def test_a_shard_without_a_usable_image(tiny, copy):
         path.rename(path.with_suffix(".away"))
     try:
         for stage in ("segment", "caption", "embed", "extract"):
-            shard_path(copy, stage, "00000").unlink()
+            product_path(copy, stage, "00000").unlink()
         segment.run(copy, SegmentOptions(max_regions=4), **first)
         caption.run(copy, CaptionOptions(), **first)
         embed.run(copy, EmbedOptions(), **first)
@@ -288,7 +289,7 @@ def test_a_shard_without_a_usable_image(tiny, copy):
 
 @pytest.mark.parametrize("stage", ["segment", "caption", "embed", "extract"])
 def test_a_missing_product_is_named(copy, stage):
-    path = shard_path(copy, stage, "00001")
+    path = product_path(copy, stage, "00001")
     path.unlink()
     with pytest.raises(InputError, match=rf"^{path}: no such file; run the .* first$"):
         load(copy)

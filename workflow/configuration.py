@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
@@ -82,6 +83,13 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
                 f"{source}: benchmark.official must name data sets of benchmark.datasets, found"
                 f" {name!r}; use one of {', '.join(sorted(config.benchmark.datasets))}"
             )
+        layout = config.datasets[name].layout
+        layouts = [key for key, spec in DATASETS.items() if spec.rated and spec.official_split]
+        if layout not in layouts:
+            raise InputError(
+                f"{source}: benchmark.official must name data sets with an official split (layouts"
+                f" {', '.join(layouts)}), found {name!r} of layout {layout}; take random splits"
+            )
     for name in sorted(set(config.benchmark.datasets)):
         _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
     _check_gpus(config, source)
@@ -149,7 +157,7 @@ def _differs(options: Options, *names: str) -> bool:
 
 def _check_root(name: str, layout: str, root: str | None, source: str) -> None:
     key = f"{source}: datasets.{name}.root"
-    if layout == "demo":
+    if not DATASETS[layout].needs_root:
         return
     if root is None:
         raise InputError(f"{key} must be given for layout {layout}, found nothing")

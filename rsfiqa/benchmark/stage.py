@@ -76,7 +76,7 @@ def run(
         predicted = predict(chosen)
         found = compute_metrics(predicted, chosen.quality)
         row = {"train": train, "test": test, "split": name, "variant": variant, **asdict(found)}
-        row["rmse"] *= np.ptp(chosen.mos_range) if chosen.mos_range else 1
+        row["rmse"] *= abs(chosen.scale.span) if chosen.scale else 1
         rows.append(row)
         tables.append(_predictions(chosen, name, predicted))
         log.info("%s: SRCC %.3f, PLCC %.3f, n %d", name, row["srcc"], row["plcc"], row["n"])

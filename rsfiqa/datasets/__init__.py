@@ -1,1 +1,1 @@
-"""One module per layout: how a data set lies on disk, read into entries."""
+"""Data sets: the registry of layouts, and a reader for each that lists the images."""

@@ -1,4 +1,7 @@
-"""A table of scores: `path, mos[, mos_std, group, subset]`, paths relative to its folder."""
+"""A table of scores of the user's own: `path, mos[, mos_std, group, subset]`.
+
+Paths are relative to the table's folder.
+"""
 
 import csv
 import math
@@ -6,14 +9,15 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from rsfiqa.datasets.entry import Entry, image_id_of, inside
+from rsfiqa.datasets.entry import Entry, inside
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.products.image_ids import image_id_of
 
 
 def read(path: Path) -> list[Entry]:
     """The images of a CSV file; other columns are ignored.
 
-    Without `group`, or where it is empty, an image is a group by itself.
+    Without a `group`, an image is its own group.
 
     Raises:
         InputError: see `read_rows`, `number` and `inside`.
@@ -37,10 +41,12 @@ def read(path: Path) -> list[Entry]:
 
 
 def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Where each row stands (`scores.csv line 12`) and its cells without surrounding blanks.
+    """The rows that are not empty: location (`scores.csv line 12`) and cells by column.
+
+    Cells are stripped of surrounding whitespace.
 
     Raises:
-        InputError: no such file, not UTF-8, not CSV, or a required column is missing.
+        InputError: the file does not exist, is not UTF-8 or not CSV, or lacks a required column.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; set root to the data set's table")
@@ -48,12 +54,7 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapp
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             columns = [name.strip() for name in next(reader, [])]
-            if missing := sorted(set(required) - set(columns)):
-                raise InputError(
-                    f"{path}: must have the columns {', '.join(sorted(required))}, found"
-                    f" {', '.join(columns) or 'none'}; add {', '.join(missing)} to the first line,"
-                    " separated by commas"
-                )
+            _check_columns(path, columns, required)
             for cells in reader:
                 if any(cells):
                     padded = [cell.strip() for cell in cells] + [""] * len(columns)
@@ -69,11 +70,25 @@ def read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapp
         ) from error
 
 
+def _check_columns(path: Path, columns: Collection[str], required: Collection[str]) -> None:
+    if missing := sorted(set(required) - set(columns)):
+        raise InputError(
+            f"{path}: must have the columns {', '.join(sorted(required))}, found"
+            f" {', '.join(columns) or 'none'}; add {', '.join(missing)} to the first line,"
+            " separated by commas"
+        )
+
+
 def number(text: str, column: str, location: str) -> float:
     """The finite number in a cell.
 
+    Args:
+        text: content of the cell.
+        column: its name, for messages.
+        location: its row, for messages.
+
     Raises:
-        InputError: anything else; names the row and what it holds.
+        InputError: it is not a number, or not finite.
     """
     try:
         value = float(text)
@@ -81,6 +96,6 @@ def number(text: str, column: str, location: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(
-            f"{location}: '{column}' must be a number, found '{text}'; mend or remove the row"
+            f"{location}: '{column}' must be a number, found '{text}'; correct or remove the row"
         )
     return value

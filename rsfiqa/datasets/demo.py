@@ -1,11 +1,12 @@
-"""The demo set: real photographs out of installed packages, distorted at five levels.
+"""The demo set: photographs from installed packages, distorted at five severities.
 
-Its scores are pseudo-MOS: the structural similarity of each image to its pristine source, times
-100. They show that the pipeline runs; they say nothing about how people judge.
+Its scores are pseudo-MOS: 100 times the structural similarity of each image to its pristine source.
+They show that the pipeline works, but no person gave them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,6 @@ from rsfiqa.images.load import read_rgb
 from rsfiqa.io.atomic import atomic
 from rsfiqa.splits import seed_of
 
-MOS_RANGE = (0.0, 100.0)
-MOS_NOTE = "pseudo: SSIM x 100 (Wang et al. 2004) of the luma to the pristine source"
 SOURCES = (
     "skimage/data/astronaut.png",
     "skimage/data/chelsea.png",
@@ -35,59 +34,64 @@ SOURCES = (
     "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
 )
 FAMILIES = ("noise", "blur", "compression", "underexposure")
-COUNT = len(SOURCES) * (1 + len(FAMILIES) * len(SEVERITIES))
 LONG_SIDE = 384  # pixels
-PNG_LEVEL = 1  # the set in 5 s instead of 9, for files 8 % larger
+PNG_LEVEL = 1  # of compression: writes the set in 5 s instead of 9, with files 8 % larger
 
 
 def make(
     folder: Path, *, seed: int, long_side: int = LONG_SIDE, sources: Sequence[str] = SOURCES
 ) -> list[Entry]:
-    """Write the demo's images into a folder; the same bytes each time.
+    """Write the images of the demo set, with the same bytes each time, and list them.
 
     Args:
-        folder: where the PNG files go.
+        folder: for the PNG files.
         seed: of the noise.
         long_side: of the images, pixels; larger photographs are reduced to it.
-        sources: package files, `package/path`.
+        sources: photographs, as `package/path` of a file in an installed package.
 
     Returns:
-        Per source the pristine image (level 0) and each distortion at levels 1 to 5. The source
-        is the group, the MOS is a pseudo-MOS.
+        For each source the pristine image (severity 0) and each distortion at severities 1 to 5.
+        The source is the group, the score a pseudo-MOS.
 
     Raises:
         InputError: a package or its photograph is missing.
     """
-    entries = []
-    for source in sources:
-        pristine = photograph(source, long_side)
-        group = Path(source).stem
-        entries.append(_entry(folder, group, pristine, pristine))
-        for family in FAMILIES:
-            for severity in SEVERITIES:
-                random = np.random.default_rng(seed_of(seed, group, family, severity))
-                image = DISTORTIONS[family](pristine, severity, random)
-                entries.append(_entry(folder, group, pristine, image, family, severity))
-    return entries
+    return [
+        entry
+        for source in sources
+        for entry in _distort(folder, Path(source).stem, photograph(source, long_side), seed)
+    ]
+
+
+def _distort(folder: Path, group: str, pristine: np.ndarray, seed: int) -> Iterator[Entry]:
+    yield _entry(folder, group, pristine, pristine=pristine)
+    for family, severity in product(FAMILIES, SEVERITIES):
+        random = np.random.default_rng(seed_of(seed, group, family, severity))
+        image = DISTORTIONS[family](pristine, severity, random)
+        yield _entry(folder, group, image, pristine=pristine, distortion=family, severity=severity)
 
 
 def photograph(source: str, long_side: int = LONG_SIDE) -> np.ndarray:
-    """One of the photographs `SOURCES`, uint8 (H, W, 3), reduced to a long side in pixels.
+    """A photograph of an installed package: uint8 (H, W, 3).
+
+    Args:
+        source: one of `SOURCES`.
+        long_side: pixels; a larger photograph is reduced to it.
 
     Raises:
-        InputError: as `make`.
+        InputError: the package or its photograph is missing.
     """
     return _reduced(read_rgb(_installed(source)), long_side)
 
 
 def pseudo_mos(image: np.ndarray, pristine: np.ndarray) -> float:
-    """The structural similarity of two images, times 100: in [0, 100], higher is better.
+    """100 times the structural similarity of two images: in [0, 100], higher is better.
 
-    Window and constants of Wang et al. (2004), on the luma.
+    Computed on the luma with the window and the constants of Wang et al. (2004).
 
     Args:
-        image: uint8, shape (H, W, 3).
-        pristine: the same.
+        image: uint8 (H, W, 3).
+        pristine: likewise, of the same size.
     """
     similarity = structural_similarity(
         rgb2gray(pristine),
@@ -122,8 +126,9 @@ def _reduced(image: np.ndarray, long_side: int) -> np.ndarray:
 def _entry(
     folder: Path,
     group: str,
-    pristine: np.ndarray,
     image: np.ndarray,
+    *,
+    pristine: np.ndarray,
     distortion: str | None = None,
     severity: int = 0,
 ) -> Entry:

@@ -1,9 +1,8 @@
-"""What every layout gives for one image, before the image itself has been looked at."""
+"""What the reader of a layout returns for one image, before any image is opened."""
 
 import os
-import unicodedata
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from rsfiqa.errors import InputError
 
@@ -13,15 +12,15 @@ class Entry:
     """One image of a data set.
 
     Attributes:
-        image_id: relative POSIX path, NFC.
-        path: where the file should be, absolute.
-        group: reference, prompt or scene; images of one group are never split apart.
-        origin: where this record was read, for messages: `scores.csv line 12`.
-        mos: in the data set's own units and direction.
+        image_id: path relative to the data set, POSIX, NFC; see `image_id_of`.
+        path: absolute path where the file should be.
+        group: reference, prompt or scene; no split divides a group.
+        location: where the entry was read, for messages, such as `scores.csv line 12`.
+        mos: opinion score in the data set's own units and direction.
         mos_std: standard deviation of the opinions, in the same units.
-        distortion: its name, where the data set has one per image.
-        level: 1 (slight) upwards; 0 for a pristine image.
-        subset: official split, `train` or `test` say.
+        distortion: name of the distortion, if the data set has one per image.
+        severity: of the distortion, 1 (faint) upwards; 0 for a pristine image.
+        subset: part of the official split, such as `train` or `test`.
     """
 
     image_id: str
@@ -35,16 +34,15 @@ class Entry:
     subset: str | None = None
 
 
-def image_id_of(relative: PurePath) -> str:
-    r"""The identity of an image by its path: POSIX, NFC; bytes that are not UTF-8 as `\xe9`."""
-    name = os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", name)
-
-
 def inside(folder: Path, text: str, location: str) -> Path:
-    """A path given by a table, relative to the table's folder.
+    """An image's path, relative to the folder of images.
 
-    Only the text is judged: symbolic links may lead elsewhere.
+    Only the text is checked: symbolic links may lead elsewhere.
+
+    Args:
+        folder: of the images.
+        text: the path that a table gives, relative to the folder.
+        location: where it was read, for messages.
 
     Raises:
         InputError: it is empty or leaves the folder.

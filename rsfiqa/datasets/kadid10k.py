@@ -1,10 +1,9 @@
-"""KADID-10k: 81 pristine images, 25 distortions at 5 levels.
+"""KADID-10k: 10,125 images, 81 pristine ones under 25 distortions at 5 severities.
 
-Lin, Hosu and Saupe, KADID-10k: A large-scale artificially distorted IQA database, QoMEX 2019.
-10,125 images in `images`, called I01_01_01.png by reference, distortion and level, with the
-references (I01.png) among them; `dmos.csv` lists the distorted ones only: dist_img, ref_img, dmos,
-var. In spite of its name, dmos is on [1, 5] and higher is better. In spite of its name, var is the
-standard deviation of the 30 ratings: 4.57 with 0.496 are 17 fives and 13 fours.
+The images lie in `images`, named by reference, distortion and severity, such as I01_01_01.png,
+together with the references (I01.png). `dmos.csv` lists the distorted images only: dist_img,
+ref_img, dmos, var. In spite of its name, dmos is a MOS in [1, 5], higher is better. In spite of its
+name, var is the standard deviation of the 30 ratings: 4.57 with 0.496 are 17 fives and 13 fours.
 """
 
 from dataclasses import replace
@@ -12,9 +11,8 @@ from pathlib import Path
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.release import distortion_of
-from rsfiqa.datasets.score_table import ScoreTable, read_scores
+from rsfiqa.datasets.score_table import ScoreTable
 
-MOS_RANGE = (1.0, 5.0)
 TABLE = ScoreTable(
     file="dmos.csv",
     images=("images",),
@@ -56,10 +54,10 @@ def read(root: Path) -> list[Entry]:
     """The distorted images; images of one reference are one group.
 
     Raises:
-        InputError: see `read_scores` and `distortion_of`.
+        InputError: see `ScoreTable.read` and `distortion_of`.
     """
     entries = []
-    for entry in read_scores(root, TABLE):
+    for entry in TABLE.read(root):
         distortion, severity = distortion_of(entry.path.name, DISTORTIONS, entry.location)
         entries.append(replace(entry, distortion=distortion, severity=severity))
     return entries

@@ -1,8 +1,8 @@
-"""LIVE In the Wild Image Quality Challenge (LIVEC, CLIVE): ChallengeDB_release.
+"""LIVE In the Wild Image Quality Challenge Database (LIVEC, CLIVE): 1,162 photographs.
 
-1,162 photographs; MOS on [0, 100], higher is better. The scores have no reference or scene, so
-that each image is a group by itself. Two of them, 246.bmp and 333.bmp, are the same bytes under
-two scores (52.0 and 51.1): both are kept, as in published results, and prepare joins their groups.
+MOS lies in [0, 100], higher is better. The release names no reference or scene, so each image is
+its own group. 246.bmp and 333.bmp hold the same bytes with two scores (52.0 and 51.1): both are
+kept, as in published results, and the prepare stage joins their groups.
 """
 
 from pathlib import Path
@@ -11,16 +11,15 @@ from rsfiqa.datasets.entry import Entry, inside
 from rsfiqa.datasets.matlab import variable
 from rsfiqa.errors import InputError
 
-MOS_RANGE = (0.0, 100.0)
 FOLDER = "ChallengeDB_release"
-TRAINING = 7  # t1.bmp to t7.bmp come first: they taught the subjects and are not part of the set
+TRAINING = 7  # t1.bmp to t7.bmp come first; they trained the subjects, not part of the set
 
 
 def read(root: Path) -> list[Entry]:
     """The images of ChallengeDB_release, or of the folder that holds it.
 
     Raises:
-        InputError: a file is missing, damaged or does not fit the others.
+        InputError: a file is missing or damaged, or the files disagree.
     """
     if (root / FOLDER).is_dir():
         root = root / FOLDER
@@ -31,19 +30,22 @@ def read(root: Path) -> list[Entry]:
     if not len(names) == len(means) == len(deviations):
         raise InputError(
             f"{root}: names, MOS and deviations must be as many, found {len(names)}, {len(means)}"
-            f" and {len(deviations)}; get the release again"
+            f" and {len(deviations)}; download the release again"
         )
-    entries = []
-    for name, mean, deviation in zip(names, means, deviations, strict=True):
-        image_id = inside(root / "Images", str(name), "AllImages_release.mat").as_posix()
-        entries.append(
-            Entry(
-                image_id=image_id,
-                path=root / "Images" / image_id,
-                group=image_id,
-                location=f"AllMOS_release.mat {image_id}",
-                mos=float(mean),
-                mos_std=float(deviation),
-            )
-        )
-    return entries[TRAINING:]
+    images = root / "Images"
+    return [
+        _entry(images, str(name), float(mean), float(deviation))
+        for name, mean, deviation in zip(names, means, deviations, strict=True)
+    ][TRAINING:]
+
+
+def _entry(images: Path, name: str, mos: float, mos_std: float) -> Entry:
+    image_id = inside(images, name, "AllImages_release.mat").as_posix()
+    return Entry(
+        image_id=image_id,
+        path=images / image_id,
+        group=image_id,
+        location=f"AllMOS_release.mat {image_id}",
+        mos=mos,
+        mos_std=mos_std,
+    )

@@ -1,4 +1,4 @@
-"""Variables of MATLAB files, in which the older releases keep their scores."""
+"""Variables in MATLAB files, in which older releases keep their scores."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ from rsfiqa.errors import DAMAGED, InputError, first_line
 
 
 def variable(path: Path, name: str, *, folder: str) -> np.ndarray:
-    """A variable of a MATLAB file, shape (N,): numbers, or str of a cell array.
+    """A variable in a MATLAB file: numbers, or str from a cell array, shape (N,).
 
     Args:
         path: the file.
-        name: the variable.
-        folder: what root should be, for messages.
+        name: of the variable.
+        folder: name of the release's folder, for messages.
 
     Raises:
-        InputError: no such file, damaged, or without the variable.
+        InputError: the file does not exist, is damaged or lacks the variable.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; set root to the folder {folder}")
@@ -27,6 +27,6 @@ def variable(path: Path, name: str, *, folder: str) -> np.ndarray:
         return np.atleast_1d(content[name])
     except (*DAMAGED, MatReadError) as error:
         raise InputError(
-            f"{path}: must be a MATLAB file with {name}, found: {first_line(error)}; get the"
-            " release again"
+            f"{path}: must be a MATLAB file with {name}, found: {first_line(error)};"
+            " download the release again"
         ) from error

@@ -1,11 +1,10 @@
-"""PIPAL, the training part: 200 pristine images, 116 distorted ones of each, many by GANs.
+"""PIPAL, training part: 200 pristine images with 116 distorted ones each, many by GANs.
 
-Gu and others, PIPAL: a Large-Scale Image Quality Assessment Dataset for Perceptual Image
-Restoration, ECCV 2020. A file of `Train_Label` for each reference, with lines such as
-`A0001_00_00.bmp,1520.0648`: reference, kind of distortion, its number within the kind. The images
-lie in `Distortion_1` to `Distortion_4`, or together in `Train_Distort` or `Train_Dist`. The
-scores are Elo ratings, higher is better; these have no ends, and [800, 2000] is this project's
-scale for them. The kinds have no names in the release and no order: no level.
+`Train_Label` holds a file for each reference, with lines such as `A0001_00_00.bmp,1520.0648`:
+reference, kind of distortion, number within the kind. The images lie in `Distortion_1` to
+`Distortion_4`, or together in `Train_Distort` or `Train_Dist`. The scores are Elo ratings, higher
+is better; they have no bounds, so [800, 2000] is this project's choice. The release neither names
+nor orders the kinds of distortion: the number is kept as the name, and there is no severity.
 """
 
 import re
@@ -16,7 +15,6 @@ from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.release import folder_in
 from rsfiqa.errors import InputError
 
-MOS_RANGE = (800.0, 2000.0)
 FOLDERS = (*(f"Distortion_{part}" for part in (1, 2, 3, 4)), "Train_Distort", "Train_Dist")
 LINE = re.compile(r"((A\d+)_(\d+)_\d+\.bmp)\s*,\s*(\S+)")
 
@@ -25,7 +23,7 @@ def read(root: Path) -> list[Entry]:
     """The distorted images; images of one reference are one group.
 
     Raises:
-        InputError: no such folder, no labels, or a line that cannot be read.
+        InputError: there are no labels or no images, or a line cannot be read.
     """
     labels = sorted((root / "Train_Label").glob("*.txt"))
     if not labels:
@@ -47,8 +45,8 @@ def _entry(text: str, location: str, files: dict[str, Path], first: Path) -> Ent
     match = LINE.fullmatch(text.strip())
     if match is None:
         raise InputError(
-            f"{location}: must be like A0001_00_00.bmp,1520.0648, found '{text.strip()}'; get the"
-            " release again"
+            f"{location}: must be like A0001_00_00.bmp,1520.0648, found '{text.strip()}'; download"
+            " the release again"
         )
     name, reference, kind, score = match.groups()
     return Entry(

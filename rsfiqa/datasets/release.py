@@ -1,4 +1,4 @@
-"""What the layouts ask of a release: its files, and what its file names say."""
+"""Files and file names of a published release."""
 
 import re
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rsfiqa.errors import InputError
 
-CODED = re.compile(r"i\d+_(\d+)_(\d+)\.\w+", re.IGNORECASE)  # reference, distortion, level
+IMAGE_NAME = re.compile(r"i\d+_(\d+)_(\d+)\.\w+", re.IGNORECASE)  # reference, distortion, severity
 
 
 def file_in(root: Path, name: str) -> Path:
-    """The file of that name below a release's folder.
+    """The file `name` in the folder of a release.
 
     Raises:
-        InputError: no such folder or file.
+        InputError: the folder or the file does not exist.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; set root to the folder with {name}")
@@ -23,10 +23,10 @@ def file_in(root: Path, name: str) -> Path:
 
 
 def folder_in(root: Path, *names: str) -> Path:
-    """The first of these folders that is there.
+    """The first of these subfolders that exists.
 
     Raises:
-        InputError: there is none of them.
+        InputError: none of them exists.
     """
     for name in names:
         if (root / name).is_dir():
@@ -38,7 +38,7 @@ def folder_in(root: Path, *names: str) -> Path:
     )
 
 
-def by_spelling(folder: Path) -> dict[str, Path]:
+def files_by_lowercase_path(folder: Path) -> dict[str, Path]:
     """The files below a folder by their relative path in lower case.
 
     Some releases write I01.BMP on disk and i01.bmp in the table.
@@ -48,7 +48,7 @@ def by_spelling(folder: Path) -> dict[str, Path]:
 
 
 def distortion_of(name: str, distortions: Sequence[str], location: str) -> tuple[str, int]:
-    """The distortion and its level by a name such as `I03_08_4.bmp`: the eighth, level 4.
+    """The distortion and the severity in a file name: `I03_08_4.bmp` is the eighth at severity 4.
 
     Args:
         name: file name of the image.
@@ -56,13 +56,13 @@ def distortion_of(name: str, distortions: Sequence[str], location: str) -> tuple
         location: where the name was read, for messages.
 
     Raises:
-        InputError: another name, or a number that the release does not have.
+        InputError: the name has another form, or the release has no distortion of that number.
     """
-    match = CODED.fullmatch(name)
+    match = IMAGE_NAME.fullmatch(name)
     number = int(match[1]) if match else 0
     if match is None or not 1 <= number <= len(distortions):
         raise InputError(
             f"{location}: an image must be called I<reference>_<distortion 1 to {len(distortions)}>"
-            f"_<level>, found '{name}'; get the release again"
+            f"_<severity>, found '{name}'; download the release again"
         )
     return distortions[number - 1], int(match[2])

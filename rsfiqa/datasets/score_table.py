@@ -1,32 +1,34 @@
-"""Releases that keep one row per image in one table: which columns mean what."""
+"""Reader for releases that keep their scores in one table with a row per image."""
 
 import logging
 import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsfiqa.datasets import csv_table, spreadsheet
+from rsfiqa.datasets import csv_table
 from rsfiqa.datasets.csv_table import number
-from rsfiqa.datasets.entry import Entry, image_id_of, inside
+from rsfiqa.datasets.entry import Entry, inside
 from rsfiqa.datasets.release import file_in, folder_in
+from rsfiqa.products.image_ids import image_id_of
 
 log = logging.getLogger("rsfiqa")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """The table of a release and its columns.
+    """The table of a release and the meaning of its columns.
 
     Attributes:
         file: the table, relative to the release's folder; .xlsx (its first sheet) or CSV.
-        images: folders that may hold the images; the first that is there does.
+        images: folders that may hold the images; the first that exists is used.
         name: column with the image's file name.
-        pattern: what makes that cell a file name; `{}` stands for it.
+        pattern: turns a cell of `name` into a file name; `{}` stands for the cell.
         mos: column with the score.
-        mos_std: column with the standard deviation of the opinions; it may be absent.
-        mos_std_unit: what 1 in that column is in the units of the score.
-        group: column with the reference or prompt; without one, each image is a group by itself.
-        subset: column with the official split.
+        mos_std: column with the standard deviation of the opinions; the table may lack it.
+        mos_std_unit: MOS points per unit of that column.
+        group: column with the reference or prompt; without one, each image is its own group.
+        subset: column with the part of the official split.
     """
 
     file: str
@@ -39,40 +41,44 @@ class ScoreTable:
     group: str | None = None
     subset: str | None = None
 
+    def read(self, root: Path) -> list[Entry]:
+        """The images that the table lists, whether or not their files exist.
 
-def read_scores(root: Path, table: ScoreTable) -> list[Entry]:
-    """The images that the table lists, whether or not their files are there.
+        Raises:
+            InputError: the folder or the table does not exist, or a row cannot be read.
+        """
+        path = file_in(root, self.file)
+        images = folder_in(root, *self.images)
+        if len(self.images) > 1:
+            log.info("%s: images are taken from %s", path.name, images)
+        required = {self.name, self.mos} | {col for col in (self.group, self.subset) if col}
+        return [self._entry(row, images, location) for location, row in _read_rows(path, required)]
 
-    Raises:
-        InputError: no such folder or table, or a row that cannot be read.
-    """
-    path = file_in(root, table.file)
-    images = folder_in(root, *table.images)
-    if len(table.images) > 1:
-        log.info("%s: images are taken from %s", path.name, images)
-    required = {table.name, table.mos} | {col for col in (table.group, table.subset) if col}
-    read_rows = spreadsheet.read_rows if path.suffix == ".xlsx" else csv_table.read_rows
-    entries = []
-    for location, row in read_rows(path, required):
-        cell = row[table.name]
-        relative = inside(images, table.pattern.format(cell) if cell else "", location)
+    def _entry(self, row: Mapping[str, str], images: Path, location: str) -> Entry:
+        cell = row[self.name]
+        relative = inside(images, self.pattern.format(cell) if cell else "", location)
         image_id = image_id_of(relative)
-        group = row[table.group] if table.group else ""
-        entries.append(
-            Entry(
-                image_id=image_id,
-                path=images / relative,
-                group=unicodedata.normalize("NFC", group) or image_id,
-                location=location,
-                mos=number(row[table.mos], table.mos, location),
-                mos_std=_deviation(row.get(table.mos_std or ""), table, location),
-                subset=row[table.subset] or None if table.subset else None,
-            )
+        group = row[self.group] if self.group else ""
+        return Entry(
+            image_id=image_id,
+            path=images / relative,
+            group=unicodedata.normalize("NFC", group) or image_id,
+            location=location,
+            mos=number(row[self.mos], self.mos, location),
+            mos_std=self._deviation(row, location),
+            subset=row[self.subset] or None if self.subset else None,
         )
-    return entries
+
+    def _deviation(self, row: Mapping[str, str], location: str) -> float | None:
+        if self.mos_std is None or not row.get(self.mos_std):
+            return None
+        return number(row[self.mos_std], self.mos_std, location) * self.mos_std_unit
 
 
-def _deviation(cell: str | None, table: ScoreTable, location: str) -> float | None:
-    if not cell or table.mos_std is None:
-        return None
-    return number(cell, table.mos_std, location) * table.mos_std_unit
+def _read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The rows of a CSV file or of the first sheet of a workbook."""
+    if path.suffix != ".xlsx":
+        return csv_table.read_rows(path, required)
+    from rsfiqa.datasets import spreadsheet  # openpyxl takes 80 ms to import
+
+    return spreadsheet.read_rows(path, required)

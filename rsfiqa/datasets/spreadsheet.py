@@ -1,4 +1,4 @@
-"""Tables in Excel workbooks (.xlsx), read like those in CSV files."""
+"""Tables in Excel workbooks (.xlsx), read as those in CSV files are."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,18 +14,18 @@ from rsfiqa.errors import DAMAGED, InputError, first_line
 def read_rows(
     path: Path, required: Collection[str], sheet: str | None = None
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Where each row stands (`scores.xlsx row 12`) and its cells as text, without outer blanks.
+    """The rows of a sheet: location (`scores.xlsx row 12`) and cells as text by column.
 
-    The header is the first row that has the required columns, wherever it starts. Rows without
-    any of the required cells are left out: sheets end in empty rows and in remarks.
+    The header is the first row with all required columns. Rows whose required cells are all empty
+    are skipped: sheets end in empty rows and remarks. Cells are stripped of surrounding whitespace.
 
     Args:
         path: the workbook.
-        required: columns that must be there.
-        sheet: its name; by default the first.
+        required: names of columns.
+        sheet: name of the sheet; by default the first one.
 
     Raises:
-        InputError: not a workbook, no such sheet, or a required column is missing.
+        InputError: the file is not a workbook, or the sheet or a required column is missing.
     """
     lines = _lines(path, sheet)
     columns: list[str] | None = None
@@ -40,7 +40,7 @@ def read_rows(
     if columns is None:
         raise InputError(
             f"{path}: must have the columns {', '.join(sorted(required))} in one row, found none"
-            f" such in {len(lines)} rows; get the release again"
+            f" such in {len(lines)} rows; download the release again"
         )
 
 
@@ -50,23 +50,24 @@ def _lines(path: Path, sheet: str | None) -> Sequence[list[str]]:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             names = book.sheetnames
-            wanted = sheet or names[0]
-            if wanted in names:
-                rows = book[wanted].iter_rows(values_only=True)
+            title = sheet or names[0]
+            if title in names:
+                rows = book[title].iter_rows(values_only=True)
                 return [[_text(cell) for cell in row] for row in rows]
         finally:
             book.close()
     except (*DAMAGED, BadZipFile, ParseError, InvalidFileException) as error:
         raise InputError(
-            f"{path}: must be an Excel workbook, found: {first_line(error)}; get the release again"
+            f"{path}: must be an Excel workbook, found: {first_line(error)}; download the"
+            " release again"
         ) from error
     raise InputError(
-        f"{path}: must have the sheet {wanted}, found {', '.join(names)}; get the release again"
+        f"{path}: must have the sheet {title}, found {', '.join(names)}; download the release again"
     )
 
 
 def _text(cell: object) -> str:
-    """A cell as text: nothing for an empty one, 1600 for 1600.0."""
+    """The text of a cell: "" for an empty one, "1600" for 1600.0."""
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer():

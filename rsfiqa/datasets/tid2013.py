@@ -1,21 +1,20 @@
-"""TID2013: 25 pristine images, 24 distortions at 5 levels.
+"""TID2013: 3,000 images, 25 pristine ones under 24 distortions at 5 severities.
 
-Ponomarenko and others, Image database TID2013: Peculiarities, results and perspectives, Signal
-Processing: Image Communication 2015. 3,000 images in `distorted_images`, called I01_01_1.bmp by
-reference, distortion and level; `mos_with_names.txt` holds a MOS and a name in each line, on
-[0, 9], higher is better. Upper and lower case differ between names and files. `mos_std.txt` is not
-read: it holds the deviation of the mean, not of the opinions; whole scores around a mean of 5.51
-cannot deviate by 0.13 only.
+The images lie in `distorted_images`, named by reference, distortion and severity, such as
+I01_01_1.bmp. Each line of `mos_with_names.txt` holds a MOS in [0, 9], higher is better, and a name,
+which may differ from the file's in case. `mos_std.txt` is not read: it holds the standard deviation
+of the mean, not of the opinions; integer ratings around a mean of 5.51 deviate by more than 0.13.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rsfiqa.datasets.csv_table import number
-from rsfiqa.datasets.entry import Entry, image_id_of, inside
-from rsfiqa.datasets.release import by_spelling, distortion_of, file_in, folder_in
+from rsfiqa.datasets.entry import Entry, inside
+from rsfiqa.datasets.release import distortion_of, file_in, files_by_lowercase_path, folder_in
 from rsfiqa.errors import InputError
+from rsfiqa.products.image_ids import image_id_of
 
-MOS_RANGE = (0.0, 9.0)
 DISTORTIONS = (
     "gaussian_noise",
     "color_component_noise",
@@ -48,37 +47,34 @@ def read(root: Path) -> list[Entry]:
     """The distorted images; images of one reference are one group.
 
     Raises:
-        InputError: no such folder or table, or a line that cannot be read.
+        InputError: the folder or the table does not exist, or a line cannot be read.
     """
     path = file_in(root, "mos_with_names.txt")
     images = folder_in(root, "distorted_images")
-    files = by_spelling(images)
-    entries = []
-    for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-        if not text.strip():
-            continue
-        location = f"{path.name} line {line}"
-        score, name = _cells(text, location)
-        relative = inside(images, name, location)
-        distortion, severity = distortion_of(name, DISTORTIONS, location)
-        entries.append(
-            Entry(
-                image_id=image_id_of(relative),
-                path=files.get(name.lower(), images / relative),
-                group=name.partition("_")[0].upper(),
-                location=location,
-                mos=number(score, "MOS", location),
-                distortion=distortion,
-                severity=severity,
-            )
-        )
-    return entries
+    files = files_by_lowercase_path(images)
+    return [
+        _entry(text, f"{path.name} line {line}", images, files)
+        for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if text.strip()
+    ]
 
 
-def _cells(text: str, location: str) -> list[str]:
-    cells = text.split()
-    if len(cells) != 2:
+def _entry(text: str, location: str, images: Path, files: Mapping[str, Path]) -> Entry:
+    try:
+        score, name = text.split()
+    except ValueError as error:
         raise InputError(
-            f"{location}: must hold a MOS and a name, found '{text.strip()}'; get the release again"
-        )
-    return cells
+            f"{location}: must hold a MOS and a name, found '{text.strip()}'; download the"
+            " release again"
+        ) from error
+    relative = inside(images, name, location)
+    distortion, severity = distortion_of(name, DISTORTIONS, location)
+    return Entry(
+        image_id=image_id_of(relative),
+        path=files.get(name.lower(), images / relative),
+        group=name.partition("_")[0].upper(),
+        location=location,
+        mos=number(score, "MOS", location),
+        distortion=distortion,
+        severity=severity,
+    )

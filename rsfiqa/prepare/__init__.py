@@ -1,1 +1,1 @@
-"""The prepare stage: a data set as it lies on disk becomes a manifest."""
+"""The prepare stage: list the images of a data set in a manifest."""

@@ -1,47 +1,37 @@
 """Options of the prepare stage."""
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.options import Options
+from rsfiqa.registry import choice
 
-Layout = Literal[
-    "live",
-    "csiq",
-    "tid2013",
-    "kadid10k",
-    "livec",
-    "koniq10k",
-    "spaq",
-    "flive",
-    "agiqa3k",
-    "pipal",
-    "bid",
-    "kodak",
-    "csv",
-    "folder",
-    "demo",
-]
+if TYPE_CHECKING:
+    Layout = str
+else:
+    Layout = choice(DATASETS)
 
 
 class PrepareOptions(Options):
-    """One data set, as its authors released it, as a CSV, as a folder, or the demo set."""
+    """The layout and the location of one data set."""
 
     layout: Layout = Field(
         "demo",
-        description="What the data set looks like on disk: a published set as its authors release"
-        " it (live to kodak), a csv of scores, a folder of pictures, or demo, which needs no root.",
+        description=f"Layout of the data set on disk: {', '.join(DATASETS)}. A published set has"
+        " the layout in which its authors release it; csv is a table of scores, folder a folder of"
+        " images without scores; demo is generated and needs no root.",
     )
     root: str | None = Field(
-        None, description="The data set's folder; for csv, the CSV file. ~ is expanded."
+        None, description="Folder of the data set; for csv, the CSV file. ~ is expanded."
     )
     mos_range: tuple[float, float] | None = Field(
         None,
-        description="Lowest and highest possible MOS; needed for csv, known for published sets.",
+        description="Lowest and highest possible MOS. Required for csv; fixed for all other"
+        " layouts.",
     )
     lower_better: bool = Field(
         False,
-        description="For csv: the column mos holds DMOS (a low value is good); known for"
-        " published sets.",
+        description="The column mos holds DMOS: a lower value is better. For csv only.",
     )

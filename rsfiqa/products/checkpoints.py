@@ -16,7 +16,9 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.io.parquet import read_table, write_table
 from rsfiqa.io.provenance import Provenance
+from rsfiqa.products.paths import card_path, split_path, weights_path
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.scale import MosScale
 
 if TYPE_CHECKING:  # torch and timm take 3 s, which a look at the card need not wait for
     from torch import nn
@@ -93,6 +95,12 @@ class Card:
     )
 
     @property
+    def scale(self) -> MosScale:
+        """The scale of the scores; that of quality where the data set has none."""
+        low, high = self.mos_range or (0.0, 1.0)
+        return MosScale(low, high, self.lower_better)
+
+    @property
     def lineage(self) -> dict[str, dict[str, Any]]:
         """What made the model's inputs: options, version and weights, by part."""
         return {part: getattr(self, part) for part in LINEAGE}
@@ -132,12 +140,12 @@ def write(
         for name, value in module.state_dict().items():
             value = value.half() if name in large else value
             state[f"{prefix}{name}"] = value.contiguous().cpu()
-    weights = folder / "model.safetensors"
+    weights = weights_path(folder)
     write_bytes(weights, save(state))
     provenance = Provenance("split", VERSION, "train", VERSIONS["train"])
-    write_table(folder / "split.parquet", split.cast(SPLIT), provenance)
+    write_table(split_path(folder), split.cast(SPLIT), provenance)
     content = {"schema": VERSION, "weights_sha256": sha256_of(weights)} | card.__dict__
-    write_json_with_checksum(folder / "card.json", content)
+    write_json_with_checksum(card_path(folder), content)
 
 
 def pack(source: Path, target: Path, test_metrics: dict[str, float]) -> None:
@@ -153,7 +161,7 @@ def pack(source: Path, target: Path, test_metrics: dict[str, float]) -> None:
     """
     model, card = read(source)
     tuned = read_backbone(source, card)
-    split, _ = read_table(source / "split.parquet", "split", SPLIT, VERSION)
+    split, _ = read_table(split_path(source), "split", SPLIT, VERSION)
     stages = None if tuned is None else tuned.stages
     write(target, model, replace(card, test_metrics=test_metrics), split, stages, half=True)
 
@@ -166,7 +174,7 @@ def located(folder: Path | None) -> Path:
     """
     if folder is not None:
         return folder.expanduser()
-    if not (PACKAGED / "card.json").is_file():
+    if not card_path(PACKAGED).is_file():
         raise InputError(
             "checkpoint: must be given where none comes with the package, found nothing; name the"
             " folder of one that the train stage wrote, or make one with make checkpoint DATA=DIR"
@@ -180,7 +188,7 @@ def read_card(folder: Path) -> tuple[Card, str]:
     Raises:
         InputError: missing, damaged or another schema.
     """
-    path = folder / "card.json"
+    path = card_path(folder)
     if not path.is_file():
         raise InputError(f"{folder}: no checkpoint (card.json) here; run the train stage first")
     try:
@@ -211,7 +219,7 @@ def read(folder: Path) -> "tuple[RSA, Card]":
     from rsfiqa.model import RSA
 
     card, digest = read_card(folder)
-    weights = folder / "model.safetensors"
+    weights = weights_path(folder)
     if not weights.is_file() or sha256_of(weights) != digest:
         raise InputError(f"{weights}: missing or not the weights of its card; train it again")
     try:
@@ -219,7 +227,7 @@ def read(folder: Path) -> "tuple[RSA, Card]":
             model = RSA(**card.model)
     except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(
-            f"{folder / 'card.json'}: must describe a model of this version, found"
+            f"{card_path(folder)}: must describe a model of this version, found"
             f" {first_line(error)}; train it again"
         ) from error
     try:
@@ -242,7 +250,7 @@ def read_backbone(folder: Path, card: Card) -> "Backbone | None":
 
     from rsfiqa.backbones import loading as backbones
 
-    path = folder / "model.safetensors"
+    path = weights_path(folder)
     state = load_file(path)
     own = {k.removeprefix(BACKBONE): v for k, v in state.items() if k.startswith(BACKBONE)}
     return backbones.load_stages(card.backbone["backbone"], own, path)

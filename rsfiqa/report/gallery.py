@@ -14,7 +14,7 @@ from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.model import RSA, Prediction
 from rsfiqa.products import captions, checkpoints, regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
 from rsfiqa.report.record import DataSet
 from rsfiqa.samples import Samples
@@ -182,12 +182,12 @@ def _picture(
     size: int,
 ) -> Picture:
     shard = f"{row['shard']:05d}"
-    labels = regions.Reader(shard_path(folder, "segment", shard))[row["image_id"]].labels
+    labels = regions.Reader(product_path(folder, "segment", shard))[row["image_id"]].labels
     attention = found.attention[i].double().numpy()
     attention = attention * attention.size  # 1 everywhere if uniform
     parts = _regions(
         labels,
-        _captions(shard_path(folder, "caption", shard), row["image_id"]),
+        _captions(product_path(folder, "caption", shard), row["image_id"]),
         dataset.native(found.quality[i].double().numpy()),
         found.weight[i].double().numpy(),
     )

@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.io.json_files import read_json
 from rsfiqa.products import captions, checkpoints, failures, manifest
 from rsfiqa.products.checkpoints import Card
-from rsfiqa.products.paths import shard_name, shard_path
+from rsfiqa.products.paths import (
+    checkpoints_in,
+    manifest_path,
+    product_path,
+    shard_name,
+    train_folder,
+)
+from rsfiqa.scale import MosScale
 
 
 @dataclass(frozen=True)
@@ -47,14 +55,12 @@ class DataSet:
     @property
     def scale(self) -> str:
         """Range and direction of its scores."""
-        low, high = self.mos_range or (0, 1)
-        return f"{low:g} to {high:g}, {'lower' if self.lower_better else 'higher'} is better"
+        return str(self._mos_scale)
 
     @property
     def span(self) -> float:
         """Points of the score for one unit of quality; negative where low is good."""
-        low, high = self.mos_range or (0, 1)
-        return low - high if self.lower_better else high - low
+        return self._mos_scale.span
 
     @property
     def digits(self) -> int:
@@ -63,23 +69,28 @@ class DataSet:
 
     def native(self, quality: Any) -> Any:
         """Quality, 1 for the best, as a score in the set's own units and direction."""
+        return self._mos_scale.to_mos(quality)
+
+    @property
+    def _mos_scale(self) -> MosScale:
         low, high = self.mos_range or (0, 1)
-        return (high if self.lower_better else low) + self.span * quality
+        return MosScale(low, high, self.lower_better)
 
 
 def read_dataset(root: Path, name: str) -> DataSet:
     """What the manifest of a data set says; little is known without one."""
-    path = root / name / "manifest.parquet"
+    path = manifest_path(root / name)
     if not path.is_file():
-        return DataSet(name, pseudo="pseudo-MOS" if name == "demo" else "")
+        pseudo = name in DATASETS and DATASETS[name].pseudo_mos
+        return DataSet(name, pseudo="pseudo-MOS" if pseudo else "")
     table, provenance = manifest.read(path)
-    options = provenance.options
+    scale = manifest.scale_of(provenance)
     return DataSet(
         name,
         table.num_rows,
-        manifest.mos_range(provenance),
-        bool(options.get("lower_better")),
-        str(options.get("mos", "pseudo-MOS")) if options.get("layout") == "demo" else "",
+        (scale.low, scale.high) if scale else None,
+        scale.lower_better if scale else False,
+        pseudo=provenance.options.get("mos", ""),
     )
 
 
@@ -116,8 +127,8 @@ class Experiment:
 def read_experiments(root: Path) -> list[Experiment]:
     """All experiments that have a checkpoint, sorted by name."""
     folders = defaultdict(list)
-    for path in sorted((root / "train").glob("*/*/card.json")):
-        folders[path.parent.parent.name].append(path.parent)
+    for folder in checkpoints_in(train_folder(root)):
+        folders[folder.parent.name].append(folder)
     return [read_experiment(name, found) for name, found in folders.items()]
 
 
@@ -133,7 +144,7 @@ def caption_backend(root: Path, dataset: str, experiments: Sequence[Experiment])
     for experiment in experiments:
         if dataset in experiment.card.datasets:
             return str(experiment.card.caption["backend"])
-    path = shard_path(root / dataset, "caption", shard_name(0))
+    path = product_path(root / dataset, "caption", shard_name(0))
     return str(captions.read(path)[1].options["backend"]) if path.is_file() else ""
 
 

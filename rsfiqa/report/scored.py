@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.parquet import read_table
 from rsfiqa.products import checkpoints
 from rsfiqa.products.checkpoints import label_of
+from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import SCHEMA, VERSION, Row
 from rsfiqa.report import gallery, page, plots, record
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
@@ -124,8 +126,8 @@ def read(path: Path) -> list[Row]:
 
 def _find(trained: Path, label: str) -> Path | None:
     """The checkpoint that rows call `label`, if it was trained here or comes with the package."""
-    folders = [path.parent for path in sorted(trained.glob("*/*/card.json"))]
-    if (checkpoints.PACKAGED / "card.json").is_file():
+    folders = checkpoints_in(trained)
+    if card_path(checkpoints.PACKAGED).is_file():
         folders.append(checkpoints.PACKAGED)
     for folder in folders:
         _, digest = checkpoints.read_card(folder)
@@ -146,7 +148,8 @@ def _scorer(folder: Path, label: str, scores: Path) -> Scorer:
 def _dataset(row: Row) -> DataSet:
     """In whose units the scores are."""
     name = row["checkpoint"].rpartition(" ")[0]
-    pseudo = "pseudo-MOS" if "demo" in name.split("+") else ""
+    layouts = [DATASETS[part] for part in name.split("+") if part in DATASETS]
+    pseudo = "pseudo-MOS" if any(layout.pseudo_mos for layout in layouts) else ""
     return DataSet(name, None, (row["low"], row["high"]), row["direction"] == "lower", pseudo)
 
 

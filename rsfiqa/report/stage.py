@@ -7,7 +7,14 @@ from pathlib import Path
 
 from rsfiqa.io.atomic import atomic
 from rsfiqa.products import results
-from rsfiqa.products.paths import SUFFIX
+from rsfiqa.products.paths import (
+    SUFFIX,
+    card_path,
+    checkpoint_folder,
+    headline_path,
+    report_path,
+    results_path,
+)
 from rsfiqa.report import gallery, page, plots, record, tables
 from rsfiqa.report.gallery import Picture
 from rsfiqa.report.plots import Curves, Scatter
@@ -40,7 +47,7 @@ def run(root: Path, *, images: int, title: str) -> str:
     pairs = tables.pairs(rows, dataset, backend)
     within = [pair for pair in pairs if pair.within]
     page.write(
-        root / "report" / "index.html",
+        report_path(root),
         "results.html.jinja",
         title=title,
         grouped="Data set",
@@ -62,7 +69,7 @@ def run(root: Path, *, images: int, title: str) -> str:
         times=record.read_times(root),
     )
     headline = tables.headline(pairs)
-    with atomic(root / "report" / "headline.txt") as partial:
+    with atomic(headline_path(root)) as partial:
         partial.write_text(headline, "utf-8")
     return headline
 
@@ -94,9 +101,9 @@ def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: in
     sources = {}
     for pair in within:
         for row in _rows_of(rows, pair, FULL)[:1]:
-            checkpoint = root / "train" / f"{pair.train.name}.{FULL}" / row["split"]
+            checkpoint = checkpoint_folder(root, pair.train.name, FULL, row["split"])
             products = [root / pair.train.name / stage for stage in SUFFIX]
-            there = (checkpoint / "card.json").is_file() and pair.train.images is not None
+            there = card_path(checkpoint).is_file() and pair.train.images is not None
             if there and all(folder.is_dir() for folder in products):
                 sources[pair.train.name] = (pair, row["split"], checkpoint)
     found = []
@@ -120,4 +127,4 @@ def _rows_of(rows: Sequence[Row], pair: Pair, variant: str) -> list[Row]:
 
 
 def _results_path(root: Path, pair: Pair) -> Path:
-    return root / "benchmark" / f"{pair.train.name}.{pair.test.name}.{FULL}.parquet"
+    return results_path(root, pair.train.name, pair.test.name, FULL)

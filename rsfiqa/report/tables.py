@@ -13,6 +13,7 @@ import numpy as np
 from rsfiqa.errors import InputError
 from rsfiqa.metrics import median_interval, paired_test
 from rsfiqa.products import results
+from rsfiqa.products.paths import all_results, benchmark_folder
 from rsfiqa.report.published import Published, published
 from rsfiqa.report.record import DataSet
 from rsfiqa.vocabulary import VARIANTS
@@ -95,16 +96,12 @@ def read(root: Path) -> list[Row]:
     Raises:
         InputError: there are none.
     """
-    folder = root / "benchmark"
-    paths = [path for path in sorted(folder.glob("*.parquet")) if _is_results(path)]
+    paths = all_results(root)
     if not paths:
+        folder = benchmark_folder(root)
         raise InputError(f"{folder}: holds no table of results; run the benchmark stage first")
     rows = [row for path in paths for row in results.read(path)[0].to_pylist()]
     return sorted(rows, key=lambda row: (row["train"], row["test"], row["variant"], row["split"]))
-
-
-def _is_results(path: Path) -> bool:
-    return not path.name.endswith((".predictions.parquet", ".failures.parquet"))
 
 
 def label(variant: str, backend: str) -> str:

@@ -18,7 +18,13 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import failures, manifest
-from rsfiqa.products.paths import PRODUCT, failures_path, shard_path, stats_path
+from rsfiqa.products.paths import (
+    PRODUCT,
+    failures_path,
+    manifest_path,
+    product_path,
+    stats_path,
+)
 from rsfiqa.products.versions import VERSIONS
 
 log = logging.getLogger("rsfiqa")
@@ -41,11 +47,11 @@ class Shard:
     @property
     def path(self) -> Path:
         """Where this stage's product goes."""
-        return shard_path(self.folder, self.stage, self.name)
+        return product_path(self.folder, self.stage, self.name)
 
     def path_of(self, stage: str) -> Path:
         """Where another stage's product of the same shard lies."""
-        return shard_path(self.folder, stage, self.name)
+        return product_path(self.folder, stage, self.name)
 
     @contextmanager
     def guarded(self, image_id: str) -> Iterator[None]:
@@ -94,12 +100,12 @@ def run(
         shards: names; none means all.
         max_failed_fraction: see `failures.check_failed_fraction`.
     """
-    source = folder / "manifest.parquet"
+    source = manifest_path(folder)
     for name in shards or manifest.shard_names(source):
         images, _ = manifest.read(source, name)
         digests = {"manifest": images_digest(images)}
         for product, origin in inputs.items():
-            path = shard_path(folder, origin, name)
+            path = product_path(folder, origin, name)
             if not path.is_file():
                 raise InputError(f"{path}: no such file; run the {origin} stage first")
             digests[product] = sha256_of(path)

@@ -130,8 +130,8 @@ class Scorer(nn.Module):
         model, self.card = checkpoints.read(folder)
         pipeline.check(folder, self.card)
         self.digest = checkpoints.read_card(folder)[1]
-        self.lower_better = self.card.lower_better
-        self.score_range = self.card.mos_range or (0.0, 1.0)
+        self.lower_better = self.card.scale.lower_better
+        self.score_range = (self.card.scale.low, self.card.scale.high)
         self.options = options
         self.caption = pipeline.captioner(self.card, options)
         self._backbone = pipeline.backbone_of(folder, self.card, options.weights)
@@ -220,14 +220,13 @@ class Scorer(nn.Module):
         """
         seen = self.predict(picture.pixels, labels, rows)
         found, labels, table = seen.prediction, seen.part.labels, seen.part.table
-        low, high = self.score_range
-        span, base = (low - high, high) if self.lower_better else (high - low, low)
+        mos_scale = self.card.scale
         scale = np.tile([picture.size[0] / labels.shape[1], picture.size[1] / labels.shape[0]], 2)
         value = float(found.score[0])
         return Score(
-            score=base + span * value,
+            score=mos_scale.to_mos(value),
             quality=min(max(value, 0.0), 1.0),
-            global_term=span * float(found.global_term[0]),
+            global_term=mos_scale.span * float(found.global_term[0]),
             regions=[
                 Region(
                     box=_box(table["box"][r] * scale),
@@ -235,7 +234,7 @@ class Scorer(nn.Module):
                     text=row["text"],
                     ratings=dict(zip(RATINGS, seen.ratings[r].tolist(), strict=True)),
                     distortions=[(d["family"], d["severity"]) for d in row["distortions"]],
-                    quality=base + span * float(found.quality[0, r]),
+                    quality=mos_scale.to_mos(float(found.quality[0, r])),
                     weight=float(found.weight[0, r]),
                 )
                 for r, row in enumerate(seen.rows)

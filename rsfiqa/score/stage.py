@@ -120,7 +120,7 @@ def row_of(
     low, high = scorer.score_range
     row: Row = dict.fromkeys(scores.SCHEMA.names)
     row |= {"path": display_path(path), "low": low, "high": high, "checkpoint": label, "flags": []}
-    row["direction"] = "lower" if scorer.lower_better else "higher"
+    row["direction"] = scorer.card.scale.direction
     try:
         picture = read(Path(path))
         found = scorer.judge(picture, *look)

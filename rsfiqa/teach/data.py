@@ -17,6 +17,7 @@ from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import failures
+from rsfiqa.products.paths import failures_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import TEST, seed_of
 from rsfiqa.teach import examples, sources, views
@@ -71,7 +72,7 @@ def run(
             log.warning("%s: %s", name_of(source), error)
     path = folder / "data.json"
     failures.check_failed_fraction(path, reasons, len(wanted), max_failed_fraction)
-    failures.write(folder / "data.failures.parquet", "teach", reasons)
+    failures.write(failures_path(path), "teach", reasons)
     made = [source for source in wanted if name_of(source) not in reasons]
     counts = {part: _publish(folder, part, made) for part in options.part or PARTS}
     _describe(path, made, counts, options, seed)

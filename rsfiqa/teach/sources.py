@@ -8,7 +8,7 @@ from typing import Any
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import manifest, regions
-from rsfiqa.products.paths import dataset_name, shard_name, shard_path
+from rsfiqa.products.paths import dataset_name, manifest_path, product_path, shard_name
 from rsfiqa.products.regions import Reader
 from rsfiqa.splits import TEST, seed_of
 
@@ -57,7 +57,7 @@ def read(
         InputError: no pristine image, one that is too small, one whose bytes are also in another
             part; a data set that was not prepared or segmented.
     """
-    tables = {folder: manifest.read(folder / "manifest.parquet")[0] for folder in folders}
+    tables = {folder: manifest.read(manifest_path(folder))[0] for folder in folders}
     if any(TEST in table["subset"].to_pylist() for table in tables.values()):
         test_fraction = 0
     found = []
@@ -100,7 +100,7 @@ def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> 
             )
         name = shard_name(row["shard"])
         if name not in readers:
-            path = shard_path(folder, "segment", name)
+            path = product_path(folder, "segment", name)
             readers[name] = regions.Reader(path), sha256_of(path)
         reader, digest = readers[name]
         if row["image_id"] in reader:  # segmentation may have failed

@@ -10,7 +10,7 @@ from rsfiqa import samples
 from rsfiqa.errors import InputError
 from rsfiqa.images import distort, resize
 from rsfiqa.products import regions
-from rsfiqa.products.paths import shard_name, shard_path
+from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.train.distorted import draw_region
@@ -119,7 +119,7 @@ class Crops(Dataset):
         self.grid = data.batch.grid_features.shape[-1]
         self.most = data.batch.present.shape[1]
         self.readers = {
-            shard: regions.Reader(shard_path(folder, "segment", shard_name(shard)))
+            shard: regions.Reader(product_path(folder, "segment", shard_name(shard)))
             for shard in sorted({row["shard"] for row in self.rows})
         }
         self.side, self.long_side, self.seed = side, long_side, seed

@@ -20,6 +20,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.model import RSA
 from rsfiqa.products import checkpoints
+from rsfiqa.products.paths import checkpoint_stats_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.devices import device_of
 from rsfiqa.runtime.memory import tune_malloc
@@ -106,7 +107,8 @@ def run(
     )
     state.unlink(missing_ok=True)
     ended = time.time()
-    write_json(output / "stats.json", {"started": started, "ended": ended, "images": len(trained)})
+    stats = {"started": started, "ended": ended, "images": len(trained)}
+    write_json(checkpoint_stats_path(output), stats)
     log.info("train %s %s: %d images, %.0f s", variant, split, len(trained), ended - started)
 
 
@@ -321,7 +323,7 @@ def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> di
         "model": model,
         **data.lineage,
         "datasets": [data.dataset],
-        "mos_range": data.mos_range,
-        "lower_better": bool(data.provenance["manifest"].options.get("lower_better", False)),
+        "mos_range": (data.scale.low, data.scale.high) if data.scale else None,
+        "lower_better": data.scale.lower_better if data.scale else False,
         "options": {"version": VERSIONS["train"], **options.recorded()},
     }

@@ -56,15 +56,15 @@ def refused():
             yield content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :]
 
     def count(path: Path, read: Callable[[], object]) -> int:
-        found = 0
+        messages = []
         for content in forms(path.read_bytes()):
             path.write_bytes(content)
             try:
                 read()
             except InputError as error:
-                assert "\n" not in str(error)
-                found += 1
-        return found
+                messages.append(str(error))
+        assert not any("\n" in message for message in messages)
+        return len(messages)
 
     return count
 

@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rsfiqa.datasets import agiqa3k
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
 
+read = DATASETS["agiqa3k"].load_reader()
 TABLE = """\
 name,prompt,adj1,adj2,style,mos_quality,std_quality,mos_align,std_align
 AttnGAN_normal_000.jpg,statue of a man,,,,0.965602553,0.223270101,0.40889324,0.615607722
@@ -30,7 +31,7 @@ def root(tmp_path):
 
 
 def test_images_of_one_prompt_are_one_group(root):
-    entries = agiqa3k.read(root)
+    entries = read(root)
     assert [entry.mos for entry in entries] == [0.965602553, 0.63, 3.058757207]
     assert [entry.mos_std for entry in entries] == [0.223270101, 0.32, 0.538696487]
     assert [entry.group for entry in entries] == [
@@ -54,20 +55,20 @@ def test_a_listed_image_that_is_missing_becomes_a_failure(root, tmp_path):
 
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"nowhere: no such folder; set root to the folder with"):
-        agiqa3k.read(tmp_path / "nowhere")
+        read(tmp_path / "nowhere")
 
 
 def test_a_missing_table_is_an_error(root):
     (root / "data.csv").unlink()
     with pytest.raises(InputError, match=r"data.csv: no such file; set root"):
-        agiqa3k.read(root)
+        read(root)
 
 
 def test_a_score_that_is_no_number_is_refused(root):
     (root / "data.csv").write_text(TABLE.replace("0.63,", "good,"), "utf-8")
     message = r"data.csv line 3: 'mos_quality' must be a number, found 'good'"
     with pytest.raises(InputError, match=message):
-        agiqa3k.read(root)
+        read(root)
 
 
 def test_the_published_set(tmp_path):

@@ -88,9 +88,7 @@ def test_a_listed_image_that_is_missing_becomes_a_failure(release, prepared, tmp
 
 def test_an_unknown_distortion_is_refused(release):
     root = release([[None, None, None, "boston", 1, "rain", 1, 0.1, 0.5]])
-    message = (
-        r"row 5: 'dst_type' must be one of noise, .*, jpeg 2000, found 'rain'; get the release"
-    )
+    message = r"row 5: 'dst_type' must be one of noise, .*, jpeg 2000, found 'rain'; download the"
     with pytest.raises(InputError, match=message):
         csiq.read(root)
 
@@ -102,7 +100,9 @@ def test_a_score_that_is_no_number_is_refused(release):
 
 
 def test_another_sheet_is_refused(release):
-    message = r"xlsx: must have the sheet all_by_image, found about, all; get the release again"
+    message = (
+        r"xlsx: must have the sheet all_by_image, found about, all; download the release again"
+    )
     with pytest.raises(InputError, match=message):
         csiq.read(release(sheet="all"))
 

@@ -64,7 +64,9 @@ def test_a_path_that_leaves_the_folder_is_refused(table, outside):
 @pytest.mark.parametrize("value", ["good", "", "nan", "inf", "3,5"])
 def test_a_mos_that_is_no_number_is_refused(table, value):
     cell = f'"{value}"'
-    message = f"scores.csv line 3: 'mos' must be a number, found '{value}'; mend or remove the row"
+    message = (
+        f"scores.csv line 3: 'mos' must be a number, found '{value}'; correct or remove the row"
+    )
     with pytest.raises(InputError, match=message):
         csv_table.read(table(f"path,mos\na.png,1\nb.png,{cell}\n"))
 

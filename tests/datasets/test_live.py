@@ -75,6 +75,8 @@ def test_the_scores_before_realignment_are_refused(root):
 
 def test_lengths_must_agree(root):
     scipy.io.savemat(root / "refnames_all.mat", {"refnames_all": np.array(["a"] * 981, object)})
-    message = r"orgs and refnames_all must be 982, found 982, 982, 982, 981; get the release again"
+    message = (
+        r"orgs and refnames_all must be 982, found 982, 982, 982, 981; download the release again"
+    )
     with pytest.raises(InputError, match=message):
         live.read(root)

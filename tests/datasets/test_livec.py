@@ -11,6 +11,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import manifest
+from rsfiqa.scale import MosScale
 
 NAMES = [f"t{i}.bmp" for i in range(1, 8)] + ["100.bmp", "101.JPG", "99.bmp"]
 MOS = [50.0] * 7 + [63.9, 3.42, 92.4]
@@ -105,4 +106,4 @@ def test_the_published_set(tmp_path):
     assert len(table) == 1162  # README.txt of the release
     assert (mos.min(), mos.max()) == pytest.approx((3.42, 92.432), abs=1e-3)
     assert len(table["group"].unique()) == 1161  # 246.bmp and 333.bmp are the same bytes
-    assert manifest.mos_range(provenance) == (0, 100)
+    assert manifest.scale_of(provenance) == MosScale(0, 100)

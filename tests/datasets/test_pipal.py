@@ -48,7 +48,7 @@ def test_a_high_rating_is_a_high_quality(root, prepared):
 @pytest.mark.parametrize("line", ["A0001_00_00.bmp 1520", "A0001.bmp,1520", "A0001_00_00.bmp,"])
 def test_a_line_of_another_form_is_refused(root, line):
     (root / "Train_Label/A0001.txt").write_text(f"{line}\n", "utf-8")
-    message = rf"A0001.txt line 1: must be like A0001_00_00.bmp,1520.0648, found '{line}'; get the"
+    message = rf"A0001.txt line 1: must be like A0001_00_00.bmp,1520.0648, found '{line}'; download"
     with pytest.raises(InputError, match=message):
         pipal.read(root)
 

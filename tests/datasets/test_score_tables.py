@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rsfiqa.datasets import bid, flive, kadid10k, koniq10k, spaq
+from rsfiqa.datasets import flive, kadid10k
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 
-READ = {
-    "kadid10k": kadid10k.read,
-    "koniq10k": koniq10k.read,
-    "spaq": spaq.read,
-    "bid": bid.read,
-    "flive": flive.read,
-}
+LAYOUTS = ("kadid10k", "koniq10k", "spaq", "bid", "flive")
+READ = {layout: DATASETS[layout].load_reader() for layout in LAYOUTS}
 KADID = """\
 dist_img,ref_img,dmos,var
 I01_01_01.png,I01.png,4.57,0.496
@@ -54,7 +50,7 @@ name_image,mos_image,is_valid
 blur_dataset/motion0091.jpg,0.0,False
 voc_emotic_ava/AVA__12958.jpg,74.5,True
 """
-# image_id, group, MOS, deviation, subset, distortion, level; the best image last
+# image_id, group, MOS, deviation, subset, distortion, severity; the best image last
 EXPECTED = {
     "kadid10k": [
         ("I01_25_05.png", "I01.png", 2.5, 0.8, None, "contrast_change", 5),
@@ -189,12 +185,12 @@ def test_kadid_with_another_name_is_refused(release):
 
 def test_koniq_in_its_smaller_size(release, caplog):
     root = release("koniq10k")
-    larger = koniq10k.read(root)
+    larger = READ["koniq10k"](root)
     shutil.copytree(root / "1024x768", root / "512x384")
-    assert koniq10k.read(root) == larger
+    assert READ["koniq10k"](root) == larger
     shutil.rmtree(root / "1024x768")
     with caplog.at_level(logging.INFO, "rsfiqa"):
-        smaller = koniq10k.read(root)
+        smaller = READ["koniq10k"](root)
     assert [entry.image_id for entry in smaller] == [entry.image_id for entry in larger]
     assert smaller[0].path == root / "512x384/10004473376.jpg"
     assert f"images are taken from {root}/512x384" in caplog.text
@@ -207,7 +203,7 @@ def test_koniq_with_the_table_without_sets_is_refused(release):
     with pytest.raises(
         InputError, match=r"must have the columns MOS, image_name, set, found image"
     ):
-        koniq10k.read(root)
+        READ["koniq10k"](root)
 
 
 def test_bid_with_its_images_in_a_folder(release):
@@ -215,7 +211,7 @@ def test_bid_with_its_images_in_a_folder(release):
     (root / "ImageDatabase").mkdir()
     for path in root.glob("*.JPG"):
         path.rename(root / "ImageDatabase" / path.name)
-    entries = bid.read(root)
+    entries = READ["bid"](root)
     assert [entry.image_id for entry in entries] == [one[0] for one in EXPECTED["bid"]]
     assert all(entry.path.parent == root / "ImageDatabase" for entry in entries)
 
@@ -223,20 +219,22 @@ def test_bid_with_its_images_in_a_folder(release):
 def test_bid_without_deviations(release, workbook):
     root = release("bid")
     workbook(root / TABLES["bid"], Plan1=[row[:2] for row in BID])
-    assert [entry.mos_std for entry in bid.read(root)] == [None, None]
+    assert [entry.mos_std for entry in READ["bid"](root)] == [None, None]
 
 
 def test_a_grade_without_a_number_is_refused(release, workbook):
     root = release("bid")
     workbook(root / TABLES["bid"], Plan1=[*BID, [None, 3.25]])
     with pytest.raises(InputError, match=r"DatabaseGrades.xlsx row 6: the image's path must stay"):
-        bid.read(root)
+        READ["bid"](root)
 
 
 def test_a_score_outside_the_range_is_refused(release, prepared, workbook):
     root = release("bid")
     workbook(root / TABLES["bid"], Plan1=[*BID[:2], [12, 5.5, 0.5]])
-    message = r"xlsx row 3: MOS must lie in \[0, 5\], found 5.5 for 'Data.*; get the release again"
+    message = (
+        r"xlsx row 3: MOS must lie in \[0, 5\], found 5.5 for 'Data.*; download the release again"
+    )
     with pytest.raises(InputError, match=message):
         prepared("bid", root)
 
@@ -270,7 +268,7 @@ def test_flive_without_its_split(release):
 def test_flive_with_another_mark_of_validation_is_refused(release):
     root = release("flive")
     (root / "labels=640_padded.csv").write_text(SMALL.replace("True", "maybe"), "utf-8")
-    message = r"padded.csv line 3: 'is_valid' must be True or False, found 'maybe'; get the release"
+    message = r"padded.csv line 3: 'is_valid' must be True or False, found 'maybe'; download the"
     with pytest.raises(InputError, match=message):
         flive.read(root)
 
@@ -279,6 +277,6 @@ def test_an_official_split_with_the_same_bytes_on_both_sides_is_an_error(release
     root = release("koniq10k")
     images = root / "1024x768"
     (images / "10043785683.jpg").write_bytes((images / "10007357496.jpg").read_bytes())
-    message = r"one side of the official split, found '10007357496.jpg' in .*; move one of the two"
+    message = r"one side of the official split, found '10007357496.jpg' in .*; remove one of the"
     with pytest.raises(InputError, match=message):
         prepared("koniq10k", root)

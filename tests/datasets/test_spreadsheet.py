@@ -29,7 +29,7 @@ def test_the_first_sheet_unless_another_is_asked_for(workbook, tmp_path):
 
 def test_a_missing_column_is_an_error(workbook, tmp_path):
     path = workbook(tmp_path / "scores.xlsx", first=[["name"], ["a"]])
-    message = r"must have the columns mos, name in one row, found none such in 2 rows; get the rel"
+    message = r"must have the columns mos, name in one row, found none such in 2 rows; dow"
     with pytest.raises(InputError, match=message):
         list(read_rows(path, {"name", "mos"}))
 
@@ -44,5 +44,5 @@ def test_a_damaged_workbook_is_an_error_or_a_workbook(workbook, tmp_path, refuse
 def test_a_file_that_is_no_workbook_is_an_error(tmp_path, content):
     path = tmp_path / "scores.xlsx"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"scores.xlsx: must be an Excel workbook, found: .+; get"):
+    with pytest.raises(InputError, match=r"scores.xlsx: must be an Excel workbook, found: .+; dow"):
         list(read_rows(path, {"name"}))

@@ -53,7 +53,7 @@ def test_another_name_is_refused(release, name):
 
 
 def test_a_line_of_another_form_is_refused(release):
-    message = r"mos_with_names.txt line 2: must hold a MOS and a name, found '5.5'; get the release"
+    message = r"mos_with_names.txt line 2: must hold a MOS and a name, found '5.5'; download the"
     with pytest.raises(InputError, match=message):
         tid2013.read(release("5 I01_01_1.bmp\n5.5\n"))
 

@@ -13,7 +13,7 @@ from rsfiqa.encoders import sentence_transformer as encoders
 from rsfiqa.encoders.minilm import Bert
 from rsfiqa.errors import InputError
 from rsfiqa.products import captions, embeddings
-from rsfiqa.products.paths import shard_path, stats_path
+from rsfiqa.products.paths import product_path, stats_path
 
 TEXTS = [f"{'a very ' * (i % 5)}blurred wall {i} with noise. Overall poor." for i in range(40)]
 LONG = "noise " * 400
@@ -37,9 +37,9 @@ def embedded(make_manifest, provenance, tmp_path):
         folder = make_manifest(tmp_path / "set", ids)
         rows = [row for i, texts in zip(ids, per_image, strict=True) for row in texts_of(i, texts)]
         table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
-        captions.write(shard_path(folder, "caption", "00000"), table, provenance("captions"))
+        captions.write(product_path(folder, "caption", "00000"), table, provenance("captions"))
         embed.run(folder, EmbedOptions(**options), max_failed_fraction=0)
-        path = shard_path(folder, "embed", "00000")
+        path = product_path(folder, "embed", "00000")
         stats = json.loads(stats_path(path).read_text("utf-8"))
         return embeddings.read(path)[0], stats
 

@@ -13,7 +13,7 @@ from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import features
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 
 OPTIONS = ExtractOptions(grid=4)
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 
 def extracted(folder: Path, **changes) -> features.Features:
     extract.run(folder, OPTIONS.model_copy(update=changes), max_failed_fraction=0)
-    return features.read(shard_path(folder, "extract", "00000"))[0]
+    return features.read(product_path(folder, "extract", "00000"))[0]
 
 
 def test_mirrored_cells_lie_in_the_place_of_their_own(folder):

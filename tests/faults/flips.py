@@ -18,7 +18,7 @@ from rsfiqa.products import (
     regions,
     results,
 )
-from rsfiqa.products.paths import failures_path, predictions_path, shard_path
+from rsfiqa.products.paths import failures_path, predictions_path, product_path
 from tests.faults.work import NAME, Work
 
 FLIPS, CUTS = 12, 4  # of each kind of product
@@ -50,7 +50,7 @@ def products(root: Path) -> dict[Path, Callable[[], object]]:
     table = root / f"benchmark/{NAME}.{NAME}.full.parquet"
 
     def of(stage: str) -> Path:
-        return shard_path(data, stage, "00000")
+        return product_path(data, stage, "00000")
 
     def read_regions() -> None:
         reader = regions.Reader(of("segment"))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from rsfiqa.products import captions, failures, manifest, regions
-from rsfiqa.products.paths import failures_path, shard_path
+from rsfiqa.products.paths import failures_path, product_path
 from tests.faults.work import Work, run
 
 MODES = {
@@ -84,10 +84,10 @@ def accounted(folder: Path) -> set[str]:
     found: set[str] = set()
     for shard in manifest.shard_names(folder / "manifest.parquet"):
         for stage in ("segment", "caption"):
-            path = failures_path(shard_path(folder, stage, shard))
+            path = failures_path(product_path(folder, stage, shard))
             reasons += failures.read(path).to_pylist()
-        reader = regions.Reader(shard_path(folder, "segment", shard))
-        table, _ = captions.read(shard_path(folder, "caption", shard))
+        reader = regions.Reader(product_path(folder, "segment", shard))
+        table, _ = captions.read(product_path(folder, "caption", shard))
         found |= set(table["image_id"].to_pylist()) & set(reader.image_ids)
     return found | {row["image"] for row in reasons if row["reason"] and "\n" not in row["reason"]}
 

@@ -39,7 +39,7 @@ from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm.cache import ResponseCache
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.products import captions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 
 pytestmark = [
     pytest.mark.faults,
@@ -117,7 +117,7 @@ def stored(data: Path, keys: list[str]) -> dict[str, Any]:
 
 def complete(data: Path, keys: list[str]) -> int:
     """How many regions the published table lacks."""
-    table, _ = captions.read(shard_path(data, "caption", SHARD))
+    table, _ = captions.read(product_path(data, "caption", SHARD))
     return len(keys) - table.num_rows
 
 

@@ -9,8 +9,11 @@ from PIL import Image
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.prepare import stage as prepare
+from rsfiqa.prepare.entries import plan_shards
+from rsfiqa.prepare.groups import join_duplicates
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
+from rsfiqa.scale import MosScale
 
 
 def picture(path: Path, shade: int = 0, size=(12, 8)) -> Path:
@@ -60,7 +63,7 @@ def test_rows_are_sorted_and_numbered_into_shards(data):
         assert row["path"] == str(data.parent / row["image_id"])
         assert row["sha256"] == sha256_of(Path(row["path"]))
         assert row["group"] == row["image_id"]
-    assert manifest.mos_range(provenance) == (1, 5)
+    assert manifest.scale_of(provenance) == MosScale(1, 5)
 
 
 def test_dmos_is_turned_round_once(data):
@@ -68,6 +71,7 @@ def test_dmos_is_turned_round_once(data):
     assert [row["mos"] for row in rows] == [1, 5, 3, 2]
     assert [row["quality"] for row in rows] == [1, 0, 0.5, 0.75]
     assert provenance.options["lower_better"] is True
+    assert manifest.scale_of(provenance) == MosScale(1, 5, lower_better=True)
 
 
 def test_the_same_bytes_each_time_and_no_machine_in_the_provenance(data):
@@ -120,7 +124,7 @@ def test_a_bare_folder_has_no_scores(tmp_path):
     ((row,), provenance) = run(root, layout="folder", fraction=0.5)
     assert row["image_id"] == "sub/\u00e9.jpg"
     assert row["mos"] is row["quality"] is row["severity"] is None
-    assert manifest.mos_range(provenance) is None
+    assert manifest.scale_of(provenance) is None
     (failed,) = failures.read(tmp_path / "out/manifest.failures.parquet").to_pylist()
     assert failed["image"] == r"\xe9.jpg"
     assert failed["reason"] == "file name is not UTF-8"
@@ -248,7 +252,7 @@ def test_groups_of_a_published_set_are_joined_in_chains():
             [("c", "1"), ("b", "1"), ("b", "2"), ("a", "2"), ("d", "3"), ("c", "4")]
         )
     ]
-    prepare._join_groups(rows)
+    join_duplicates(rows)
     assert [row["group"] for row in rows] == ["a", "a", "a", "a", "d", "a"]
 
 
@@ -256,11 +260,7 @@ def test_shards_are_known_before_and_after(data):
     options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
     out = data.parents[1] / "out"
     (data.parent / "a.png").unlink()  # a bad image keeps its place
-    planned = prepare.plan_shards(out, options, 2)
+    planned = plan_shards(out, options, 2)
     run(data, fraction=0.5, shard_size=2)
-    assert (
-        planned
-        == prepare.plan_shards(out, options, 2)
-        == manifest.shard_names(out / "manifest.parquet")
-    )
-    assert prepare.plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]
+    assert planned == plan_shards(out, options, 2) == manifest.shard_names(out / "manifest.parquet")
+    assert plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]

@@ -13,7 +13,7 @@ from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm.client import Client, RejectedError
 from rsfiqa.errors import InputError
 from rsfiqa.products import captions
-from rsfiqa.products.paths import shard_path, stats_path
+from rsfiqa.products.paths import product_path, stats_path
 from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
 from tests.captioners.vlm.test_captioner import SHARD, folder  # noqa: F401
 from tests.production.conftest import NAME
@@ -28,7 +28,7 @@ def options(endpoint: str, **changes) -> CaptionOptions:
 
 def run(folder, endpoint, **changes):  # noqa: F811
     caption.run(folder, options(endpoint, **changes), max_failed_fraction=0.5, only=(SHARD,))
-    path = shard_path(folder, "caption", SHARD)
+    path = product_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
 

@@ -14,7 +14,7 @@ from skimage import data
 from timm import create_model
 
 from rsfiqa.products import captions, regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from tests.production.conftest import ROOT
 from tests.support.sam import SIZES
 
@@ -113,8 +113,8 @@ def test_six_pictures_through_everything(small, served, tmp_path):
     assert found.returncode == 0, found.stdout
     folder = tmp_path / "results/pictures"
     for shard in ("00000", "00001"):
-        table, origin = captions.read(shard_path(folder, "caption", shard))
-        reader = regions.Reader(shard_path(folder, "segment", shard))
+        table, origin = captions.read(product_path(folder, "caption", shard))
+        reader = regions.Reader(product_path(folder, "segment", shard))
         counts = [int(reader[image_id].labels.max()) + 1 for image_id in reader.image_ids]
         assert table.num_rows == sum(counts) > 3
         assert "ok" in table["status"].to_pylist()

@@ -30,15 +30,16 @@ def test_the_same_bytes_in_any_order(tmp_path):
 @pytest.mark.parametrize(
     ("reasons", "total", "allowed"), [({}, 0, 0), ({}, 10, 0), (REASONS, 10, 0.2), (REASONS, 2, 1)]
 )
-def test_a_share_that_is_allowed(reasons, total, allowed):
+def test_a_fraction_that_is_allowed(reasons, total, allowed):
     failures.check_failed_fraction(Path("shard"), reasons, total, allowed)
 
 
 @pytest.mark.parametrize(("total", "allowed"), [(10, 0.19), (10, 0), (2, 0.99)])
-def test_a_share_that_is_too_large(total, allowed):
+def test_a_fraction_that_is_too_large(total, allowed):
     message = (
-        rf"shard: the share of failed images must not exceed {allowed:g} \(max_failed_fraction\),"
-        rf" found 2 of {total} \(a.png: no such file; b.png: empty file\); mend or remove them"
+        rf"shard: the fraction of failed images must not exceed {allowed:g}"
+        rf" \(max_failed_fraction\), found 2 of {total} \(a.png: no such file; b.png: empty file\);"
+        " repair or remove them, or raise the fraction"
     )
     with pytest.raises(InputError, match=message):
         failures.check_failed_fraction(Path("shard"), REASONS, total, allowed)

@@ -5,6 +5,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import manifest
+from rsfiqa.scale import MosScale
 
 
 def provenance(**changes) -> Provenance:
@@ -43,7 +44,7 @@ def test_what_is_read_is_what_was_written(path, table):
     found, origin = manifest.read(path)
     assert found.replace_schema_metadata().equals(table)
     assert origin == provenance(options={"mos_range": [1, 5], "shards": 3})
-    assert manifest.mos_range(origin) == (1, 5)
+    assert manifest.scale_of(origin) == MosScale(1, 5)
 
 
 def test_one_shard(path):
@@ -96,7 +97,7 @@ def test_other_columns_are_refused(tmp_path, table):
 def test_another_product_or_schema_is_refused(tmp_path, table, changes):
     path = tmp_path / "a.parquet"
     write_table(path, table, provenance(**changes))
-    with pytest.raises(InputError, match=r"expected manifest of schema 1, found \w+ of schema \d"):
+    with pytest.raises(InputError, match=r"expected manifest of schema 2, found \w+ of schema \d"):
         manifest.read(path)
 
 
@@ -105,9 +106,32 @@ def test_a_missing_manifest(tmp_path):
         manifest.read(tmp_path / "manifest.parquet")
 
 
-def test_a_range_that_is_not_known():
-    assert manifest.mos_range(provenance()) is None
-    assert manifest.mos_range(provenance(options={"mos_range": None})) is None
+def test_the_scale_of_dmos():
+    options = {"mos_range": [-3, 112], "lower_better": True}
+    assert manifest.scale_of(provenance(options=options)) == MosScale(-3, 112, lower_better=True)
+
+
+def test_images_without_scores_have_no_scale():
+    assert manifest.scale_of(provenance()) is None
+    assert manifest.scale_of(provenance(options={"mos_range": None})) is None
+
+
+def test_rows_become_a_table_and_rows_again(table):
+    rows = manifest.to_rows(table)
+    assert manifest.to_table(rows).equals(table)
+    assert set(rows[0]) == set(manifest.ManifestRow.__annotations__) == set(manifest.SCHEMA.names)
+
+
+def test_a_manifest_of_the_first_schema_is_refused_in_one_line(tmp_path, table):
+    path = tmp_path / "a.parquet"
+    names = ["level" if name == "severity" else name for name in table.column_names]
+    write_table(path, table.rename_columns(names), provenance(schema=1))
+    with pytest.raises(InputError) as caught:
+        manifest.read(path)
+    assert str(caught.value) == (
+        f"{path}: expected manifest of schema 2, found manifest of schema 1; make it again with"
+        " this version of rsfiqa"
+    )
 
 
 def test_a_shard_is_a_small_part_of_a_long_manifest(tmp_path, make_manifest):

@@ -270,7 +270,7 @@ def test_the_demo_set_is_named_pseudo_mos(tmp_path, provenance, make_manifest, n
         path = make_manifest(tmp_path / name, ["a", "b"]) / "manifest.parquet"
         options = {"layout": "demo", "mos": "pseudo: SSIM x 100", "mos_range": [0, 100]}
         table, _ = manifest.read(path)
-        manifest.write(path, table, provenance("manifest", options=options | {"shards": 1}))
+        manifest.write(path, table, provenance("manifest", 2, options=options | {"shards": 1}))
     headline = report.run(tmp_path, images=2, title="t")
     title = f"{name} (pseudo-MOS)"
     assert headline.startswith(f"{title} → {title}: median over")

@@ -6,7 +6,7 @@ import pytest
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.products import failures, manifest
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
 
@@ -52,7 +52,7 @@ class Stage:
 
 
 def product(folder, shard="00000", stage="segment") -> dict:
-    return json.loads(shard_path(folder, stage, shard).read_text("utf-8"))
+    return json.loads(product_path(folder, stage, shard).read_text("utf-8"))
 
 
 def test_every_shard_is_made_once(folder):
@@ -134,8 +134,8 @@ def test_failures_are_recorded(folder):
 
 def test_too_many_failures_publish_nothing(folder):
     message = (
-        r"00000.h5: the share of failed images must not exceed 0.49 \(max_failed_fraction\), found"
-        r" 1 of 2 \(1.png: blank\)"
+        r"00000.h5: the fraction of failed images must not exceed 0.49"
+        r" \(max_failed_fraction\), found 1 of 2 \(1.png: blank\)"
     )
     with pytest.raises(InputError, match=message):
         Stage(bad=("1.png",)).run(folder, fraction=0.49)

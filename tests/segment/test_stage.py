@@ -13,7 +13,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, regions
-from rsfiqa.products.paths import failures_path, shard_path, stats_path
+from rsfiqa.products.paths import failures_path, product_path, stats_path
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
 
@@ -77,9 +77,9 @@ def hostile(tmp_path_factory):
 
 def outcomes(folder) -> dict[str, object]:
     """What became of each picture."""
-    reader = regions.Reader(shard_path(folder, "segment", "00000"))
+    reader = regions.Reader(product_path(folder, "segment", "00000"))
     found: dict[str, object] = {name: reader[name].labels.shape for name in reader.image_ids}
-    paths = (folder / "manifest.parquet", shard_path(folder, "segment", "00000"))
+    paths = (folder / "manifest.parquet", product_path(folder, "segment", "00000"))
     for path in paths:
         for row in failures.read(failures_path(path)).to_pylist():
             found[row["image"]] = row["reason"]
@@ -99,7 +99,7 @@ def assert_outcomes(folder) -> None:
 def test_every_picture_has_a_stated_outcome(hostile):
     segment.run(hostile, SegmentOptions(long_side=64, max_regions=2), max_failed_fraction=0.5)
     assert_outcomes(hostile)
-    reader = regions.Reader(shard_path(hostile, "segment", "00000"))
+    reader = regions.Reader(product_path(hostile, "segment", "00000"))
     first = reader["exif1.jpg"].labels
     assert first[0, 0] != first[0, -1]  # bright and dark half
     turned = reader["exif6.jpg"].labels
@@ -125,7 +125,7 @@ def test_sam_has_the_same_outcomes(hostile, checkpoint, tmp_path):
         (folder / name).write_bytes((hostile / name).read_bytes())
     segment.run(folder, options, max_failed_fraction=0.5)
     assert_outcomes(folder)
-    path = shard_path(folder, "segment", "00000")
+    path = product_path(folder, "segment", "00000")
     made = regions.Reader(path).provenance
     assert made.models == {"small.pth": sha256_of(checkpoint)}
     assert made.options == options.recorded()

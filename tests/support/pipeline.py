@@ -20,7 +20,7 @@ from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import captions, manifest
-from rsfiqa.products.paths import checkpoint_folder, shard_path
+from rsfiqa.products.paths import checkpoint_folder, product_path
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.train import stage as train
@@ -96,7 +96,7 @@ def _products(folder: Path) -> None:
     segment.run(folder, SegmentOptions(max_regions=4), **some)
     caption.run(folder, CaptionOptions(), **some)
     for name in manifest.shard_names(folder / "manifest.parquet"):
-        _deface(shard_path(folder, "caption", name))
+        _deface(product_path(folder, "caption", name))
     embed.run(folder, EmbedOptions(), **some)
     extract.run(folder, EXTRACT, **some)
 

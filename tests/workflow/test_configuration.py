@@ -151,3 +151,12 @@ def test_files_that_are_no_configuration(tmp_path, text, message):
         configuration.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_layout_without_an_official_split_is_refused():
+    content = shipped()
+    content["datasets"]["demo"] = {"layout": "livec", "root": "."}
+    content["benchmark"] |= {"datasets": ["demo"], "official": ["demo"]}
+    message = r"an official split \(layouts koniq10k, flive, csv\), found 'demo' of layout livec; t"
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)

@@ -9,8 +9,8 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from rsfiqa.errors import InputError
+from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.prepare.stage import plan_shards
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from workflow.configuration import check

@@ -18,7 +18,7 @@ from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.products import captions, embeddings, manifest, regions
-from rsfiqa.products.paths import shard_path, stats_path
+from rsfiqa.products.paths import product_path, stats_path
 from rsfiqa.runtime import shards
 from rsfiqa.vocabulary import RATINGS
 from tests.support.completion_server import GOOD, MODEL, Server, completion
@@ -44,7 +44,7 @@ def options(*servers: Server, **changes) -> CaptionOptions:
 def run(folder, *servers: Server, **changes):
     """Captions of one shard, and its statistics."""
     caption.run(folder, options(*servers, **changes), max_failed_fraction=0.5, only=(SHARD,))
-    path = shard_path(folder, "caption", SHARD)
+    path = product_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
 
@@ -207,7 +207,7 @@ def test_a_failed_caption_has_a_vector_that_says_nothing(folder):
     with Server(lambda body, number: completion("no") if number == 1 else completion()) as server:
         rows, _ = run(folder, server, attempts=1)
     embed.run(folder, EmbedOptions(), max_failed_fraction=1, only=(SHARD,))
-    vectors = embeddings.read(shard_path(folder, "embed", SHARD))[0].vectors
+    vectors = embeddings.read(product_path(folder, "embed", SHARD))[0].vectors
     lengths = np.linalg.norm(vectors.astype(float), axis=1)
     expected = [row["status"] == "ok" for row in rows]
     np.testing.assert_allclose(lengths, expected, atol=1e-3)
@@ -225,7 +225,7 @@ def test_a_request_that_is_refused_fails_its_region_alone(folder):
 def test_answers_are_not_asked_for_twice(folder):
     with Server() as server:
         before, _ = run(folder, server)
-        shard_path(folder, "caption", SHARD).unlink()
+        product_path(folder, "caption", SHARD).unlink()
         after, stats = run(folder, server)
     assert after == before
     assert len(server.bodies) == len(before) == stats["from_store"]
@@ -235,7 +235,7 @@ def test_what_was_answered_before_the_servers_went_away_is_kept(folder):
     with Server(lambda body, number: completion() if number <= 5 else 503) as server:
         with pytest.raises(InputError, match=r"within 0.5 s .*found HTTP 503; what was"):
             run(folder, server, patience=0.5, concurrency=1)
-        assert not shard_path(folder, "caption", SHARD).exists()
+        assert not product_path(folder, "caption", SHARD).exists()
     with Server() as server:
         rows, stats = run(folder, server)
     assert stats["from_store"] == 5
@@ -247,7 +247,7 @@ def test_the_same_bytes_in_whatever_order_answers_come(folder):
     for concurrency, delay in ((1, 0.0), (8, 0.005)):
         with Server(delay=delay) as server:
             run(folder, server, concurrency=concurrency)
-        path = shard_path(folder, "caption", SHARD)
+        path = product_path(folder, "caption", SHARD)
         made.append(path.read_bytes())
         shutil.rmtree(folder / "caption")
     assert made[0] == made[1]
@@ -277,7 +277,7 @@ def test_a_service_that_answers_nobody_ends_the_job(folder, status):
         pytest.raises(InputError, match=rf"must answer, found HTTP {status}"),
     ):
         run(folder, server)
-    assert not shard_path(folder, "caption", SHARD).exists()
+    assert not product_path(folder, "caption", SHARD).exists()
 
 
 def test_errors_of_proxies_are_worth_asking_again(folder):
@@ -321,7 +321,7 @@ def test_a_key_is_sent(folder, monkeypatch):
     with Server(key="secret") as server:
         rows, _ = run(folder, server)
     assert rows
-    assert "secret" not in shard_path(folder, "caption", SHARD).read_bytes().decode("latin-1")
+    assert "secret" not in product_path(folder, "caption", SHARD).read_bytes().decode("latin-1")
 
 
 def test_a_wrong_key(folder, monkeypatch):

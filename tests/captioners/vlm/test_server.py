@@ -15,7 +15,7 @@ from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import server, supervisor
 from rsfiqa.errors import InputError
 from rsfiqa.products import captions
-from rsfiqa.products.paths import shard_path, stats_path
+from rsfiqa.products.paths import product_path, stats_path
 from tests.captioners.vlm.test_captioner import SHARD, folder  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +135,7 @@ def caption_by_own_server(folder, **changes):  # noqa: F811
     usual = {"model": "tiny", "concurrency": 2, "patience": 20.0, "startup": 20.0}
     wanted = CaptionOptions(backend="vllm", **usual | changes)
     caption.run(folder, wanted, max_failed_fraction=0.5, only=(SHARD,))
-    path = shard_path(folder, "caption", SHARD)
+    path = product_path(folder, "caption", SHARD)
     return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
 
 
@@ -164,7 +164,7 @@ def test_a_server_that_dies_too_often(folder, faults, tmp_path):  # noqa: F811
 def test_no_server_is_started_for_answers_that_are_there(folder, faults):  # noqa: F811
     pids = faults()
     before, _ = caption_by_own_server(folder)
-    shard_path(folder, "caption", SHARD).unlink()
+    product_path(folder, "caption", SHARD).unlink()
     after, _ = caption_by_own_server(folder)
     assert before == after
     assert len(pids.read_text().splitlines()) == 1
