@@ -126,8 +126,3 @@ def report_path(root: Path) -> Path:
 def headline_path(root: Path) -> Path:
     """The one line that sums up the report, in the results folder."""
     return root / "report" / "headline.txt"
-
-
-def figures_path(root: Path, benchmark: str) -> Path:
-    """The figures that one of the project's own benchmarks measured, in the results folder."""
-    return root / "bench" / f"{benchmark}.json"
