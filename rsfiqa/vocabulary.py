@@ -1,23 +1,32 @@
-"""The words of the field: ratings, severities, distortion families, variants of the model.
+"""The words of the field: ratings, severities, distortion families, model variants.
 
-Each fact stands here once; prompts, schemas, help, documents and the report read it.
+Each fact stands here once; prompts, schemas, help texts, documents and the report read it. To add
+a distortion family, write its function and call `FAMILIES.register(name, Family(...))`; code that
+iterates over the families reads the registry when it runs, not when it is imported.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from rsfiqa.registry import Registry
 
 ITU_LEVELS = ("bad", "poor", "fair", "good", "excellent")  # ITU-R BT.500, rated 1 to 5
+EXCELLENT = len(ITU_LEVELS)  # the best rating
 RATINGS = ("color", "noise", "artifact", "blur", "overall")
 SEVERITIES = (1, 2, 3, 4, 5)  # faint to extreme; 0 for no distortion
 SEVERITY_WORDS = ("", "faint", "slight", "clear", "strong", "extreme")  # by severity
 Variant = Literal["full", "no_mhf", "no_mllm", "no_rsa", "none"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
-EXCELLENT = 5
-Remaining = tuple[int, int, int, int, int]
-# What severities 1 to 5 leave of a family's own rating: 5 less four fifths of the severity.
-OWN_RATING: Remaining = (4, 3, 3, 2, 1)
+
+# Where in the life of a photograph a distortion arises, in physical order. Distortions that are
+# combined are applied in this order: a file cannot be compressed before it is exposed.
+ImagingStep = Literal["light", "lens", "sensor", "software", "file"]
+IMAGING_STEPS: tuple[ImagingStep, ...] = get_args(ImagingStep)
+
+RatingsBySeverity = tuple[int, int, int, int, int]
+# A family's own rating at severities 1 to 5: four fifths of the severity below excellent.
+OWN_RATING: RatingsBySeverity = (4, 3, 3, 2, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,26 +34,40 @@ class Family:
     """A family of distortions.
 
     Attributes:
-        rating: of `RATINGS`, the one that tells of this family; it falls by `OWN_RATING`.
-        overall: what severities 1 to 5 leave of the overall rating, 1 (bad) to 5 (excellent).
-        side_effects: likewise of other ratings that it harms.
-        variants: functions that distort by it, `module:name`; each takes uint8 (H, W, 3), a
-            severity of `SEVERITIES` and a generator, and returns uint8 (H, W, 3). The first is the
-            one that is meant where one is wanted.
-        opposite: a family that it would undo, with which it is never combined.
-        augmentation: training draws it for distorted views of images.
+        rating: the rating of `RATINGS` that describes this family; it falls by `OWN_RATING`.
+        overall: the overall rating at severities 1 to 5, 1 (bad) to 5 (excellent).
+        side_effects: other ratings that the family lowers, likewise.
+        step: of `IMAGING_STEPS`, where the distortion arises.
+        variants: distortion functions as `module:name`, imported when they are first needed. Each
+            takes an image uint8 (H, W, 3), a severity of `SEVERITIES` and a numpy Generator, and
+            returns uint8 (H, W, 3). The first is the default.
+        opposite: a family with which this one is never combined, because one undoes the other.
+        augmentation: whether distorted views for training and for extracted features draw it.
     """
 
     rating: str
-    overall: Remaining
-    side_effects: dict[str, Remaining] = field(default_factory=dict)
+    overall: RatingsBySeverity
+    side_effects: Mapping[str, RatingsBySeverity] = field(default_factory=dict)
+    step: ImagingStep
     variants: tuple[str, ...]
     opposite: str | None = None
     augmentation: bool = False
 
+    def __post_init__(self) -> None:
+        for rating, values in self.ratings.items():
+            if rating not in RATINGS:
+                raise ValueError(f"rating must be one of {', '.join(RATINGS)}, found {rating!r}")
+            if len(values) != len(SEVERITIES):
+                raise ValueError(
+                    f"{rating}: one rating for each of {len(SEVERITIES)} severities is needed,"
+                    f" found {values}"
+                )
+        if not self.variants:
+            raise ValueError("variants must name a distortion function, found none")
+
     @property
-    def remaining(self) -> dict[str, Remaining]:
-        """What severities 1 to 5 leave of each rating that it harms."""
+    def ratings(self) -> dict[str, RatingsBySeverity]:
+        """Each rating that the family lowers, at severities 1 to 5."""
         return {self.rating: OWN_RATING, **self.side_effects, "overall": self.overall}
 
 
@@ -56,59 +79,147 @@ def family_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _register(name: str, **facts: object) -> None:
-    functions = facts.pop("variants", (name,))
-    variants = tuple(f"rsfiqa.images.distort:{one}" for one in functions)  # type: ignore[attr-defined]
-    FAMILIES.register(name, Family(variants=variants, **facts))  # type: ignore[arg-type]
+def augmentation_families() -> tuple[str, ...]:
+    """The families that augmentation draws, in the order of their registration."""
+    return tuple(name for name, family in FAMILIES.items() if family.augmentation)
 
 
-# The order is that of prompts, of the classifier's weights and of the examples for teaching.
-_register("noise", rating="noise", overall=(4, 3, 2, 2, 1), augmentation=True)
-_register(
-    "blur", rating="blur", overall=(4, 3, 2, 2, 1), opposite="oversharpening", augmentation=True
+def imaging_order() -> tuple[str, ...]:
+    """All families in the order in which combined distortions are applied."""
+    steps = {name: IMAGING_STEPS.index(family.step) for name, family in FAMILIES.items()}
+    return tuple(sorted(steps, key=lambda name: steps[name]))
+
+
+def are_opposite(first: str, second: str) -> bool:
+    """Whether one of two families undoes the other."""
+    return FAMILIES[first].opposite == second or FAMILIES[second].opposite == first
+
+
+# The order of registration is that of prompts and of test examples; products depend on it, so new
+# families go to the end. The overall ratings follow the structural similarity to the pristine image
+# (docs/teach.md), but lower for grey images and strong compression than SSIM alone would have it.
+FAMILIES.register(
+    "noise",
+    Family(
+        rating="noise",
+        overall=(4, 3, 2, 2, 1),
+        step="sensor",
+        variants=("rsfiqa.images.distort:noise",),
+        augmentation=True,
+    ),
 )
-_register(
+FAMILIES.register(
+    "blur",
+    Family(
+        rating="blur",
+        overall=(4, 3, 2, 2, 1),
+        step="lens",
+        variants=("rsfiqa.images.distort:blur",),
+        opposite="oversharpening",
+        augmentation=True,
+    ),
+)
+FAMILIES.register(
     "compression",
-    rating="artifact",
-    overall=(4, 3, 3, 2, 1),
-    side_effects={"blur": (5, 4, 4, 3, 3)},
-    variants=("jpeg", "webp"),
-    augmentation=True,
+    Family(
+        rating="artifact",
+        overall=(4, 3, 3, 2, 1),
+        side_effects={"blur": (5, 4, 4, 3, 3)},
+        step="file",
+        variants=("rsfiqa.images.distort:jpeg", "rsfiqa.images.distort:webp"),
+        augmentation=True,
+    ),
 )
-_register("overexposure", rating="color", overall=(4, 4, 3, 2, 1), opposite="underexposure")
-_register(
+FAMILIES.register(
+    "overexposure",
+    Family(
+        rating="color",
+        overall=(4, 4, 3, 2, 1),
+        step="light",
+        variants=("rsfiqa.images.distort:overexposure",),
+        opposite="underexposure",
+    ),
+)
+FAMILIES.register(
     "underexposure",
-    rating="color",
-    overall=(4, 3, 3, 2, 1),
-    opposite="overexposure",
-    augmentation=True,
+    Family(
+        rating="color",
+        overall=(4, 3, 3, 2, 1),
+        step="light",
+        variants=("rsfiqa.images.distort:underexposure",),
+        opposite="overexposure",
+        augmentation=True,
+    ),
 )
-_register("contrast_high", rating="color", overall=(4, 3, 3, 2, 2), opposite="contrast_low")
-_register("contrast_low", rating="color", overall=(4, 3, 3, 2, 1), opposite="contrast_high")
-_register("saturation_high", rating="color", overall=(4, 4, 3, 3, 2), opposite="saturation_low")
-_register(
+FAMILIES.register(
+    "contrast_high",
+    Family(
+        rating="color",
+        overall=(4, 3, 3, 2, 2),
+        step="light",
+        variants=("rsfiqa.images.distort:contrast_high",),
+        opposite="contrast_low",
+    ),
+)
+FAMILIES.register(
+    "contrast_low",
+    Family(
+        rating="color",
+        overall=(4, 3, 3, 2, 1),
+        step="light",
+        variants=("rsfiqa.images.distort:contrast_low",),
+        opposite="contrast_high",
+    ),
+)
+FAMILIES.register(
+    "saturation_high",
+    Family(
+        rating="color",
+        overall=(4, 4, 3, 3, 2),
+        step="light",
+        variants=("rsfiqa.images.distort:saturation_high",),
+        opposite="saturation_low",
+    ),
+)
+FAMILIES.register(
     "saturation_low",
-    rating="color",
-    overall=(4, 4, 4, 3, 3),
-    opposite="saturation_high",
-    augmentation=True,
+    Family(
+        rating="color",
+        overall=(4, 4, 4, 3, 3),
+        step="light",
+        variants=("rsfiqa.images.distort:saturation_low",),
+        opposite="saturation_high",
+        augmentation=True,
+    ),
 )
-_register(
+FAMILIES.register(
     "oversharpening",
-    rating="artifact",
-    overall=(4, 3, 3, 2, 2),
-    side_effects={"noise": (5, 4, 4, 3, 3)},
-    opposite="blur",
+    Family(
+        rating="artifact",
+        overall=(4, 3, 3, 2, 2),
+        side_effects={"noise": (5, 4, 4, 3, 3)},
+        step="software",
+        variants=("rsfiqa.images.distort:oversharpening",),
+        opposite="blur",
+    ),
 )
-_register(
+FAMILIES.register(
     "pixelation",
-    rating="artifact",
-    overall=(3, 2, 2, 1, 1),
-    side_effects={"blur": (4, 4, 3, 3, 2)},
+    Family(
+        rating="artifact",
+        overall=(3, 2, 2, 1, 1),
+        side_effects={"blur": (4, 4, 3, 3, 2)},
+        step="software",
+        variants=("rsfiqa.images.distort:pixelation",),
+    ),
 )
-_register(
+FAMILIES.register(
     "quantization",
-    rating="artifact",
-    overall=(4, 4, 3, 2, 2),
-    side_effects={"color": (5, 4, 4, 3, 2)},
+    Family(
+        rating="artifact",
+        overall=(4, 4, 3, 2, 2),
+        side_effects={"color": (5, 4, 4, 3, 2)},
+        step="software",
+        variants=("rsfiqa.images.distort:quantization",),
+    ),
 )

@@ -16,10 +16,11 @@ from skimage.metrics import structural_similarity
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
-from rsfiqa.images.distort import DISTORTIONS, SEVERITIES
-from rsfiqa.images.load import read_rgb
+from rsfiqa.images.distort import distort
+from rsfiqa.images.load import load_rgb
 from rsfiqa.io.atomic import atomic
 from rsfiqa.splits import seed_of
+from rsfiqa.vocabulary import SEVERITIES
 
 SOURCES = (
     "skimage/data/astronaut.png",
@@ -67,7 +68,7 @@ def _distort(folder: Path, group: str, pristine: np.ndarray, seed: int) -> Itera
     yield _entry(folder, group, pristine, pristine=pristine)
     for family, severity in product(FAMILIES, SEVERITIES):
         random = np.random.default_rng(seed_of(seed, group, family, severity))
-        image = DISTORTIONS[family](pristine, severity, random)
+        image = distort(pristine, family, severity, random)
         yield _entry(folder, group, image, pristine=pristine, distortion=family, severity=severity)
 
 
@@ -81,7 +82,7 @@ def photograph(source: str, long_side: int = LONG_SIDE) -> np.ndarray:
     Raises:
         InputError: the package or its photograph is missing.
     """
-    return _reduced(read_rgb(_installed(source)), long_side)
+    return _reduced(load_rgb(_installed(source)), long_side)
 
 
 def pseudo_mos(image: np.ndarray, pristine: np.ndarray) -> float:

@@ -79,7 +79,7 @@ def crop_of(
     distorted, region = None, -1
     if random.random() < distorted_fraction:
         chosen = draw_region(part.table["area"] / dense.size, random)
-        family, severity = distort.drawn(random)
+        family, severity = distort.draw_distortion(random)
         distorted_image = distort.distort_region(image, dense == chosen, family, severity, random)
         distorted, region = _planar(distorted_image), int(found[chosen])
     return Crop(_planar(image), coverage, geometry, present, distorted, region)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rsfiqa.datasets import demo
-from rsfiqa.images.distort import DISTORTIONS
+from rsfiqa.images.distort import distort
 from rsfiqa.products import checkpoints
 from rsfiqa.score.scorer import Scorer
 
@@ -53,7 +53,7 @@ def test_a_region_in_two_with_the_same_caption_changes_little(scorer, source):
 def test_worse_copies_of_a_photograph_get_lower_scores(scorer, family):
     photograph = demo.photograph("sklearn/datasets/images/flower.jpg")
     random = np.random.default_rng(0)
-    copies = [DISTORTIONS[family](photograph, level, random) for level in (2, 5)]
+    copies = [distort(photograph, family, level, random) for level in (2, 5)]
     scores = [scorer.score(picture).score for picture in (photograph, *copies)]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[2] + 10

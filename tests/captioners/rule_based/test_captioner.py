@@ -9,7 +9,7 @@ import skimage
 
 from rsfiqa.captioners.rule_based.captioner import FAMILIES_OF, Recognised, caption, rate, recognise
 from rsfiqa.captioners.rule_based.features import FEATURES
-from rsfiqa.images.distort import DISTORTIONS
+from rsfiqa.images.distort import distort
 from rsfiqa.products import captions
 from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 
@@ -106,7 +106,7 @@ def test_ratings_fall_with_the_level_in_the_distorted_half_alone(astronaut, fami
     intact = caption(astronaut, HALVES)
     rows = []
     for severity in (1, 3, 5):
-        worse = DISTORTIONS[family](astronaut, severity, np.random.default_rng(0))
+        worse = distort(astronaut, family, severity, np.random.default_rng(0))
         image = np.concatenate([astronaut[:, :128], worse[:, 128:]], axis=1)
         rows.append(caption(image, HALVES))
     for row in rows:

@@ -5,7 +5,7 @@ import skimage
 
 from rsfiqa.captioners.rule_based.features import FEATURES, region_features
 from rsfiqa.captioners.rule_based.statistics import region_statistics
-from rsfiqa.images.distort import DISTORTIONS, PIXELATION, QUANTIZATION
+from rsfiqa.images.distort import PIXELATION, QUANTIZATION, distort
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
 
@@ -23,7 +23,7 @@ def named(image: np.ndarray, labels: np.ndarray = HALVES) -> dict[str, np.ndarra
 
 def distorted(image: np.ndarray, family: str, severity: int) -> np.ndarray:
     """The right half distorted."""
-    worse = DISTORTIONS[family](image, severity, np.random.default_rng(0))
+    worse = distort(image, family, severity, np.random.default_rng(0))
     return np.concatenate([image[:, :128], worse[:, 128:]], axis=1)
 
 
