@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     data = options.parse_args(arguments).data
     cv2.setNumThreads(1)
     entries = [e for e in kodak.read(data / "kodak") if e.subset != TEST]
-    photographs = {entry.group: load.read_rgb(entry.path) for entry in entries}
+    photographs = {entry.group: load.load_rgb(entry.path) for entry in entries}
     photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
     found = [
         row

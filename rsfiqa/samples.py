@@ -17,7 +17,7 @@ from rsfiqa import splits
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import resize
-from rsfiqa.images.load import read_rgb
+from rsfiqa.images.load import load_rgb
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.provenance import Provenance, check_input
 from rsfiqa.model import Batch
@@ -230,7 +230,7 @@ def read_again(path: str) -> np.ndarray:
         InputError: it cannot any more.
     """
     try:
-        return read_rgb(Path(path))
+        return load_rgb(Path(path))
     except ImageError as error:
         raise InputError(f"{path}: {error}; prepare the data set again") from error
 

@@ -73,7 +73,7 @@ def caption_shard(shard: Shard, options: CaptionOptions) -> pa.Table:
     for image_id in shard.progress(reader.image_ids):
         with shard.guarded(image_id):
             labels = reader[image_id].labels
-            image, labels = load.read_with_labels(paths[image_id], labels, options.long_side)
+            image, labels = load.load_with_labels(paths[image_id], labels, options.long_side)
             rows += [{"image_id": image_id, **row} for row in rule_based.caption(image, labels)]
     shard.counts["regions"] = len(rows)
     return pa.Table.from_pylist(rows, schema=captions.SCHEMA)

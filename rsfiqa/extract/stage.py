@@ -54,7 +54,7 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
     grid_features: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
     for row in shard.progress(shard.images):
         with shard.guarded(row["image_id"]):
-            image = resize.reduce(load.read_rgb(Path(row["path"])), options.long_side)
+            image = resize.reduce(load.load_rgb(Path(row["path"])), options.long_side)
             found = {"grid_features": model.grid_features(image, options.grid)}
             if options.augmented_views:
                 mirrored = model.grid_features(np.ascontiguousarray(image[:, ::-1]), options.grid)

@@ -1,1 +1,1 @@
-"""Images: listing, loading, resizing, distorting."""
+"""Images: listing, loading, resizing, flags, distortions."""

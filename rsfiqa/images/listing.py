@@ -1,4 +1,4 @@
-"""Which pictures somebody means by paths, and how those are shown."""
+"""Image files that command-line arguments name, and how their paths are displayed."""
 
 import glob
 import os
@@ -10,29 +10,29 @@ from typing import NoReturn
 from rsfiqa.errors import InputError
 from rsfiqa.images.load import SUFFIXES
 
-LISTS = frozenset({".txt", ".lst"})  # of paths, a line each
+LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
 
 
 def expand_paths(arguments: Sequence[str]) -> list[str]:
-    """The pictures that paths name: sorted within a folder, each once, in the arguments' order.
+    """The image files that arguments name, each once, in the order of the arguments.
 
     Args:
-        arguments: a picture, a folder (with all below, hidden ones left out), a pattern, a text
-            file of paths, or - for such a list on standard input.
+        arguments: image files, folders (searched recursively, sorted, without hidden files), glob
+            patterns, text files with one path per line, or - for such a list on standard input.
 
     Raises:
-        InputError: a pattern that matches nothing, a folder or a list that may not be read.
+        InputError: a pattern without a match, a folder or a list that cannot be read.
     """
-    found: dict[str, str] = {}  # a picture may be named in several ways
+    by_location: dict[str, str] = {}  # two arguments can name one file in different ways
     for argument in arguments:
         try:
             for path in _expand(argument):
-                found.setdefault(os.path.abspath(path), path)
+                by_location.setdefault(os.path.abspath(path), path)
         except OSError as error:
             raise InputError(
                 f"{argument}: cannot be read ({error.strerror}); mend its permissions"
             ) from error
-    return list(found.values())
+    return list(by_location.values())
 
 
 def _expand(argument: str) -> Iterator[str]:
@@ -40,19 +40,14 @@ def _expand(argument: str) -> Iterator[str]:
     if argument == "-":
         yield from _lines(sys.stdin.buffer)
     elif path.is_dir():
-        yield from map(str, pictures_below(path))
-    elif path.suffix.lower() in LISTS and path.is_file():
+        yield from map(str, image_files_below(path))
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
         with path.open("rb") as file:
             yield from _lines(file)
     elif path.is_file() or not glob.has_magic(argument):
         yield str(path)
     else:
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 ** and ~ alike
-        if not matches:
-            raise InputError(f"{argument}: must match a file, found none; check the pattern")
-        for match in matches:
-            if Path(match).is_file():
-                yield match
+        yield from _matches(argument, path)
 
 
 def _lines(file: Iterable[bytes]) -> Iterator[str]:
@@ -61,23 +56,32 @@ def _lines(file: Iterable[bytes]) -> Iterator[str]:
             yield os.fsdecode(name)
 
 
+def _matches(argument: str, pattern: Path) -> Iterator[str]:
+    """The files that match a glob pattern, sorted; `argument` names it in the error."""
+    matches = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 absolute too
+    if not matches:
+        raise InputError(f"{argument}: must match a file, found none; check the pattern")
+    yield from (match for match in matches if Path(match).is_file())
+
+
 def display_path(path: str) -> str:
-    r"""A path as text; bytes that are not UTF-8 appear as \xe9, say."""
+    r"""A path as valid text; bytes that are not UTF-8 are escaped, as in \xe9."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def pictures_below(root: Path) -> Iterator[Path]:
-    """Every picture below a folder by its suffix, files of a folder before those of its folders.
+def image_files_below(root: Path) -> Iterator[Path]:
+    """Every file with an image suffix below a folder, sorted within each folder.
 
-    Hidden files and folders are left out, links to folders are not followed.
+    Files of a folder come before those of its subfolders. Hidden files and folders are skipped,
+    links to folders are not followed.
 
     Raises:
-        InputError: a folder that may not be read.
+        InputError: a folder that cannot be listed.
     """
-    for place, folders, files in os.walk(root, onerror=_refuse):
+    for parent, folders, files in os.walk(root, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            path = Path(place, name)
+            path = Path(parent, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
                 yield path
 

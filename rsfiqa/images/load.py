@@ -1,4 +1,4 @@
-"""The only door through which pixels enter: upright 8-bit sRGB, or a stated reason why not."""
+"""Loading of image files as upright 8-bit sRGB; every other module gets its pixels from here."""
 
 import math
 import warnings
@@ -12,37 +12,38 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rsfiqa.errors import ImageError, first_line
 from rsfiqa.images.resize import fit_labels, reduce
 
+# Suffixes by which folders are searched for images.
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
-
-
-# What a file may hold, whatever its name says: no format that an outside program would read (EPS),
-# and none that photographs do not come in.
+# Formats that are decoded, whatever the suffix: formats of photographs, and none that Pillow hands
+# to an external program (EPS).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-
-
 MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
-
-
-HUGE = 24_000_000  # pixels; larger images are reduced while they are read, for memory's sake
-
-
+HUGE = 24_000_000  # pixels; larger images are reduced while they are loaded, to save memory
 BAND = 1 << 20  # pixels that are converted at a time then
-
-
-BACKGROUND = (255, 255, 255)  # transparent parts are shown on white, as a browser shows them
-
+BACKGROUND = (255, 255, 255)  # under transparent pixels; white, as in a browser
+ORIENTATION = 0x0112  # EXIF tag
+TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
-
-
-# Once and for all: `warnings.catch_warnings` around each open is not safe in threads.
+# Set once for the process: `warnings.catch_warnings` around each open is not thread-safe.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-ROTATED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+@dataclass(frozen=True)
+class LoadedImage:
+    """An image and what the file says about it.
 
+    Attributes:
+        pixels: uint8 (h, w, 3), upright sRGB.
+        size: width and height in pixels of the upright image in the file; larger than those of
+            `pixels` if the image was reduced while it was loaded.
+        converted: loading did more than decode: it applied the EXIF orientation, scaled to 8 bits,
+            converted from another color mode, blended with white, or took one frame of several.
+    """
 
-ORIENTATION = 0x0112
+    pixels: np.ndarray
+    size: tuple[int, int]
+    converted: bool
 
 
 def _open(path: Path) -> Image.Image:
@@ -60,37 +61,20 @@ def _open(path: Path) -> Image.Image:
         raise ImageError(f"unreadable header ({first_line(error)})") from error
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One image as it was read.
-
-    Attributes:
-        pixels: uint8 (h, w, 3), upright sRGB.
-        size: width and height in pixels of the upright image as it is stored; more than those of
-            `pixels` where it is huge.
-        converted: more was done than to decode it: turned, scaled to 8 bits, laid on white, one
-            frame of several taken.
-    """
-
-    pixels: np.ndarray
-    size: tuple[int, int]
-    converted: bool
-
-
 def read_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of the upright image (after EXIF), from the header alone.
 
     Raises:
-        ImageError: missing, empty, not an image, or more than 178 megapixels.
+        ImageError: no such file, empty, not an image, or more than 178 megapixels.
     """
     with _open(path) as image:
-        if image.format == "TIFF":  # Pillow gives the upright size of this format alone
+        if image.format == "TIFF":  # the only format whose size Pillow gives upright
             return image.size
-        return _turned(image.size, _orientation(image))
+        return _upright_size(image.size, _orientation(image))
 
 
-def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    return size[::-1] if orientation in ROTATED else size
+def _upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size[::-1] if orientation in TRANSPOSED else size
 
 
 def _orientation(image: Image.Image) -> int:
@@ -100,34 +84,34 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def read_rgb(path: Path) -> np.ndarray:
+def load_rgb(path: Path) -> np.ndarray:
     """The upright image as 8-bit sRGB: uint8, shape (H, W, 3).
 
-    The first frame of an animation; 16-bit grey is scaled, not clipped; transparent parts lie on
-    white. An image of more than 24 megapixels is reduced by the least whole factor that brings it
-    to that: by averages of square blocks, or, as far as a power of two goes, by the decoder of
-    JPEG.
+    Of an animation it is the first frame. 16-bit grey is scaled, not clipped; transparent pixels
+    are blended with white. An image of more than 24 megapixels is reduced by the smallest integer
+    factor that brings it below: by block averages, for JPEG in part by the decoder, which divides
+    by powers of two.
 
     Raises:
-        ImageError: as `read_size`, or damaged pixel data (a JPEG cut short, say).
+        ImageError: as `read_size`, or damaged pixel data, such as a truncated JPEG.
     """
-    return read(path).pixels
+    return load_image(path).pixels
 
 
-def read(path: Path) -> Picture:
-    """As `read_rgb`, with what is to be known of the file.
+def load_image(path: Path) -> LoadedImage:
+    """The pixels as of `load_rgb`, with the size in the file and whether they were converted.
 
     Raises:
-        ImageError: as `read_rgb`.
+        ImageError: as `load_rgb`.
     """
     with _open(path) as image:
         size = image.size
         _draft(image)
-        return replace(picture_of(image), size=_turned(size, _orientation(image)))
+        return replace(from_pil(image), size=_upright_size(size, _orientation(image)))
 
 
 def decoded_pixels(path: Path) -> int:
-    """How many pixels are in memory at once while an image is read, 4 bytes each.
+    """Number of pixels that are in memory at once, at 4 bytes each, while an image is loaded.
 
     Raises:
         ImageError: as `read_size`.
@@ -138,27 +122,27 @@ def decoded_pixels(path: Path) -> int:
 
 
 def _draft(image: Image.Image) -> None:
-    """Have a JPEG that is huge decoded at a half, a quarter or an eighth of its size."""
+    """Let the decoder reduce a huge JPEG to a half, a quarter or an eighth of its size."""
     if (factor := _factor(image)) > 1:
         image.draft(None, (image.width // factor, image.height // factor))
 
 
-def picture_of(image: Image.Image) -> Picture:
-    """As `read`, of an image that Pillow has opened.
+def from_pil(image: Image.Image) -> LoadedImage:
+    """As `load_image`, for an image that Pillow has opened.
 
     Raises:
         ImageError: damaged pixel data.
     """
     size, mode = image.size, image.mode
-    pixels = rgb_of(image)  # which refuses what is damaged
-    orientation = _orientation(image)  # Pillow has turned a TIFF already
-    several = getattr(image, "n_frames", 1) > 1
-    converted = mode not in ("RGB", "L") or orientation != 1 or several
-    return Picture(pixels, _turned(size, orientation), converted)
+    pixels = rgb_from_pil(image)  # first, since it refuses damaged data
+    orientation = _orientation(image)  # 1 for a TIFF, which Pillow has turned by now
+    has_more_frames = getattr(image, "n_frames", 1) > 1
+    converted = mode not in ("RGB", "L") or orientation != 1 or has_more_frames
+    return LoadedImage(pixels, _upright_size(size, orientation), converted)
 
 
-def rgb_of(image: Image.Image) -> np.ndarray:
-    """As `read_rgb`, of an image that Pillow has opened.
+def rgb_from_pil(image: Image.Image) -> np.ndarray:
+    """As `load_rgb`, for an image that Pillow has opened.
 
     Raises:
         ImageError: damaged pixel data.
@@ -174,27 +158,27 @@ def rgb_of(image: Image.Image) -> np.ndarray:
 
 
 def _factor(image: Image.Image) -> int:
-    """By which both sides are to be divided for the image to have no more than `HUGE` pixels."""
+    """The smallest integer by which both sides are divided for at most `HUGE` pixels."""
     return math.ceil(math.sqrt(image.width * image.height / HUGE))
 
 
 def _reduced(image: Image.Image, factor: int) -> np.ndarray:
-    """The upright image, each pixel the mean of `factor` by `factor`: uint8 (h, w, 3).
+    """The upright image, each pixel the mean of a block of `factor` squared: uint8 (h, w, 3).
 
-    Band by band, so that no whole copy is made; the last rows and columns that fill no block are
-    left out.
+    It is computed in bands of rows, which avoids a converted copy of the whole image. Incomplete
+    blocks at the right and the bottom are dropped.
     """
     width, height = image.width // factor, image.height // factor
     rows = max(1, BAND // (image.width * factor))
-    found = np.empty((height, width, 3), np.uint8)
+    reduced = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
-        below = min(top + rows, height)
-        band = image.crop((0, top * factor, width * factor, below * factor))
-        size = (width, below - top)
-        found[top:below] = cv2.resize(_to_rgb(band), size, interpolation=cv2.INTER_AREA)
+        bottom = min(top + rows, height)
+        band = image.crop((0, top * factor, width * factor, bottom * factor))
+        size = (width, bottom - top)
+        reduced[top:bottom] = cv2.resize(_to_rgb(band), size, interpolation=cv2.INTER_AREA)
     if (orientation := _orientation(image)) == 1:
-        return found
-    small = Image.fromarray(found)
+        return reduced
+    small = Image.fromarray(reduced)
     small.getexif()[ORIENTATION] = orientation
     return np.array(ImageOps.exif_transpose(small))
 
@@ -207,23 +191,24 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         return np.repeat(np.clip(np.rint(grey), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        below = Image.new("RGBA", image.size, (*BACKGROUND, 255))
-        image = Image.alpha_composite(below, image)
+        background = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = Image.alpha_composite(background, image)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def read_with_labels(
+def load_with_labels(
     path: Path, labels: np.ndarray, long_side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An image uint8 (H, W, 3) and its label map (H, W) at the image's size.
+    """An image uint8 (H, W, 3) and its label map, resized to the image's (H, W).
 
     Args:
-        path: of the image.
-        labels: its label map.
-        long_side: the image is reduced to it, but not below the label map: no region vanishes.
+        path: image file.
+        labels: label map of the image, of any size.
+        long_side: pixels to which the image is reduced; never below the size of the label map, so
+            that every region survives.
 
     Raises:
-        ImageError: as `read_rgb`.
+        ImageError: as `load_rgb`.
     """
-    image = reduce(read_rgb(path), max(long_side, *labels.shape))
+    image = reduce(load_rgb(path), max(long_side, *labels.shape))
     return image, fit_labels(labels, image.shape[:2])

@@ -220,7 +220,7 @@ def room(size: int, parts: Sequence[Region], heat: str) -> int:
 def photo_of(path: Path, size: int) -> tuple[str, str]:
     """A photograph as `photo_uri`, and why there is none."""
     try:
-        return photo_uri(load.read_rgb(path), size), ""
+        return photo_uri(load.load_rgb(path), size), ""
     except ImageError as error:
         return "", str(error)
 

@@ -239,7 +239,7 @@ def _picture(
         "mos_std": None,
     }
     try:
-        picture = load.read(Path(row["path"]))
+        picture = load.load_image(Path(row["path"]))
     except ImageError as error:
         return Picture(**known, **_without(row, (4, 3)), photo="", missing=str(error))
     if scorer is None:

@@ -74,7 +74,7 @@ def look(path: Path, card: Card) -> tuple[np.ndarray, Rows]:
         ImageError: as `images.read`.
     """
     options = ScoreOptions(device="cpu")
-    pixels = load.read_rgb(path)
+    pixels = load.load_rgb(path)
     labels = segmenter(card, options)(pixels)
     return labels, described(pixels, labels, card, captioner(card, options))
 

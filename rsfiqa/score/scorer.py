@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from rsfiqa import samples
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load, resize
-from rsfiqa.images.load import Picture
+from rsfiqa.images.load import LoadedImage
 from rsfiqa.model import Batch, Prediction
 from rsfiqa.options import describe
 from rsfiqa.products import captions, checkpoints, features, regions
@@ -210,7 +210,7 @@ class Scorer(nn.Module):
         """
         return self.judge(picture_of(source))
 
-    def judge(self, picture: Picture, labels: Any = None, rows: Any = None) -> Score:
+    def judge(self, picture: LoadedImage, labels: Any = None, rows: Any = None) -> Score:
         """As `score`, of an image that has been read.
 
         Args:
@@ -292,7 +292,7 @@ class Scorer(nn.Module):
         return vectors * (np.array(texts) != "")[:, None]
 
 
-def picture_of(source: Source) -> Picture:
+def picture_of(source: Source) -> LoadedImage:
     """What a user hands in, as it is read.
 
     Raises:
@@ -305,10 +305,10 @@ def picture_of(source: Source) -> Picture:
                 f"image: must be uint8 (H, W, 3), found {source.dtype} {source.shape}; convert it"
             )
         pixels = np.require(source, requirements=["C", "W"])  # torch wants both
-        return Picture(pixels, pixels.shape[1::-1], converted=False)
+        return LoadedImage(pixels, pixels.shape[1::-1], converted=False)
     if isinstance(source, Image.Image):
-        return load.picture_of(source)
-    return load.read(Path(source))
+        return load.from_pil(source)
+    return load.load_image(Path(source))
 
 
 def _on_cpu(found: Prediction) -> Prediction:

@@ -22,7 +22,7 @@ from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import display_path, expand_paths
-from rsfiqa.images.load import Picture
+from rsfiqa.images.load import LoadedImage
 from rsfiqa.io.atomic import atomic
 from rsfiqa.products import checkpoints, scores
 from rsfiqa.products.scores import Row
@@ -140,17 +140,17 @@ def row_of(
     }, (found, picture.pixels)
 
 
-def read(path: Path) -> Picture:
+def read(path: Path) -> LoadedImage:
     """A picture; one that takes much memory is decoded by a process that ends with it.
 
     Raises:
         ImageError: as `images.read`.
     """
     if load.decoded_pixels(path) <= MUCH:
-        return load.read(path)
+        return load.load_image(path)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(load.read, path).result()
+        return pool.submit(load.load_image, path).result()
 
 
 def worst_region(found: "Score", lower_better: bool) -> "Region":

@@ -64,7 +64,7 @@ def segment_shard(shard: Shard, options: SegmentOptions) -> list[ImageRegions]:
     found = []
     for row in shard.progress(shard.images):
         with shard.guarded(row["image_id"]):
-            labels = segment_image(load.read_rgb(Path(row["path"])), options)
+            labels = segment_image(load.load_rgb(Path(row["path"])), options)
             found.append(ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     shard.counts["regions"] = sum(len(image.table) for image in found)
     return found

@@ -111,7 +111,7 @@ def _make(folder: Path, source: Source, options: TeachDataOptions, seed: int) ->
         return
     mark.unlink(missing_ok=True)
     labels = source.shard[source.image_id].labels
-    image, labels = load.read_with_labels(source.path, labels, options.long_side)
+    image, labels = load.load_with_labels(source.path, labels, options.long_side)
     lines = [
         example
         for number, spoilt in enumerate(_views(image, labels, source, options, seed))

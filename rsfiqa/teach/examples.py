@@ -164,5 +164,5 @@ def read_picture(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray
             f"{path}: must be the label map of an example, found none that is whole;"
             " run rsfiqa teach data again"
         )
-    pixels = load.read_rgb(folder / example.images[0])
+    pixels = load.load_rgb(folder / example.images[0])
     return pixels, resize.fit_labels(labels, pixels.shape[:2])

@@ -3,7 +3,7 @@ import pytest
 
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
-from rsfiqa.images.load import read_rgb
+from rsfiqa.images.load import load_rgb
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.vocabulary import FAMILIES
 
@@ -21,7 +21,7 @@ def test_one_pristine_and_five_levels_of_each_distortion(entries):
     assert set(demo.FAMILIES) <= set(FAMILIES)
     pristine = [entry for entry in entries if entry.distortion is None]
     assert [(entry.severity, entry.mos) for entry in pristine] == [(0, 100.0)] * 2
-    assert max(read_rgb(pristine[1].path).shape) == 64
+    assert max(load_rgb(pristine[1].path).shape) == 64
 
 
 def test_the_pseudo_mos_falls_with_the_level(entries):

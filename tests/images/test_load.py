@@ -7,7 +7,7 @@ from PIL import Image
 
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load, resize
-from rsfiqa.images.load import read_rgb, read_size
+from rsfiqa.images.load import load_rgb, read_size
 
 # what a viewer does with the stored pixels, by EXIF orientation (TIFF 6.0, tag 274)
 UPRIGHT = {
@@ -37,7 +37,7 @@ def test_exif_orientation_is_applied_once(tmp_path, stored, orientation, suffix)
     options = {"lossless": True, "exact": True} if suffix == "webp" else {}
     Image.fromarray(stored).save(path, exif=exif, **options)
     expected = UPRIGHT[orientation](stored)
-    np.testing.assert_array_equal(read_rgb(path), expected)
+    np.testing.assert_array_equal(load_rgb(path), expected)
     assert read_size(path) == (expected.shape[1], expected.shape[0])
 
 
@@ -49,8 +49,8 @@ def test_a_turned_jpeg_equals_its_upright_copy(tmp_path, stored, orientation):
     plain, turned = tmp_path / "plain.jpg", tmp_path / "turned.jpg"
     Image.fromarray(stored).save(plain, quality=95)
     Image.fromarray(stored).save(turned, quality=95, exif=exif)
-    expected = UPRIGHT[orientation](read_rgb(plain))
-    np.testing.assert_array_equal(read_rgb(turned), expected)
+    expected = UPRIGHT[orientation](load_rgb(plain))
+    np.testing.assert_array_equal(load_rgb(turned), expected)
     assert read_size(turned) == (expected.shape[1], expected.shape[0])
 
 
@@ -60,50 +60,50 @@ def test_16_bit_grey_is_scaled(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(ramp).save(path)
     expected = np.arange(256, dtype=np.uint8)[None, :, None].repeat(4, 0).repeat(3, 2)
-    np.testing.assert_array_equal(read_rgb(path), expected)
+    np.testing.assert_array_equal(load_rgb(path), expected)
 
 
 def test_floating_point_grey_is_clipped(tmp_path):
     Image.fromarray(np.array([[-1, 0.4, 254.6, 300, np.nan]], np.float32)).save(tmp_path / "a.tif")
-    assert read_rgb(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 255, 255, 0]
+    assert load_rgb(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 0, 255, 255, 0]
 
 
 def test_transparent_parts_lie_on_white(tmp_path):
     pixels = np.array([[[255, 0, 0, 0], [255, 0, 0, 255], [0, 0, 0, 128]]], np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert read_rgb(tmp_path / "a.png").tolist() == [[[255] * 3, [255, 0, 0], [127] * 3]]
+    assert load_rgb(tmp_path / "a.png").tolist() == [[[255] * 3, [255, 0, 0], [127] * 3]]
 
 
 def test_a_transparent_palette_entry_lies_on_white(tmp_path):
     image = Image.fromarray(np.array([[0, 1]], np.uint8))
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.save(tmp_path / "a.png", transparency=0)
-    assert read_rgb(tmp_path / "a.png").tolist() == [[[255, 255, 255], [0, 0, 255]]]
+    assert load_rgb(tmp_path / "a.png").tolist() == [[[255, 255, 255], [0, 0, 255]]]
 
 
 def test_palette(tmp_path):
     image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
     image.putpalette([10, 20, 30, 0, 0, 255, 255, 255, 0])
     image.save(tmp_path / "a.png")
-    assert read_rgb(tmp_path / "a.png").tolist() == [[[10, 20, 30], [0, 0, 255], [255, 255, 0]]]
+    assert load_rgb(tmp_path / "a.png").tolist() == [[[10, 20, 30], [0, 0, 255], [255, 255, 0]]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "CMYK", "YCbCr"])
 def test_every_mode_becomes_rgb(tmp_path, mode):
     path = tmp_path / "a.tif"
     Image.new("RGB", (4, 3), "white").convert(mode).save(path)
-    np.testing.assert_array_equal(read_rgb(path), np.full((3, 4, 3), 255, np.uint8))
+    np.testing.assert_array_equal(load_rgb(path), np.full((3, 4, 3), 255, np.uint8))
 
 
 def test_a_cmyk_jpeg(tmp_path):
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
-    np.testing.assert_allclose(read_rgb(tmp_path / "a.jpg")[8, 8], [254, 0, 0], atol=3)
+    np.testing.assert_allclose(load_rgb(tmp_path / "a.jpg")[8, 8], [254, 0, 0], atol=3)
 
 
 def test_the_first_frame_of_an_animation(tmp_path):
     frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "lime")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert (read_rgb(tmp_path / "a.gif") == (255, 0, 0)).all()
+    assert (load_rgb(tmp_path / "a.gif") == (255, 0, 0)).all()
 
 
 def test_a_jpeg_cut_short_is_found_when_it_is_decoded(tmp_path, stored):
@@ -112,7 +112,7 @@ def test_a_jpeg_cut_short_is_found_when_it_is_decoded(tmp_path, stored):
     path.write_bytes(path.read_bytes()[:-100])
     assert read_size(path) == (160, 96)
     with pytest.raises(ImageError, match="damaged or cut short"):
-        read_rgb(path)
+        load_rgb(path)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def huge():
 
 def test_a_huge_image_is_averaged_in_blocks(tmp_path, huge):
     Image.fromarray(huge).save(tmp_path / "a.png", compress_level=1)
-    found = load.read(tmp_path / "a.png")
+    found = load.load_image(tmp_path / "a.png")
     blocks = huge[:4100, :6100].reshape(2050, 2, 3050, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(found.pixels, blocks, atol=0.5)
     assert (found.size, found.converted) == ((6101, 4101), False)
@@ -137,7 +137,7 @@ def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(huge).save(tmp_path / "a.jpg", quality=95, exif=exif)
-    found = load.read(tmp_path / "a.jpg")
+    found = load.load_image(tmp_path / "a.jpg")
     assert found.size == read_size(tmp_path / "a.jpg") == (4101, 6101)
     assert load.decoded_pixels(tmp_path / "a.jpg") == 3051 * 2051
     assert found.pixels.shape == (3051, 2051, 3)
@@ -147,16 +147,16 @@ def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
 
 def test_an_image_in_memory_is_reduced_alike(huge):
     image = Image.fromarray(huge[..., 0])
-    np.testing.assert_array_equal(load.rgb_of(image), load.rgb_of(image.convert("RGB")))
+    np.testing.assert_array_equal(load.rgb_from_pil(image), load.rgb_from_pil(image.convert("RGB")))
     assert image.size == (6101, 4101)
 
 
 def test_an_image_of_24_megapixels_is_read_whole(tmp_path):
     Image.new("L", (6000, 4000)).save(tmp_path / "a.png")
-    assert read_rgb(tmp_path / "a.png").shape == (4000, 6000, 3)
+    assert load_rgb(tmp_path / "a.png").shape == (4000, 6000, 3)
 
 
-@pytest.mark.parametrize("read", [read_size, read_rgb])
+@pytest.mark.parametrize("read", [read_size, load_rgb])
 class TestUnusable:
     def test_missing(self, tmp_path, read):
         with pytest.raises(ImageError, match="no such file"):

@@ -280,7 +280,7 @@ def questions_about(
     known: Mapping[str, CachedResponse],
 ) -> list[Request]:
     """The requests for the regions of an image that are not known, in their order."""
-    pixels, labels = load.read_with_labels(
+    pixels, labels = load.load_with_labels(
         image.path, reader[image.image_id].labels, options.long_side
     )
     return questions_of(pixels, labels, image.keys, options, known)

@@ -41,7 +41,7 @@ class _Images(Dataset[Decoded]):
     def __getitem__(self, index: int) -> Decoded:
         row = self.rows[index]
         try:
-            image = load.read_rgb(Path(row["path"]))
+            image = load.load_rgb(Path(row["path"]))
         except ImageError as error:
             return Decoded(row["image_id"], np.zeros((0, 0, 3), np.uint8), (0, 0), str(error))
         return decoded(row["image_id"], image, self.side, self.long_side)
