@@ -40,9 +40,10 @@ from rsfiqa.runtime import shards
 from rsfiqa.segment.stage import segment_shard_by_sam
 from rsfiqa.segmenters.sam.generator import MaskGenerator
 from rsfiqa.teach.batches import Collator
-from rsfiqa.teach.examples import Example, answer_of
+from rsfiqa.teach.examples import Example, correct_answer
+from rsfiqa.teach.models import load_processor, with_lora
 from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
-from rsfiqa.teach.train import load_processor, make_trainer, with_lora
+from rsfiqa.teach.train import make_trainer
 from rsfiqa.train.finetune import Tuned, parameter_groups
 from rsfiqa.train.options import TrainOptions
 
@@ -250,16 +251,19 @@ def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
             part.size = {"shortest_edge": prompt.LEAST**2, "longest_edge": pixels}
         example = teach_example(folder, pixels)
         collator = Collator(processor, folder)
-        yield f"teach_{name}_tokens", collator.one(example)["input_ids"].shape[1]
+        yield f"teach_{name}_tokens", collator.row(example)["input_ids"].shape[1]
         model = with_lora(seven_billion(processor), options)
-        number = TEACH_STEPS * options.batch_size * options.accumulate
+        number = TEACH_STEPS * options.batch_size * options.gradient_accumulation_steps
         trainer = make_trainer(
             model, collator, [example] * number, [], folder / f"steps-{name}", options, 0
         )
         trainer.args.save_strategy = "no"
         peak_gb()
         yield f"teach_{name}_s_per_step", timed(trainer.train) / TEACH_STEPS
-        yield f"teach_{name}_images_per_step", options.batch_size * options.accumulate
+        yield (
+            f"teach_{name}_images_per_step",
+            options.batch_size * options.gradient_accumulation_steps,
+        )
         yield f"teach_{name}_reserved_gb", torch.cuda.max_memory_reserved() / 1e9
         del model, trainer
         yield f"teach_{name}_peak_gb", peak_gb()
@@ -271,7 +275,7 @@ def teach_example(folder: Path, pixels: int) -> Example:
     names = tuple(f"{side}-{i}.png" for i in range(2))
     for i, name in enumerate(names):
         Image.fromarray(smooth(i, side, side)).save(folder / name)
-    answer = answer_of("a bright sky", [Distortion(family="noise", severity=3)])
+    answer = correct_answer("a bright sky", [Distortion(family="noise", severity=3)])
     asked = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": "Rate the region."}]
     said = [{"type": "text", "text": answer.model_dump_json()}]
     messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": said})

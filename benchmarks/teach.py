@@ -18,8 +18,8 @@ TRAINING = {
     "targets": r".*(_proj|qkv|lm_head)",
     "epochs": 2,
     "batch-size": 4,
-    "accumulate": 2,
-    "learning-rate": 2e-3,
+    "gradient-accumulation-steps": 2,
+    "lr": 2e-3,
     "precision": "fp32",
 }
 SERVING = {

@@ -56,13 +56,13 @@ def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]
     """Features, family and severity of a distorted region of each view, and of an intact one."""
     labels = resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
     rows = []
-    for number, distortions in enumerate(views.every_one()):
+    for number, distortions in enumerate(views.all_distortions()):
         random = np.random.default_rng(seed_of("calibrate", name, number))
-        view = views.tested(image, labels, distortions, random)
+        view = views.evaluation_view(image, labels, distortions, random)
         measured = region_features(
             view.image, view.labels, region_statistics(view.image, view.labels)
         )
-        ((region, _),) = view.asked.items()
+        ((region, _),) = view.distortions.items()
         for one in distortions:
             rows.append((measured[region], one.family, one.severity))
         others = np.delete(np.arange(len(measured)), region)

@@ -379,10 +379,10 @@ class TeachTest(CaptionOptions):
     part: Literal["train", "validation", "test"] = Field("test", description="Of the examples.")
 
     def run(self) -> None:
-        from rsfiqa.teach import test
+        from rsfiqa.teach import evaluate
 
         options = plain(self, CaptionOptions)
-        print(test.run(self.folder, self.part, options, name=self.name))
+        print(evaluate.run(self.folder, self.part, options, name=self.name))
 
 
 class Teach(Options):

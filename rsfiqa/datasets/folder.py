@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import pictures_below
+from rsfiqa.images.listing import image_files_below
 from rsfiqa.products.image_ids import image_id_of
 
 
@@ -17,7 +17,7 @@ def read(root: Path) -> list[Entry]:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; set root to the folder of pictures")
     entries = []
-    for path in pictures_below(root):
+    for path in image_files_below(root):
         relative = path.relative_to(root)
         image_id = image_id_of(relative)
         location = ascii(relative.as_posix())  # tells Unicode forms apart that look alike

@@ -1,1 +1,1 @@
-"""Teaching a vision-language model to see distortions: examples, and tests on kept sources."""
+"""Fine-tuning of the VLM: makes examples (data), trains (train), tests captioners (evaluate)."""

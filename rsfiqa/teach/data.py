@@ -1,8 +1,7 @@
-"""Pristine photographs to examples: views distorted at known severity, questions, answers."""
+"""teach data: pristine photographs to examples for training, validation and testing."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,11 +22,11 @@ from rsfiqa.splits import TEST, seed_of
 from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.examples import Example
 from rsfiqa.teach.options import TeachDataOptions
-from rsfiqa.teach.sources import PARTS, Source
-from rsfiqa.teach.views import Spoilt
+from rsfiqa.teach.sources import PARTS, Part, Source
+from rsfiqa.teach.views import View
 
 log = logging.getLogger("rsfiqa")
-MARK = "source.json"  # of a source whose examples are complete
+COMPLETE = "source.json"  # provenance; written once all examples of a photograph are there
 LINES = "examples.jsonl"
 
 
@@ -39,65 +38,68 @@ def run(
     seed: int,
     max_failed_fraction: float,
 ) -> None:
-    """Write train.jsonl, validation.jsonl, test.jsonl and their pictures.
+    """Write train.jsonl, validation.jsonl, test.jsonl and their images.
 
-    Sources that are done already are skipped.
+    Photographs whose examples are complete are skipped.
 
     Args:
-        folder: takes the examples.
-        folders: of data sets of pristine photographs, prepared and segmented.
+        folder: for the examples.
+        folders: prepared and segmented data sets of pristine photographs.
         options: of the stage.
         seed: of parts, views and distortions.
         max_failed_fraction: see `failures.check_failed_fraction`.
 
     Raises:
-        InputError: as `sources.read`; no photograph to teach or to test by; too large a share of
-            photographs that cannot be read.
+        InputError: as `sources.read`; no photograph for training or for testing; too large a
+            fraction of photographs that cannot be read.
     """
     cv2.setNumThreads(1)
-    known = sources.read(
+    photographs = sources.read(
         folders,
         validation_fraction=options.validation_fraction,
         test_fraction=options.test_fraction,
         seed=seed,
     )
-    _check_parts(known, options)
-    wanted = [source for source in known if not options.part or source.part in options.part]
-    reasons: dict[str, str] = {}
-    for source in tqdm(wanted, "teach data", unit="photograph", disable=None):
-        try:
-            _make(folder, source, options, seed)
-        except ImageError as error:
-            reasons[name_of(source)] = str(error)
-            log.warning("%s: %s", name_of(source), error)
+    _check_parts(photographs, options)
+    selected = [source for source in photographs if source.part in (options.part or PARTS)]
+    reasons = _make_all(folder, selected, options, seed)
     path = folder / "data.json"
-    failures.check_failed_fraction(path, reasons, len(wanted), max_failed_fraction)
+    failures.check_failed_fraction(path, reasons, len(selected), max_failed_fraction)
     failures.write(failures_path(path), "teach", reasons)
-    made = [source for source in wanted if name_of(source) not in reasons]
-    counts = {part: _publish(folder, part, made) for part in options.part or PARTS}
-    _describe(path, made, counts, options, seed)
-    log.info("teach data: %s", ", ".join(f"{n} {part}" for part, n in counts.items()))
+    complete = [source for source in selected if source.name not in reasons]
+    counts = {part: _publish(folder, part, complete) for part in options.part or PARTS}
+    _describe(path, complete, counts, options, seed)
+    log.info("teach data: %s", ", ".join(f"{count} {part}" for part, count in counts.items()))
 
 
-def _check_parts(known: Sequence[Source], options: TeachDataOptions) -> None:
-    """Refuse parts that would be empty; nobody has to validate."""
+def _check_parts(photographs: Sequence[Source], options: TeachDataOptions) -> None:
+    """Refuse empty parts; only validation can be left out."""
     for part in options.part or PARTS:
-        if part != "validation" and not any(source.part == part for source in known):
+        if part != "validation" and not any(source.part == part for source in photographs):
             raise InputError(
-                f"teach.data.test_fraction: must leave photographs for part {part}, found none of"
-                f" {len(known)} with {options.test_fraction:g}; change it, add photographs, or"
-                " name the parts that are wanted (--part)"
+                f"teach.data.test_fraction: must leave photographs for the part {part}, found none"
+                f" of {len(photographs)} with {options.test_fraction:g}; change it, add"
+                " photographs, or select parts (--part)"
             )
 
 
-def name_of(source: Source) -> str:
-    """What a source is called, and its folder."""
-    return f"{source.dataset}/{source.image_id}"
+def _make_all(
+    folder: Path, photographs: Sequence[Source], options: TeachDataOptions, seed: int
+) -> dict[str, str]:
+    """Make the examples of all photographs; the reasons of those that cannot be read."""
+    reasons: dict[str, str] = {}
+    for source in tqdm(photographs, "teach data", unit="photograph", disable=None):
+        try:
+            _make(folder, source, options, seed)
+        except ImageError as error:
+            reasons[source.name] = str(error)
+            log.warning("%s: %s", source.name, error)
+    return reasons
 
 
 def _make(folder: Path, source: Source, options: TeachDataOptions, seed: int) -> None:
-    """The examples of one source, unless they are there."""
-    place = folder / "sources" / name_of(source)
+    """Make the examples of one photograph, unless they are complete."""
+    place = folder / "sources" / source.name
     provenance = Provenance(
         product="examples",
         schema=examples.VERSION,
@@ -106,79 +108,80 @@ def _make(folder: Path, source: Source, options: TeachDataOptions, seed: int) ->
         options=options.recorded() | {"seed": seed, "part": source.part, "prompt": prompt.VERSION},
         inputs={"image": source.sha256, "regions": source.regions_sha256},
     )
-    mark = place / MARK
-    if mark.is_file() and mark.read_text("utf-8") == provenance.to_json():
+    complete = place / COMPLETE
+    if complete.is_file() and complete.read_text("utf-8") == provenance.to_json():
         return
-    mark.unlink(missing_ok=True)
+    complete.unlink(missing_ok=True)
     labels = source.shard[source.image_id].labels
     image, labels = load.load_with_labels(source.path, labels, options.long_side)
     lines = [
         example
-        for number, spoilt in enumerate(_views(image, labels, source, options, seed))
-        for example in _examples(folder, place, number, spoilt, source, options.max_pixels)
+        for number, view in enumerate(_views(image, labels, source, options, seed))
+        for example in _examples(folder, number, view, source, options.max_pixels)
     ]
     examples.write(place / LINES, lines)
-    write_bytes(mark, provenance.to_json().encode())
+    write_bytes(complete, provenance.to_json().encode())
 
 
 def _views(
     image: np.ndarray, labels: np.ndarray, source: Source, options: TeachDataOptions, seed: int
-) -> Iterator[Spoilt]:
-    """To test by: every family at every level once. To teach by: as many as asked for."""
+) -> Iterator[View]:
+    """The views of a photograph; for testing, each family at each severity once."""
 
-    def random(number: int) -> np.random.Generator:
-        return np.random.default_rng(seed_of(seed, name_of(source), number))
+    def generator(number: int) -> np.random.Generator:
+        return np.random.default_rng(seed_of(seed, source.name, number))
 
     if source.part == TEST:
-        for number, distortions in enumerate(views.every_one()):
-            yield views.tested(image, labels, distortions, random(number))
+        for number, distortions in enumerate(views.all_distortions()):
+            yield views.evaluation_view(image, labels, distortions, generator(number))
         return
     for number in range(options.views):
-        draws = random(number)
-        shown = views.varied(image, labels, draws) if options.vary else (image, labels)
-        yield views.taught(
-            *shown,
+        random = generator(number)
+        photograph = views.augment(image, labels, random) if options.augment else (image, labels)
+        yield views.training_view(
+            *photograph,
             views.KINDS[number % len(views.KINDS)],
-            questions=options.questions,
+            regions=options.regions_per_view,
             two_distortions_fraction=options.two_distortions_fraction,
-            random=draws,
+            random=random,
         )
 
 
 def _examples(
-    folder: Path, place: Path, number: int, spoilt: Spoilt, source: Source, max_pixels: int
+    folder: Path, number: int, view: View, source: Source, max_pixels: int
 ) -> Iterator[Example]:
-    """The questions about one view, whose pictures are written."""
-    contents = [row["content"] for row in rule_based.caption(spoilt.pristine, spoilt.labels)]
-    stem = f"{number:05d}"
-    labels, whole = place / f"{stem}.labels.png", place / f"{stem}.png"
-    examples.write_labels(labels, spoilt.labels)
-    for region, distortions in sorted(spoilt.asked.items()):
-        cut = prompt.cut_out(spoilt.image, spoilt.labels, region)
-        wanted = examples.answer_of(contents[region], distortions)
-        messages, pictures = examples.chat(examples.request(spoilt.image, cut, max_pixels), wanted)
-        paths = (whole, place / f"{stem}.{region}.png")
-        for path, content in zip(paths, pictures, strict=True):
-            write_bytes(path, content)
+    """The examples of one view; writes its label map and images."""
+    place, stem = folder / "sources" / source.name, f"{number:05d}"
+    labels_path, image_path = place / f"{stem}.labels.png", place / f"{stem}.png"
+    contents = [row["content"] for row in rule_based.caption(view.pristine, view.labels)]
+    examples.write_labels(labels_path, view.labels)
+    for region, distortions in sorted(view.distortions.items()):
+        region_image = prompt.cut_out(view.image, view.labels, region)
+        request = examples.request_about(view.image, region_image, max_pixels)
+        answer = examples.correct_answer(contents[region], distortions)
+        messages, images = examples.to_chat(request, answer)
+        paths = (image_path, place / f"{stem}.{region}.png")
+        for path, png in zip(paths, images, strict=True):
+            write_bytes(path, png)
         yield Example(
-            id=f"{name_of(source)}/{number}/{region}",
-            source=name_of(source),
-            kind=spoilt.kind,
+            id=f"{source.name}/{number}/{region}",
+            source=source.name,
+            kind=view.kind,
             region=region,
             distortions=distortions,
-            labels=labels.relative_to(folder).as_posix(),
+            labels=labels_path.relative_to(folder).as_posix(),
             images=tuple(path.relative_to(folder).as_posix() for path in paths),
             messages=messages,
         )
 
 
-def _publish(folder: Path, part: str, made: Sequence[Source]) -> int:
-    """Write the examples of a part from those of its sources; how many there are."""
+def _publish(folder: Path, part: Part, photographs: Sequence[Source]) -> int:
+    """Write the file of one part; the number of its examples."""
     lines = [
         example
-        for source in made
+        for source in photographs
         if source.part == part
-        for example in examples.read(folder / "sources" / name_of(source) / LINES)
+        for example in examples.read(folder / "sources" / source.name / LINES)
     ]
     examples.write(folder / f"{part}.jsonl", lines)
     return len(lines)
@@ -186,13 +189,12 @@ def _publish(folder: Path, part: str, made: Sequence[Source]) -> int:
 
 def _describe(
     path: Path,
-    made: Sequence[Source],
-    counts: Counter | dict[str, int],
+    photographs: Sequence[Source],
+    counts: Mapping[Part, int],
     options: TeachDataOptions,
     seed: int,
 ) -> None:
-    """Write what made the examples, and which photographs are in which part."""
-    parts = {part: [name_of(s) for s in made if s.part == part] for part in counts}
+    """Write how the examples were made and which photographs each part has."""
     write_json(
         path,
         {
@@ -200,6 +202,9 @@ def _describe(
             "prompt": prompt.VERSION,
             "options": options.recorded() | {"seed": seed},
             "examples": dict(counts),
-            "sources": parts,
+            "sources": {
+                part: [source.name for source in photographs if source.part == part]
+                for part in counts
+            },
         },
     )

@@ -1,14 +1,14 @@
-"""Examples: pictures, and JSON lines in the chat format that trainers read.
+"""Examples for fine-tuning: JSON lines in the chat format of transformers, and their images.
 
-One line is one question about one region with the answer that is wanted:
+A line is one request about one region with the response to be learned:
 
 id           dataset/image_id/view/region
 source       dataset/image_id of the photograph
-kind         pristine, global or local: what was done to the view
+kind         of the view: pristine, global or local
 region       its number in the label map
 distortions  list of {family, severity}: those of the region
 labels       path of the view's label map, PNG, 8 or 16 bits
-images       paths of the two pictures, in their order in the messages
+images       paths of the two images, in their order in the messages
 messages     system, user, assistant; content is a list of {type: text, text} and {type: image}
 
 Paths are relative to the folder of the file.
@@ -16,10 +16,10 @@ Paths are relative to the folder of the file.
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import cv2
 import numpy as np
@@ -33,12 +33,26 @@ from rsfiqa.teach.ratings import ratings_of
 from rsfiqa.vocabulary import ITU_LEVELS
 
 VERSION = 1
-Message = dict[str, Any]
+MAX_UINT8 = np.iinfo(np.uint8).max
+
+
+class Part(TypedDict):
+    """A part of a message: text, or the place of an image."""
+
+    type: str
+    text: NotRequired[str]
+
+
+class Message(TypedDict):
+    """A message of a chat."""
+
+    role: str
+    content: list[Part]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One line; see above."""
+    """One line of a file of examples; the module describes its fields."""
 
     id: str
     source: str
@@ -50,8 +64,8 @@ class Example:
     messages: tuple[Message, ...]
 
     @property
-    def wanted(self) -> Answer:
-        """The answer that is wanted."""
+    def answer(self) -> Answer:
+        """The correct answer, as the assistant's message gives it."""
         return Answer.model_validate_json(self.messages[-1]["content"][0]["text"])
 
     def to_json(self) -> str:
@@ -64,7 +78,7 @@ class Example:
         """The inverse of `to_json`.
 
         Raises:
-            ValueError: not JSON, or without what an example has.
+            ValueError: not JSON, or a field is missing.
         """
         content = json.loads(line)
         try:
@@ -76,45 +90,55 @@ class Example:
             raise ValueError(f"not an example: {first_line(error)}") from error
 
 
-def answer_of(content: str, distortions: Sequence[Distortion]) -> Answer:
-    """The answer that is wanted of a region, its ratings by the table."""
-    worst_first = sorted(distortions, key=lambda one: (-one.severity, one.family))
-    words = {name: ITU_LEVELS[rating - 1] for name, rating in ratings_of(distortions).items()}
-    return Answer(content=content, distortions=worst_first, **words)
-
-
-def chat(request: Sequence[Message], wanted: Answer) -> tuple[tuple[Message, ...], list[bytes]]:
-    """Messages of an example, and its pictures as PNG, from the request that would be sent.
+def correct_answer(content: str, distortions: Sequence[Distortion]) -> Answer:
+    """The answer about a region with these distortions; they determine its ratings.
 
     Args:
-        request: as `prompt.region_messages` gives it, pictures as data URIs.
-        wanted: the assistant's answer.
+        content: what the region shows.
+        distortions: at most four.
     """
-    pictures: list[bytes] = []
+    worst_first = sorted(distortions, key=lambda one: (-one.severity, one.family))
+    levels = {name: ITU_LEVELS[rating - 1] for name, rating in ratings_of(distortions).items()}
+    return Answer(content=content, distortions=worst_first, **levels)
 
-    def part(found: dict[str, Any]) -> dict[str, Any]:
-        if found["type"] != "image_url":
-            return found
-        pictures.append(base64.b64decode(found["image_url"]["url"].partition(",")[2]))
+
+def request_about(image: np.ndarray, region_image: np.ndarray, max_pixels: int) -> list[Any]:
+    """The request about a region that the VLM captioner sends, images as data URIs.
+
+    Args:
+        image: uint8 (H, W, 3), the view.
+        region_image: uint8 (h, w, 3), the region cut out of it.
+        max_pixels: to which both are reduced.
+    """
+    uris = (prompt.picture(each, max_pixels) for each in (image, region_image))
+    return prompt.region_messages(*uris)
+
+
+def to_chat(
+    request: Sequence[Mapping[str, Any]], answer: Answer
+) -> tuple[tuple[Message, ...], list[bytes]]:
+    """Messages of an example, and its images as PNG.
+
+    Args:
+        request: of `request_about`.
+        answer: becomes the assistant's message.
+    """
+    images: list[bytes] = []
+
+    def to_part(part: Mapping[str, Any]) -> Part:
+        if part["type"] != "image_url":
+            return {"type": part["type"], "text": part["text"]}
+        images.append(base64.b64decode(part["image_url"]["url"].partition(",")[2]))
         return {"type": "image"}
 
-    messages = [
-        {
-            "role": message["role"],
-            "content": [{"type": "text", "text": message["content"]}]
-            if isinstance(message["content"], str)
-            else [part(found) for found in message["content"]],
-        }
-        for message in [*request, {"role": "assistant", "content": wanted.model_dump_json()}]
-    ]
-    return tuple(messages), pictures
+    def to_message(role: str, content: str | Sequence[Mapping[str, Any]]) -> Message:
+        if isinstance(content, str):
+            return {"role": role, "content": [{"type": "text", "text": content}]}
+        return {"role": role, "content": [to_part(part) for part in content]}
 
-
-def request(pixels: np.ndarray, cut: np.ndarray, max_pixels: int) -> list[Message]:
-    """What the caption stage sends about a region, of the image and the region cut out."""
-    return prompt.region_messages(
-        prompt.picture(pixels, max_pixels), prompt.picture(cut, max_pixels)
-    )
+    messages = [to_message(message["role"], message["content"]) for message in request]
+    messages.append(to_message("assistant", answer.model_dump_json()))
+    return tuple(messages), images
 
 
 def read(path: Path) -> list[Example]:
@@ -125,18 +149,18 @@ def read(path: Path) -> list[Example]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; make it with rsfiqa teach data")
-    found = []
+    examples = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         try:
-            found.append(Example.from_json(line))
+            examples.append(Example.from_json(line))
         except ValueError as error:
             raise InputError(
                 f"{path}: line {number} must be an example, found {first_line(error)}; make it"
                 " again with rsfiqa teach data"
             ) from error
-    if not found:
+    if not examples:
         raise InputError(f"{path}: must hold examples, found none; give teach data more sources")
-    return found
+    return examples
 
 
 def write(path: Path, examples: Iterable[Example]) -> None:
@@ -145,14 +169,14 @@ def write(path: Path, examples: Iterable[Example]) -> None:
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write a label map uint16 (H, W) as PNG, atomically; 8 bits where they suffice."""
-    narrow = labels.astype(np.uint8) if labels.max() < 256 else labels
-    _, data = cv2.imencode(".png", narrow)
+    """Write a label map uint16 (H, W) as PNG, atomically; with 8 bits if they suffice."""
+    compact = labels.astype(np.uint8) if labels.max() <= MAX_UINT8 else labels
+    _, data = cv2.imencode(".png", compact)
     write_bytes(path, data.tobytes())
 
 
-def read_picture(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray]:
-    """The whole picture of an example uint8 (H, W, 3) and its label map (H, W).
+def read_image(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray]:
+    """The whole image of an example uint8 (H, W, 3) and its label map (H, W).
 
     Raises:
         InputError: a file is missing or damaged.
@@ -164,5 +188,5 @@ def read_picture(folder: Path, example: Example) -> tuple[np.ndarray, np.ndarray
             f"{path}: must be the label map of an example, found none that is whole;"
             " run rsfiqa teach data again"
         )
-    pixels = load.load_rgb(folder / example.images[0])
-    return pixels, resize.fit_labels(labels, pixels.shape[:2])
+    image = load.load_rgb(folder / example.images[0])
+    return image, resize.fit_labels(labels, image.shape[:2])

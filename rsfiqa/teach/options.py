@@ -8,107 +8,127 @@ from rsfiqa.options import Name, Options
 
 
 class TeachDataOptions(Options):
-    """Which examples are made of photographs, and how many."""
+    """Number and kind of the examples that are made from photographs."""
 
     part: tuple[Literal["train", "validation", "test"], ...] = Field(
-        (), description="Only this part; can be given several times."
+        (), description="Make this part alone; can be given several times. By default all parts."
     )
     views: int = Field(
         25,
         ge=1,
         le=10**6,
-        description="Crops of each photograph to teach by; of five, one is pristine, two are"
-        " distorted all over, two by region.",
+        description="Random crops of each training photograph. Of five, one stays pristine, two are"
+        " distorted as a whole and two region by region.",
     )
-    questions: int = Field(
-        3, ge=1, le=100, description="Regions of a view that are asked about, to teach by."
+    regions_per_view: int = Field(
+        3, ge=1, le=100, description="Examples per training view, each about another region."
     )
     two_distortions_fraction: float = Field(
-        0.25, ge=0, le=1, description="Of draws to teach by: two distortions, one on the other."
+        0.25,
+        ge=0,
+        le=1,
+        description="Fraction of distorted training regions with two distortions instead of one.",
     )
-    vary: bool = Field(
+    augment: bool = Field(
         False,
-        description="Photographs to teach by are reduced, turned, given other colors, light and"
-        " chroma, each by chance: for few photographs.",
+        description="Randomly reduce and rotate training photographs and change their colors, light"
+        " and chroma; for small sets of photographs.",
     )
     validation_fraction: float = Field(
-        0.1, ge=0, lt=1, description="Of the photographs, by group, that are not for the test."
+        0.1,
+        ge=0,
+        lt=1,
+        description="Fraction of the groups of photographs outside the test part that are used for"
+        " validation.",
     )
     test_fraction: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="Of the photographs, by group, where no source has an official test.",
+        description="Fraction of the groups of photographs that are used for testing; ignored if a"
+        " source has an official test part.",
     )
     long_side: int = Field(
-        1024, ge=64, le=8192, description="Larger images are reduced to this, as by caption."
+        1024, ge=64, le=8192, description="Reduce larger photographs to this long side, pixels."
     )
     max_pixels: int = Field(
-        1_003_520, ge=4096, le=10**8, description="Pixels of a picture at most, as by caption."
+        1_003_520, ge=4096, le=10**8, description="Largest image of an example, pixels."
     )
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the examples of a photograph."""
+        """The options that determine the examples of one photograph."""
         return self.model_dump(exclude={"part", "validation_fraction", "test_fraction"})
 
 
 class TeachTrainOptions(Options):
-    """A vision-language model, and how it learns from examples."""
+    """The vision-language model and the training."""
 
     model: str | None = Field(
         None,
-        description="Folder of a model of transformers that turns images and text to text, or its"
-        " name on the hub. ~ is expanded.",
+        description="Folder or hub name of an image-text-to-text model of transformers; ~ is"
+        " expanded.",
     )
     method: Literal["lora", "full"] = Field(
-        "lora", description="lora: low-rank updates, merged at the end; full: all weights."
+        "lora",
+        description="Weights to train. lora: low-rank updates, merged at the end; full: all.",
     )
-    rank: int = Field(16, ge=1, le=1024, description="lora: of the updates.")
-    alpha: int = Field(32, ge=1, le=10_000, description="lora: updates count alpha / rank.")
-    dropout: float = Field(0.05, ge=0, lt=1, description="lora: of what the updates see.")
+    rank: int = Field(16, ge=1, le=1024, description="lora: rank of the updates.")
+    alpha: int = Field(
+        32, ge=1, le=10_000, description="lora: the updates are scaled by alpha / rank."
+    )
+    dropout: float = Field(
+        0.05, ge=0, lt=1, description="lora: dropout probability of the updates' inputs."
+    )
     targets: str = Field(
         "all-linear",
         min_length=1,
-        description="lora: layers that get updates, a regular expression of their names;"
-        " all-linear for all but the last, those of the vision tower too.",
+        description="lora: layers to update, a regular expression of their names. all-linear: every"
+        " linear layer but the output layer, those of the vision tower included.",
     )
-    frozen: str | None = Field(
+    frozen_weights: str | None = Field(
         None,
-        description="full: weights that stay as they are, a regular expression of their names, such"
-        " as .*visual.*",
+        description="full: weights to keep, a regular expression of their names, such as"
+        " .*visual.*",
     )
     epochs: float = Field(1, gt=0, le=1000, description="Passes over the examples.")
-    batch_size: int = Field(1, ge=1, le=4096, description="Examples at once on each device.")
-    accumulate: int = Field(16, ge=1, le=4096, description="Batches of a step on each device.")
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="Peak rate of AdamW.")
-    warmup: float = Field(
-        0.03, ge=0, description="Share of the steps in which the rate rises; from 1 on, steps."
+    batch_size: int = Field(
+        1, ge=1, le=4096, description="Examples per forward pass on each device."
     )
-    weight_decay: float = Field(0.0, ge=0, le=10, description="Of AdamW.")
+    gradient_accumulation_steps: int = Field(
+        16, ge=1, le=4096, description="Forward passes per optimizer step."
+    )
+    lr: float = Field(1e-4, gt=0, le=1, description="Peak learning rate of AdamW.")
+    warmup: float = Field(
+        0.03,
+        ge=0,
+        description="Linear warm-up: below 1 a fraction of the steps, from 1 on a number of steps.",
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="Weight decay of AdamW.")
     precision: Literal["bf16", "fp32"] = Field(
         "bf16",
-        description="Of the arithmetic and of the model that is written; what learns is kept in"
-        " fp32 until then.",
+        description="Precision of the computation and of the written model; trained weights are"
+        " kept in fp32 during training.",
     )
-    checkpointing: bool = Field(
-        True, description="Compute activations anew instead of keeping them: less memory."
+    gradient_checkpointing: bool = Field(
+        True,
+        description="Recompute activations in the backward pass: less memory, a third more time.",
     )
     save_steps: int = Field(
-        100, ge=1, description="A training that was broken off goes on from the last of these."
+        100, ge=1, description="Optimizer steps between checkpoints from which a run resumes."
     )
-    log_steps: int = Field(10, ge=1, description="Steps between two losses that are noted.")
+    log_steps: int = Field(10, ge=1, description="Optimizer steps between recorded losses.")
     workers: int = Field(0, ge=0, le=256, description="Processes that prepare examples.")
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the weights."""
+        """The options that determine the trained weights."""
         return self.model_dump(exclude={"model", "save_steps", "log_steps", "workers"})
 
 
 class TeachOptions(Options):
-    """The target teach, which stands outside the pipeline: examples, a taught model, its test."""
+    """Fine-tuning of the VLM on distorted photographs; a target outside the pipeline."""
 
     datasets: tuple[Name, ...] = Field(
-        ("demo",), min_length=1, description="Of pristine photographs."
+        ("demo",), min_length=1, description="Data sets of pristine photographs."
     )
     data: TeachDataOptions
     train: TeachTrainOptions

@@ -1,19 +1,21 @@
-"""Pristine photographs with their regions, and which part of the examples each is for."""
+"""Pristine photographs with their regions, divided into train, validation and test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, get_args
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import manifest, regions
+from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import dataset_name, manifest_path, product_path, shard_name
 from rsfiqa.products.regions import Reader
 from rsfiqa.splits import TEST, seed_of
 
-PARTS = ("train", "validation", TEST)
-SMALLEST = 64  # pixels of a side
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+MIN_SIDE = 64  # pixels
 
 
 @dataclass(frozen=True)
@@ -21,100 +23,121 @@ class Source:
     """One pristine photograph.
 
     Attributes:
-        dataset: the name of its data set.
+        dataset: name of its data set.
         image_id: in that data set.
-        path: of the file.
-        part: of `PARTS`; all examples made from it belong there.
-        sha256: of the file.
-        shard: its regions.
+        path: image file.
+        part: of `PARTS`; all examples of the photograph belong to it.
+        sha256: of the image file.
+        shard: reader of its regions.
         regions_sha256: of the file of its regions.
     """
 
     dataset: str
     image_id: str
     path: Path
-    part: str
+    part: Part
     sha256: str
     shard: Reader
     regions_sha256: str
+
+    @property
+    def name(self) -> str:
+        """The photograph among those of all data sets; also the name of its folder."""
+        return f"{self.dataset}/{self.image_id}"
 
 
 def read(
     folders: Sequence[Path], *, validation_fraction: float, test_fraction: float, seed: int
 ) -> list[Source]:
-    """The pristine images of data sets that were prepared and segmented, sorted.
+    """The pristine photographs of prepared and segmented data sets, sorted.
 
-    Pristine are images of level 0, and those of data sets without levels. An official split is
-    kept; otherwise whole groups go to the parts, by a hash of seed and names.
+    Pristine are images of severity 0 and all images of a data set without severities. An official
+    test part is kept; the other groups are divided by a hash of the seed and their names.
 
     Args:
         folders: of the data sets.
-        validation_fraction: of the groups that an official split does not test.
-        test_fraction: of the groups, where none of the data sets has an official test.
-        seed: of the parts.
+        validation_fraction: fraction of the groups outside the test part.
+        test_fraction: fraction of the groups; ignored if a data set has an official test part.
+        seed: of the division.
 
     Raises:
-        InputError: no pristine image, one that is too small, one whose bytes are also in another
-            part; a data set that was not prepared or segmented.
+        InputError: no pristine image, one that is too small, one whose bytes occur in two parts; a
+            data set that was not prepared or segmented.
     """
     tables = {folder: manifest.read(manifest_path(folder))[0] for folder in folders}
     if any(TEST in table["subset"].to_pylist() for table in tables.values()):
         test_fraction = 0
-    found = []
+    sources = []
     for folder, table in tables.items():
-        rows = [row for row in table.to_pylist() if not row["severity"]]
-        parts = _parts(rows, dataset_name(folder), validation_fraction, test_fraction, seed)
-        found += _of(folder, rows, parts)
-    if not found:
+        pristine = [row for row in manifest.to_rows(table) if not row["severity"]]
+        parts = _parts(pristine, dataset_name(folder), validation_fraction, test_fraction, seed)
+        sources += _sources_of(folder, pristine, parts)
+    if not sources:
         raise InputError(
             f"source: must hold pristine images, found none in {', '.join(map(str, folders))};"
             " prepare a folder of photographs, the layout kodak or the layout demo"
         )
-    _refuse_leaks(found)
-    return sorted(found, key=lambda source: (source.dataset, source.image_id))
+    _refuse_leaks(sources)
+    return sorted(sources, key=lambda source: (source.dataset, source.image_id))
 
 
 def _parts(
-    rows: Sequence[dict[str, Any]], dataset: str, validation: float, test: float, seed: int
-) -> dict[str, str]:
+    rows: Sequence[ManifestRow], dataset: str, validation: float, test: float, seed: int
+) -> dict[str, Part]:
     """The part of each group."""
-    parts = {row["group"]: row["subset"] for row in rows}
-    kept = {group for group, subset in parts.items() if subset == TEST}
-    free = sorted(parts.keys() - kept, key=lambda group: (seed_of(seed, dataset, group), group))
-    tested = round(test * len(free))
-    validated = tested + round(validation * (len(free) - tested))
-    for i, group in enumerate(free):
-        parts[group] = TEST if i < tested else "validation" if i < validated else "train"
+    subsets = {row["group"]: row["subset"] for row in rows}
+    official = {group for group, subset in subsets.items() if subset == TEST}
+    free = sorted(
+        subsets.keys() - official, key=lambda group: (seed_of(seed, dataset, group), group)
+    )
+    test_end = round(test * len(free))
+    validation_end = test_end + round(validation * (len(free) - test_end))
+    parts: dict[str, Part] = dict.fromkeys(official, "test")
+    parts |= dict.fromkeys(free[:test_end], "test")
+    parts |= dict.fromkeys(free[test_end:validation_end], "validation")
+    parts |= dict.fromkeys(free[validation_end:], "train")
     return parts
 
 
-def _of(folder: Path, rows: Sequence[dict[str, Any]], parts: dict[str, str]) -> list[Source]:
-    dataset = dataset_name(folder)
-    readers: dict[str, tuple[Reader, str]] = {}
-    found = []
+def _sources_of(
+    folder: Path, rows: Sequence[ManifestRow], parts: Mapping[str, Part]
+) -> list[Source]:
+    """The photographs of one data set that have regions; segmentation of others has failed."""
+    shards: dict[int, tuple[Reader, str]] = {}
+    sources = []
     for row in rows:
-        if min(row["width"], row["height"]) < SMALLEST:
-            raise InputError(
-                f"{row['path']}: sides must have {SMALLEST} pixels or more, found {row['width']} x"
-                f" {row['height']}; leave it out of the sources"
+        _check_size(row)
+        if row["shard"] not in shards:
+            path = product_path(folder, "segment", shard_name(row["shard"]))
+            shards[row["shard"]] = regions.Reader(path), sha256_of(path)
+        reader, regions_sha256 = shards[row["shard"]]
+        if row["image_id"] in reader:
+            source = Source(
+                dataset=dataset_name(folder),
+                image_id=row["image_id"],
+                path=Path(row["path"]),
+                part=parts[row["group"]],
+                sha256=row["sha256"],
+                shard=reader,
+                regions_sha256=regions_sha256,
             )
-        name = shard_name(row["shard"])
-        if name not in readers:
-            path = product_path(folder, "segment", name)
-            readers[name] = regions.Reader(path), sha256_of(path)
-        reader, digest = readers[name]
-        if row["image_id"] in reader:  # segmentation may have failed
-            part, path = parts[row["group"]], Path(row["path"])
-            source = (dataset, row["image_id"], path, part, row["sha256"], reader, digest)
-            found.append(Source(*source))
-    return found
+            sources.append(source)
+    return sources
+
+
+def _check_size(row: ManifestRow) -> None:
+    if min(row["width"], row["height"]) < MIN_SIDE:
+        raise InputError(
+            f"{row['path']}: sides must have {MIN_SIDE} pixels or more, found {row['width']} x"
+            f" {row['height']}; leave it out of the sources"
+        )
 
 
 def _refuse_leaks(sources: Sequence[Source]) -> None:
-    """Raise where the same bytes are in two parts."""
-    seen: dict[str, Source] = {}
+    """Raise if the same bytes occur in two parts."""
+    by_digest: dict[str, Source] = {}
     for source in sources:
-        other = seen.setdefault(source.sha256, source)
+        other = by_digest.setdefault(source.sha256, source)
         if other.part != source.part:
             raise InputError(
                 f"{source.path}: a photograph must lie in one part, found the same bytes in"

@@ -1,76 +1,56 @@
-"""What is done to which regions of a photograph, drawn by a seed."""
+"""Views: random crops of a pristine photograph, distorted as a whole or region by region."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.images import resize
-from rsfiqa.images.distort import SEVERITIES, distort_region
-from rsfiqa.vocabulary import FAMILIES
+from rsfiqa.images.distort import distort_region
+from rsfiqa.vocabulary import FAMILIES, SEVERITIES, are_opposite, imaging_order
 
-KINDS = ("pristine", "global", "global", "local", "local")  # in turn
-
-
-# one after the other as light, lens, sensor, software and file would have it
-CHAIN = (
-    *("overexposure", "underexposure", "contrast_high", "contrast_low"),
-    *("saturation_high", "saturation_low", "blur", "noise", "oversharpening"),
-    *("pixelation", "quantization", "compression"),
-)
-
-
-OPPOSITE = (
-    {"overexposure", "underexposure"},
-    {"contrast_high", "contrast_low"},
-    {"saturation_high", "saturation_low"},
-    {"blur", "oversharpening"},
-)
-
-
-SMALLEST = 220  # pixels across a photograph, below which it is not reduced
-
-
-LEAST_SIDE = 0.6  # of a view, over that of the photograph
-
-
-LEAST_AREA = 0.03  # of a region that is spoilt or asked about, share of the view
-
+Kind = Literal["pristine", "global", "local"]
+KINDS: tuple[Kind, ...] = ("pristine", "global", "global", "local", "local")  # views take turns
+MIN_REDUCED_SIDE = 220  # pixels; augmentation reduces no photograph below it
+MIN_CROP_FRACTION = 0.6  # of each side of the photograph
+MIN_AREA_FRACTION = 0.03  # of the view, of a region that an example is about
 
 Distortions = tuple[Distortion, ...]
 
 
 @dataclass(frozen=True)
-class Spoilt:
-    """A view of a photograph, distorted, and the regions that are asked about.
+class View:
+    """A view of a photograph and what is known about its regions.
 
     Attributes:
-        kind: pristine, global or local.
-        pristine: uint8 (H, W, 3), the view before.
-        image: uint8 (H, W, 3).
-        labels: uint16 (H, W), 0..R-1.
-        asked: distortions of each region that is asked about, those that the region has.
+        kind: pristine, global (distorted as a whole) or local (distorted region by region).
+        pristine: uint8 (H, W, 3), the view without distortions.
+        image: uint8 (H, W, 3), with distortions.
+        labels: label map uint16 (H, W), 0..R-1.
+        distortions: of each region that an example is about, by region.
     """
 
-    kind: str
+    kind: Kind
     pristine: np.ndarray
     image: np.ndarray
     labels: np.ndarray
-    asked: dict[int, Distortions]
+    distortions: dict[int, Distortions]
 
 
-def varied(
+def augment(
     image: np.ndarray, labels: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Another photograph uint8 (H, W, 3) and its label map, of one; each variation by chance.
+    """A randomly changed photograph uint8 (H', W', 3) with its label map (H', W').
 
-    Reduced, turned by a quarter, of other colors, a little lighter or darker, with more or less
-    color: what a distortion looks like is to be learnt, not how these photographs looked before.
+    Each change has a chance: reduced by up to a half, rotated by 90 degrees, color channels
+    permuted, up to 0.15 stops lighter or darker with up to a fifth more or less chroma. With few
+    photographs the VLM would otherwise learn their look instead of that of the distortions.
     """
     if random.integers(2):
-        scale = random.uniform(min(1, max(0.5, SMALLEST / min(labels.shape))), 1)
+        scale = random.uniform(min(1, max(0.5, MIN_REDUCED_SIDE / min(labels.shape))), 1)
         image = resize.reduce(image, round(scale * max(labels.shape)))
         labels = resize.fit_labels(labels, image.shape[:2])
     if random.integers(2):
@@ -84,101 +64,108 @@ def varied(
     return image, labels
 
 
-def view_of(
+def random_crop(
     image: np.ndarray, labels: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A crop, perhaps mirrored: uint8 (h, w, 3), and its label map uint16 (h, w), numbered anew."""
-    place = []
+    """A crop, mirrored half of the time: uint8 (h, w, 3), with a dense label map uint16 (h, w)."""
+    window = []
     for side in labels.shape:
-        length = round(side * random.uniform(LEAST_SIDE, 1))
+        length = round(side * random.uniform(MIN_CROP_FRACTION, 1))
         start = int(random.integers(side - length + 1))
-        place.append(slice(start, start + length))
-    image, labels = image[tuple(place)], labels[tuple(place)]
+        window.append(slice(start, start + length))
+    image, labels = image[tuple(window)], labels[tuple(window)]
     if random.integers(2):
         image, labels = image[:, ::-1], labels[:, ::-1]
-    _, numbered = np.unique(labels, return_inverse=True)
-    return np.ascontiguousarray(image), numbered.reshape(labels.shape).astype(np.uint16)
+    _, dense = np.unique(labels, return_inverse=True)
+    return np.ascontiguousarray(image), dense.reshape(labels.shape).astype(np.uint16)
 
 
-def taught(
+def training_view(
     image: np.ndarray,
     labels: np.ndarray,
-    kind: str,
+    kind: Kind,
     *,
-    questions: int,
+    regions: int,
     two_distortions_fraction: float,
     random: np.random.Generator,
-) -> Spoilt:
-    """A view to teach by.
+) -> View:
+    """A view for training.
+
+    In a local view each chosen region but one has distortions of its own; the last one, and all
+    regions that were not chosen, have none.
 
     Args:
-        image: uint8 (H, W, 3), pristine.
+        image: pristine photograph, uint8 (H, W, 3).
         labels: its label map (H, W).
-        kind: of `KINDS`. Local: of the regions asked about, all but one have distortions of their
-            own, and the rest of the view has none.
-        questions: regions that are asked about, where there are as many large ones.
-        two_distortions_fraction: of draws that bring two distortions.
-        random: draws everything.
+        kind: of `KINDS`.
+        regions: how many regions are chosen, if the view has as many large ones.
+        two_distortions_fraction: chance that two distortions are combined, in [0, 1].
+        random: draws the crop, the regions and the distortions.
     """
-    pristine, labels = view_of(image, labels, random)
-    chosen = _large(labels, random)[:questions]
-    asked: dict[int, Distortions] = dict.fromkeys(chosen, ())
+    pristine, labels = random_crop(image, labels, random)
+    chosen = _large_regions(labels, random)[:regions]
+    distortions: dict[int, Distortions] = dict.fromkeys(chosen, ())
     result = pristine
     if kind == "global":
-        drawn = draw(random, two_distortions_fraction)
-        result = distorted(pristine, np.ones(labels.shape, bool), drawn, random)
-        asked = dict.fromkeys(chosen, drawn)
+        drawn = draw_distortions(random, two_distortions_fraction)
+        result = apply_distortions(pristine, np.ones(labels.shape, bool), drawn, random)
+        distortions = dict.fromkeys(chosen, drawn)
     elif kind == "local":
         for region in chosen[: max(1, len(chosen) - 1)]:
-            asked[region] = draw(random, two_distortions_fraction)
-            result = distorted(result, labels == region, asked[region], random)
-    return Spoilt(kind, pristine, result, labels, asked)
+            distortions[region] = draw_distortions(random, two_distortions_fraction)
+            result = apply_distortions(result, labels == region, distortions[region], random)
+    return View(kind, pristine, result, labels, distortions)
 
 
-def tested(
+def evaluation_view(
     image: np.ndarray, labels: np.ndarray, distortions: Distortions, random: np.random.Generator
-) -> Spoilt:
-    """A view to test by: one region has these distortions and is asked about."""
-    pristine, labels = view_of(image, labels, random)
-    region = _large(labels, random)[0]
-    result = distorted(pristine, labels == region, distortions, random)
-    kind = "local" if distortions else "pristine"
-    return Spoilt(kind, pristine, result, labels, {region: distortions})
+) -> View:
+    """A view for testing: one region has the given distortions, and the example is about it."""
+    pristine, labels = random_crop(image, labels, random)
+    region = _large_regions(labels, random)[0]
+    result = apply_distortions(pristine, labels == region, distortions, random)
+    kind: Kind = "local" if distortions else "pristine"
+    return View(kind, pristine, result, labels, {region: distortions})
 
 
-def every_one() -> Iterator[Distortions]:
-    """Each family at each level alone, and none as often as a family."""
+def all_distortions() -> Iterator[Distortions]:
+    """Each family alone at each severity; and no distortion, as often as one family."""
     for severity in SEVERITIES:
         for family in FAMILIES:
             yield (Distortion(family=family, severity=severity),)
         yield ()
 
 
-def draw(random: np.random.Generator, two_distortions_fraction: float) -> Distortions:
-    """One distortion, or two that do not undo each other, in the order of `CHAIN`."""
-    families = [CHAIN[random.integers(len(CHAIN))]]
+def draw_distortions(random: np.random.Generator, two_distortions_fraction: float) -> Distortions:
+    """One distortion, or two of families that are not opposite, in imaging order."""
+    order = imaging_order()
+    families = [order[random.integers(len(order))]]
     if random.random() < two_distortions_fraction:
-        others = [f for f in CHAIN if f not in families and {f, *families} not in OPPOSITE]
+        first = families[0]
+        others = [name for name in order if name != first and not are_opposite(name, first)]
         families.append(others[random.integers(len(others))])
     severities = random.choice(SEVERITIES, len(families)).tolist()
-    ordered = sorted(families, key=CHAIN.index)
-    return tuple(Distortion(family=f, severity=s) for f, s in zip(ordered, severities, strict=True))
+    ordered = sorted(families, key=order.index)
+    return tuple(
+        Distortion(family=family, severity=severity)
+        for family, severity in zip(ordered, severities, strict=True)
+    )
 
 
-def distorted(
+def apply_distortions(
     image: np.ndarray,
     mask: np.ndarray,
     distortions: Sequence[Distortion],
     random: np.random.Generator,
 ) -> np.ndarray:
-    """The image uint8 (H, W, 3) where a mask bool (H, W) has these distortions, one on another."""
+    """The image uint8 (H, W, 3) with distortions applied in turn where the mask (H, W) is true."""
     for distortion in distortions:
         image = distort_region(image, mask, distortion.family, distortion.severity, random)
     return image
 
 
-def _large(labels: np.ndarray, random: np.random.Generator) -> list[int]:
-    """The regions of at least `LEAST_AREA`, in an order that is drawn; the largest if none is."""
+def _large_regions(labels: np.ndarray, random: np.random.Generator) -> list[int]:
+    """The regions of at least `MIN_AREA_FRACTION`, shuffled; the largest one if there is none."""
     areas = np.bincount(labels.ravel())
-    large = np.flatnonzero(areas >= LEAST_AREA * labels.size)
+    large = np.flatnonzero(areas >= MIN_AREA_FRACTION * labels.size)
     return random.permutation(large if len(large) else [areas.argmax()]).tolist()

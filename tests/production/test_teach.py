@@ -1,4 +1,4 @@
-"""A model that was taught answers through vLLM as it does through transformers."""
+"""A fine-tuned model answers through vLLM as it does through transformers."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.client import Client
 from rsfiqa.captioners.vlm.server import Server
-from rsfiqa.teach import examples, test, train
+from rsfiqa.teach import evaluate, examples, train
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.options import TeachTrainOptions
 from tests.production.conftest import NAME
-from tests.teach.conftest import kodak, made  # noqa: F401
+from tests.support.teach import make_examples, make_photographs
 
 PROMPTS = 50
 LONGEST = 200  # tokens of an answer
@@ -25,8 +25,8 @@ CLOSE = 0.01  # nats; a token that leads by less may fall behind
 QUICK = {
     "epochs": 6,
     "batch_size": 2,
-    "accumulate": 1,
-    "learning_rate": 3e-3,
+    "gradient_accumulation_steps": 1,
+    "lr": 3e-3,
     "targets": r".*(_proj|qkv|lm_head)",
     "precision": "fp32",
 }
@@ -34,38 +34,46 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`"
 
 
 @pytest.fixture(scope="module")
-def taught(model, made, tmp_path_factory):  # noqa: F811
-    """The folder of the tiny model, taught, with its low-rank updates merged."""
-    output = tmp_path_factory.mktemp("taught")
-    train.run(made, output, TeachTrainOptions(model=str(model), **QUICK), seed=0)
+def folder(tmp_path_factory):
+    """Examples of three small photographs."""
+    folder = tmp_path_factory.mktemp("teach")
+    make_examples(folder, make_photographs(tmp_path_factory.mktemp("kodak")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finetuned(model, folder, tmp_path_factory):
+    """The folder of the tiny model after fine-tuning, with its low-rank updates merged."""
+    output = tmp_path_factory.mktemp("finetuned")
+    train.run(folder, output, TeachTrainOptions(model=str(model), **QUICK), seed=0)
     return output / "model"
 
 
 @pytest.fixture(scope="module")
-def options(served, taught):
-    """What the taught model is served with."""
+def options(served, finetuned):
+    """Options of the fine-tuned model's server."""
     limits = {"max_pixels": 50_000, "max_tokens": LONGEST, "concurrency": 8}
-    return CaptionOptions(backend="vllm", **served | {"weights": str(taught)} | limits)
+    return CaptionOptions(backend="vllm", **served | {"weights": str(finetuned)} | limits)
 
 
 @pytest.fixture(scope="module")
-def chosen(made):  # noqa: F811
-    """Examples to test by."""
-    return examples.read(made / "test.jsonl")[:PROMPTS]
+def chosen(folder):
+    """Examples for testing."""
+    return examples.read(folder / "test.jsonl")[:PROMPTS]
 
 
 @torch.inference_mode()
-def generated(folder, chosen, taught):
+def generated(folder, chosen, finetuned):
     """Tokens of each answer with their log-probabilities, and the lead of each, by transformers."""
-    processor = AutoProcessor.from_pretrained(taught)
-    model = AutoModelForImageTextToText.from_pretrained(taught, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(finetuned)
+    model = AutoModelForImageTextToText.from_pretrained(finetuned, dtype=torch.float32).eval()
     collator = Collator(processor, folder)
     for example in chosen:
-        row = collator.one(example)
-        asked_for = int((row["labels"] == -100).sum())
+        row = collator.row(example)
+        prompt_length = int((row["labels"] == -100).sum())
         length = row["input_ids"].shape[1]
         inputs = {
-            name: value[:, :asked_for] if value.shape[:2] == (1, length) else value
+            name: value[:, :prompt_length] if value.shape[:2] == (1, length) else value
             for name, value in row.items()
             if name != "labels"
         }
@@ -76,7 +84,7 @@ def generated(folder, chosen, taught):
             output_logits=True,
             return_dict_in_generate=True,
         )
-        tokens = found.sequences[0, asked_for:]
+        tokens = found.sequences[0, prompt_length:]
         logprobs = torch.stack(found.logits)[:, 0].log_softmax(-1)
         best = logprobs.topk(2).values
         chosen_logprobs = logprobs.gather(1, tokens[:, None])[:, 0]
@@ -99,29 +107,30 @@ def replies(url, folder, chosen):
     return asyncio.run(all_of_them())
 
 
-def test_answers_are_those_of_transformers(options, made, chosen, taught, tmp_path):  # noqa: F811
+def test_answers_are_those_of_transformers(options, folder, chosen, finetuned, tmp_path):
     assert len(chosen) == PROMPTS
     with Server(options, tmp_path / "server.log") as server:
-        told = replies(server.url, made, chosen)
-    tokenizer = AutoProcessor.from_pretrained(taught).tokenizer
+        served = replies(server.url, folder, chosen)
+    tokenizer = AutoProcessor.from_pretrained(finetuned).tokenizer
     worst, totals = 0.0, []
-    for reply, (tokens, logprobs, lead) in zip(told, generated(made, chosen, taught), strict=True):
+    pairs = zip(served, generated(folder, chosen, finetuned), strict=True)
+    for reply, (tokens, logprobs, lead) in pairs:
         assert min(lead) > CLOSE
         text = tokenizer.decode(tokens, skip_special_tokens=True)
         assert reply.text == text
-        served = [token.logprob for token in reply.tokens]
-        assert len(served) in (len(tokens), len(tokens) - 1)  # the end of the turn may be left out
-        worst = max(worst, max(abs(a - b) for a, b in zip(served, logprobs, strict=False)))
+        found = [token.logprob for token in reply.tokens]
+        assert len(found) in (len(tokens), len(tokens) - 1)  # the end of the turn may be left out
+        worst = max(worst, max(abs(a - b) for a, b in zip(found, logprobs, strict=False)))
         totals.append(sum(logprobs))
     assert worst < TOLERANCE
-    assert np.std(totals) > 10 * TOLERANCE  # the answers depend on what is asked and shown
+    assert np.std(totals) > 10 * TOLERANCE  # answers depend on prompts and images
 
 
-def test_a_model_is_tested_beside_the_measured_captioner(options, made):  # noqa: F811
-    test.run(made, "test", CaptionOptions(), name="rule_based")
+def test_a_model_is_compared_with_the_rule_based_captioner(options, folder):
+    evaluate.run(folder, "test", CaptionOptions(), name="rule_based")
     longer = options.model_copy(update={"max_tokens": 2 * LONGEST})
-    shown = test.run(made, "test", longer, name="taught")
-    assert shown.splitlines()[0].split()[-3:] == ["rule_based", "taught", "chance"]
-    (valid,) = (line for line in shown.splitlines() if line.startswith("valid_fraction"))
+    table = evaluate.run(folder, "test", longer, name="finetuned")
+    assert table.splitlines()[0].split()[-3:] == ["rule_based", "finetuned", "chance"]
+    (valid,) = (line for line in table.splitlines() if line.startswith("valid_fraction"))
     assert float(valid.split()[2]) == 1
-    assert (made / "tests/taught.server.log").is_file()
+    assert (folder / "tests/finetuned.server.log").is_file()

@@ -131,7 +131,7 @@ def test_six_pictures_through_everything(small, served, tmp_path):
 def test_a_recipe_to_the_end(model, served, tmp_path):
     """teach-7b-24gb.yaml with a model of the same architecture: examples, teaching, all tests."""
     root = str(write_pictures(tmp_path))
-    training = {"model": str(model), "accumulate": 2, "epochs": 1, "workers": 0}
+    training = {"model": str(model), "gradient_accumulation_steps": 2, "epochs": 1, "workers": 0}
     overlay = {
         "datasets": {"pictures": {"layout": "csv", "root": root, "mos_range": [1, 5]}},
         "benchmark": {"datasets": ["pictures"]},
@@ -150,11 +150,11 @@ def test_a_recipe_to_the_end(model, served, tmp_path):
     assert {part: len(names) for part, names in sources.items()} == {
         "train": 5, "validation": 0, "test": 1
     }  # fmt: skip
-    assert (folder / "taught/adapter/adapter_model.safetensors").is_file()
+    assert (folder / "finetuned/adapter/adapter_model.safetensors").is_file()
     tests = {
         name: json.loads((folder / f"tests/{name}.test.json").read_text())
-        for name in ("rule_based", "zero_shot", "taught")
+        for name in ("rule_based", "zero_shot", "finetuned")
     }
     assert {one["n"] for one in tests.values()} == {65}
     assert len({one["examples"] for one in tests.values()}) == 1
-    assert tests["rule_based"]["valid_fraction"] == tests["taught"]["valid_fraction"] == 1
+    assert tests["rule_based"]["valid_fraction"] == tests["finetuned"]["valid_fraction"] == 1

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.numpy import load_file
-from safetensors.torch import load_file as load
-from safetensors.torch import save_file
-from transformers import AutoTokenizer, Qwen2Config, TrainerCallback
+from safetensors.torch import load_file
+from transformers import TrainerCallback
 
 from rsfiqa.errors import InputError
 from rsfiqa.teach import train
@@ -23,41 +21,45 @@ pytestmark = pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`"
 QUICK = {
     "epochs": 8,
     "batch_size": 2,
-    "accumulate": 1,
-    "learning_rate": 3e-3,
+    "gradient_accumulation_steps": 1,
+    "lr": 3e-3,
     "targets": r".*(_proj|qkv|lm_head)",  # the last layer too, whose weights are random
     "precision": "fp32",
-    "checkpointing": False,
+    "gradient_checkpointing": False,
     "log_steps": 1,
     "save_steps": 5,
 }
 
 
-def teach(made, output, model, **changes):
+def fine_tune(folder, output, model, *, callbacks=(), **changes):
     options = TeachTrainOptions(**QUICK | {"model": str(model)} | changes)
-    train.run(made, output, options, seed=0)
+    train.run(folder, output, options, seed=0, callbacks=callbacks)
     return json.loads((output / "teach.json").read_text("utf-8"))
 
 
+def weights_of(*folders: Path) -> list[dict[str, torch.Tensor]]:
+    return [load_file(folder / "model.safetensors") for folder in folders]
+
+
 @pytest.fixture(scope="module")
-def taught(made, tiny_model, tmp_path_factory):
-    """The folder of a tiny model after teaching."""
-    output = tmp_path_factory.mktemp("taught")
-    teach(made, output, tiny_model)
+def finetuned(folder, tiny_model, tmp_path_factory):
+    """The output of fine-tuning the tiny model."""
+    output = tmp_path_factory.mktemp("finetuned")
+    fine_tune(folder, output, tiny_model)
     return output
 
 
-def test_the_loss_falls_to_half(taught):
-    card = json.loads((taught / "teach.json").read_text("utf-8"))
+def test_the_loss_falls_to_half(finetuned):
+    card = json.loads((finetuned / "teach.json").read_text("utf-8"))
     losses = [loss for _, loss in card["losses"]]
     assert losses[-1] < 0.5 * losses[0]
     assert len(losses) == card["steps"]
     assert card["validation"]
 
 
-def test_what_is_left_is_the_model_and_its_updates(taught, tiny_model):
-    assert sorted(path.name for path in taught.iterdir()) == ["adapter", "model", "teach.json"]
-    base, merged = (load_file(p / "model.safetensors") for p in (tiny_model, taught / "model"))
+def test_the_output_is_the_merged_model_and_its_updates(finetuned, tiny_model):
+    assert sorted(path.name for path in finetuned.iterdir()) == ["adapter", "model", "teach.json"]
+    base, merged = weights_of(tiny_model, finetuned / "model")
     assert {name: value.shape for name, value in merged.items()} == {
         name: value.shape for name, value in base.items()
     }
@@ -65,175 +67,126 @@ def test_what_is_left_is_the_model_and_its_updates(taught, tiny_model):
     assert any("visual" in name for name in changed)
     assert any("q_proj" in name for name in changed)
     assert not any("norm" in name or "embed" in name for name in changed)
-    assert len(load_file(taught / "adapter/adapter_model.safetensors")) == 2 * len(changed)
+    assert len(load_file(finetuned / "adapter/adapter_model.safetensors")) == 2 * len(changed)
 
 
-def test_a_model_that_is_complete_is_not_taught_again(taught, made, tiny_model, monkeypatch):
-    monkeypatch.setattr(train, "load_model", None)
-    teach(made, taught, tiny_model)
+def test_a_complete_model_is_not_trained_again(finetuned, folder, tiny_model):
+    path = finetuned / "model/model.safetensors"
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    fine_tune(folder, finetuned, tiny_model)
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
     with pytest.raises(InputError, match="takes one model, found one of other options"):
-        teach(made, taught, tiny_model, rank=2)
+        fine_tune(folder, finetuned, tiny_model, rank=2)
 
 
-class Break(TrainerCallback):
-    def on_step_end(self, args, state, control, **more):
+class Interrupt(TrainerCallback):
+    def on_step_end(self, _args, state, _control, **_more):
         if state.global_step == 7:
             raise KeyboardInterrupt
 
 
-def test_a_training_that_was_broken_off_ends_as_if_it_had_not_been(
-    made, tiny_model, tmp_path, monkeypatch
-):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+def test_a_resumed_training_ends_like_an_uninterrupted_one(folder, tiny_model, tmp_path):
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     quick = {"epochs": 2, "save_steps": 3}
-    teach(made, whole, tiny_model, **quick)
-    original = train.make_trainer
-
-    def breaking(*arguments):
-        trainer = original(*arguments)
-        trainer.add_callback(Break)
-        return trainer
-
-    monkeypatch.setattr(train, "make_trainer", breaking)
+    fine_tune(folder, whole, tiny_model, **quick)
     with pytest.raises(KeyboardInterrupt):
-        teach(made, broken, tiny_model, **quick)
-    assert not (broken / "model").exists()
-    (broken / "steps/checkpoint-7").mkdir()  # killed while it was saved
+        fine_tune(folder, resumed, tiny_model, callbacks=[Interrupt()], **quick)
+    assert not (resumed / "model").exists()
+    (resumed / "steps/checkpoint-7").mkdir()  # killed while it was saved
     with pytest.raises(InputError, match="must hold steps of the same options and examples"):
-        teach(made, broken, tiny_model, **quick | {"rank": 4})
-    monkeypatch.undo()
-    card = teach(made, broken, tiny_model, **quick)
+        fine_tune(folder, resumed, tiny_model, **quick | {"rank": 4})
+    card = fine_tune(folder, resumed, tiny_model, **quick)
     assert card == json.loads((whole / "teach.json").read_text("utf-8"))
     name = "model/model.safetensors"
-    assert (broken / name).read_bytes() == (whole / name).read_bytes()
+    assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_all_weights_can_be_taught(made, tiny_model, tmp_path):
-    teach(made, tmp_path, tiny_model, method="full", epochs=1, learning_rate=1e-3)
+def test_full_fine_tuning_changes_all_weights(folder, tiny_model, tmp_path):
+    fine_tune(folder, tmp_path, tiny_model, method="full", epochs=1, lr=1e-3)
     assert not (tmp_path / "adapter").exists()
-    base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
-    assert all((base[name] != found[name]).any() for name in base if "norm" in name)
+    base, trained = weights_of(tiny_model, tmp_path / "model")
+    assert all((base[name] != trained[name]).any() for name in base if "norm" in name)
 
 
-def test_small_steps_are_not_rounded_away(made, tiny_model, tmp_path):
-    quick = {"method": "full", "precision": "bf16", "learning_rate": 1e-5}
-    teach(made, tmp_path, tiny_model, **quick)
-    base, found = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+def test_small_updates_are_not_rounded_away(folder, tiny_model, tmp_path):
+    quick = {"method": "full", "precision": "bf16", "lr": 1e-5}
+    fine_tune(folder, tmp_path, tiny_model, **quick)
+    base, trained = weights_of(tiny_model, tmp_path / "model")
     name = next(key for key in base if key.endswith("layers.0.mlp.up_proj.weight"))
-    assert found[name].dtype == torch.bfloat16
-    was = base[name].to(torch.bfloat16)
-    large = was.abs() > 2**-6  # neighbours are at least 2**-14 apart, six steps
-    assert (found[name] != was)[large].float().mean() > 0.3
+    assert trained[name].dtype == torch.bfloat16
+    before = base[name].to(torch.bfloat16)
+    large = before.abs() > 2**-6  # neighbours are at least 2**-14 apart, six steps
+    assert (trained[name] != before)[large].float().mean() > 0.3
 
 
-def test_updates_in_half_precision(made, tiny_model, tmp_path):
-    """As the recipes teach: bf16 weights, activations computed anew, updates merged."""
-    half = {"precision": "bf16", "checkpointing": True}
-    losses = [loss for _, loss in teach(made, tmp_path, tiny_model, **half)["losses"]]
+def test_lora_in_half_precision(folder, tiny_model, tmp_path):
+    """As in the recipes: bf16 weights, gradient checkpointing, merged updates."""
+    half = {"precision": "bf16", "gradient_checkpointing": True}
+    losses = [loss for _, loss in fine_tune(folder, tmp_path, tiny_model, **half)["losses"]]
     assert losses[-1] < 0.5 * losses[0]
-    base, found = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
-    assert {value.dtype for value in found.values()} == {torch.bfloat16}
-    changed = {name for name in base if (base[name].bfloat16() != found[name]).any()}
+    base, trained = weights_of(tiny_model, tmp_path / "model")
+    assert {value.dtype for value in trained.values()} == {torch.bfloat16}
+    changed = {name for name in base if (base[name].bfloat16() != trained[name]).any()}
     updates = load_file(tmp_path / "adapter/adapter_model.safetensors")
     assert len(updates) == 2 * len(changed)
 
 
-def test_some_weights_stay_as_they_are(made, tiny_model, tmp_path):
-    quick = {"method": "full", "epochs": 1, "learning_rate": 1e-3}
-    teach(made, tmp_path, tiny_model, frozen=r".*visual.*", **quick)
-    base, found = (load_file(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
-    same = {name for name in base if (base[name] == found[name]).all()}
+def test_frozen_weights_stay_as_they_are(folder, tiny_model, tmp_path):
+    quick = {"method": "full", "epochs": 1, "lr": 1e-3}
+    fine_tune(folder, tmp_path, tiny_model, frozen_weights=r".*visual.*", **quick)
+    base, trained = weights_of(tiny_model, tmp_path / "model")
+    same = {name for name in base if (base[name] == trained[name]).all()}
     assert same == {name for name in base if "visual" in name}
 
 
-def test_a_tower_is_named_as_a_server_reads_it(tmp_path):
-    names = {"vision_tower.encoder.a", "vision_tower.vision_model.b", "language_model.c"}
-    save_file({name: torch.ones(1) for name in names}, tmp_path / "model.safetensors")
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": dict.fromkeys(names, "model.safetensors")}))
-    train._rename(tmp_path, "qwen2_5_vl")
-    assert load(tmp_path / "model.safetensors").keys() == names
-    train._rename(tmp_path, "llava")
-    wanted = {"vision_tower.vision_model.encoder.a", *names} - {"vision_tower.encoder.a"}
-    assert load(tmp_path / "model.safetensors").keys() == wanted
-    assert json.loads(index.read_text())["weight_map"].keys() == wanted
+def test_gradient_checkpointing_changes_little(folder, tiny_model, tmp_path):
+    kept = fine_tune(folder, tmp_path / "a", tiny_model, epochs=1)
+    recomputed = fine_tune(
+        folder, tmp_path / "b", tiny_model, epochs=1, gradient_checkpointing=True
+    )
+    losses = [[loss for _, loss in card["losses"]] for card in (kept, recomputed)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "full", "frozen_weights": "no_such_weight"}, "frozen_weights: must match some"),
+        ({"targets": "no_such_layer"}, "targets: must match layers of the model"),
+    ],
+)
+def test_options_that_do_not_fit_the_model(folder, tiny_model, tmp_path, changes, message):
+    with pytest.raises(InputError, match=rf"teach\.train\.{message}"):
+        fine_tune(folder, tmp_path, tiny_model, **changes)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_model_that_cannot_be_loaded_leaves_no_output(folder, tiny_model, tmp_path):
+    damaged = shutil.copytree(tiny_model, tmp_path / "damaged")
+    (damaged / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"teach\.train\.model: .*must turn images and text"):
+        fine_tune(folder, tmp_path / "out", damaged)
+    assert not (tmp_path / "out/model").exists()
 
 
 @pytest.mark.slow
-def test_two_processes_teach_one_model(made, tiny_model, tmp_path):
-    """Under torchrun: the first writes what both have taught."""
+def test_two_processes_train_one_model(folder, tiny_model, tmp_path):
+    """Under torchrun the first process writes what both have trained."""
     options = QUICK | {"model": tiny_model, "epochs": 1}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    flags[flags.index("--checkpointing=False")] = "--no-checkpointing"
+    flags[flags.index("--gradient-checkpointing=False")] = "--no-gradient-checkpointing"
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    found = subprocess.run(
-        [*command, "-m", "rsfiqa", "teach", "train", str(made), "-o", str(tmp_path), *flags],
+    process = subprocess.run(
+        [*command, "-m", "rsfiqa", "teach", "train", str(folder), "-o", str(tmp_path), *flags],
+        check=False,
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-    assert found.returncode == 0, found.stderr
-    taught = len((made / "train.jsonl").read_text("utf-8").splitlines())
+    assert process.returncode == 0, process.stderr
+    count = len((folder / "train.jsonl").read_text("utf-8").splitlines())
     card = json.loads((tmp_path / "teach.json").read_text("utf-8"))
-    assert card["steps"] == math.ceil(taught / 2 / 2)  # both take two examples a step
-    base, merged = (load(p / "model.safetensors") for p in (tiny_model, tmp_path / "model"))
+    assert card["steps"] == math.ceil(count / 2 / 2)  # both take two examples a step
+    base, merged = weights_of(tiny_model, tmp_path / "model")
     assert any((base[name] != merged[name]).any() for name in base)
-
-
-@pytest.mark.parametrize("names", ["no_such_weight", ".*"])
-def test_not_all_and_not_none_stay(made, tiny_model, tmp_path, names):
-    with pytest.raises(InputError, match=r"teach\.train\.frozen: must match some of the 57"):
-        teach(made, tmp_path, tiny_model, method="full", frozen=names)
-
-
-def test_activations_that_are_computed_anew_change_little(made, tiny_model, tmp_path):
-    kept = teach(made, tmp_path / "a", tiny_model, epochs=1)
-    anew = teach(made, tmp_path / "b", tiny_model, epochs=1, checkpointing=True)
-    losses = [[loss for _, loss in card["losses"]] for card in (kept, anew)]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (
-            lambda folder: shutil.rmtree(folder),
-            "must be a vision-language model of transformers, found",
-        ),
-        (lambda folder: (folder / "chat_template.jinja").unlink(), "must have a chat template"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "must turn images and text to te"),
-    ],
-)
-def test_models_that_cannot_be_taught(made, tiny_model, tmp_path, distort_region, message):
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    distort_region(folder)
-    with pytest.raises(InputError, match=rf"teach\.train\.model: .*{message}"):
-        teach(made, tmp_path / "out", folder)
-    assert not (tmp_path / "out/model").exists()
-
-
-def test_a_model_that_takes_no_pictures(made, tiny_model, tmp_path):
-    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "words")
-    Qwen2Config().save_pretrained(tmp_path / "words")
-    path = tmp_path / "words/tokenizer_config.json"
-    content = json.loads(path.read_text("utf-8"))
-    path.write_text(json.dumps(content | {"processor_class": None}), "utf-8")
-    with pytest.raises(InputError, match="must have an image processor, found none"):
-        teach(made, tmp_path / "out", tmp_path / "words")
-
-
-def test_no_model(made, tmp_path):
-    with pytest.raises(InputError, match=r"teach\.train\.model: must be given, found nothing"):
-        train.run(made, tmp_path, TeachTrainOptions(), seed=0)
-
-
-def test_layers_that_are_not_there(made, tiny_model, tmp_path):
-    with pytest.raises(InputError, match=r"teach\.train\.targets: must match layers of the model"):
-        teach(made, tmp_path, tiny_model, targets="no_such_layer")
-
-
-def test_missing_packages(monkeypatch):
-    monkeypatch.setattr(train, "NEEDED", ("accelerate", "no_such_package"))
-    with pytest.raises(InputError, match="found no no_such_package; pip install 'rsfiqa"):
-        train.check_packages()

@@ -60,15 +60,15 @@ def test_teaching_is_a_target_of_its_own(tmp_path):
     workflow = Workflow(tmp_path / "run", teach=teach, gpus={"teach": 2})
     planned = workflow.planned("teach")
     assert planned == {"prepare": 1, "segment": 2} | {
-        "teach": 1, "teach_data": 1, "teach_train": 1, "teach_measured": 1, "teach_test": 2
+        "teach": 1, "teach_data": 1, "teach_train": 1, "teach_rule_based": 1, "teach_test": 2
     }  # fmt: skip
     shown = workflow.snakemake("teach", "--dry-run").stdout
     assert (
-        "--nproc-per-node 2 -m rsfiqa teach train results/teach --output results/teach/taught"
+        "--nproc-per-node 2 -m rsfiqa teach train results/teach --output results/teach/finetuned"
         in shown
     )
-    assert "--name taught --attempts=3 --backend=vllm" in shown
-    assert "--weights=results/teach/taught/model" in shown
+    assert "--name finetuned --attempts=3 --backend=vllm" in shown
+    assert "--server.weights=results/teach/finetuned/model" in shown
 
 
 def test_teaching_needs_a_model(workflow):

@@ -50,7 +50,7 @@ OWN_SERVER = (
     config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
 )
 SERVED_GPUS = max(1, config["gpus"]["caption"])
-TAUGHT_MODEL = f"{RESULTS}/teach/taught/model"
+FINETUNED_MODEL = f"{RESULTS}/teach/finetuned/model"
 
 
 wildcard_constraints:
@@ -124,7 +124,7 @@ def captioner_flags(wildcards):
         raise WorkflowError(
             "teach.train.model: must be given, found nothing; name a model's folder"
         )
-    model, weights = wildcards.name, TAUGHT_MODEL
+    model, weights = wildcards.name, FINETUNED_MODEL
     if wildcards.name == "zero_shot":
         model = base
         weights = base if Path(base).expanduser().is_dir() else None

@@ -5,7 +5,7 @@ rule teach:
     input:
         expand(
             f"{TEACH}/tests/{{name}}.test.json",
-            name=["rule_based", "zero_shot", "taught"],
+            name=["rule_based", "zero_shot", "finetuned"],
         ),
 
 
@@ -51,7 +51,7 @@ rule teach_train:
         train=rules.teach_data.output.train,
         validation=rules.teach_data.output.validation,
     output:
-        card=f"{TEACH}/taught/teach.json",
+        card=f"{TEACH}/finetuned/teach.json",
     log:
         "logs/teach/train.log",
     benchmark:
@@ -105,7 +105,7 @@ rule teach_test:
     input:
         test=rules.teach_data.output.test,
         card=lambda wildcards: (
-            rules.teach_train.output.card if wildcards.name == "taught" else []
+            rules.teach_train.output.card if wildcards.name == "finetuned" else []
         ),
     output:
         figures=f"{TEACH}/tests/{{name}}.test.json",
@@ -115,7 +115,7 @@ rule teach_test:
     benchmark:
         "logs/teach/{name}.test.tsv"
     wildcard_constraints:
-        name="zero_shot|taught",
+        name="zero_shot|finetuned",
     conda:
         "../../envs/vllm.yaml"
     threads: 8 * SERVED_GPUS

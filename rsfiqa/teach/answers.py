@@ -1,0 +1,97 @@
+"""Answers of a captioner to examples, as JSON text in the schema of the VLM's answers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.rule_based import captioner as rule_based
+from rsfiqa.captioners.vlm import prompt, server
+from rsfiqa.captioners.vlm.answer import MOST_DISTORTIONS, Answer
+from rsfiqa.captioners.vlm.cache import ResponseCache, key_of
+from rsfiqa.captioners.vlm.captioner import Request, VLMCaptioner, check, question_about
+from rsfiqa.io.checksum import sha256_of
+from rsfiqa.teach import examples
+from rsfiqa.teach.examples import Example
+from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
+
+CHUNK = 200  # requests in memory at once, of about half a megabyte each
+
+
+def from_rule_based(folder: Path, tests: Sequence[Example]) -> Iterator[str]:
+    """The answers of the rule-based captioner.
+
+    Args:
+        folder: of the examples.
+        tests: examples to answer.
+    """
+    cv2.setNumThreads(1)
+    for example in tests:
+        image, labels = examples.read_image(folder, example)
+        # reducing the label map to the size of the image can have dropped small regions
+        regions, dense = np.unique(labels, return_inverse=True)
+        rows = rule_based.caption(image, dense.reshape(labels.shape).astype(labels.dtype))
+        row = rows[int(np.searchsorted(regions, example.region))]
+        levels = {name: ITU_LEVELS[row[name] - 1] for name in RATINGS}
+        worst = row["distortions"][:MOST_DISTORTIONS]
+        yield Answer(content=row["content"], distortions=worst, **levels).model_dump_json()
+
+
+def from_vlm(
+    folder: Path,
+    tests: Sequence[Example],
+    options: CaptionOptions,
+    *,
+    cache: Path,
+    server_log: Path,
+    chunk: int = CHUNK,
+) -> list[str]:
+    """The answers of a VLM behind a server, which gets the requests of the caption stage.
+
+    Args:
+        folder: of the examples.
+        tests: examples to answer.
+        options: of the VLM captioner; each request is sent once, whatever `attempts` says.
+        cache: SQLite file of responses; those in it are not requested again.
+        server_log: log file of an own server.
+        chunk: requests after which responses are cached.
+
+    Raises:
+        InputError: the servers cannot be used.
+    """
+    check(options)
+    options = options.model_copy(update={"attempts": 1})
+    digests = {} if options.endpoints else server.digests(options.server)
+    model = {"model": options.model, "files": digests, "options": options.recorded()}
+    keys = [_key(folder, example, model) for example in tests]
+    responses = ResponseCache(cache)
+    try:
+        cached = responses.get(keys)
+        pending = [pair for pair in zip(keys, tests, strict=True) if pair[0] not in cached]
+        with (
+            VLMCaptioner(options, digests, server_log) as captioner,
+            tqdm(total=len(pending), desc="teach test", disable=None) as bar,
+        ):
+            for start in range(0, len(pending), chunk):
+                part = pending[start : start + chunk]
+                responses.put(captioner.ask([_request(folder, *pair, options) for pair in part]))
+                bar.update(len(part))
+        cached = responses.get(keys)
+    finally:
+        responses.close()
+    return [cached[key].raw for key in keys]
+
+
+def _key(folder: Path, example: Example, model: Mapping[str, Any]) -> str:
+    """Key of the response in the cache: a hash of everything that it depends on."""
+    images = [sha256_of(folder / path) for path in example.images]
+    return key_of(**model, prompt=prompt.VERSION, example=example.id, images=images)
+
+
+def _request(folder: Path, key: str, example: Example, options: CaptionOptions) -> Request:
+    image, region_image = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
+    return question_about(key, image, region_image, options)

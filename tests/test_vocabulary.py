@@ -1,0 +1,93 @@
+import pytest
+
+from rsfiqa.registry import resolve
+from rsfiqa.vocabulary import (
+    FAMILIES,
+    RATINGS,
+    Family,
+    are_opposite,
+    augmentation_families,
+    imaging_order,
+)
+
+# The published table: rating, overall at severities 1 to 5, side effects.
+TABLE = {
+    "noise": {"noise": (4, 3, 3, 2, 1), "overall": (4, 3, 2, 2, 1)},
+    "blur": {"blur": (4, 3, 3, 2, 1), "overall": (4, 3, 2, 2, 1)},
+    "compression": {
+        "artifact": (4, 3, 3, 2, 1),
+        "blur": (5, 4, 4, 3, 3),
+        "overall": (4, 3, 3, 2, 1),
+    },
+    "overexposure": {"color": (4, 3, 3, 2, 1), "overall": (4, 4, 3, 2, 1)},
+    "underexposure": {"color": (4, 3, 3, 2, 1), "overall": (4, 3, 3, 2, 1)},
+    "contrast_high": {"color": (4, 3, 3, 2, 1), "overall": (4, 3, 3, 2, 2)},
+    "contrast_low": {"color": (4, 3, 3, 2, 1), "overall": (4, 3, 3, 2, 1)},
+    "saturation_high": {"color": (4, 3, 3, 2, 1), "overall": (4, 4, 3, 3, 2)},
+    "saturation_low": {"color": (4, 3, 3, 2, 1), "overall": (4, 4, 4, 3, 3)},
+    "oversharpening": {
+        "artifact": (4, 3, 3, 2, 1),
+        "noise": (5, 4, 4, 3, 3),
+        "overall": (4, 3, 3, 2, 2),
+    },
+    "pixelation": {
+        "artifact": (4, 3, 3, 2, 1),
+        "blur": (4, 4, 3, 3, 2),
+        "overall": (3, 2, 2, 1, 1),
+    },
+    "quantization": {
+        "artifact": (4, 3, 3, 2, 1),
+        "color": (5, 4, 4, 3, 2),
+        "overall": (4, 4, 3, 2, 2),
+    },
+}
+FACTS = {"rating": "noise", "overall": (4, 3, 2, 2, 1), "step": "sensor", "variants": ("a:b",)}
+
+
+def test_families_have_the_published_ratings_in_the_published_order():
+    assert [(name, family.ratings) for name, family in FAMILIES.items()] == list(TABLE.items())
+
+
+def test_augmentation_draws_from_these_in_this_order():
+    names = ("noise", "blur", "compression", "underexposure", "saturation_low")
+    assert augmentation_families() == names
+
+
+def test_combined_distortions_follow_the_physics_of_a_camera():
+    assert imaging_order() == (
+        *("overexposure", "underexposure", "contrast_high", "contrast_low"),
+        *("saturation_high", "saturation_low", "blur", "noise", "oversharpening"),
+        *("pixelation", "quantization", "compression"),
+    )
+
+
+def test_opposites_are_mutual():
+    pairs = {frozenset((a, b)) for a in FAMILIES for b in FAMILIES if are_opposite(a, b)}
+    assert pairs == {
+        frozenset(pair)
+        for pair in (
+            ("overexposure", "underexposure"),
+            ("contrast_high", "contrast_low"),
+            ("saturation_high", "saturation_low"),
+            ("blur", "oversharpening"),
+        )
+    }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_variant_is_a_function(family):
+    assert all(callable(resolve(target)) for target in FAMILIES[family].variants)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rating": "haze"}, f"rating must be one of {', '.join(RATINGS)}, found 'haze'"),
+        ({"overall": (4, 3)}, r"overall: one rating for each of 5 severities is needed, found \(4"),
+        ({"side_effects": {"blur": ()}}, "blur: one rating for each of 5 severities is needed"),
+        ({"variants": ()}, "variants must name a distortion function, found none"),
+    ],
+)
+def test_incomplete_families_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Family(**FACTS | changes)
