@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 T = TypeVar("T")
 
@@ -56,9 +58,23 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def choice(registry: Registry[Any]) -> Any:
-    """The type of an option that names an entry of a registry."""
-    names = WithJsonSchema({"type": "string", "enum": list(registry)})
-    return Annotated[str, AfterValidator(registry.check), names]
+    """The type of a field that names an entry of a registry.
+
+    Values are checked against the entries of that moment; so is a JSON schema made of them.
+    """
+    return Annotated[str, AfterValidator(registry.check), _Names(registry)]
+
+
+class _Names:
+    """The JSON schema of a registry's names."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self.registry = registry
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(self.registry)}
 
 
 def resolve(target: str) -> Any:

@@ -97,7 +97,7 @@ def are_opposite(first: str, second: str) -> bool:
 
 # The order of registration is that of prompts and of test examples; products depend on it, so new
 # families go to the end. The overall ratings follow the structural similarity to the pristine image
-# (docs/teach.md), but lower for grey images and strong compression than SSIM alone would have it.
+# (docs/pipeline/teach.md), but are lower for grey images and strong compression.
 FAMILIES.register(
     "noise",
     Family(

@@ -90,8 +90,9 @@ def recognise(found: np.ndarray) -> Recognised:
     """What signs float64 (R, S) say: multinomial logistic regression, and a line for each level."""
     learnt = _learnt()
     standard = (found - learnt["mean"]) / learnt["scale"]
-    likely = softmax(_lines(standard, learnt["family"], (NONE, *FAMILIES)), axis=1)
-    severity = np.clip(_lines(standard, learnt["severity"], list(FAMILIES)), 1, 5)
+    families = [name for name in FAMILIES if name in learnt["family"]]
+    likely = softmax(_lines(standard, learnt["family"], (NONE, *families)), axis=1)
+    severity = np.clip(_lines(standard, learnt["severity"], families), 1, 5)
     return Recognised(likely[:, 0], likely[:, 1:], severity)
 
 

@@ -5,18 +5,22 @@ import math
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rsfiqa.captioners.vlm.completion import Token
 from rsfiqa.errors import first_line
+from rsfiqa.registry import choice
 from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS, SEVERITY_WORDS
 
 Level = Literal[ITU_LEVELS]  # type: ignore[valid-type]
 
 
-Family = Literal[tuple(FAMILIES)]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    Family = str
+else:
+    Family = choice(FAMILIES)
 
 
 MOST_DISTORTIONS = 4
