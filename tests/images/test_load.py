@@ -125,10 +125,10 @@ def huge():
 
 def test_a_huge_image_is_averaged_in_blocks(tmp_path, huge):
     Image.fromarray(huge).save(tmp_path / "a.png", compress_level=1)
-    found = load.load_image(tmp_path / "a.png")
+    loaded = load.load_image(tmp_path / "a.png")
     blocks = huge[:4100, :6100].reshape(2050, 2, 3050, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(found.pixels, blocks, atol=0.5)
-    assert (found.size, found.converted) == ((6101, 4101), False)
+    np.testing.assert_allclose(loaded.pixels, blocks, atol=0.5)
+    assert (loaded.size, loaded.converted) == ((6101, 4101), False)
     assert load.decoded_pixels(tmp_path / "a.png") == 6101 * 4101
 
 
@@ -137,12 +137,12 @@ def test_a_huge_jpeg_that_is_turned(tmp_path, huge):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(huge).save(tmp_path / "a.jpg", quality=95, exif=exif)
-    found = load.load_image(tmp_path / "a.jpg")
-    assert found.size == read_size(tmp_path / "a.jpg") == (4101, 6101)
+    loaded = load.load_image(tmp_path / "a.jpg")
+    assert loaded.size == read_size(tmp_path / "a.jpg") == (4101, 6101)
     assert load.decoded_pixels(tmp_path / "a.jpg") == 3051 * 2051
-    assert found.pixels.shape == (3051, 2051, 3)
-    seen, whole = (resize.reduce(x, 1024).astype(int) for x in (found.pixels, np.rot90(huge, -1)))
-    assert np.abs(seen - whole).mean() < 0.7  # grey levels
+    assert loaded.pixels.shape == (3051, 2051, 3)
+    small, whole = (resize.reduce(x, 1024).astype(int) for x in (loaded.pixels, np.rot90(huge, -1)))
+    assert np.abs(small - whole).mean() < 0.7  # grey levels
 
 
 def test_an_image_in_memory_is_reduced_alike(huge):
