@@ -1,1 +1,1 @@
-"""Files: atomic writing, checksums, provenance, Parquet, arrays."""
+"""Files: atomic writes, checksums, provenance, JSON, Parquet, safetensors."""

@@ -1,4 +1,4 @@
-"""Named arrays with provenance and a checksum in one safetensors file."""
+"""Named arrays with provenance and a checksum, in one safetensors file."""
 
 import hashlib
 import json
@@ -39,13 +39,18 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], provenance: Provenance) 
     text = provenance.to_json()
     # one key: safetensors writes several in an order that differs from run to run
     metadata = {"rsfiqa": json.dumps({"provenance": text, "sha256": _digest(arrays, text)})}
-    # safetensors would store a transposed array's bytes as they lie in memory
+    # safetensors would store a transposed array in the order of its memory
     content = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_bytes(path, save(content, metadata=metadata))
 
 
 def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provenance]:
-    """All arrays of a file by name, and its provenance.
+    """All arrays of a product by name, and its provenance.
+
+    Args:
+        path: file of the product.
+        product: expected kind of product.
+        schema: expected version of the schema.
 
     Raises:
         InputError: missing, damaged, another product or another schema.
@@ -63,10 +68,10 @@ def read(path: Path, product: str, schema: int) -> tuple[dict[str, Any], Provena
             f"{path}: damaged ({first_line(error)}); delete it and run again"
         ) from error
     try:
-        found = parse_json(metadata["rsfiqa"])
-        intact = _digest(arrays, found["provenance"]) == found["sha256"]
+        stored = parse_json(metadata["rsfiqa"])
+        intact = _digest(arrays, stored["provenance"]) == stored["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
         raise InputError(f"{path}: damaged (checksum differs); delete it and run again")
-    return arrays, Provenance.from_json(found["provenance"]).expect(path, product, schema)
+    return arrays, Provenance.from_json(stored["provenance"]).expect(path, product, schema)

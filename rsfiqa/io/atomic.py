@@ -1,4 +1,4 @@
-"""Atomic writing."""
+"""Atomic writes: a reader sees the old file or the whole new one."""
 
 import os
 import socket
@@ -7,64 +7,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-
+HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # in the names of temporary files
 
 _UMASK = os.umask(0)
-
-
 os.umask(_UMASK)
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`, which takes its place once the block has succeeded.
+    """Yield a temporary sibling of `path` that replaces it when the block succeeds.
 
-    Readers see the old file or the whole new one; the name differs per process, so that two
-    writers cannot mix. Folders are made; nothing is left behind on an error, and what a process of
-    this machine has left that was killed is removed.
+    The temporary name contains the host and the process, so that two writers never mix. Parent
+    folders are created. The temporary file is removed on an error; those of killed processes of
+    this host are removed by the next write.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_behind(path)
+    _remove_abandoned(path)
     partial = path.with_name(f".{path.name}.{HOST}-{os.getpid()}.partial")
     try:
         yield partial
-        partial.chmod(0o666 & ~_UMASK)  # some libraries write files that only their owner reads
+        partial.chmod(0o666 & ~_UMASK)  # some libraries create files that only the owner can read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk's error names no file
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _remove_left_behind(path: Path) -> None:
+def _remove_abandoned(path: Path) -> None:
     """Remove temporary siblings of `path` whose process has ended."""
-    start = f".{path.name}.{HOST}-"
+    prefix = f".{path.name}.{HOST}-"
     with os.scandir(path.parent) as entries:
-        names = [e.name for e in entries if e.name.startswith(start)]
+        names = [entry.name for entry in entries if entry.name.startswith(prefix)]
     for name in names:
-        process = name.removeprefix(start).removesuffix(".partial")
-        if process.isdecimal() and not _runs(int(process)):
+        pid = name.removeprefix(prefix).removesuffix(".partial")
+        if pid.isdecimal() and not _is_running(int(pid)):
             path.with_name(name).unlink(missing_ok=True)
 
 
-def _runs(process: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is somebody else's
+    except PermissionError:  # the process of another user
         return True
     return True
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write a file, atomically.
+    """Write a file atomically.
 
-    What a library makes in memory, rather than in a file of its own, fails as the disk says.
+    Prefer it to letting a library write the file: some libraries hide the error of a full disk.
     """
     with atomic(path) as partial:
         partial.write_bytes(content)

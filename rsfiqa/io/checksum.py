@@ -1,33 +1,29 @@
-"""SHA-256 of files, and checksums inside them."""
+"""SHA-256 of files, and checksums embedded in them."""
 
 import hashlib
 import os
 from pathlib import Path
 
-CHECKSUM_MARKER = b"rsfiqa sha256 "  # in a file, before the digest of its other bytes
-
-
-CHECKSUM_KEY = b"rsfiqa.sealed"  # says elsewhere in the file that it has a seal
-
-
+CHECKSUM_MARKER = b"rsfiqa sha256 "  # precedes the digest of all other bytes of the file
+CHECKSUM_KEY = b"rsfiqa.sealed"  # metadata key of a file that has an embedded checksum
 CHECKSUM_SIZE = len(CHECKSUM_MARKER) + hashlib.sha256().digest_size
 
-
-BLOCK = 1 << 20  # bytes that are read at once
+BLOCK = 1 << 20  # bytes read at once
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_checksum(path: Path, tail: int = 0) -> None:
-    """Put a SHA-256 of all bytes into a file, so that any change of it is noticed.
+    """Insert a SHA-256 of all bytes of a file, so that any later change is detected.
 
     Args:
-        path: of the file.
-        tail: bytes at its end that must stay there.
+        path: file to change in place.
+        tail: number of bytes that must remain at the end, such as a Parquet footer; the checksum
+            is inserted before them.
     """
     digest = bytes.fromhex(sha256_of(path))
     with path.open("r+b") as file:
@@ -38,26 +34,26 @@ def append_checksum(path: Path, tail: int = 0) -> None:
 
 
 def verify_checksum(path: Path, tail: int = 0, *, has_checksum: bool) -> None:
-    """Refuse a file that is not as it was sealed.
+    """Verify the checksum that `append_checksum` inserted.
 
     Args:
-        path: of the file.
-        tail: as it was sealed.
-        has_checksum: whether the file says elsewhere that it has one; products of earlier
+        path: file to verify.
+        tail: as given to `append_checksum`.
+        has_checksum: whether the file's metadata announce a checksum; products of earlier
             versions have none.
 
     Raises:
-        ValueError: a byte differs, or there is a seal in one of the two places only.
+        ValueError: a byte differs, or only one of metadata and content has the checksum.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        rest = path.stat().st_size - tail - CHECKSUM_SIZE
-        while block := file.read(min(BLOCK, max(rest, 0))):
+        remaining = path.stat().st_size - tail - CHECKSUM_SIZE
+        while block := file.read(min(BLOCK, max(remaining, 0))):
             digest.update(block)
-            rest -= len(block)
-        found = file.read(CHECKSUM_SIZE)
+            remaining -= len(block)
+        stored = file.read(CHECKSUM_SIZE)
         digest.update(file.read())
-    if found.startswith(CHECKSUM_MARKER) != has_checksum or (
-        has_checksum and found != CHECKSUM_MARKER + digest.digest()
+    if stored.startswith(CHECKSUM_MARKER) != has_checksum or (
+        has_checksum and stored != CHECKSUM_MARKER + digest.digest()
     ):
         raise ValueError("checksum differs")

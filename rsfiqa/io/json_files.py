@@ -1,4 +1,4 @@
-"""JSON files, with a checksum where asked."""
+"""JSON files, optionally with a checksum."""
 
 import hashlib
 import json
@@ -8,41 +8,45 @@ from typing import Any
 
 from rsfiqa.io.atomic import write_bytes
 
-LARGEST_JSON = 1 << 26  # bytes; cards and statistics have some thousand
-
-
-BLANK_DIGEST = "0" * 64
+LARGEST_JSON = 1 << 26  # bytes; cards and statistics have a few thousand
+BLANK_DIGEST = "0" * 64  # stands for the checksum while it is computed
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write sorted, indented JSON, atomically."""
-    write_bytes(path, _json(content))
+    """Write sorted, indented JSON atomically."""
+    write_bytes(path, _to_bytes(content))
 
 
 def write_json_with_checksum(path: Path, content: Mapping[str, Any]) -> None:
-    """As `write_json`, with a key more: the SHA-256 of the file where that key's digits are 0."""
-    text = _json({**content, "sha256": BLANK_DIGEST})
+    """Write JSON with an additional key `sha256`.
+
+    Its value is the SHA-256 of the file with `BLANK_DIGEST` in place of the value.
+    """
+    text = _to_bytes({**content, "sha256": BLANK_DIGEST})
     digest = hashlib.sha256(text).hexdigest()
     write_bytes(path, text.replace(_checksum_line(BLANK_DIGEST), _checksum_line(digest)))
 
 
 def read_json_with_checksum(path: Path) -> dict[str, Any]:
-    """What `write_json_with_checksum` wrote; products of earlier versions have no seal.
+    """Content of a file of `write_json_with_checksum`, without the checksum.
+
+    Files of earlier versions, which have no checksum, are accepted.
 
     Raises:
-        ValueError: as `read_json`, or a byte differs.
+        ValueError: not a JSON object, too large or too deeply nested, or a byte differs.
     """
     content = read_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"a {type(content).__name__}")
-    if (found := content.pop("sha256", None)) is not None:
-        text = path.read_bytes().replace(_checksum_line(str(found)), _checksum_line(BLANK_DIGEST))
-        if hashlib.sha256(text).hexdigest() != found:
+    if (stored := content.pop("sha256", None)) is not None:
+        blank = _checksum_line(BLANK_DIGEST)
+        text = path.read_bytes().replace(_checksum_line(str(stored)), blank)
+        if hashlib.sha256(text).hexdigest() != stored:
             raise ValueError("checksum differs")
     return content
 
 
-def _json(content: Mapping[str, Any]) -> bytes:
+def _to_bytes(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
 
 
@@ -51,10 +55,10 @@ def _checksum_line(digest: str) -> bytes:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What a JSON text says.
+    """Content of a JSON text.
 
     Raises:
-        ValueError: not JSON, or nested so deep that it was made to do harm.
+        ValueError: not JSON, or nested deeper than the parser can follow.
     """
     try:
         return json.loads(text)
@@ -63,10 +67,10 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file says.
+    """Content of a JSON file.
 
     Raises:
-        ValueError: as `parse_json`, or larger than any that is meant.
+        ValueError: not JSON, too deeply nested, or larger than `LARGEST_JSON`.
     """
     if (size := path.stat().st_size) > LARGEST_JSON:
         raise ValueError(f"{size >> 20} MB of JSON")

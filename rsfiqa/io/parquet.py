@@ -12,13 +12,20 @@ from rsfiqa.io.atomic import atomic
 from rsfiqa.io.checksum import CHECKSUM_KEY, append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
 
-PARQUET_KEY = b"rsfiqa"
+PARQUET_KEY = b"rsfiqa"  # metadata key of the provenance
 
 
 def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: Any) -> None:
-    """Write Parquet with its provenance, page checksums and a seal before the footer, atomically.
+    """Write a Parquet file with provenance, page checksums and a file checksum, atomically.
 
-    Readers find what they need by offsets from the beginning, and the footer from the end.
+    The file checksum stands before the footer: readers find columns by their offset from the
+    start and the footer from the end.
+
+    Args:
+        path: target.
+        table: content.
+        provenance: stored in the metadata.
+        options: further arguments of `pyarrow.parquet.write_table`.
     """
     metadata = {PARQUET_KEY: provenance.to_json().encode(), CHECKSUM_KEY: b"yes"}
     metadata = dict(table.schema.metadata or {}) | metadata
@@ -34,7 +41,7 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: 
 
 
 def _footer_size(path: Path) -> int:
-    """Bytes of a Parquet file's footer, its length and its magic number."""
+    """Bytes of a Parquet file's footer with its length field and magic number."""
     with path.open("rb") as file:
         file.seek(-8, os.SEEK_END)
         return int.from_bytes(file.read(4), "little") + 8
@@ -43,24 +50,24 @@ def _footer_size(path: Path) -> int:
 def read_table(
     path: Path, product: str, schema: pa.Schema, schema_version: int, **options: Any
 ) -> tuple[pa.Table, Provenance]:
-    """A table that has the given schema, and its provenance.
+    """A product's table and provenance.
 
     Args:
-        path: of the product.
-        product: its kind.
-        schema: its columns.
-        schema_version: of the product.
-        options: of `pyarrow.parquet.read_table`, such as filters.
+        path: file of the product.
+        product: expected kind of product.
+        schema: expected columns.
+        schema_version: expected version of the schema.
+        options: further arguments of `pyarrow.parquet.read_table`, such as filters.
 
     Raises:
-        InputError: missing, damaged, another product, another version, other columns.
+        InputError: missing, damaged, another product, another version or other columns.
     """
     provenance = read_provenance(path).expect(path, product, schema_version)
     try:
         has_checksum = CHECKSUM_KEY in pq.read_metadata(path).metadata
         verify_checksum(path, _footer_size(path), has_checksum=has_checksum)
         table = pq.read_table(path, page_checksum_verification=True, partitioning=None, **options)
-    except (OSError, ValueError) as error:  # Arrow's are ValueErrors
+    except (OSError, ValueError) as error:  # errors of Arrow are ValueErrors
         raise InputError(
             f"{path}: damaged ({first_line(error)}); delete it and run again"
         ) from error
@@ -72,16 +79,20 @@ def read_table(
 
 
 def read_provenance(path: Path) -> Provenance:
-    """The provenance of a Parquet product, from its footer alone."""
+    """Provenance of a Parquet product, read from its footer alone.
+
+    Raises:
+        InputError: missing, damaged, or not a product of this package.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file; run the stage that writes it first")
     try:
         text = (pq.read_metadata(path).metadata or {}).get(PARQUET_KEY)
-        found = None if text is None else Provenance.from_json(text)
-    except (OSError, ValueError, TypeError) as error:  # Arrow's and JSON's are ValueErrors
+        provenance = None if text is None else Provenance.from_json(text)
+    except (OSError, ValueError, TypeError) as error:  # errors of Arrow and JSON are ValueErrors
         raise InputError(
             f"{path}: not Parquet or damaged ({first_line(error)}); delete it and run again"
         ) from error
-    if found is None:
+    if provenance is None:
         raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
-    return found
+    return provenance

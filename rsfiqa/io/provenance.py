@@ -1,4 +1,4 @@
-"""The provenance that every product carries."""
+"""Provenance: the record of how a product was made, stored in the product."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,28 @@ from rsfiqa.io.json_files import parse_json
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a product: enough to decide whether it is still the one that is wanted."""
+    """How a product was made; a product whose provenance differs from the current one is stale.
+
+    Attributes:
+        product: kind of product, such as regions.
+        schema: version of the product's schema.
+        stage: stage that wrote it.
+        version: version of that stage.
+        options: options that shape the content.
+        models: SHA-256 of each model file by name.
+        inputs: SHA-256 of each input file by product.
+    """
 
     product: str
     schema: int
     stage: str
     version: int
     options: dict[str, Any] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)  # name: SHA-256 of its weights
-    inputs: dict[str, str] = field(default_factory=dict)  # product: SHA-256 of the file read
+    models: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """As text, with sorted keys."""
+        """JSON text with sorted keys."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
@@ -32,7 +42,7 @@ class Provenance:
         return cls(**parse_json(text))
 
     def expect(self, path: Path, product: str, schema: int) -> "Provenance":
-        """Itself, if it belongs to this kind of product.
+        """Return itself if kind and schema of the product are as expected.
 
         Raises:
             InputError: another product, or another version of the schema.
@@ -46,15 +56,21 @@ class Provenance:
 
 
 def check_input(provenance: Provenance, path: Path, inputs: Mapping[str, str], stage: str) -> None:
-    """Refuse a product that was made from other inputs than those at hand.
+    """Reject a product that was made from other inputs than the present ones.
+
+    Args:
+        provenance: provenance of the product.
+        path: file of the product, for the message.
+        inputs: SHA-256 of each present input by product.
+        stage: stage to run again, for the message.
 
     Raises:
-        InputError: names the first input that differs, and the stage to run again.
+        InputError: names the first input that differs.
     """
     for product, digest in inputs.items():
-        found = provenance.inputs.get(product)
-        if found is not None and found != digest:
+        recorded = provenance.inputs.get(product)
+        if recorded is not None and recorded != digest:
             raise InputError(
-                f"{path}: made from another {product} file ({found[:12]}, at hand is"
+                f"{path}: made from another {product} file ({recorded[:12]}, at hand is"
                 f" {digest[:12]}); run the {stage} stage again"
             )
