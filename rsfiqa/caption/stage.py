@@ -71,7 +71,7 @@ def caption_shard(shard: Shard, options: CaptionOptions) -> pa.Table:
     paths = {row["image_id"]: Path(row["path"]) for row in shard.images}
     rows = []
     for image_id in shard.progress(reader.image_ids):
-        with shard.guarded(image_id):
+        with shard.record_failure(image_id):
             labels = reader[image_id].labels
             image, labels = load.load_with_labels(paths[image_id], labels, options.long_side)
             rows += [{"image_id": image_id, **row} for row in rule_based.caption(image, labels)]

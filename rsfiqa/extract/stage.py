@@ -53,7 +53,7 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
     image_ids: list[str] = []
     grid_features: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
     for row in shard.progress(shard.images):
-        with shard.guarded(row["image_id"]):
+        with shard.record_failure(row["image_id"]):
             image = resize.reduce(load.load_rgb(Path(row["path"])), options.long_side)
             found = {"grid_features": model.grid_features(image, options.grid)}
             if options.augmented_views:

@@ -1,4 +1,4 @@
-"""What all stages that work shard by shard have in common: skip, record, publish."""
+"""The loop over shards that every sharded stage runs: skip, process, record, publish."""
 
 import hashlib
 import logging
@@ -18,6 +18,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import failures, manifest
+from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import (
     PRODUCT,
     failures_path,
@@ -29,32 +30,40 @@ from rsfiqa.products.versions import VERSIONS
 
 log = logging.getLogger("rsfiqa")
 
-
 T = TypeVar("T")
 
 
 @dataclass
 class Shard:
-    """One unit of work: the images of a shard, and what is to be recorded of it."""
+    """A shard that a stage processes, and the records of its run.
+
+    Attributes:
+        folder: folder of the data set.
+        name: name of the shard, such as `00012`.
+        stage: name of the stage.
+        images: rows of the manifest, sorted by image_id.
+        reasons: why an image failed, by image_id.
+        counts: further numbers for the statistics file.
+    """
 
     folder: Path
     name: str
     stage: str
-    images: list[dict[str, Any]]  # rows of the manifest, sorted by image_id
-    reasons: dict[str, str] = field(default_factory=dict)  # image_id: why it failed
-    counts: dict[str, float] = field(default_factory=dict)  # for the statistics
+    images: list[ManifestRow]
+    reasons: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, float] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
-        """Where this stage's product goes."""
+        """Path of this stage's product."""
         return product_path(self.folder, self.stage, self.name)
 
     def path_of(self, stage: str) -> Path:
-        """Where another stage's product of the same shard lies."""
+        """Path of another stage's product of the same shard."""
         return product_path(self.folder, stage, self.name)
 
     @contextmanager
-    def guarded(self, image_id: str) -> Iterator[None]:
+    def record_failure(self, image_id: str) -> Iterator[None]:
         """Turn an `ImageError` in the block into a row of the failures table."""
         try:
             yield
@@ -63,11 +72,11 @@ class Shard:
             log.warning("%s: %s", image_id, error)
 
     def progress(self, items: Iterable[T], total: int | None = None) -> Iterable[T]:
-        """The items, with a bar and a rate on stderr where it is a terminal.
+        """Iterate with a progress bar on stderr if that is a terminal.
 
         Args:
             items: one per image.
-            total: how many, where `items` has no length.
+            total: number of items, for iterables without a length.
         """
         name = f"{self.stage} {self.name}"
         return tqdm(items, name, total, unit="image", disable=None, mininterval=0.5)
@@ -86,29 +95,27 @@ def run(
     shards: Sequence[str] = (),
     max_failed_fraction: float,
 ) -> None:
-    """Run a stage over shards of a data set's folder; shards that are done already are skipped.
+    """Run a stage over shards of a data set; finished shards are skipped.
 
     Args:
-        stage: its word, which is also the folder of its product.
-        folder: holds manifest.parquet.
+        stage: name of the stage, also the folder of its product.
+        folder: folder of the data set, which holds manifest.parquet.
         schema: version of the product's schema.
-        options: what shapes the product; recorded, and compared to decide what is done.
-        make: the product's content of one shard; notes failures in `shard.reasons`.
-        write: publishes the content.
-        inputs: product and stage that this stage reads beside the manifest.
-        models: name and SHA-256 of model files.
-        shards: names; none means all.
+        options: options that shape the product. They are recorded, and a shard is finished only
+            if its recorded options are the same.
+        make: computes the product of a shard and adds failed images to `Shard.reasons`.
+        write: writes the product.
+        inputs: stage by product for each product that this stage reads beside the manifest.
+        models: SHA-256 of each model file by name.
+        shards: names of the shards to process; empty for all.
         max_failed_fraction: see `failures.check_failed_fraction`.
+
+    Raises:
+        InputError: an input is missing or damaged, or too many images failed.
     """
     source = manifest_path(folder)
     for name in shards or manifest.shard_names(source):
         images, _ = manifest.read(source, name)
-        digests = {"manifest": images_digest(images)}
-        for product, origin in inputs.items():
-            path = product_path(folder, origin, name)
-            if not path.is_file():
-                raise InputError(f"{path}: no such file; run the {origin} stage first")
-            digests[product] = sha256_of(path)
         provenance = Provenance(
             product=PRODUCT[stage],
             schema=schema,
@@ -116,9 +123,9 @@ def run(
             version=VERSIONS[stage],
             options=dict(options),
             models=dict(models),
-            inputs=digests,
+            inputs={"manifest": images_digest(images), **_input_digests(folder, name, inputs)},
         )
-        shard = Shard(folder, name, stage, images.to_pylist())
+        shard = Shard(folder, name, stage, manifest.to_rows(images))
         if _is_done(shard, provenance):
             log.info("%s %s: done already", stage, name)
         else:
@@ -126,18 +133,29 @@ def run(
 
 
 def images_digest(images: pa.Table) -> str:
-    """A SHA-256 that changes with the images of a shard or their bytes, not with their scores."""
+    """SHA-256 of the image_ids and file hashes of a shard; independent of the scores."""
     lines = zip(images["image_id"].to_pylist(), images["sha256"].to_pylist(), strict=True)
     return hashlib.sha256("\n".join(f"{a}\t{b}" for a, b in lines).encode()).hexdigest()
 
 
+def _input_digests(folder: Path, shard: str, inputs: Mapping[str, str]) -> dict[str, str]:
+    """SHA-256 of the input files of a shard, by product."""
+    digests = {}
+    for product, stage in inputs.items():
+        path = product_path(folder, stage, shard)
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; run the {stage} stage first")
+        digests[product] = sha256_of(path)
+    return digests
+
+
 def _is_done(shard: Shard, provenance: Provenance) -> bool:
-    path = stats_path(shard.path)
-    if not (shard.path.is_file() and failures_path(shard.path).is_file() and path.is_file()):
+    stats = stats_path(shard.path)
+    if not all(path.is_file() for path in (shard.path, failures_path(shard.path), stats)):
         return False
     try:
-        return bool(read_json(path)["provenance"] == provenance.to_json())
-    except (ValueError, KeyError, TypeError):  # damaged: the shard is made again
+        return bool(read_json(stats)["provenance"] == provenance.to_json())
+    except (ValueError, KeyError, TypeError):  # damaged: process the shard again
         return False
 
 
@@ -148,7 +166,7 @@ def _run_one(
     make: Callable[[Shard], T],
     write: Callable[[Path, T, Provenance], None],
 ) -> None:
-    stats_path(shard.path).unlink(missing_ok=True)  # it marks a finished shard
+    stats_path(shard.path).unlink(missing_ok=True)  # its presence marks a finished shard
     started, cpu = time.time(), time.process_time()
     content = make(shard)
     failures.check_failed_fraction(
@@ -157,6 +175,7 @@ def _run_one(
     write(shard.path, content, provenance)
     failures.write(failures_path(shard.path), shard.stage, shard.reasons)
     ended = time.time()
+    rate = len(shard.images) / max(ended - started, 1e-9)
     stats = {
         "provenance": provenance.to_json(),
         "started": started,
@@ -164,15 +183,9 @@ def _run_one(
         "cpu_s": time.process_time() - cpu,
         "images": len(shard.images),
         "failed": len(shard.reasons),
-        "images_per_s": len(shard.images) / max(ended - started, 1e-9),
+        "images_per_s": rate,
         **shard.counts,
     }
     write_json(stats_path(shard.path), stats)
-    log.info(
-        "%s %s: %d images, %d failed, %.1f images/s",
-        shard.stage,
-        shard.name,
-        len(shard.images),
-        len(shard.reasons),
-        stats["images_per_s"],
-    )
+    counts = (len(shard.images), len(shard.reasons), rate)
+    log.info("%s %s: %d images, %d failed, %.1f images/s", shard.stage, shard.name, *counts)

@@ -63,8 +63,8 @@ def segment_shard(shard: Shard, options: SegmentOptions) -> list[ImageRegions]:
     cv2.setNumThreads(1)  # shards are the unit of parallel work
     found = []
     for row in shard.progress(shard.images):
-        with shard.guarded(row["image_id"]):
-            labels = segment_image(load.load_rgb(Path(row["path"])), options)
+        with shard.record_failure(row["image_id"]):
+            labels = segment_image(load.read_rgb(Path(row["path"])), options)
             found.append(ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     shard.counts["regions"] = sum(len(image.table) for image in found)
     return found
@@ -84,7 +84,7 @@ def segment_shard_by_sam(shard: Shard, generator: "MaskGenerator") -> list[Image
     )
     found = []
     for image, embedding in shard.progress(generator.embedded(batches), len(shard.images)):
-        with shard.guarded(image.image_id):
+        with shard.record_failure(image.image_id):
             if image.reason:
                 raise ImageError(image.reason)
             cut = generator.partition(embedding, image.pixels.shape[:2], image.shape)

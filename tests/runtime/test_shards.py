@@ -28,7 +28,7 @@ class Stage:
         self.made.append(shard.name)
         found = []
         for row in shard.progress(shard.images):
-            with shard.guarded(row["image_id"]):
+            with shard.record_failure(row["image_id"]):
                 if row["image_id"] in self.bad:
                     raise ImageError("blank")
                 found.append(row["image_id"])
@@ -144,7 +144,7 @@ def test_too_many_failures_publish_nothing(folder):
 
 def test_other_errors_are_not_swallowed(folder):
     def broken(shard):
-        with shard.guarded("0.png"):
+        with shard.record_failure("0.png"):
             raise ZeroDivisionError
 
     stage = Stage()

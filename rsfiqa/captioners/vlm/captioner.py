@@ -427,7 +427,7 @@ class _Work:
     ) -> None:
         """All missing regions of an image: the first alone, for the server to cache the prefix."""
         try:
-            with self.shard.guarded(image.image_id):
+            with self.shard.record_failure(image.image_id):
                 questions = await asyncio.to_thread(
                     questions_about, image, self.reader, self.options, known
                 )
