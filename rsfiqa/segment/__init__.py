@@ -1,1 +1,1 @@
-"""The segment stage: images to label maps."""
+"""The segment stage: images to regions."""

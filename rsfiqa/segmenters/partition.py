@@ -1,4 +1,4 @@
-"""The partition rule: overlapping masks with gaps become regions that share no pixel."""
+"""The partition rule: overlapping masks with gaps become disjoint regions without gaps."""
 
 import heapq
 from itertools import pairwise
@@ -7,20 +7,18 @@ import cv2
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 
-SMALLEST = 16  # pixels; a label map with a shorter side is one region, whatever the backend
-
 
 def partition(masks: np.ndarray, *, max_regions: int, min_area_fraction: float) -> np.ndarray:
-    """Every pixel in exactly one region: uint16 (H, W), 0..R-1 by falling area.
+    """Partition of an image by masks: uint16 (H, W), labels 0..R-1 by decreasing area.
 
-    The smaller of two overlapping masks lies on top; each connected part of what no mask claims
-    becomes a region; then `merge_small_regions` joins slivers to neighbours. The order
-    of the masks does not matter.
+    The smaller of two overlapping masks lies on top, each connected component of the uncovered
+    pixels becomes a region, and `merge_small_regions` removes slivers. The result does not depend
+    on the order of the masks.
 
     Args:
-        masks: bool, shape (M, H, W), M >= 0.
-        max_regions: R at most.
-        min_area_fraction: regions below this share of the image join a neighbour.
+        masks: bool (M, H, W), M >= 0.
+        max_regions: largest number of regions R.
+        min_area_fraction: smallest area of a region as a fraction of the image.
     """
     return merge_small_regions(
         paint(masks), max_regions=max_regions, min_area_fraction=min_area_fraction
@@ -28,13 +26,13 @@ def partition(masks: np.ndarray, *, max_regions: int, min_area_fraction: float) 
 
 
 def paint(masks: np.ndarray) -> np.ndarray:
-    """Labels int32 (H, W): i where masks[i] lies on top, M and above for the parts of the gaps.
+    """Labels int32 (H, W): i where masks[i] lies on top, M and above for components of the gaps.
 
     Args:
-        masks: bool, shape (M, H, W); the smaller of two lies on top.
+        masks: bool (M, H, W); the smaller of two overlapping masks lies on top.
     """
     areas = masks.sum(axis=(1, 2))
-    # equal areas: by content, so that the order of the masks does not matter
+    # ties are broken by content, so that the order of the masks does not matter
     order = sorted(range(len(masks)), key=lambda i: (-areas[i], masks[i].tobytes()))
     labels = np.full(masks.shape[1:], -1, np.int32)
     for index in order:
@@ -46,19 +44,25 @@ def paint(masks: np.ndarray) -> np.ndarray:
 def merge_small_regions(
     labels: np.ndarray, *, max_regions: int, min_area_fraction: float
 ) -> np.ndarray:
-    """Join small regions to neighbours and number the rest: uint16 (H, W), by falling area.
+    """Merge small regions into neighbours: uint16 (H, W), labels 0..R-1 by decreasing area.
 
     While the smallest region is below `min_area_fraction` or there are more than `max_regions`, it
-    joins the neighbour with which it shares most border (the larger one where that ties).
+    is merged into the neighbour with the longest shared border, the larger one of equals.
+
+    Args:
+        labels: int (H, W), >= 0, with or without gaps in the numbering.
+        max_regions: largest number of regions R.
+        min_area_fraction: smallest area of a region as a fraction of the image.
     """
     compact = number_by_area(labels)
     areas = np.bincount(compact.ravel())
-    parents = _join(areas, shared_borders(compact), max_regions, min_area_fraction * labels.size)
+    min_area = min_area_fraction * labels.size
+    parents = _merge(areas, shared_borders(compact), max_regions, min_area)
     return number_by_area(parents[compact]).astype(np.uint16)
 
 
 def shared_borders(labels: np.ndarray) -> csr_array:
-    """Pairs of 4-neighbouring pixels between regions: int64 (R, R), symmetric, zero diagonal."""
+    """Number of 4-neighbour pixel pairs between regions: int64 (R, R), symmetric, zero diagonal."""
     count = int(labels.max()) + 1
     pairs = []
     for a, b in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
@@ -69,19 +73,13 @@ def shared_borders(labels: np.ndarray) -> csr_array:
     return csr_array(borders + borders.T)
 
 
-def _join(areas: np.ndarray, borders: csr_array, most: int, least_area: float) -> np.ndarray:
-    """The region that each region ends up in, int64 (R,).
+def _merge(areas: np.ndarray, borders: csr_array, max_regions: int, min_area: float) -> np.ndarray:
+    """The region into which each region is merged, itself if it remains: int64 (R,).
 
-    A queue and a dictionary of neighbours per region: noisy masks leave 10^4 gaps, for which a
-    matrix would take gigabytes.
+    A priority queue and a dictionary of neighbours per region: noisy masks leave 10^4 gaps, for
+    which a dense matrix would take gigabytes.
     """
-    area = areas.tolist()
-    row, neighbours = borders.indptr.tolist(), borders.indices.tolist()
-    shared = borders.data.tolist()
-    near = [
-        dict(zip(neighbours[start:end], shared[start:end], strict=True))
-        for start, end in pairwise(row)
-    ]
+    area, neighbours = areas.tolist(), _neighbours(borders)
     parents = list(range(len(area)))
     queue = [(size, index) for index, size in enumerate(area)]
     heapq.heapify(queue)
@@ -89,18 +87,34 @@ def _join(areas: np.ndarray, borders: csr_array, most: int, least_area: float) -
     while alive > 1:
         size, smallest = heapq.heappop(queue)
         if parents[smallest] != smallest or size != area[smallest]:
-            continue  # joined, or grown since it was queued
-        if size >= least_area and alive <= most:
+            continue  # merged, or grown since it was queued
+        if size >= min_area and alive <= max_regions:
             break
-        into = max(near[smallest], key=lambda i: (near[smallest][i], area[i], -i))
-        for other, length in near[smallest].items():
-            del near[other][smallest]
-            if other != into:
-                near[into][other] = near[other][into] = near[into].get(other, 0) + length
-        parents[smallest] = into
-        area[into] += size
-        heapq.heappush(queue, (area[into], into))
+        shared = neighbours[smallest]
+        target = max(shared, key=lambda i: (shared[i], area[i], -i))
+        for other, length in shared.items():
+            del neighbours[other][smallest]
+            if other != target:
+                total = neighbours[target].get(other, 0) + length
+                neighbours[target][other] = neighbours[other][target] = total
+        parents[smallest] = target
+        area[target] += size
+        heapq.heappush(queue, (area[target], target))
         alive -= 1
+    return _roots(parents)
+
+
+def _neighbours(borders: csr_array) -> list[dict[int, int]]:
+    """Length of the shared border by neighbour, for each region."""
+    indices, lengths = borders.indices.tolist(), borders.data.tolist()
+    return [
+        dict(zip(indices[start:end], lengths[start:end], strict=True))
+        for start, end in pairwise(borders.indptr.tolist())
+    ]
+
+
+def _roots(parents: list[int]) -> np.ndarray:
+    """The last ancestor of each node of a forest: int64 (R,)."""
     for index in range(len(parents)):
         while parents[index] != parents[parents[index]]:
             parents[index] = parents[parents[index]]
@@ -108,7 +122,7 @@ def _join(areas: np.ndarray, borders: csr_array, most: int, least_area: float) -
 
 
 def number_by_area(labels: np.ndarray) -> np.ndarray:
-    """The same regions (labels >= 0) as intp 0..R-1: by falling area, then in reading order."""
+    """The same regions numbered 0..R-1 by decreasing area, then in raster order: intp (H, W)."""
     flat = labels.ravel()
     areas = np.bincount(flat)  # 20 times faster than np.unique, which sorts the pixels
     first = np.empty(len(areas), np.intp)

@@ -7,7 +7,7 @@ import pytest
 LOOP = """
 import resource
 import torch
-from rsfiqa.heap import tune_malloc
+from rsfiqa.runtime.memory import tune_malloc
 
 {first}
 def faults():

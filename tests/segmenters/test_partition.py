@@ -32,7 +32,7 @@ def labels(*rows: str) -> np.ndarray:
 
 
 def assert_partition(found: np.ndarray) -> None:
-    """uint16, labels 0..R-1, by falling area."""
+    """uint16, labels 0..R-1, by decreasing area."""
     names, areas = np.unique(found, return_counts=True)
     assert found.dtype == np.uint16
     assert names.tolist() == list(range(len(names)))
@@ -65,7 +65,7 @@ def test_gaps_that_touch_at_a_corner_are_two_regions():
     np.testing.assert_array_equal(partition(masks, **KEEP), labels("001", "001", "112"))
 
 
-def test_a_mask_that_smaller_ones_hide_vanishes():
+def test_a_mask_that_smaller_ones_cover_vanishes():
     masks = np.stack([mask("##.."), mask("#..."), mask(".#..")])
     np.testing.assert_array_equal(partition(masks, **KEEP), labels("1200"))
 
@@ -134,7 +134,7 @@ def test_the_order_of_the_masks_does_not_matter(masks, limit, random):
 
 @check
 @given(label_maps, limits)
-def test_settling_twice_changes_nothing(before, limit):
+def test_merging_twice_changes_nothing(before, limit):
     once = merge_small_regions(before, **limit)
     np.testing.assert_array_equal(merge_small_regions(once, **limit), once)
 
@@ -163,7 +163,7 @@ def test_a_mirrored_image_has_the_mirrored_partition(masks, upside_down):
     np.testing.assert_array_equal(mirrored, np.flip(found, axis - 1))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02])
+@pytest.mark.parametrize("fraction", [0.0, 0.02])
 def test_a_mirrored_image_is_joined_alike(fraction):
     before = labels("0000000011", "0000300011", "0002223333", "1112223333")  # no ties
     limit = {"max_regions": 3, "min_area_fraction": fraction}

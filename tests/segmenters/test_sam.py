@@ -10,24 +10,22 @@ from rsfiqa.errors import InputError
 from rsfiqa.runtime.devices import device_of
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
-from rsfiqa.segmenters.sam.generator import (
-    MARGIN,
-    MaskGenerator,
+from rsfiqa.segmenters.sam.decoder import decode_points
+from rsfiqa.segmenters.sam.generator import MARGIN, MaskGenerator, point_rounds
+from rsfiqa.segmenters.sam.masks import (
     boxes_of,
-    decode_points,
     enlarge,
-    point_rounds,
     smooth_stability_score,
     stability_score,
     visible,
 )
-from rsfiqa.segmenters.sam.reading import decoded
+from rsfiqa.segmenters.sam.prefetch import resize_for_sam
 from tests.support.sam import SIZES
 
 
 @pytest.fixture(scope="session")
 def embedding():
-    """Of an image, float (256, 64, 64); the decoder does not ask where it comes from."""
+    """Of an image, float (256, 64, 64); any tensor will do for the decoder."""
     return torch.randn(256, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
@@ -65,7 +63,7 @@ def test_the_decoder_gives_what_the_packages_own_gives(model, embedding):
     torch.testing.assert_close(iou.view(3, 3), rated, atol=1e-5, rtol=0)
 
 
-def test_masks_that_are_rated_low_are_not_drawn(model, embedding):
+def test_masks_with_a_low_predicted_iou_are_not_computed(model, embedding):
     points = torch.tensor([[100.0, 200.0], [500.0, 300.0]]).double()
     with torch.inference_mode():
         every, iou = decode_points(model, embedding[None], points, -np.inf, (40, 50))
@@ -79,12 +77,12 @@ def test_masks_that_are_rated_low_are_not_drawn(model, embedding):
 
 
 @pytest.mark.parametrize(("side", "strides"), [(1, (4, 2, 1)), (7, (4, 2, 1)), (32, (1,))])
-def test_every_point_is_asked_once(side, strides):
+def test_every_point_is_prompted_once(side, strides):
     rounds = point_rounds(side, strides)
     every = {tuple(point) for points in rounds for point in points.tolist()}
-    places = [(i + 0.5) / side for i in range(side)]
+    centres = [(i + 0.5) / side for i in range(side)]
     assert sum(map(len, rounds)) == side * side
-    assert every == {(x, y) for x in places for y in places}
+    assert every == {(x, y) for x in centres for y in centres}
 
 
 def test_the_first_round_is_a_coarse_grid():
@@ -124,7 +122,7 @@ def test_stability_by_hand():
     assert smooth_stability_score(ramp, 1.0).tolist() == pytest.approx([7 / 9])
 
 
-def test_hidden_masks_are_not_seen():
+def test_covered_masks_are_not_visible():
     masks = torch.zeros(4, 4, 4, dtype=torch.bool)
     masks[0, :2] = True  # hidden by the next two
     masks[1, :2, :2] = True
@@ -148,10 +146,10 @@ def test_enlarged_masks_are_those_of_the_package(model, size, shape):
 
 
 class Discs:
-    """A decoder that sees discs: the masks of a point are the disc it lies in, and its core."""
+    """A decoder of discs: the masks of a point are the disc it lies in, and its core."""
 
     def __init__(self, model, most: int = 10**9, cores: tuple[float, ...] = ()) -> None:
-        self.model, self.most, self.cores, self.asked = model, most, (1.0, *cores), 0
+        self.model, self.most, self.cores, self.prompted = model, most, (1.0, *cores), 0
         side = model.image_encoder.img_size
         self.centres = torch.tensor([[200.0, 200.0], [700.0, 300.0], [500.0, 800.0]])
         self.radii = torch.tensor([120.0, 200.0, 150.0])
@@ -161,7 +159,7 @@ class Discs:
 
     def __call__(self, model, embedding, points, least_iou, shape):
         assert model is self.model
-        self.asked += len(points)
+        self.prompted += len(points)
         if len(points) > self.most:
             raise torch.OutOfMemoryError
         near = (points[:, None].float() - self.centres).norm(dim=-1)
@@ -193,13 +191,13 @@ def test_discs_become_regions(model, embedding, mode):
     assert (found.stability[1:] > 0.95).all()
 
 
-def test_adaptive_asks_for_fewer_points_and_finds_as_much(model, embedding):
+def test_adaptive_prompts_fewer_points_and_finds_as_much(model, embedding):
     found = {}
     for mode in ("exact", "adaptive"):
         decode = Discs(model, cores=(0.8, 0.64))
         generator = MaskGenerator(model, options(mode=mode, points_per_side=16), decode)
         labels = generator.partition(embedding, (1024, 1024), (512, 512)).labels
-        found[mode] = (decode.asked, labels)
+        found[mode] = (decode.prompted, labels)
     assert found["exact"][0] == 256
     assert found["adaptive"][0] < 250
     np.testing.assert_array_equal(found["adaptive"][1], found["exact"][1])
@@ -259,11 +257,11 @@ def test_masks_are_those_of_the_package(model):
         "box_nms_thresh": 1.0,
     }
     generator = MaskGenerator(model, options(**few))
-    ready = decoded("a", image, 1024, 512)
-    ((_, embedding),) = generator.embedded([[ready]])
+    resized = resize_for_sam("a", image, 1024, 512)
+    ((_, embedding),) = generator.embed([[resized]])
     with torch.inference_mode():
-        found = generator.masks(embedding, ready.pixels.shape[:2], ready.shape)
-    masks = enlarge(found.logits, ready.pixels.shape[:2], ready.shape) > 0
+        found = generator.masks(embedding, resized.size, resized.shape)
+    masks = enlarge(found.logits, resized.size, resized.shape) > 0
     stock = SamAutomaticMaskGenerator(model, **few).generate(image)
     stock.sort(key=lambda row: -row["predicted_iou"])
     assert len(stock) == len(masks) > 0
@@ -272,16 +270,16 @@ def test_masks_are_those_of_the_package(model):
         assert both > 0.9
 
 
-def test_a_checkpoint_says_what_it_holds(checkpoint, model):
+def test_the_architecture_follows_from_the_tensors(checkpoint, model):
     state = torch.load(checkpoint, weights_only=True)
     assert sam_checkpoint.architecture(checkpoint, state) == SIZES
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, state[name]), name
     assert not model.training
-    assert sam_checkpoint.check(replace_path(checkpoint)) == checkpoint
+    assert sam_checkpoint.check(options_of(checkpoint)) == checkpoint
 
 
-def replace_path(path, **changes) -> SegmentOptions:
+def options_of(path, **changes) -> SegmentOptions:
     return SegmentOptions(backend="sam", checkpoint=str(path), **changes)
 
 
@@ -296,7 +294,7 @@ def replace_path(path, **changes) -> SegmentOptions:
         ("more", r"x.pth: must be a checkpoint .*, found 1 other tensors, unknown the first"),
     ],
 )
-def test_a_file_that_is_no_checkpoint(tmp_path, checkpoint, content, message):
+def test_a_file_that_is_not_a_checkpoint(tmp_path, checkpoint, content, message):
     path = tmp_path / "x.pth"
     if content == "text":
         path.write_text("no checkpoint", "utf-8")
@@ -310,14 +308,14 @@ def test_a_file_that_is_no_checkpoint(tmp_path, checkpoint, content, message):
     elif content is not None:
         torch.save(content, path)
     with pytest.raises(InputError, match=message) as caught:
-        sam_checkpoint.check(replace_path(path))
+        sam_checkpoint.check(options_of(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_type(checkpoint):
     message = r"must hold vit_b \(segment.model_type\), found an encoder of width 96; set model"
     with pytest.raises(InputError, match=message):
-        sam_checkpoint.check(replace_path(checkpoint, model_type="vit_b"))
+        sam_checkpoint.check(options_of(checkpoint, model_type="vit_b"))
 
 
 def test_no_checkpoint_is_given():

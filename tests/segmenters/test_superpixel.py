@@ -1,3 +1,5 @@
+import hashlib
+
 import cv2
 import numpy as np
 import pytest
@@ -84,3 +86,19 @@ def test_regions_follow_the_picture(coffee):
     means = np.stack([lab[labels == label].mean(axis=0) for label in range(8)])
     within = np.square(lab - means[labels]).sum()
     assert within < 0.35 * np.square(lab - lab.mean(axis=(0, 1))).sum()
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "2d008e408740360ca03ad006eb10c737748d77c1c2a39949021f03cfb07fc490"),
+        (
+            {"long_side": 256, "max_regions": 5},
+            "7d46a7099b00874c3a209484d2661de99e8f9fef72a9ac210f7d800823024248",
+        ),
+    ],
+)
+def test_the_label_map_of_a_photograph_is_that_of_earlier_versions(changes, digest):
+    """SHA-256 of the label map's bytes as version 2 of the segment stage made it."""
+    labels = segment_image(skimage.data.astronaut(), SegmentOptions(**changes))
+    assert hashlib.sha256(labels.tobytes()).hexdigest() == digest

@@ -1,1 +1,1 @@
-"""Masks of segment-anything."""
+"""The segmenter that uses segment-anything (SAM)."""

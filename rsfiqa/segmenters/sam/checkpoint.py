@@ -1,4 +1,4 @@
-"""Checkpoints of segment-anything: what they hold, checked before anything runs."""
+"""Checkpoints of segment-anything, checked before the first job runs."""
 
 import zipfile
 from pathlib import Path
@@ -13,41 +13,39 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.segment.options import SegmentOptions
 
 SOURCE = "https://github.com/facebookresearch/segment-anything#model-checkpoints"
+TYPES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}  # by width of the image encoder
+GLOBAL = 127  # relative positions of a block with global attention over 64 x 64 cells
 
 
-TYPES = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}  # width of the image encoder
+def check(options: SegmentOptions, option: str = "segment.checkpoint") -> Path:
+    """The path of the checkpoint, after a check of the names and shapes of its tensors.
 
-
-GLOBAL = 127  # relative positions of a block that sees all 64 x 64 cells, not a window of 14 x 14
-
-
-def check(options: SegmentOptions) -> Path:
-    """The checkpoint's path; its tensors' names and shapes are looked at, not their values.
+    Args:
+        options: of the segment stage; checkpoint and model_type are used.
+        option: name under which the user gives the checkpoint, for messages.
 
     Raises:
-        InputError: none given, no such file, not a checkpoint of segment-anything, another type.
+        InputError: not given, no such file, not a checkpoint of segment-anything, or of another
+            type.
     """
     if options.checkpoint is None:
         raise InputError(
-            "segment.checkpoint: must be given for the backend sam, found nothing; get one at"
-            f" {SOURCE}"
+            f"{option}: must be given for the backend sam, found nothing; get one at {SOURCE}"
         )
     path = Path(options.checkpoint).expanduser()
     if not path.is_file():
+        raise InputError(f"{option}: must be a file, found none at {path}; get one at {SOURCE}")
+    model_type = _type(architecture(path, _state(path, "meta")))
+    if options.model_type not in ("auto", model_type):
         raise InputError(
-            f"segment.checkpoint: must be a file, found none at {path}; get one at {SOURCE}"
-        )
-    found = _type(architecture(path, _state(path, "meta")))
-    if options.model_type not in ("auto", found):
-        raise InputError(
-            f"{path}: must hold {options.model_type} (segment.model_type), found {found}; set"
+            f"{path}: must hold {options.model_type} (segment.model_type), found {model_type}; set"
             " model_type to auto or get another checkpoint"
         )
     return path
 
 
 def load(path: Path, device: torch.device) -> Sam:
-    """The model of a checkpoint, of whatever size, in evaluation mode."""
+    """The model of a checkpoint, of any size, in evaluation mode."""
     state = _state(path, "cpu")
     model = _build_sam(**architecture(path, state))
     model.load_state_dict(state)
@@ -55,38 +53,45 @@ def load(path: Path, device: torch.device) -> Sam:
 
 
 def architecture(path: Path, state: dict[str, Tensor]) -> dict[str, int | list[int]]:
-    """Width, depth, heads and global blocks of the image encoder, from the tensors' shapes.
+    """Arguments of `_build_sam`, derived from the shapes of the tensors.
+
+    Args:
+        path: of the checkpoint, for messages.
+        state: its tensors; those on the meta device suffice.
 
     Raises:
         InputError: the tensors are not those of a `Sam`.
     """
-    blocks = "image_encoder.blocks."
     try:
-        width = state["image_encoder.patch_embed.proj.weight"].shape[0]
-        numbers = sorted({int(name.split(".")[2]) for name in state if name.startswith(blocks)})
-        positions = [state[f"{blocks}{i}.attn.rel_pos_h"].shape for i in numbers]
-        sizes: dict[str, int | list[int]] = {
-            "encoder_embed_dim": width,
-            "encoder_depth": len(numbers),
-            "encoder_num_heads": width // positions[0][1],
-            "encoder_global_attn_indexes": [
-                i for i, shape in enumerate(positions) if shape[0] == GLOBAL
-            ],
-        }
+        sizes = _sizes(state)
         with torch.device("meta"):
             expected = _build_sam(**sizes).state_dict()
-        wrong = sorted(
-            name
-            for name in expected.keys() | state.keys()
-            if name not in state
-            or name not in expected
-            or state[name].shape != expected[name].shape
-        )
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         raise _refusal(path, f"other tensors ({first_line(error)})") from error
-    if wrong:
-        raise _refusal(path, f"{len(wrong)} other tensors, {wrong[0]} the first")
+    different = sorted(
+        name
+        for name in expected.keys() | state.keys()
+        if name not in state or name not in expected or state[name].shape != expected[name].shape
+    )
+    if different:
+        raise _refusal(path, f"{len(different)} other tensors, {different[0]} the first")
     return sizes
+
+
+def _sizes(state: dict[str, Tensor]) -> dict[str, int | list[int]]:
+    """Width, depth, number of heads and global blocks of the image encoder."""
+    blocks = "image_encoder.blocks."
+    width = state["image_encoder.patch_embed.proj.weight"].shape[0]
+    numbers = sorted({int(name.split(".")[2]) for name in state if name.startswith(blocks)})
+    positions = [state[f"{blocks}{i}.attn.rel_pos_h"].shape for i in numbers]
+    return {
+        "encoder_embed_dim": width,
+        "encoder_depth": len(numbers),
+        "encoder_num_heads": width // positions[0][1],
+        "encoder_global_attn_indexes": [
+            i for i, shape in enumerate(positions) if shape[0] == GLOBAL
+        ],
+    }
 
 
 def _type(sizes: dict[str, int | list[int]]) -> str:
@@ -106,7 +111,7 @@ def _state(path: Path, device: str) -> dict[str, Tensor]:
     return state
 
 
-def _refusal(path: Path, found: str) -> InputError:
+def _refusal(path: Path, content: str) -> InputError:
     return InputError(
-        f"{path}: must be a checkpoint of segment-anything, found {found}; get one at {SOURCE}"
+        f"{path}: must be a checkpoint of segment-anything, found {content}; get one at {SOURCE}"
     )
