@@ -14,13 +14,13 @@ import torch
 from aiohttp import web
 from PIL import Image
 
+from rsfiqa import encoders
 from rsfiqa.backbones import loading as backbones
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import answer, client, server
 from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.datasets import csv_table
 from rsfiqa.embed.options import EmbedOptions
-from rsfiqa.encoders import sentence_transformer as encoders
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.io.json_files import LARGEST_JSON, write_json
@@ -71,12 +71,12 @@ def test_code_in_an_encoders_folder_is_not_run(tmp_path):
             (tmp_path / path.name).write_bytes(path.read_bytes())
     torch.save({"weight": Bomb(place)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(InputError, match="must be a transformers text encoder with safetensors"):
-        encoders.load(tmp_path, EmbedOptions(encoder=str(tmp_path), device="cpu"))
+        encoders.load(EmbedOptions(encoder=str(tmp_path), device="cpu"))
     (tmp_path / "own.py").write_text(f"import pathlib\npathlib.Path({str(place)!r}).touch()")
     modules = [{"idx": 0, "name": "0", "path": "", "type": "own.Module"}]
     (tmp_path / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(InputError, match="must be a transformers text encoder with safetensors"):
-        encoders.load(tmp_path, EmbedOptions(encoder=str(tmp_path), device="cpu"))
+        encoders.load(EmbedOptions(encoder=str(tmp_path), device="cpu"))
     assert not place.exists()
 
 

@@ -8,21 +8,26 @@ from rsfiqa.options import Device, Options
 
 
 class EmbedOptions(Options):
-    """How captions become vectors."""
+    """How captions are turned into vectors."""
 
     encoder: str = Field(
         "packaged-minilm",
-        description="packaged-minilm (all-MiniLM-L6-v2 from a Python package), the folder of any"
-        " transformers text encoder, or its name on the Hugging Face hub.",
+        description="Text encoder: packaged-minilm (all-MiniLM-L6-v2 from a Python package), the"
+        " folder of a transformers text encoder, or its name on the Hugging Face hub.",
     )
-    device: Device = Field("auto", description="auto takes a GPU where there is one.")
+    device: Device = Field(
+        "auto", description="Device of the encoder; auto uses a GPU if there is one."
+    )
     precision: Literal["fp32", "fp16", "bf16"] = Field(
-        "fp32", description="Of the encoder's weights and arithmetic."
+        "fp32", description="Precision of the encoder's weights and arithmetic."
     )
     batch_size: int = Field(
-        64, ge=1, le=4096, description="Captions encoded at once; changes no vector by 0.001."
+        64,
+        ge=1,
+        le=4096,
+        description="Captions in a batch; changes vectors by less than 0.001.",
     )
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the vectors; where and how fast they are made is left out."""
+        """Options that shape the vectors, without those of location and speed."""
         return self.model_dump(exclude={"device", "batch_size"})

