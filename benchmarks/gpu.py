@@ -37,8 +37,8 @@ from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.products import regions
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
-from rsfiqa.segment.stage import segment_shard_by_sam
 from rsfiqa.segmenters.sam.generator import MaskGenerator
+from rsfiqa.segmenters.sam.segmenter import SamSegmenter
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.examples import Example, correct_answer
 from rsfiqa.teach.models import load_processor, with_lora
@@ -151,7 +151,7 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
 def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: MaskGenerator) -> None:
     """The stage on one shard."""
     shard = shards.Shard(folder, "00000", "segment", rows)
-    found = segment_shard_by_sam(shard, generator)
+    found = SamSegmenter(generator).segment_shard(shard)
     regions.write(
         shard.path,
         found,

@@ -37,18 +37,13 @@ from rsfiqa.products import regions
 from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.segment.stage import segment_shard_by_sam
 from rsfiqa.segmenters.partition import merge_small_regions, partition
 from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
-from rsfiqa.segmenters.sam.generator import (
-    REDUCTION,
-    MaskGenerator,
-    Masks,
-    draw,
-    look,
-    point_rounds,
-)
-from rsfiqa.segmenters.sam.reading import decoded
+from rsfiqa.segmenters.sam.decoder import run_transformer, upscale_masks
+from rsfiqa.segmenters.sam.generator import MaskGenerator, point_rounds
+from rsfiqa.segmenters.sam.masks import REDUCTION, Masks
+from rsfiqa.segmenters.sam.prefetch import resize_for_sam
+from rsfiqa.segmenters.sam.segmenter import SamSegmenter
 from rsfiqa.segmenters.superpixel import segment_image, superpixel_regions
 
 POINTS = 24  # a side; the decoder of any size takes 0.15 s a point on one core
@@ -168,8 +163,8 @@ class Recorded:
     def decode(
         self, model: Sam, embedding: Tensor, points: Tensor, least: float, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """As `sam.decode_points`: the same work, another answer."""
-        tokens, cells, _ = self.model_time.timed(look)(model, embedding, points)
+        """As `decode_points`: the same work, another answer."""
+        tokens, grid, _ = self.model_time.timed(run_transformer)(model, embedding, points)
         started = time.perf_counter()
         known = self.of(embedding)
         column, row = (points * POINTS / points.new_tensor(known.size[::-1])).long().T
@@ -178,7 +173,7 @@ class Recorded:
         which, scale = chosen.nonzero().T
         logits = known.logits(point[which], scale)[:, : shape[0], : shape[1]]
         self.lookup.seconds += time.perf_counter() - started
-        self.model_time.timed(draw)(model, tokens, cells, chosen, shape)
+        self.model_time.timed(upscale_masks)(model, tokens, grid, chosen, shape)
         return logits, known.iou[point][chosen]
 
 
@@ -230,10 +225,10 @@ def records(
     """One for each image, its masks from what `scales_of` makes of it; not timed."""
     found = []
     for i, row in enumerate(rows):
-        image = load.load_rgb(Path(row["path"]))
-        ready = decoded(row["image_id"], image, generator.side, 512)
-        ((_, embedding),) = generator.embedded([[ready]])
-        found.append(record(scales_of(image), embedding[None], ready.pixels.shape[:2], i))
+        image = load.read_rgb(Path(row["path"]))
+        resized = resize_for_sam(row["image_id"], image, generator.side, 512)
+        ((_, embedding),) = generator.embed([[resized]])
+        found.append(record(scales_of(image), embedding[None], resized.size, i))
     return found
 
 
@@ -296,7 +291,7 @@ class Counting(MaskGenerator):
     def masks(self, *arguments: Any) -> Masks:
         """As the generator's."""
         made = super().masks(*arguments)
-        self.found += len(made.iou)
+        self.found += len(made)
         return made
 
 
@@ -305,7 +300,7 @@ def run_ours(
 ) -> tuple[float, int]:
     """This stage on one shard."""
     generator = Counting(model, options(side, folder / "small.pth"), recorded.decode)
-    found = segment_shard_by_sam(shard, generator)
+    found = SamSegmenter(generator).segment_shard(shard)
     origin = regions.Provenance("regions", regions.VERSION, "segment", 1)
     regions.write(shard.path, found, origin)
     return generator.before.seconds, generator.found
@@ -327,7 +322,7 @@ def compute_metrics(folder: Path, side: str) -> dict[str, float]:
     for row in rows_of(folder):
         ours = reader[row["image_id"]].labels
         paths = (folder / "stock" / Path(row["image_id"]).stem).glob("*.png")
-        masks = np.stack([load.load_rgb(path)[..., 0] > 0 for path in sorted(paths)])
+        masks = np.stack([load.read_rgb(path)[..., 0] > 0 for path in sorted(paths)])
         best, areas = overlap(partition(masks, **FINE), ours)
         found["mean_iou"] += best.tolist()
         found["covering"].append(float(np.average(best, weights=areas)))
@@ -364,7 +359,7 @@ def superpixel_figures(rows: list[dict[str, Any]], folder: Path) -> dict[str, fl
     started = time.process_time()
     found = []
     for row in rows:
-        labels = segment_image(load.load_rgb(Path(row["path"])), settings)
+        labels = segment_image(load.read_rgb(Path(row["path"])), settings)
         found.append(regions.ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     seconds = time.process_time() - started
     path = folder / "superpixel.h5"
@@ -395,7 +390,7 @@ def composites(folder: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     for i in range(count):
         random = np.random.default_rng(i)
         chosen = random.choice(len(paths), 4, replace=False)
-        photos = [resize.reduce(load.load_rgb(paths[c]), 512) for c in chosen]
+        photos = [resize.reduce(load.read_rgb(paths[c]), 512) for c in chosen]
         image, labels = photos[0].copy(), np.zeros(photos[0].shape[:2], np.int32)
         for label, photo in enumerate(photos[1:], start=1):
             other = cv2.resize(photo, image.shape[1::-1], interpolation=cv2.INTER_AREA)

@@ -8,10 +8,12 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from rsfiqa import segmenters
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders import files as encoders
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.options import Fraction, Name, Options, describe
@@ -110,10 +112,7 @@ def _check_gpus(config: Config, source: str) -> None:
 
 def _check_models(config: Config) -> None:
     """Refuse missing or wrong model files; those that need no look cost no import of torch."""
-    if config.segment.backend == "sam":
-        from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
-
-        sam_checkpoint.check(config.segment)
+    segmenters.checkpoint_of(config.segment)
     if config.caption.backend == "vllm":
         from rsfiqa.captioners.vlm import captioner as vlm
 
@@ -125,8 +124,6 @@ def _check_models(config: Config) -> None:
 
         backbone_weights.weights_path(config.extract.backbone, config.extract.weights)
     if _differs(config.embed, "encoder"):
-        from rsfiqa.encoders import sentence_transformer as encoders
-
         encoders.check(config.embed.encoder)
 
 

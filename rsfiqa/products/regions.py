@@ -24,28 +24,29 @@ from rsfiqa.io.checksum import append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
 
 VERSION = 1
-
-
-LEVEL = 15  # of zstd: 4.1 KB an image instead of 5.7 at level 3, for 10 ms; read as fast
-
-
-OUTSIDE = np.iinfo(np.uint16).max
-
+COMPRESSION = 15  # level of zstd: 4.1 KB per image, 5.7 at level 3, for 10 ms; reads as fast
+OUTSIDE = np.iinfo(np.uint16).max  # label of padding
 
 REGION = np.dtype(
     [
         ("area", np.int32),  # pixels of the label map
         ("box", np.int16, 4),  # x0, y0, x1, y1 in pixels, x1 and y1 exclusive
         ("centroid", np.float32, 2),  # x, y in pixels
-        ("predicted_iou", np.float32),  # NaN where the segmenter gives none
-        ("stability", np.float32),
+        ("predicted_iou", np.float32),  # of SAM's mask; NaN if the segmenter gives none
+        ("stability", np.float32),  # likewise
     ]
 )
 
 
 @dataclass(frozen=True)
 class ImageRegions:
-    """One image's partition: labels uint16 (H, W) in 0..R-1 by falling area, table (R,) REGION."""
+    """The regions of one image.
+
+    Attributes:
+        image_id: of the manifest.
+        labels: label map uint16 (H, W), 0..R-1 by decreasing area.
+        table: `REGION` (R,).
+    """
 
     image_id: str
     labels: np.ndarray
@@ -55,7 +56,13 @@ class ImageRegions:
 def region_table(
     labels: np.ndarray, predicted_iou: np.ndarray | None = None, stability: np.ndarray | None = None
 ) -> np.ndarray:
-    """Area, box and centroid of each region of a partition (H, W): REGION, shape (R,)."""
+    """The table of regions of a label map: `REGION` (R,).
+
+    Args:
+        labels: int (H, W), 0..R-1.
+        predicted_iou: float (R,), IoU that the segmenter predicts for each region's mask.
+        stability: float (R,), stability of each region's mask.
+    """
     count = int(labels.max()) + 1
     flat = labels.ravel().astype(np.intp)
     rows, columns = np.divmod(np.arange(labels.size), labels.shape[1])
@@ -80,7 +87,7 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
     for row, image in zip(padded, images, strict=True):
         row[: image.labels.shape[0], : image.labels.shape[1]] = image.labels
     counts = [len(image.table) for image in images]
-    # In memory, where 1,000 images take 4 MB: on a full disk HDF5 closes a file without an error.
+    # In memory (4 MB per 1,000 images): on a full disk HDF5 closes a file without an error.
     content = io.BytesIO()
     with h5py.File(content, "w", libver="latest") as file:
         file.attrs["sealed"] = True
@@ -99,7 +106,7 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
             data=padded,
             chunks=(1, side, side) if images else None,
             fletcher32=bool(images),
-            **(hdf5plugin.Zstd(clevel=LEVEL) if images else {}),
+            **(hdf5plugin.Zstd(clevel=COMPRESSION) if images else {}),
         )
     with atomic(path) as partial:
         partial.write_bytes(content.getbuffer())
@@ -107,7 +114,7 @@ def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) ->
 
 
 def _digest(image_ids: list[str], *arrays: np.ndarray) -> str:
-    """A SHA-256 of all but the label maps, whose chunks HDF5 checks itself."""
+    """SHA-256 of everything but the label maps, whose chunks have checksums of HDF5."""
     digest = hashlib.sha256("\n".join(image_ids).encode())
     for array in arrays:
         digest.update(array.tobytes())
@@ -115,10 +122,13 @@ def _digest(image_ids: list[str], *arrays: np.ndarray) -> str:
 
 
 class Reader:
-    """Random access to the regions of one shard; opens the file on first use in each process.
+    """Random access to the regions of a shard, also from forked processes.
+
+    Args:
+        path: file of the product.
 
     Raises:
-        InputError: missing, damaged or another schema.
+        InputError: missing, damaged or of another schema.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,7 +138,7 @@ class Reader:
                 self._load(file)
         except InputError:
             raise
-        except (OSError, KeyError, ValueError) as error:  # what HDF5 finds, wherever it finds it
+        except (OSError, KeyError, ValueError) as error:  # of HDF5, anywhere in the file
             raise InputError(
                 f"{path}: damaged ({first_line(error)}); delete it and run again"
             ) from error
@@ -142,7 +152,7 @@ class Reader:
         return h5py.File(self.path, "r")
 
     def _load(self, file: h5py.File) -> None:
-        """All but the label maps."""
+        """Read everything but the label maps."""
         verify_checksum(self.path, has_checksum="sealed" in file.attrs)
         text = file.attrs.get("provenance")
         if text is None:
@@ -151,8 +161,8 @@ class Reader:
         self.image_ids: list[str] = list(file["image_id"].asstr()[:])
         self._sizes, self._offsets = file["size"][:], file["offsets"][:]
         self._table = file["table"][:]
-        found = _digest(self.image_ids, self._sizes, self._offsets, self._table)
-        if found != file.attrs["sha256"]:
+        digest = _digest(self.image_ids, self._sizes, self._offsets, self._table)
+        if digest != file.attrs["sha256"]:
             raise ValueError("checksum differs")
 
     def __getstate__(self) -> dict[str, object]:
@@ -165,7 +175,7 @@ class Reader:
         return image_id in self._rows
 
     def table(self, image_id: str) -> np.ndarray:
-        """The region table of one image: REGION, shape (R,)."""
+        """The table of regions of one image: `REGION` (R,)."""
         row = self._rows[image_id]
         return self._table[self._offsets[row] : self._offsets[row + 1]]
 
@@ -173,7 +183,7 @@ class Reader:
         row = self._rows[image_id]
         height, width = self._sizes[row]
         try:
-            if self._file is None or self._process != os.getpid():  # never share one across a fork
+            if self._file is None or self._process != os.getpid():  # not shared across a fork
                 self._file, self._process = self._open(), os.getpid()
             labels = self._file["labels"][row, :height, :width]
         except (OSError, KeyError) as error:

@@ -23,7 +23,8 @@ from rsfiqa.report import gallery, page, plots, record
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
 from rsfiqa.report.gallery import Picture, Region
 from rsfiqa.report.record import DataSet
-from rsfiqa.score.scorer import Score, Scorer
+from rsfiqa.score.result import Score
+from rsfiqa.score.scorer import Scorer
 from rsfiqa.vocabulary import RATINGS
 
 SHOWN_FOLDERS = 100  # the worst ones
@@ -245,7 +246,7 @@ def _picture(
     if scorer is None:
         shown = _without(row, picture.size)
     else:
-        shown = _computed(row, scorer.judge(picture), dataset)
+        shown = _computed(row, scorer.score_loaded(picture), dataset)
     room = gallery.room(size, shown["regions"], shown["heat"])
     return Picture(**known, **shown, photo=photo_uri(picture.pixels, room), missing="")
 
@@ -260,7 +261,7 @@ def _without(row: Row, size: tuple[int, int]) -> dict[str, Any]:
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         distortions=[],
-        quality=row["worst_quality"],
+        quality=row["worst_score"],
         weight=row["worst_weight"],
     )
     return {
@@ -275,7 +276,8 @@ def _without(row: Row, size: tuple[int, int]) -> dict[str, Any]:
 
 def _computed(row: Row, found: Score, dataset: DataSet) -> dict[str, Any]:
     """What the checkpoint says of the picture now."""
-    attention = found.cells.astype(np.float64) * found.cells.size  # 1 everywhere if uniform
+    grid = found.attention_grid
+    attention = grid.astype(np.float64) * grid.size  # 1 everywhere if uniform
     before = f"{row['score']:.{dataset.digits}f}"
     changed = abs(found.score - row["score"]) > CHANGED * abs(dataset.span)
     return {
@@ -292,7 +294,7 @@ def _computed(row: Row, found: Score, dataset: DataSet) -> dict[str, Any]:
                 text=region.text,
                 ratings=list(region.ratings.items()),
                 distortions=region.distortions,
-                quality=region.quality,
+                quality=region.score,
                 weight=region.weight,
             )
             for r, (region, border) in enumerate(

@@ -1,1 +1,1 @@
-"""Scores of anybody's pictures: command, scorer, single-image pipeline, heat map."""
+"""`rsfiqa score`: scores of any image files, without the stages' files."""

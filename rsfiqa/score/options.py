@@ -1,4 +1,4 @@
-"""Options of the score command."""
+"""Options of the score command and of `Scorer`."""
 
 from typing import Annotated
 
@@ -8,20 +8,26 @@ from rsfiqa.options import Device, Options
 
 
 class ScoreOptions(Options):
-    """Where a checkpoint scores pictures, and what it needs that it does not hold."""
+    """Device of a checkpoint, and the models that it needs but does not contain."""
 
-    device: Device = Field("auto", description="auto takes a GPU where there is one.")
+    device: Device = Field(
+        "auto", description="Device of the models; auto uses a GPU if there is one."
+    )
     weights: str = Field(
-        "packaged", description="Of a backbone that was not fine-tuned, as of extract."
+        "packaged",
+        description="Weights of a backbone that was not fine-tuned: packaged, hub, or the path of"
+        " a state dict.",
     )
     sam_checkpoint: str | None = Field(
-        None, description="The checkpoint of segment-anything that made the regions trained on."
+        None,
+        description="Path of the checkpoint of segment-anything, for a model trained on its"
+        " regions.",
     )
     endpoint: tuple[Annotated[str, Field(pattern=r"^https?://")], ...] = Field(
         (),
-        description="Base URL of a server of the model that made the captions trained on, such as"
-        " http://localhost:8000/v1; can be given several times.",
+        description="Base URL of a server of the vision-language model, such as"
+        " http://localhost:8000/v1, for a model trained on its captions; can be repeated.",
     )
     key_variable: str = Field(
-        "RSFIQA_API_KEY", description="Environment variable that holds the servers' key."
+        "RSFIQA_API_KEY", description="Environment variable that holds the servers' API key."
     )

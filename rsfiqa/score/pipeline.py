@@ -1,136 +1,161 @@
-"""What the stages before the model make of one image, in process and without files."""
+"""The single-image pipeline: the stages before the model, for one image in memory.
+
+Segmenter, captioner, encoder and backbone are those of the checkpoint's card, so that an image gets
+the inputs that the stages would give it.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
+from rsfiqa import encoders, segmenters
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders import TextEncoder
+from rsfiqa.encoders.files import encoder_folder, weight_hashes
 from rsfiqa.errors import InputError
-from rsfiqa.images import load, resize
+from rsfiqa.images import resize
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.options import Options, describe
 from rsfiqa.products import checkpoints
 from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters import SEGMENTERS
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
     from rsfiqa.backbones.backbone import Backbone
-    from rsfiqa.segmenters.sam.generator import MaskGenerator
+    from rsfiqa.segmenters.base import Segmenter
+
+RECORDED = {"version", "sha256"}  # entries of a card's parts that are not options
+Captions = list[dict[str, Any]]
+Caption = Callable[[np.ndarray, np.ndarray], Captions]
+T = TypeVar("T", bound=Options)
 
 
-Rows = list[dict[str, Any]]
+@dataclass(frozen=True)
+class DescribedRegions:
+    """Regions of an image and their captions.
+
+    Attributes:
+        labels: label map, uint16 (h, w).
+        captions: rows of the captions' schema, one per region.
+    """
+
+    labels: np.ndarray
+    captions: Captions
 
 
-Segment = Callable[[np.ndarray], np.ndarray]
+class RegionPipeline:
+    """Divides images into regions and captions them, as the stages did for training.
 
-
-Caption = Callable[[np.ndarray, np.ndarray], Rows]
-
-
-RECORDED = {"version", "sha256"}  # by the card, beside options
-
-
-class Encoder(Protocol):
-    """What makes vectors of sentences."""
-
-    def encode(self, texts: list[str]) -> np.ndarray:
-        """Vectors float32 (N, D) of N texts."""
-
-
-def check(folder: Path, card: Card) -> None:
-    """Refuse a checkpoint whose inputs an image would not be given here.
+    The models are loaded on first use.
 
     Args:
-        folder: of the checkpoint.
+        card: of the checkpoint.
+        options: of the score command.
+    """
+
+    def __init__(self, card: Card, options: ScoreOptions) -> None:
+        self.card, self.options = card, options
+
+    @cached_property
+    def segmenter(self) -> "Segmenter":
+        """The segmenter of the card.
+
+        Raises:
+            InputError: its checkpoint is missing, or not the one used for training.
+        """
+        return load_segmenter(self.card, self.options)
+
+    @cached_property
+    def caption_image(self) -> Caption:
+        """The captioner of the card, as a function of image and label map of the same size.
+
+        Raises:
+            InputError: it needs a server, and none is given.
+        """
+        return load_captioner(self.card, self.options)
+
+    def segment(self, pixels: np.ndarray) -> np.ndarray:
+        """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
+        return self.segmenter.segment(pixels).labels
+
+    def caption(self, pixels: np.ndarray, labels: np.ndarray) -> Captions:
+        """Captions of the regions of an image.
+
+        Args:
+            pixels: uint8 (H, W, 3), of any size.
+            labels: label map (h, w), of any size.
+        """
+        small = resize.reduce(pixels, max(self.card.caption["long_side"], *labels.shape))
+        return self.caption_image(small, resize.fit_labels(labels, small.shape[:2]))
+
+    def describe(self, pixels: np.ndarray) -> DescribedRegions:
+        """Regions and captions of an image uint8 (H, W, 3)."""
+        labels = self.segment(pixels)
+        return DescribedRegions(labels, self.caption(pixels, labels))
+
+
+def check_versions(folder: Path, card: Card) -> None:
+    """Reject a checkpoint that was trained on products of other versions of the stages.
+
+    Args:
+        folder: of the checkpoint, for the message.
         card: of the checkpoint.
 
     Raises:
-        InputError: another version of a stage made what it was trained on.
+        InputError: names the first stage that differs.
     """
-    for part, made in card.lineage.items():
+    for part, recorded in card.lineage.items():
         stage = checkpoints.LINEAGE[part]
-        if (found := made.get("version")) != VERSIONS[stage]:
+        if (version := recorded.get("version")) != VERSIONS[stage]:
             raise InputError(
                 f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
-                f" {found}; train it again"
+                f" {version}; train it again"
             )
 
 
-def is_light(card: Card) -> bool:
-    """Whether regions and captions need no model, and so no torch."""
-    return (card.segment["backend"], card.caption["backend"]) == ("superpixel", "rule_based")
-
-
-def look(path: Path, card: Card) -> tuple[np.ndarray, Rows]:
-    """Label map and captions of an image file, where `is_light` holds.
-
-    Raises:
-        ImageError: as `images.read`.
-    """
-    options = ScoreOptions(device="cpu")
-    pixels = load.load_rgb(path)
-    labels = segmenter(card, options)(pixels)
-    return labels, described(pixels, labels, card, captioner(card, options))
-
-
-def described(pixels: np.ndarray, labels: np.ndarray, card: Card, caption: Caption) -> Rows:
-    """Captions of an image uint8 (H, W, 3) of any size with a label map (h, w)."""
-    small = resize.reduce(pixels, max(card.caption["long_side"], *labels.shape))
-    return caption(small, resize.fit_labels(labels, small.shape[:2]))
-
-
-def segmenter(card: Card, options: ScoreOptions) -> Segment:
-    """Gives the label map uint16 (h, w) of an image uint8 (H, W, 3), as trained on.
-
-    Raises:
-        InputError: SAM's checkpoint is not given, or another.
-    """
-    from rsfiqa.segmenters.sam.generator import load_generator
-    from rsfiqa.segmenters.superpixel import segment_image  # scikit-learn takes 1 s
-
-    settings = SegmentOptions(
-        **{name: value for name, value in card.segment.items() if name not in RECORDED},
-        checkpoint=options.sam_checkpoint,
-        device=options.device,
+def needs_torch(card: Card) -> bool:
+    """Whether regions or captions need torch."""
+    return (
+        SEGMENTERS[card.segment["backend"]].needs_torch or card.caption["backend"] != "rule_based"
     )
-    if settings.backend == "superpixel":
-        return lambda image: segment_image(image, settings)
-    from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
 
-    if settings.checkpoint is None:
+
+def load_segmenter(card: Card, options: ScoreOptions) -> "Segmenter":
+    """The segmenter of a card.
+
+    Raises:
+        InputError: its checkpoint is missing, or not the one used for training.
+    """
+    given = {"checkpoint": options.sam_checkpoint, "device": options.device}
+    settings = _settings(SegmentOptions, card.segment, given)
+    if SEGMENTERS[settings.backend].needs_checkpoint and settings.checkpoint is None:
         raise InputError(
-            "sam_checkpoint: must be given where regions come from SAM, found nothing; give the"
+            "--sam-checkpoint: must be given where regions come from SAM, found nothing; give the"
             f" file whose SHA-256 begins with {card.segment['sha256'][:12]}"
         )
-    path = sam_checkpoint.check(settings)
-    if (found := sha256_of(path)) != card.segment["sha256"]:
+    path = segmenters.checkpoint_of(settings, "--sam-checkpoint")
+    if path is not None and (digest := sha256_of(path)) != card.segment["sha256"]:
         raise InputError(
             f"{path}: must be the checkpoint that made the regions trained on"
-            f" ({card.segment['sha256'][:12]}), found {found[:12]}; give that one"
+            f" ({card.segment['sha256'][:12]}), found {digest[:12]}; give that one"
         )
-    generator = load_generator(path, settings)
-    return lambda image: _masks(generator, image)
+    return segmenters.load(settings)
 
 
-def _masks(generator: "MaskGenerator", image: np.ndarray) -> np.ndarray:
-    from rsfiqa.segmenters.sam.reading import decoded
-
-    ready = decoded("", image, generator.side, generator.options.long_side)
-    ((_, embedding),) = generator.embedded([[ready]])
-    return generator.partition(embedding, ready.pixels.shape[:2], ready.shape).labels
-
-
-def captioner(card: Card, options: ScoreOptions) -> Caption:
-    """Gives rows of the captions' schema of an image uint8 (H, W, 3) and its label map (H, W).
+def load_captioner(card: Card, options: ScoreOptions) -> Caption:
+    """The captioner of a card, as a function of image and label map of the same size.
 
     Raises:
-        InputError: captions come from a model, and no server of it is named.
+        InputError: it needs a server, and none is given.
     """
     if card.caption["backend"] == "rule_based":
         from rsfiqa.captioners.rule_based import captioner as rule_based
@@ -138,77 +163,71 @@ def captioner(card: Card, options: ScoreOptions) -> Caption:
         return rule_based.caption
     if not options.endpoint:
         raise InputError(
-            "endpoint: must be given where captions come from a model, found nothing; give the"
+            "--endpoint: must be given where captions come from a model, found nothing; give the"
             f" base URL of a server of {card.caption['model']}"
         )
-    from rsfiqa.captioners.vlm import captioner as vlm  # a client others need not install
+    from rsfiqa.captioners.vlm import captioner as vlm
 
-    settings = CaptionOptions(
-        **{name: value for name, value in card.caption.items() if name not in RECORDED},
-        endpoints=options.endpoint,
-        key_variable=options.key_variable,
-    )
+    given = {"endpoints": options.endpoint, "key_variable": options.key_variable}
+    settings = _settings(CaptionOptions, card.caption, given)
     vlm.check(settings)
     return vlm.VLMCaptioner(settings, {}, Path()).caption
 
 
-def encoder(card: Card, device: str) -> Encoder:
-    """The encoder trained on; the packaged one without the library, which takes long to import.
+def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:
+    """The text encoder of a card.
+
+    Args:
+        folder: of the checkpoint, for messages.
+        card: of the checkpoint.
+        device: auto, cuda or cpu.
 
     Raises:
-        InputError: other weights than those trained on.
+        InputError: no such encoder, or one with other weights than those used for training.
     """
-    from rsfiqa.encoders import sentence_transformer as encoders
-    from rsfiqa.encoders.minilm import Bert
-    from rsfiqa.runtime.devices import device_of
-
-    names = EmbedOptions.model_fields.keys() & card.encoder.keys()
-    settings = EmbedOptions(**{k: card.encoder[k] for k in names} | {"device": device})
-    folder = encoders.encoder_folder(settings.encoder)
-    if settings.encoder == encoders.PACKAGED and settings.precision == "fp32":
-        return Bert(folder).to(device_of(device, "device"))
-    found = checkpoints.weights_digest(encoders.weights_of(folder))
-    if found != card.encoder["sha256"]:
-        raise InputError(
-            f"{folder}: must hold the weights of the encoder trained on"
-            f" ({card.encoder['sha256'][:12]}), found {found[:12]}; give those"
-        )
-    return _Library(encoders.load(folder, settings))
+    option = f"{folder / 'card.json'}: encoder"
+    settings = _settings(EmbedOptions, card.encoder, {"device": device})
+    if not encoders.has_quick_start(settings):  # the packaged encoder, whose hash takes time
+        source = encoder_folder(settings.encoder, option)
+        digest = checkpoints.weights_digest(weight_hashes(source))
+        if digest != card.encoder["sha256"]:
+            raise InputError(
+                f"{source}: must hold the weights of the encoder trained on"
+                f" ({card.encoder['sha256'][:12]}), found {digest[:12]}; give those"
+            )
+    return encoders.load(settings, quick_start=True, option=option)
 
 
-class _Library:
-    """An encoder of sentence-transformers."""
-
-    def __init__(self, model: "SentenceTransformer") -> None:
-        self.model = model
-
-    def encode(self, texts: list[str]) -> np.ndarray:
-        """As `Encoder` has it."""
-        from rsfiqa.encoders import sentence_transformer as encoders
-
-        return encoders.encode(self.model, texts, len(texts))
-
-
-def backbone_of(folder: Path, card: Card, weights: str) -> "Backbone":
-    """Fine-tuned, or the frozen one that the card names.
+def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
+    """The fine-tuned backbone of a checkpoint, or the frozen one that its card names.
 
     Args:
         folder: of the checkpoint.
         card: of the checkpoint.
-        weights: of the frozen one, as of the extract stage.
+        weights: see `ScoreOptions.weights`.
 
     Raises:
-        InputError: other weights than those trained on.
+        InputError: other weights than those used for training.
     """
     from rsfiqa.backbones import loading as backbones
 
-    tuned = checkpoints.read_backbone(folder, card)
-    if tuned is not None:
-        return tuned
+    finetuned = checkpoints.read_backbone(folder, card)
+    if finetuned is not None:
+        return finetuned
     frozen = backbones.load(card.backbone["backbone"], weights)
     if frozen.sha256 != card.backbone["sha256"]:
         raise InputError(
-            f"{folder}: trained on a backbone with other weights than {weights}; give the file of"
-            " those"
+            f"--weights: must be the weights of the backbone trained on"
+            f" ({card.backbone['sha256'][:12]}), found {weights} ({frozen.sha256[:12]}); give the"
+            " file of those"
         )
     return frozen
+
+
+def _settings(options: type[T], recorded: dict[str, Any], given: dict[str, Any]) -> T:
+    """Options of a stage, from those that a card records and those that the user gives."""
+    shaping = {name: value for name, value in recorded.items() if name not in RECORDED}
+    try:
+        return options.model_validate({**shaping, **given})
+    except ValidationError as error:
+        raise InputError(describe(error, "card.json")) from error

@@ -43,7 +43,7 @@ def test_a_region_in_two_with_the_same_caption_changes_little(scorer, source):
             divided = labels.copy()
             inside = labels == region
             divided[inside & (places > np.median(places[inside]))] = labels.max() + 1
-            seen = scorer.predict(photograph, divided, [*whole.rows, whole.rows[region]])
+            seen = scorer.predict(photograph, divided, [*whole.captions, whole.captions[region]])
             moved.append(100 * abs(float(seen.prediction.score - whole.prediction.score)))
     assert max(moved) < 3
     assert 0 < np.median(moved) < 0.5

@@ -18,10 +18,11 @@ from PIL import Image
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
-from rsfiqa.images.listing import listed
+from rsfiqa.images.listing import expand_paths
 from rsfiqa.products import checkpoints, scores
-from rsfiqa.score import heatmap
+from rsfiqa.score import heatmap, rows, workers
 from rsfiqa.score import stage as score
+from rsfiqa.score.journal import Journal
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.scorer import Scorer
 from tests.support.pipeline import made
@@ -48,10 +49,27 @@ def pictures(tmp_path):
 
 
 def run(paths, checkpoint, output=None, **changes):
-    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    defaults = {"heatmaps": None, "explain": False, "workers": 1}
     arguments = [str(path) for path in paths]
     more = {"checkpoint": checkpoint, "output": output}
-    return score.run(arguments, ScoreOptions(), **usual | more | changes)
+    return score.run(arguments, ScoreOptions(), **defaults | more | changes)
+
+
+class Recorder:
+    """Scores images, and records their paths; interrupts the run at the `interrupt_at`-th."""
+
+    def __init__(self, interrupt_at: int | None = None) -> None:
+        self.paths, self.interrupt_at = [], interrupt_at
+
+    @property
+    def names(self) -> list[str]:
+        return [Path(path).name for path in self.paths]
+
+    def __call__(self, path, described=None):
+        self.paths.append(path)
+        if len(self.paths) == self.interrupt_at:
+            raise KeyboardInterrupt
+        return workers.score_one(path, described)
 
 
 def rows_of(output: Path) -> list[dict]:
@@ -69,11 +87,11 @@ def command(*words, **options) -> subprocess.Popen:
 def test_the_table(pictures, checkpoint, tmp_path, suffix):
     output = tmp_path / f"out/scores{suffix}"
     assert not run([pictures], checkpoint, output)  # one could not be scored
-    rows = {Path(row["path"]).name: row for row in rows_of(output)}
-    assert set(rows) == {"a.png", "bad.jpg", "c.png"}
-    assert (rows["bad.jpg"]["status"], rows["bad.jpg"]["score"]) == ("failed", None)
-    assert rows["bad.jpg"]["reason"] == "not an image of a known format"
-    good = rows["a.png"]
+    by_name = {Path(row["path"]).name: row for row in rows_of(output)}
+    assert set(by_name) == {"a.png", "bad.jpg", "c.png"}
+    assert (by_name["bad.jpg"]["status"], by_name["bad.jpg"]["score"]) == ("failed", None)
+    assert by_name["bad.jpg"]["reason"] == "not an image of a known format"
+    good = by_name["a.png"]
     assert good["score"] == pytest.approx(Scorer(checkpoint).score(pictures / "a.png").score)
     assert (good["low"], good["high"], good["direction"]) == (1, 5, "higher")
     assert good["flags"] == []
@@ -82,47 +100,32 @@ def test_the_table(pictures, checkpoint, tmp_path, suffix):
     assert not list(output.parent.glob(".*"))  # nothing is left behind
 
 
-def test_a_second_run_computes_nothing_and_new_pictures_are_added(
-    pictures, checkpoint, tmp_path, monkeypatch
-):
+def test_a_second_run_computes_nothing_and_new_pictures_are_added(pictures, checkpoint, tmp_path):
     output = tmp_path / "scores.csv"
     run([pictures], checkpoint, output)
     before = output.read_bytes()
-    asked = []
-    real = score.score_one
-    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
-    assert not run([pictures], checkpoint, output)
+    second = Recorder()
+    assert not run([pictures], checkpoint, output, score_one=second)
     assert output.read_bytes() == before
-    assert [Path(path).name for path in asked] == ["bad.jpg"]  # it might have been mended
-    asked.clear()
+    assert second.names == ["bad.jpg"]  # it might have been repaired
     for name in ("bad.jpg", "new.png"):
         Image.new("RGB", (64, 64)).save(pictures / name)
-    assert run([pictures], checkpoint, output)
-    assert [Path(path).name for path in asked] == ["bad.jpg", "new.png"]
+    third = Recorder()
+    assert run([pictures], checkpoint, output, score_one=third)
+    assert third.names == ["bad.jpg", "new.png"]
     assert len(rows_of(output)) == 4
     run([pictures / "a.png"], checkpoint, output)
     assert len(rows_of(output)) == 4  # rows of other pictures stay
 
 
-def test_a_run_that_was_broken_off_goes_on(pictures, checkpoint, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes(pictures, checkpoint, tmp_path):
     output = tmp_path / "scores.jsonl"
-    real, asked = score.score_one, []
-
-    def broken(path):
-        asked.append(path)
-        if len(asked) == 2:
-            raise KeyboardInterrupt
-        return real(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(score, "score_one", broken)
-        with pytest.raises(KeyboardInterrupt):
-            run([pictures], checkpoint, output)
+    with pytest.raises(KeyboardInterrupt):
+        run([pictures], checkpoint, output, score_one=Recorder(interrupt_at=2))
     assert not output.exists()
-    asked.clear()
-    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
-    run([pictures], checkpoint, output)
-    assert [Path(path).name for path in asked] == ["bad.jpg", "c.png"]
+    second = Recorder()
+    run([pictures], checkpoint, output, score_one=second)
+    assert second.names == ["bad.jpg", "c.png"]
     whole = tmp_path / "whole.jsonl"
     run([pictures], checkpoint, whole)
     assert output.read_bytes() == whole.read_bytes()
@@ -140,9 +143,7 @@ def test_a_row_that_was_cut_short_is_made_again(pictures, checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_command_that_was_killed_goes_on(
-    checkpoint, tmp_path, noise, monkeypatch, request, number
-):
+def test_a_killed_command_resumes(checkpoint, tmp_path, noise, request, number):
     (tmp_path / "p").mkdir()
     for i in range(60):
         Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
@@ -162,10 +163,9 @@ def test_a_command_that_was_killed_goes_on(
     assert "Traceback" not in errors
     done = [json.loads(line)["path"] for line in journal.read_bytes().splitlines()]
     assert 0 < len(done) < 60
-    real, asked = score.score_one, []
-    monkeypatch.setattr(score, "score_one", lambda path: asked.append(path) or real(path))
-    run([tmp_path / "p"], checkpoint, output)
-    assert sorted(done + asked) == sorted(map(str, (tmp_path / "p").iterdir()))
+    second = Recorder()
+    run([tmp_path / "p"], checkpoint, output, score_one=second)
+    assert sorted(done + second.paths) == sorted(map(str, (tmp_path / "p").iterdir()))
     run([tmp_path / "p"], checkpoint, tmp_path / "whole.jsonl")
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
@@ -173,16 +173,16 @@ def test_a_command_that_was_killed_goes_on(
 def test_two_runs_at_once(checkpoint, pictures, tmp_path):
     label = checkpoints.label_of(*checkpoints.read_card(checkpoint))
     with (
-        scores.Journal(tmp_path / "s.csv", label),
+        Journal(tmp_path / "s.csv", label),
         pytest.raises(InputError, match=r"s.csv: must be written by one run at a time, foun"),
     ):
         run([pictures], checkpoint, tmp_path / "s.csv")
 
 
 def test_processes_change_no_score(pictures, checkpoint, tmp_path):
-    outputs = [tmp_path / f"{workers}.jsonl" for workers in (1, 2)]
-    for workers, output in zip((1, 2), outputs, strict=True):
-        run([pictures], checkpoint, output, workers=workers)
+    outputs = [tmp_path / f"{processes}.jsonl" for processes in (1, 2)]
+    for processes, output in zip((1, 2), outputs, strict=True):
+        run([pictures], checkpoint, output, workers=processes)
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
@@ -243,17 +243,17 @@ def test_flags(checkpoint, tmp_path, noise):
     run([tmp_path], checkpoint, tmp_path / "s.parquet")
     flags = pq.read_table(tmp_path / "s.parquet")["flags"].to_pylist()
     assert flags == [["tiny", "converted"], ["upscaled"], []]
-    huge = load.LoadedImage(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
+    huge = load.Picture(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
     assert flags_of(huge) == ["huge"]
 
 
 def test_a_picture_of_much_memory_is_read_alike(tmp_path):
     Image.radial_gradient("L").resize((8000, 7000)).save(tmp_path / "a.png", compress_level=1)
-    found, wanted = score.read(tmp_path / "a.png"), load.load_image(tmp_path / "a.png")
-    np.testing.assert_array_equal(found.pixels, wanted.pixels)
+    loaded, expected = rows.load_image(tmp_path / "a.png"), load.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(loaded.pixels, expected.pixels)
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-1000])
     with pytest.raises(ImageError, match="damaged or cut short"):
-        score.read(tmp_path / "a.png")
+        rows.load_image(tmp_path / "a.png")
 
 
 def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
@@ -335,34 +335,34 @@ class TestPermissions:
         self.locked(place / "a.png")
         request.getfixturevalue("somebody")
         with pytest.raises(ImageError, match=r"unreadable header \(.*Permission denied"):
-            load.load_image(place / "a.png")
+            load.read(place / "a.png")
 
     def test_a_folder(self, place, request):
         (place / "sub").mkdir()
         self.locked(place / "sub")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"sub: the folder cannot be listed \(Permission den"):
-            listed([str(place)])
+            expand_paths([str(place)])
 
     def test_a_list(self, place, request):
         (place / "a.txt").touch()
         self.locked(place / "a.txt")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"a.txt: cannot be read \(Permission denied\); mend"):
-            listed([str(place / "a.txt")])
+            expand_paths([str(place / "a.txt")])
 
     def test_what_lies_in_a_folder(self, place, request):
         (place / "sub").mkdir()
         self.locked(place / "sub")
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"a.png: cannot be read \(Permission denied\); mend"):
-            listed([str(place / "sub/a.png")])
+            expand_paths([str(place / "sub/a.png")])
 
     def test_an_output(self, place, request):
         (place / "sub").mkdir()
         request.getfixturevalue("somebody")
         with pytest.raises(InputError, match=r"s.csv: cannot be written \(Permission denied\)"):
-            scores.Journal(place / "sub/s.csv", "label")
+            Journal(place / "sub/s.csv", "label")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk needs root")
@@ -391,3 +391,24 @@ def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
         assert sorted(path.name for path in disk.iterdir()) == [output.name]
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_row_has_the_columns_of_the_schema():
+    assert list(scores.Row.__annotations__) == scores.SCHEMA.names
+
+
+def test_a_table_of_an_earlier_version_is_left_alone(pictures, checkpoint, tmp_path):
+    output = tmp_path / "s.csv"
+    run([pictures], checkpoint, output)
+    output.write_text(output.read_text("utf-8").replace("worst_score", "worst_quality"), "utf-8")
+    with pytest.raises(InputError, match=r"s.csv: must be scores, found other content \('worst_"):
+        run([pictures], checkpoint, output)
+
+
+def test_a_journal_of_an_earlier_version_is_left_alone(pictures, checkpoint, tmp_path):
+    journal = tmp_path / ".s.csv.journal"
+    with pytest.raises(KeyboardInterrupt):
+        run([pictures], checkpoint, tmp_path / "s.csv", score_one=Recorder(interrupt_at=2))
+    journal.write_text(journal.read_text("utf-8").replace("worst_score", "worst_quality"), "utf-8")
+    with pytest.raises(InputError, match=r"s.csv.journal: must hold rows of this version of rsf"):
+        run([pictures], checkpoint, tmp_path / "s.csv")

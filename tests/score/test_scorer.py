@@ -15,16 +15,16 @@ import rsfiqa
 from rsfiqa import samples
 from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.encoders.sentence_transformer import PACKAGED, encoder_folder
+from rsfiqa.encoders.files import PACKAGED, encoder_folder
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
+from rsfiqa.io.json_files import read_json_with_checksum
 from rsfiqa.products import checkpoints
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.scorer import Scorer
 from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.segmenters.sam.generator import load_generator
-from rsfiqa.segmenters.sam.reading import decoded
+from rsfiqa.segmenters.sam import segmenter as sam_segmenter
+from tests.support.checkpoints import with_card
 from tests.support.completion_server import MODEL, Server, completion
 from tests.support.pipeline import made
 from tests.support.sam import write_checkpoint
@@ -59,7 +59,7 @@ def test_the_score_is_that_of_the_pipeline(root, scorer):
 def test_the_parts_add_up(root, scorer):
     data = samples.load(root / "tiny")
     found = scorer.score(data.rows["path"][0].as_py())
-    regional = sum(region.weight * region.quality for region in found.regions)
+    regional = sum(region.weight * region.score for region in found.regions)
     assert found.score == pytest.approx(regional + found.global_term, abs=1e-3)
     assert sum(region.weight for region in found.regions) == pytest.approx(1, abs=1e-5)
     assert found.attention.sum() == pytest.approx(1, abs=1e-4)
@@ -183,13 +183,16 @@ def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
 
 def test_a_checkpoint_of_another_version_of_a_stage(root, tmp_path):
     card = read_json_with_checksum(root / CHECKPOINT / "card.json")
-    folder = changed(root / CHECKPOINT, tmp_path / "old", caption=card["caption"] | {"version": 1})
-    message = r"old: must be trained on products of caption 2, found 1; train it again$"
+    folder = with_card(
+        root / CHECKPOINT, tmp_path / "old", caption=card["caption"] | {"version": 1}
+    )
+    current = VERSIONS["caption"]
+    message = rf"old: must be trained on products of caption {current}, found 1; train it again$"
     with pytest.raises(InputError, match=message):
         Scorer.load(folder)
 
 
-def test_an_encoder_whose_weights_were_changed(root, tmp_path):
+def test_an_encoder_whose_weights_were_with_card(root, tmp_path):
     encoder = tmp_path / "encoder"
     shutil.copytree(encoder_folder(PACKAGED), encoder)
     weights = encoder / "model.safetensors"
@@ -199,7 +202,7 @@ def test_an_encoder_whose_weights_were_changed(root, tmp_path):
     save_file(tensors, weights, {"format": "pt"})
     made_by = read_json_with_checksum(root / CHECKPOINT / "card.json")["encoder"]
     made_by |= {"encoder": str(encoder), "sha256": before}
-    folder = changed(root / CHECKPOINT, tmp_path / "old", encoder=made_by)
+    folder = with_card(root / CHECKPOINT, tmp_path / "old", encoder=made_by)
     with pytest.raises(
         InputError, match=r"encoder: must hold the weights of the encoder trained o"
     ):
@@ -212,25 +215,22 @@ class TestSAM:
     @pytest.fixture
     def folder(self, root, sam, tmp_path):
         options = SegmentOptions(backend="sam", checkpoint=str(sam), points_per_side=2)
-        made_by = {"version": 1, "sha256": sha256_of(sam), **options.recorded()}
-        return changed(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
+        made_by = {"version": VERSIONS["segment"], "sha256": sha256_of(sam), **options.recorded()}
+        return with_card(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
 
     def test_regions_are_those_of_the_stage(self, folder, sam, noise):
         scorer = Scorer.load(folder, sam_checkpoint=str(sam))
         options = SegmentOptions(backend="sam", checkpoint=str(sam), points_per_side=2)
-        generator = load_generator(sam, options)
-        ready = decoded("", noise, generator.side, options.long_side)
-        ((_, embedding),) = generator.embedded([[ready]])
-        wanted = generator.partition(embedding, ready.pixels.shape[:2], ready.shape).labels
-        np.testing.assert_array_equal(scorer.score(noise).labels, wanted)
+        expected = sam_segmenter.load(options).segment(noise).labels
+        np.testing.assert_array_equal(scorer.score(noise).labels, expected)
 
     def test_it_is_not_given(self, folder):
-        with pytest.raises(InputError, match=r"sam_checkpoint: must be given .*; give the file"):
+        with pytest.raises(InputError, match=r"--sam-checkpoint: must be given .*; give the file"):
             Scorer.load(folder)
 
     def test_another_is_given(self, root, sam, tmp_path):
-        made_by = {"version": 1, "backend": "sam", "sha256": "0" * 64}
-        folder = changed(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
+        made_by = {"version": VERSIONS["segment"], "backend": "sam", "sha256": "0" * 64}
+        folder = with_card(root / CHECKPOINT, tmp_path / "sam", segment=made_by)
         with pytest.raises(
             InputError, match=r"small.pth: must be the checkpoint .*\(0000.*, found"
         ):
@@ -244,7 +244,7 @@ class TestModel:
     def folder(self, root, tmp_path):
         options = CaptionOptions(backend="vllm", model=MODEL, attempts=1)
         made_by = {"version": VERSIONS["caption"], **options.recorded()}
-        return changed(root / CHECKPOINT, tmp_path / "vllm", caption=made_by)
+        return with_card(root / CHECKPOINT, tmp_path / "vllm", caption=made_by)
 
     def test_regions_have_the_models_ratings(self, folder, noise):
         with Server() as server:
@@ -263,13 +263,5 @@ class TestModel:
         assert all(region.text == "" for region in found.regions)
 
     def test_no_server_is_named(self, folder):
-        with pytest.raises(InputError, match=r"endpoint: must be given .* server of tiny$"):
+        with pytest.raises(InputError, match=r"--endpoint: must be given .* server of tiny$"):
             Scorer.load(folder)
-
-
-def changed(source, target, **parts):
-    """A copy of a checkpoint with another card."""
-    shutil.copytree(source, target)
-    content = read_json_with_checksum(source / "card.json")
-    write_json_with_checksum(target / "card.json", content | parts)
-    return target

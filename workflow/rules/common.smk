@@ -13,6 +13,7 @@ from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.segmenters import SEGMENTERS
 from workflow.configuration import check
 
 try:
@@ -34,7 +35,9 @@ shell.prefix(
 
 # a mask generator has processes that read ahead beside it
 SEGMENT_THREADS = (
-    1 + config["segment"]["workers"] if config["segment"]["backend"] == "sam" else 1
+    1 + config["segment"]["workers"]
+    if SEGMENTERS[config["segment"]["backend"]].uses_processes
+    else 1
 )
 FINETUNE = config["train"]["finetune"]["enabled"]
 TRAIN_GPUS = config["gpus"]["train"] if FINETUNE else 0  # a process on each

@@ -1,0 +1,75 @@
+"""Results of a scorer: the score of an image and of its regions."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region of a scored image.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the upright image, x1 and y1 exclusive.
+        content: what the region shows.
+        text: the sentence of the caption.
+        ratings: color, noise, artifact, blur and overall in [1, 5], higher is better; NaN if the
+            caption failed.
+        distortions: family and severity (1 to 5), the most severe first.
+        score: predicted score of the region in MOS units of the checkpoint.
+        weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
+    """
+
+    box: tuple[int, int, int, int]
+    content: str
+    text: str
+    ratings: dict[str, float]
+    distortions: list[tuple[str, int]]
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one image.
+
+    Attributes:
+        score: in MOS units of the checkpoint; sum of the regions' weights times scores, plus
+            `global_term`.
+        quality: the score mapped to [0, 1] and clipped; higher is better.
+        global_term: contribution of the image as a whole, MOS units.
+        regions: by decreasing area.
+        labels: uint16 (h, w), region of each pixel of the reduced image.
+        attention_grid: float32 (G, G), attention of each cell of the image; sums to 1.
+        size: width and height in pixels of the upright image.
+    """
+
+    score: float
+    quality: float
+    global_term: float
+    regions: list[Region]
+    labels: np.ndarray
+    attention_grid: np.ndarray
+    size: tuple[int, int]
+
+    @cached_property
+    def attention(self) -> np.ndarray:
+        """Attention of each pixel of the upright image: float32 (H, W), sums to 1."""
+        grid = len(self.attention_grid)
+        columns, rows = ((np.arange(side) * grid) // side for side in self.size)
+        attention = self.attention_grid[rows[:, None], columns].astype(np.float32)
+        attention /= attention.sum(dtype=np.float64)
+        return attention
+
+
+def worst_region(score: Score, *, lower_better: bool) -> Region:
+    """The region that costs the image most: its weight times its distance below the mean.
+
+    Args:
+        score: of the image.
+        lower_better: a low score means a good image.
+    """
+    sign = -1 if lower_better else 1
+    mean = sum(region.weight * region.score for region in score.regions)
+    return min(score.regions, key=lambda region: sign * region.weight * (region.score - mean))
