@@ -108,7 +108,7 @@ def test_regions_and_attention_are_those_of_the_scorer(table, trained, html):
     found = Scorer(trained / "tiny.full/split-00").score(Path(row["path"]))
     article = re.search(r"<article.*?</article>", html, re.DOTALL)[0]
     _, *regions, _total, _term, predicted = cells(article)
-    assert [cell[2] for cell in regions] == [f"{region.quality:.3f}" for region in found.regions]
+    assert [cell[2] for cell in regions] == [f"{region.score:.3f}" for region in found.regions]
     assert [cell[3] for cell in regions] == [f"{100 * r.weight:.1f}" for r in found.regions]
     assert predicted[2] == f"{found.score:.3f}"
     peak = float(found.attention.max() * found.attention.size)
@@ -232,7 +232,7 @@ def empty(folder: Path) -> Path:
         (missing, r"s.parquet: no such file; write it with rsfiqa score PATH... -o"),
         (no_parquet, r"s.csv: scores must be .parquet, found .csv; score again with -o scores"),
         (damaged, r"s.parquet: not Parquet or damaged"),
-        (another_product, r"s.parquet: expected scores of schema 1, found manifest of schema 1"),
+        (another_product, r"s.parquet: expected scores of schema 2, found manifest of schema 2"),
         (other_columns, r"s.parquet: columns must be \['path', 'score', .*found \['path'\]"),
         (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
     ],
