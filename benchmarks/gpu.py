@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.products import regions
+from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
 from rsfiqa.segmenters.sam.generator import MaskGenerator
@@ -115,13 +116,13 @@ def segment_model() -> Sam:
     return sam_model_registry["vit_b"]().to(DEVICE).eval()
 
 
-def segment_rows(folder: Path) -> list[dict[str, Any]]:
-    """Pictures as rows of a manifest."""
+def segment_rows(folder: Path) -> list[ManifestRow]:
+    """Pictures as rows of a manifest, with image_id and path only."""
     rows = []
     for i in range(PICTURES):
         rows.append({"image_id": f"{i:02d}.png", "path": str(folder / f"{i:02d}.png")})
         Image.fromarray(smooth(i, SIDE, SIDE)).save(rows[-1]["path"])
-    return rows
+    return cast(list[ManifestRow], rows)
 
 
 def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
@@ -148,7 +149,7 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     yield "segment_stock_peak_gb", peak_gb()
 
 
-def segment_shard(folder: Path, rows: list[dict[str, Any]], generator: MaskGenerator) -> None:
+def segment_shard(folder: Path, rows: list[ManifestRow], generator: MaskGenerator) -> None:
     """The stage on one shard."""
     shard = shards.Shard(folder, "00000", "segment", rows)
     found = SamSegmenter(generator).segment_shard(shard)

@@ -34,6 +34,7 @@ from rsfiqa.images import load, resize
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import regions
+from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment.options import SegmentOptions
@@ -218,7 +219,7 @@ def superpixels(image: np.ndarray) -> list[np.ndarray]:
 
 
 def records(
-    rows: list[dict[str, Any]],
+    rows: Sequence[ManifestRow],
     generator: MaskGenerator,
     scales_of: Callable[[np.ndarray], list[np.ndarray]] = superpixels,
 ) -> list[Record]:
@@ -306,8 +307,8 @@ def run_ours(
     return generator.before.seconds, generator.found
 
 
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    """The images of the bench."""
+def rows_of(folder: Path) -> list[ManifestRow]:
+    """The images of the bench, with image_id and path only."""
     return json.loads((folder / "images.json").read_text("utf-8"))
 
 

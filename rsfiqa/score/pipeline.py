@@ -24,6 +24,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.options import Options, describe
 from rsfiqa.products import checkpoints
 from rsfiqa.products.checkpoints import Card
+from rsfiqa.products.paths import card_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.segment.options import SegmentOptions
@@ -185,7 +186,7 @@ def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:
     Raises:
         InputError: no such encoder, or one with other weights than those used for training.
     """
-    option = f"{folder / 'card.json'}: encoder"
+    option = f"{card_path(folder)}: encoder"
     settings = _settings(EmbedOptions, card.encoder, {"device": device})
     if not encoders.has_quick_start(settings):  # the packaged encoder, whose hash takes time
         source = encoder_folder(settings.encoder, option)

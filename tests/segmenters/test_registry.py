@@ -9,7 +9,7 @@ from rsfiqa.images import resize
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import regions
-from rsfiqa.products.paths import shard_path
+from rsfiqa.products.paths import product_path
 from rsfiqa.products.regions import ImageRegions, region_table
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.scorer import Scorer
@@ -48,7 +48,7 @@ def test_it_runs_through_the_stage(halves, noise, tmp_path):
     folder = tmp_path / "set"
     prepare.run(folder, options, shard_size=10, max_failed_fraction=0, seed=0)
     segment.run(folder, halves, max_failed_fraction=0)
-    reader = regions.Reader(shard_path(folder, "segment", "00000"))
+    reader = regions.Reader(product_path(folder, "segment", "00000"))
     assert reader.table("a.png")["area"].tolist() == [2048, 2048]
     assert reader.provenance.options == {
         "backend": "halves",

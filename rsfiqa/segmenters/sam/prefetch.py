@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load, resize
-from rsfiqa.products import manifest
+from rsfiqa.products.manifest import ManifestRow
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SamImage:
 
 
 class _Images(Dataset[SamImage]):
-    def __init__(self, rows: Sequence[manifest.Row], side: int, long_side: int) -> None:
+    def __init__(self, rows: Sequence[ManifestRow], side: int, long_side: int) -> None:
         self.rows, self.side, self.long_side = rows, side, long_side
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ def resize_for_sam(image_id: str, image: np.ndarray, side: int, long_side: int) 
 
 
 def prefetch(
-    rows: Sequence[manifest.Row], *, side: int, long_side: int, batch: int, workers: int
+    rows: Sequence[ManifestRow], *, side: int, long_side: int, batch: int, workers: int
 ) -> Iterator[list[SamImage]]:
     """Batches of the images of a manifest's rows, in order.
 
