@@ -10,13 +10,11 @@ from benchmarks.figures import parser
 from rsfiqa import Scorer
 from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load, resize
-from rsfiqa.images.distort import DISTORTIONS
+from rsfiqa.images.distort import distort
 from rsfiqa.train.distorted import draw_region
 
 SEVERITIES = (1, 3, 5)  # of localization
-KINDS = {name: DISTORTIONS[name] for name in ("noise", "blur", "compression")} | {
-    "color": DISTORTIONS["saturation_low"]
-}
+KINDS = {name: name for name in ("noise", "blur", "compression")} | {"color": "saturation_low"}
 
 
 def distort_region(
@@ -31,7 +29,7 @@ def distort_region(
         severity: 1 to 5.
         seed: of noise.
     """
-    worse = KINDS[kind](image, severity, np.random.default_rng(seed))
+    worse = distort(image, KINDS[kind], severity, np.random.default_rng(seed))
     fraction = gaussian(mask.astype(np.float32), 1.0)[..., None]
     return np.rint(image + fraction * (worse.astype(np.float32) - image)).astype(np.uint8)
 
@@ -44,7 +42,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
     hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     chances, kept = [], []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
-        image = load.read_rgb(path)
+        image = load.load_rgb(path)
         whole = scorer.predict(image)
         labels, before = whole.regions.labels, whole.prediction
         areas = np.bincount(labels.ravel()) / labels.size
@@ -73,12 +71,12 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
     """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
     right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     for i, path in enumerate(sorted(folder.glob("*.png"))):
-        image = load.read_rgb(path)
+        image = load.load_rgb(path)
         for kind, found in right.items():
             scores = []
             for severity in range(6):
                 random = np.random.default_rng(i)
-                worse = KINDS[kind](image, severity, random) if severity else image
+                worse = distort(image, KINDS[kind], severity, random) if severity else image
                 scores.append(float(scorer.predict(worse).prediction.score[0]))
             found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
     every = [hit for found in right.values() for hit in found]

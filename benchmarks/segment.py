@@ -226,7 +226,7 @@ def records(
     """One for each image, its masks from what `scales_of` makes of it; not timed."""
     found = []
     for i, row in enumerate(rows):
-        image = load.read_rgb(Path(row["path"]))
+        image = load.load_rgb(Path(row["path"]))
         resized = resize_for_sam(row["image_id"], image, generator.side, 512)
         ((_, embedding),) = generator.embed([[resized]])
         found.append(record(scales_of(image), embedding[None], resized.size, i))
@@ -323,7 +323,7 @@ def compute_metrics(folder: Path, side: str) -> dict[str, float]:
     for row in rows_of(folder):
         ours = reader[row["image_id"]].labels
         paths = (folder / "stock" / Path(row["image_id"]).stem).glob("*.png")
-        masks = np.stack([load.read_rgb(path)[..., 0] > 0 for path in sorted(paths)])
+        masks = np.stack([load.load_rgb(path)[..., 0] > 0 for path in sorted(paths)])
         best, areas = overlap(partition(masks, **FINE), ours)
         found["mean_iou"] += best.tolist()
         found["covering"].append(float(np.average(best, weights=areas)))
@@ -360,7 +360,7 @@ def superpixel_figures(rows: list[dict[str, Any]], folder: Path) -> dict[str, fl
     started = time.process_time()
     found = []
     for row in rows:
-        labels = segment_image(load.read_rgb(Path(row["path"])), settings)
+        labels = segment_image(load.load_rgb(Path(row["path"])), settings)
         found.append(regions.ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     seconds = time.process_time() - started
     path = folder / "superpixel.h5"
@@ -391,7 +391,7 @@ def composites(folder: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     for i in range(count):
         random = np.random.default_rng(i)
         chosen = random.choice(len(paths), 4, replace=False)
-        photos = [resize.reduce(load.read_rgb(paths[c]), 512) for c in chosen]
+        photos = [resize.reduce(load.load_rgb(paths[c]), 512) for c in chosen]
         image, labels = photos[0].copy(), np.zeros(photos[0].shape[:2], np.int32)
         for label, photo in enumerate(photos[1:], start=1):
             other = cv2.resize(photo, image.shape[1::-1], interpolation=cv2.INTER_AREA)

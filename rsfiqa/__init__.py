@@ -1,4 +1,4 @@
-"""No-reference image quality by region: how good, which region is to blame, and why."""
+"""No-reference image quality assessment by region: a score, the worst region, and why."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Scorer, once it is asked for: torch and timm take 3 s to import."""
+    """Import `Scorer` on first use; torch takes seconds to import."""
     if name == "Scorer":
         from rsfiqa.score.scorer import Scorer
 

@@ -12,7 +12,7 @@ from rsfiqa.errors import ImageError, first_line
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import display_path
-from rsfiqa.images.load import Picture
+from rsfiqa.images.load import LoadedImage
 from rsfiqa.products.scores import Row, failed_row
 from rsfiqa.score.result import Score, worst_region
 from rsfiqa.vocabulary import RATINGS
@@ -61,14 +61,14 @@ def _or_none(rating: float) -> float | None:
     return None if math.isnan(rating) else rating
 
 
-def load_image(path: Path) -> Picture:
+def load_image(path: Path) -> LoadedImage:
     """Load an image; one that takes much memory is decoded in a process of its own.
 
     Raises:
         ImageError: the image cannot be read.
     """
     if load.decoded_pixels(path) <= LARGEST_IN_PROCESS:
-        return load.read(path)
+        return load.load_image(path)
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(load.read, path).result()
+        return pool.submit(load.load_image, path).result()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rsfiqa import samples
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load, resize
-from rsfiqa.images.load import Picture
+from rsfiqa.images.load import LoadedImage
 from rsfiqa.model import Batch, Prediction
 from rsfiqa.options import describe
 from rsfiqa.products import captions, checkpoints, features, regions
@@ -151,7 +151,7 @@ class Scorer(nn.Module):
         """
         return self.score_loaded(loaded(source))
 
-    def score_loaded(self, image: Picture, described: DescribedRegions | None = None) -> Score:
+    def score_loaded(self, image: LoadedImage, described: DescribedRegions | None = None) -> Score:
         """The score of an image that is loaded.
 
         Args:
@@ -232,7 +232,7 @@ class Scorer(nn.Module):
         return vectors * (np.array(texts) != "")[:, None]
 
 
-def loaded(source: Source) -> Picture:
+def loaded(source: Source) -> LoadedImage:
     """An image from a path, a Pillow image or an array.
 
     Raises:
@@ -245,10 +245,10 @@ def loaded(source: Source) -> Picture:
                 f"image: must be uint8 (H, W, 3), found {source.dtype} {source.shape}; convert it"
             )
         pixels = np.require(source, requirements=["C", "W"])  # torch needs both
-        return Picture(pixels, pixels.shape[1::-1], converted=False)
+        return LoadedImage(pixels, pixels.shape[1::-1], converted=False)
     if isinstance(source, Image.Image):
-        return load.picture_of(source)
-    return load.read(Path(source))
+        return load.from_pil(source)
+    return load.load_image(Path(source))
 
 
 def _to_cpu(prediction: Prediction) -> Prediction:

@@ -182,6 +182,6 @@ def _exit_with_parent() -> None:
 def _describe(path: str, card: checkpoints.Card, options: ScoreOptions) -> DescribedRegions | None:
     """Regions and captions of an image; None if it cannot be read."""
     try:
-        return RegionPipeline(card, options).describe(load.read_rgb(Path(path)))
+        return RegionPipeline(card, options).describe(load.load_rgb(Path(path)))
     except (ImageError, OSError):
         return None

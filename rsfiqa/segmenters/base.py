@@ -38,7 +38,7 @@ class Segmenter(Protocol):
         results = []
         for row in shard.progress(shard.images):
             with shard.record_failure(row["image_id"]):
-                image = load.read_rgb(Path(row["path"]))
+                image = load.load_rgb(Path(row["path"]))
                 results.append(self.segment(image, row["image_id"]))
         shard.counts["regions"] = sum(len(image.table) for image in results)
         return results

@@ -45,30 +45,30 @@ def embedded(make_manifest, provenance, tmp_path):
 
 
 def test_vectors_are_those_of_the_library_and_of_its_definition(embedded):
-    found, _ = embedded([TEXTS])
+    result, _ = embedded([TEXTS])
     folder = encoder_folder(PACKAGED)
     library = SentenceTransformer(str(folder), local_files_only=True).encode(TEXTS)
-    np.testing.assert_allclose(found.vectors, library, atol=HALF)
+    np.testing.assert_allclose(result.vectors, library, atol=HALF)
     # its card: mean over tokens, then unit length
     tokens = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
         states = AutoModel.from_pretrained(folder)(**tokens).last_hidden_state
     mask = tokens["attention_mask"][..., None]
     mean = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1))
-    np.testing.assert_allclose(found.vectors, mean.numpy(), atol=HALF)
+    np.testing.assert_allclose(result.vectors, mean.numpy(), atol=HALF)
 
 
 def test_batches_and_shards_change_nothing(embedded):
     whole, _ = embedded([TEXTS])
     for batch_size in (1, 7):
-        found, _ = embedded([TEXTS[:15], TEXTS[15:]], batch_size=batch_size)
-        np.testing.assert_allclose(found.vectors, whole.vectors, atol=1e-3)
-        assert found.offsets.tolist() == [0, 15, 40]
+        result, _ = embedded([TEXTS[:15], TEXTS[15:]], batch_size=batch_size)
+        np.testing.assert_allclose(result.vectors, whole.vectors, atol=1e-3)
+        assert result.offsets.tolist() == [0, 15, 40]
 
 
 def test_truncated_captions_are_counted_each(embedded):
-    found, stats = embedded([["short", LONG], [LONG]])
-    assert found.truncated == 2
+    result, stats = embedded([["short", LONG], [LONG]])
+    assert result.truncated == 2
     assert (stats["captions"], stats["unique"]) == (3, 2)
 
 
@@ -97,11 +97,11 @@ def test_pooling_and_length_are_the_folders_own(embedded, tmp_path):
     pooling = {"word_embedding_dimension": 16, "pooling_mode_cls_token": True}
     pooling |= {"pooling_mode_mean_tokens": False}
     (folder / "1/config.json").write_text(json.dumps(pooling))
-    found, _ = embedded([TEXTS], encoder=str(folder))
+    result, _ = embedded([TEXTS], encoder=str(folder))
     tokens = words(TEXTS, padding=True, return_tensors="pt")
     with torch.inference_mode():
         first = model(**tokens).last_hidden_state[:, 0].numpy()
-    np.testing.assert_allclose(found.vectors, first, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(result.vectors, first, rtol=2e-3, atol=2e-3)
     assert np.linalg.norm(first, axis=1).min() > 2
 
 

@@ -22,10 +22,10 @@ def path(tmp_path, provenance):
 
 
 def test_what_is_read_is_what_was_written(path, provenance):
-    found, origin = arrays.read(path, "things", 1)
-    assert found.keys() == CONTENT.keys()
+    result, origin = arrays.read(path, "things", 1)
+    assert result.keys() == CONTENT.keys()
     for name, array in CONTENT.items():
-        np.testing.assert_array_equal(found[name], array, strict=True)
+        np.testing.assert_array_equal(result[name], array, strict=True)
     assert origin == provenance("things", options={"x": 1})
 
 

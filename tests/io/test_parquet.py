@@ -50,9 +50,9 @@ def test_a_flipped_byte_anywhere_is_noticed(tmp_path, provenance, flip):
     write_table(path, TABLE.slice(0, 20), provenance("numbers"))
     for offset in range(0, path.stat().st_size, 5):
         flip(path, offset)
-        with pytest.raises(InputError) as found:
+        with pytest.raises(InputError) as result:
             read_table(path, "numbers", SCHEMA, 1)
-        assert "\n" not in str(found.value)
+        assert "\n" not in str(result.value)
         flip(path, offset)
     read_table(path, "numbers", SCHEMA, 1)
 

@@ -46,9 +46,9 @@ def test_what_is_read_is_what_was_written_sorted(path, provenance):
     assert reader.image_ids == ["a.png", "b.png", "\u00e4/a.png"]
     assert reader.provenance == provenance("regions", options={"x": 1})
     for image_id, labels in (("a.png", TALL), ("b.png", SMALL), ("\u00e4/a.png", SMALL[:1, :1])):
-        found = reader[image_id]
-        np.testing.assert_array_equal(found.labels, labels, strict=True)
-        assert found.table.tobytes() == regions.region_table(labels).tobytes()  # NaN too
+        result = reader[image_id]
+        np.testing.assert_array_equal(result.labels, labels, strict=True)
+        assert result.table.tobytes() == regions.region_table(labels).tobytes()  # NaN too
     assert len(reader) == 3
     assert "b.png" in reader
     assert "c.png" not in reader
@@ -103,9 +103,9 @@ def test_a_flipped_byte_anywhere_is_noticed(path, flip):
         flip(path, offset)
         with pytest.raises(
             InputError, match=r"00000.h5: (damaged|not written by|expected)"
-        ) as found:
+        ) as result:
             Reader(path)
-        assert "\n" not in str(found.value)
+        assert "\n" not in str(result.value)
         flip(path, offset)
     Reader(path)
 

@@ -227,8 +227,8 @@ def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
     output = tmp_path / "s.csv"
     run(["a.png"], checkpoint, output)
     run(["a.png", "c.png", "b/c.png"], checkpoint, output, heatmaps=tmp_path / "heat")
-    found = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
-    assert found == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
+    result = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
+    assert result == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
     with Image.open(tmp_path / "heat/a.png.png") as image:
         assert image.size == (90, 70)
     assert heatmap.heatmap_path(Path("h"), "/x/a.jpg") == Path("h/x/a.jpg.png")
@@ -243,13 +243,13 @@ def test_flags(checkpoint, tmp_path, noise):
     run([tmp_path], checkpoint, tmp_path / "s.parquet")
     flags = pq.read_table(tmp_path / "s.parquet")["flags"].to_pylist()
     assert flags == [["tiny", "converted"], ["upscaled"], []]
-    huge = load.Picture(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
+    huge = load.LoadedImage(np.zeros((50, 60, 3), np.uint8), (6000, 5000), converted=False)
     assert flags_of(huge) == ["huge"]
 
 
 def test_a_picture_of_much_memory_is_read_alike(tmp_path):
     Image.radial_gradient("L").resize((8000, 7000)).save(tmp_path / "a.png", compress_level=1)
-    loaded, expected = rows.load_image(tmp_path / "a.png"), load.read(tmp_path / "a.png")
+    loaded, expected = rows.load_image(tmp_path / "a.png"), load.load_image(tmp_path / "a.png")
     np.testing.assert_array_equal(loaded.pixels, expected.pixels)
     (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-1000])
     with pytest.raises(ImageError, match="damaged or cut short"):
@@ -335,7 +335,7 @@ class TestPermissions:
         self.locked(place / "a.png")
         request.getfixturevalue("somebody")
         with pytest.raises(ImageError, match=r"unreadable header \(.*Permission denied"):
-            load.read(place / "a.png")
+            load.load_image(place / "a.png")
 
     def test_a_folder(self, place, request):
         (place / "sub").mkdir()

@@ -50,25 +50,25 @@ def sam(tmp_path_factory):
 def test_the_score_is_that_of_the_pipeline(root, scorer):
     data = samples.load(root / "tiny")
     model, _ = checkpoints.read(root / "train/tiny.full/split-00")
-    wanted = benchmark.predict_quality(model, data)
-    for path, quality in zip(data.rows["path"].to_pylist()[:4], wanted, strict=False):
-        found = scorer.score(path)
-        assert found.score == pytest.approx(1 + 4 * quality, abs=4e-4)  # MOS in [1, 5]
+    qualities = benchmark.predict_quality(model, data)
+    for path, quality in zip(data.rows["path"].to_pylist()[:4], qualities, strict=False):
+        result = scorer.score(path)
+        assert result.score == pytest.approx(1 + 4 * quality, abs=4e-4)  # MOS in [1, 5]
 
 
 def test_the_parts_add_up(root, scorer):
     data = samples.load(root / "tiny")
-    found = scorer.score(data.rows["path"][0].as_py())
-    regional = sum(region.weight * region.score for region in found.regions)
-    assert found.score == pytest.approx(regional + found.global_term, abs=1e-3)
-    assert sum(region.weight for region in found.regions) == pytest.approx(1, abs=1e-5)
-    assert found.attention.sum() == pytest.approx(1, abs=1e-4)
-    height, width = found.attention.shape
-    for region in found.regions:
+    result = scorer.score(data.rows["path"][0].as_py())
+    regional = sum(region.weight * region.score for region in result.regions)
+    assert result.score == pytest.approx(regional + result.global_term, abs=1e-3)
+    assert sum(region.weight for region in result.regions) == pytest.approx(1, abs=1e-5)
+    assert result.attention.sum() == pytest.approx(1, abs=1e-4)
+    height, width = result.attention.shape
+    for region in result.regions:
         x0, y0, x1, y1 = region.box
         assert 0 <= x0 < x1 <= width
         assert 0 <= y0 < y1 <= height
-    assert 0 <= found.quality <= 1
+    assert 0 <= result.quality <= 1
 
 
 def test_a_path_an_array_and_an_image_score_the_same(root, scorer):
@@ -92,15 +92,17 @@ def test_a_file_that_is_no_picture(scorer, tmp_path):
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (16, 16), (700, 20)])
 def test_pictures_of_odd_shapes(scorer, shape):
-    found = scorer.score(np.full((*shape, 3), 128, np.uint8))
-    assert np.isfinite(found.score)
-    assert found.attention.shape == shape
+    result = scorer.score(np.full((*shape, 3), 128, np.uint8))
+    assert np.isfinite(result.score)
+    assert result.attention.shape == shape
 
 
 def test_the_package_brings_it_without_importing_it():
     line = "import rsfiqa, sys; print('torch' in sys.modules, rsfiqa.Scorer.__name__)"
-    found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == ["False", "Scorer"]
+    result = subprocess.run(
+        [sys.executable, "-c", line], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", "Scorer"]
     with pytest.raises(AttributeError, match="'rsfiqa' has no attribute 'Score'"):
         rsfiqa.Score  # noqa: B018
 
@@ -123,10 +125,10 @@ def test_a_packed_checkpoint_scores_the_same(root, scorer, tmp_path):
 
 def test_it_is_called_as_a_metric(scorer, noise):
     batch = torch.from_numpy(np.stack([noise, 255 - noise])).permute(0, 3, 1, 2).float() / 255
-    found = scorer(batch.requires_grad_())
-    wanted = [scorer.score(image).score for image in (noise, 255 - noise)]
-    assert found.tolist() == pytest.approx(wanted, abs=1e-5)
-    assert (found.shape, found.dtype, found.requires_grad) == ((2,), torch.float32, False)
+    result = scorer(batch.requires_grad_())
+    expected = [scorer.score(image).score for image in (noise, 255 - noise)]
+    assert result.tolist() == pytest.approx(expected, abs=1e-5)
+    assert (result.shape, result.dtype, result.requires_grad) == ((2,), torch.float32, False)
     assert (scorer.lower_better, scorer.score_range) == (False, (1, 5))
     assert scorer(batch[:0]).shape == (0,)
 
@@ -175,10 +177,10 @@ def test_a_huge_picture_scores_alike_however_it_is_read(scorer, tmp_path):
     image.save(tmp_path / "a.jpg", quality=95)
     whole = scorer.score(np.asarray(image))
     for name in ("a.png", "a.jpg"):
-        found = scorer.score(tmp_path / name)
-        assert found.score == pytest.approx(whole.score, abs=0.04)
-        assert found.size == (6100, 4100)
-        assert max(region.box[2] for region in found.regions) == 6100
+        result = scorer.score(tmp_path / name)
+        assert result.score == pytest.approx(whole.score, abs=0.04)
+        assert result.size == (6100, 4100)
+        assert max(region.box[2] for region in result.regions) == 6100
 
 
 def test_a_checkpoint_of_another_version_of_a_stage(root, tmp_path):
@@ -248,9 +250,9 @@ class TestModel:
 
     def test_regions_have_the_models_ratings(self, folder, noise):
         with Server() as server:
-            found = Scorer.load(folder, endpoint=(server.url,)).score(noise)
-        assert len(server.bodies) == len(found.regions)
-        for region in found.regions:
+            result = Scorer.load(folder, endpoint=(server.url,)).score(noise)
+        assert len(server.bodies) == len(result.regions)
+        for region in result.regions:
             assert region.content == "a wall"
             assert region.ratings["noise"] == pytest.approx(2, abs=0.5)
             assert region.distortions == [("noise", 4), ("blur", 2)]
@@ -258,9 +260,9 @@ class TestModel:
     def test_an_answer_that_cannot_be_used(self, folder, noise):
         """The region counts as one without caption, as in the pipeline."""
         with Server(lambda body, number: completion("no JSON")) as server:
-            found = Scorer.load(folder, endpoint=(server.url,)).score(noise)
-        assert np.isfinite(found.score)
-        assert all(region.text == "" for region in found.regions)
+            result = Scorer.load(folder, endpoint=(server.url,)).score(noise)
+        assert np.isfinite(result.score)
+        assert all(region.text == "" for region in result.regions)
 
     def test_no_server_is_named(self, folder):
         with pytest.raises(InputError, match=r"--endpoint: must be given .* server of tiny$"):

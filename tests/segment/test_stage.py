@@ -78,22 +78,22 @@ def hostile(tmp_path_factory):
 def outcomes(folder) -> dict[str, object]:
     """What became of each picture."""
     reader = regions.Reader(product_path(folder, "segment", "00000"))
-    found: dict[str, object] = {name: reader[name].labels.shape for name in reader.image_ids}
+    result: dict[str, object] = {name: reader[name].labels.shape for name in reader.image_ids}
     paths = (folder / "manifest.parquet", product_path(folder, "segment", "00000"))
     for path in paths:
         for row in failures.read(failures_path(path)).to_pylist():
-            found[row["image"]] = row["reason"]
-    return found
+            result[row["image"]] = row["reason"]
+    return result
 
 
 def assert_outcomes(folder) -> None:
-    found = outcomes(folder)
-    assert found.keys() == OUTCOMES.keys()
+    result = outcomes(folder)
+    assert result.keys() == OUTCOMES.keys()
     for name, expected in OUTCOMES.items():
         if isinstance(expected, str):
-            assert found[name].startswith(expected), name
+            assert result[name].startswith(expected), name
         else:
-            assert found[name] == expected, name
+            assert result[name] == expected, name
 
 
 def test_every_picture_has_a_stated_outcome(hostile):

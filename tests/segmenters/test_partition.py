@@ -31,10 +31,10 @@ def labels(*rows: str) -> np.ndarray:
     return np.array([[int(cell) for cell in row] for row in rows])
 
 
-def assert_partition(found: np.ndarray) -> None:
+def assert_partition(result: np.ndarray) -> None:
     """uint16, labels 0..R-1, by decreasing area."""
-    names, areas = np.unique(found, return_counts=True)
-    assert found.dtype == np.uint16
+    names, areas = np.unique(result, return_counts=True)
+    assert result.dtype == np.uint16
     assert names.tolist() == list(range(len(names)))
     assert (np.diff(areas) <= 0).all()
 
@@ -71,8 +71,8 @@ def test_a_mask_that_smaller_ones_cover_vanishes():
 
 
 def test_no_masks_are_one_region():
-    found = partition(np.zeros((0, 3, 4), bool), **KEEP)
-    np.testing.assert_array_equal(found, np.zeros((3, 4), np.uint16), strict=True)
+    result = partition(np.zeros((0, 3, 4), bool), **KEEP)
+    np.testing.assert_array_equal(result, np.zeros((3, 4), np.uint16), strict=True)
 
 
 def test_a_sliver_joins_the_neighbour_with_most_border():
@@ -117,12 +117,12 @@ def test_borders_by_hand():
 @check
 @given(mask_stacks, limits)
 def test_whatever_the_masks_a_partition_comes_out(masks, limit):
-    found = partition(masks, **limit)
-    assert found.shape == masks.shape[1:]
-    assert_partition(found)
-    areas = np.bincount(found.ravel())
+    result = partition(masks, **limit)
+    assert result.shape == masks.shape[1:]
+    assert_partition(result)
+    areas = np.bincount(result.ravel())
     assert len(areas) <= limit["max_regions"]
-    assert len(areas) == 1 or areas.min() >= limit["min_area_fraction"] * found.size
+    assert len(areas) == 1 or areas.min() >= limit["min_area_fraction"] * result.size
 
 
 @check
@@ -155,12 +155,12 @@ def test_names_of_labels_do_not_matter(before):
 @check
 @given(mask_stacks, st.booleans())
 def test_a_mirrored_image_has_the_mirrored_partition(masks, upside_down):
-    found = partition(masks, **KEEP)
-    assume(len(set(np.bincount(found.ravel()))) == found.max() + 1)  # no equal areas
+    result = partition(masks, **KEEP)
+    assume(len(set(np.bincount(result.ravel()))) == result.max() + 1)  # no equal areas
     assume(len({mask.sum() for mask in masks}) == len(masks))
     axis = 1 if upside_down else 2
     mirrored = partition(np.flip(masks, axis), **KEEP)
-    np.testing.assert_array_equal(mirrored, np.flip(found, axis - 1))
+    np.testing.assert_array_equal(mirrored, np.flip(result, axis - 1))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.02])

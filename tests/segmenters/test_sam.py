@@ -37,13 +37,13 @@ def blobs(count: int, side: int = 64) -> torch.Tensor:
     """Logits float (K, side, side) of discs of several sizes, 1 per pixel of distance."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[:side, :side]
-    found = [
+    result = [
         radius - np.hypot(y - cy, x - cx)
         for cy, cx, radius in zip(
             *random.uniform(0, side, (2, count)), random.uniform(2, side / 3, count), strict=True
         )
     ]
-    return torch.from_numpy(np.stack(found)).float()
+    return torch.from_numpy(np.stack(result)).float()
 
 
 def test_the_decoder_gives_what_the_packages_own_gives(model, embedding):
@@ -174,43 +174,43 @@ class Discs:
 def test_discs_become_regions(model, embedding, mode):
     decode = Discs(model)
     generator = MaskGenerator(model, options(mode=mode, points_per_side=16), decode)
-    found = generator.partition(embedding, (1024, 1024), (512, 512))
-    assert found.labels.shape == (512, 512)
-    assert found.labels.max() == 3
+    result = generator.partition(embedding, (1024, 1024), (512, 512))
+    assert result.labels.shape == (512, 512)
+    assert result.labels.max() == 3
     y, x = np.mgrid[:512, :512] * 2 + 1
-    areas = np.bincount(found.labels.ravel())
+    areas = np.bincount(result.labels.ravel())
     for label, (centre, radius) in enumerate(
         sorted(zip(decode.centres, decode.radii, strict=True), key=lambda both: -both[1]), start=1
     ):
         disc = np.hypot(x - centre[0].item(), y - centre[1].item()) < radius.item()
-        inside = (found.labels == label) & disc
-        assert inside.sum() / ((found.labels == label) | disc).sum() > 0.98
+        inside = (result.labels == label) & disc
+        assert inside.sum() / ((result.labels == label) | disc).sum() > 0.98
         assert areas[label] == pytest.approx(disc.sum(), rel=0.02)
-    assert np.isnan(found.predicted_iou[0])  # what no mask claimed
-    np.testing.assert_allclose(found.predicted_iou[1:], 0.9, rtol=1e-6)
-    assert (found.stability[1:] > 0.95).all()
+    assert np.isnan(result.predicted_iou[0])  # what no mask claimed
+    np.testing.assert_allclose(result.predicted_iou[1:], 0.9, rtol=1e-6)
+    assert (result.stability[1:] > 0.95).all()
 
 
 def test_adaptive_prompts_fewer_points_and_finds_as_much(model, embedding):
-    found = {}
+    result = {}
     for mode in ("exact", "adaptive"):
         decode = Discs(model, cores=(0.8, 0.64))
         generator = MaskGenerator(model, options(mode=mode, points_per_side=16), decode)
         labels = generator.partition(embedding, (1024, 1024), (512, 512)).labels
-        found[mode] = (decode.prompted, labels)
-    assert found["exact"][0] == 256
-    assert found["adaptive"][0] < 250
-    np.testing.assert_array_equal(found["adaptive"][1], found["exact"][1])
-    assert found["exact"][1].max() == 8  # of 9, the ring in the smallest disc is below 1 %
+        result[mode] = (decode.prompted, labels)
+    assert result["exact"][0] == 256
+    assert result["adaptive"][0] < 250
+    np.testing.assert_array_equal(result["adaptive"][1], result["exact"][1])
+    assert result["exact"][1].max() == 8  # of 9, the ring in the smallest disc is below 1 %
 
 
 def test_memory_runs_out(model, embedding):
     decode = Discs(model, most=3)
     generator = MaskGenerator(model, options(points_per_side=8, points_per_batch=64), decode=decode)
-    found = generator.partition(embedding, (1024, 1024), (64, 64))
+    result = generator.partition(embedding, (1024, 1024), (64, 64))
     plenty = MaskGenerator(model, options(points_per_side=8), decode=Discs(model))
     expected = plenty.partition(embedding, (1024, 1024), (64, 64))
-    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(result.labels, expected.labels)
     assert (generator.points_per_batch, generator.out_of_memory) == (2, 2)
 
 
@@ -221,23 +221,23 @@ def test_memory_for_a_single_point_must_be_there(model, embedding):
 
 
 def test_thin_images_are_one_region(model, embedding):
-    found = MaskGenerator(model, options(), decode=None).partition(embedding, (1, 1024), (1, 512))
-    assert found.labels.shape == (1, 512)
-    assert not found.labels.any()
-    assert np.isnan(found.predicted_iou).tolist() == [True]
+    result = MaskGenerator(model, options(), decode=None).partition(embedding, (1, 1024), (1, 512))
+    assert result.labels.shape == (1, 512)
+    assert not result.labels.any()
+    assert np.isnan(result.predicted_iou).tolist() == [True]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_less_precision_gives_nearly_the_same(model, embedding, precision):
     few = {"points_per_side": 1, "pred_iou_thresh": -9.0, "stability_score_thresh": 0.0}
-    found = {}
+    result = {}
     for name in ("fp32", precision):
         generator = MaskGenerator(model, options(**few, precision=name, box_nms_thresh=1.0))
         with torch.inference_mode():
-            found[name] = generator.masks(embedding, (1024, 1024), (64, 64))
-        assert found[name].logits.dtype == torch.float16
-        assert found[name].iou.dtype == found[name].stability.dtype == torch.float32
-    before, after = found["fp32"], found[precision]
+            result[name] = generator.masks(embedding, (1024, 1024), (64, 64))
+        assert result[name].logits.dtype == torch.float16
+        assert result[name].iou.dtype == result[name].stability.dtype == torch.float32
+    before, after = result["fp32"], result[precision]
     order = [masks.iou.argsort() for masks in (before, after)]
     assert len(order[0]) == len(order[1]) == 3
     torch.testing.assert_close(after.iou[order[1]], before.iou[order[0]], atol=0.01, rtol=0)
@@ -260,8 +260,8 @@ def test_masks_are_those_of_the_package(model):
     resized = resize_for_sam("a", image, 1024, 512)
     ((_, embedding),) = generator.embed([[resized]])
     with torch.inference_mode():
-        found = generator.masks(embedding, resized.size, resized.shape)
-    masks = enlarge(found.logits, resized.size, resized.shape) > 0
+        result = generator.masks(embedding, resized.size, resized.shape)
+    masks = enlarge(result.logits, resized.size, resized.shape) > 0
     stock = SamAutomaticMaskGenerator(model, **few).generate(image)
     stock.sort(key=lambda row: -row["predicted_iou"])
     assert len(stock) == len(masks) > 0

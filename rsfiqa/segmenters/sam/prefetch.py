@@ -47,7 +47,7 @@ class _Images(Dataset[SamImage]):
     def __getitem__(self, index: int) -> SamImage:
         row = self.rows[index]
         try:
-            image = load.read_rgb(Path(row["path"]))
+            image = load.load_rgb(Path(row["path"]))
         except ImageError as error:
             return SamImage(row["image_id"], np.zeros((0, 0, 3), np.uint8), (0, 0), str(error))
         return resize_for_sam(row["image_id"], image, self.side, self.long_side)
