@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import get_subcommand as chosen
 
-from rsfiqa.benchmark.options import Baseline
+from rsfiqa.benchmark.options import Method
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
@@ -217,30 +217,42 @@ class Train(TrainOptions):
 
 
 class Benchmark(Options):
-    """Test a variant of the model, or a peer, on all splits of a data set or on another set.
+    """Test methods on the splits of a data set, or on another data set.
 
     Reads RESULTS/<test> (manifest and products) and RESULTS/train/<train>.<variant>/<split>.
-    Writes RESULTS/benchmark/<train>.<test>.<variant>.parquet (a row per split: SRCC, KRCC, PLCC
-    raw and after the 4-parameter logistic, RMSE, n) and .predictions.parquet. By default the full
-    model; a peer (probe, mlp, brisque) needs no checkpoint and is fitted here.
+    Writes, for each method, RESULTS/benchmark/<train>.<test>.<method>.parquet (a row per split:
+    SRCC, KRCC, PLCC raw and after the 4-parameter logistic, RMSE, n) and .predictions.parquet.
+    By default tests the full model. Baselines (probe, mlp, brisque) need no checkpoint; they are
+    fitted here.
     """
 
-    results: Folder = Field(description="The folder of all results.")
+    results: Folder = Field(description="Folder of all results.")
     train: Name = Field(description="Data set trained on.")
     test: Name = Field(description="Data set tested on.")
-    variant: Variant | Baseline = Field("full", description="A variant of the model, or a peer.")
-    number: int = Field(
-        10, ge=1, description="Random splits; seeds if official or train and test differ."
+    variant: tuple[Method, ...] = Field(
+        ("full",),
+        min_length=1,
+        description="Variant of the model, or baseline, to test; can be given several times.",
     )
-    official: bool = Field(False, description="The set's official split, not random ones.")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
-    seed: int = Field(0, ge=0, description="Of the splits.")
+    number: int = Field(
+        10,
+        ge=1,
+        description="Number of random splits; with --official, or where the two data sets differ,"
+        " of training seeds, of which a baseline has one.",
+    )
+    official: bool = Field(
+        False, description="Use the official split of the data set instead of random ones."
+    )
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="Fraction of images in the test part of a random split."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the random splits.")
 
     def run(self) -> None:
         from rsfiqa.benchmark import stage as benchmark
 
-        arguments = self.model_dump(exclude={"results"})
-        benchmark.run(self.results, **arguments)
+        arguments = self.model_dump(exclude={"results", "variant"})
+        benchmark.run(self.results, methods=self.variant, **arguments)
 
 
 class Report(ReportOptions):

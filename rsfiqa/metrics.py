@@ -1,9 +1,14 @@
-"""How well predictions agree with opinion scores: SRCC, KRCC, PLCC, RMSE, fits, intervals."""
+"""Agreement of predictions with opinion scores: correlations, fits, intervals, tests.
+
+numpy and scipy only.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 
@@ -14,10 +19,10 @@ class Metrics:
     Attributes:
         srcc: Spearman's rank correlation.
         krcc: Kendall's tau-b.
-        plcc_raw: Pearson's correlation of the predictions as they are.
+        plcc_raw: Pearson's correlation of the raw predictions.
         plcc: Pearson's correlation after the 4-parameter logistic.
         rmse: root mean square error after the 4-parameter logistic, in units of the scores.
-        n: images.
+        n: number of images.
     """
 
     srcc: float
@@ -28,10 +33,11 @@ class Metrics:
     n: int
 
 
-def compute_metrics(predicted: np.ndarray, scores: np.ndarray) -> Metrics:
-    """All measures of agreement between predictions (N,) and opinion scores (N,).
+def compute_metrics(predicted: ArrayLike, scores: ArrayLike) -> Metrics:
+    """All metrics of predictions (N,) against opinion scores (N,).
 
-    Correlations are NaN where either side is constant; all is NaN where a prediction is no number.
+    A correlation is NaN if either side is constant. All metrics are NaN if a prediction is not
+    finite.
     """
     predicted, scores = np.asarray(predicted, np.float64), np.asarray(scores, np.float64)
     fitted = np.full(len(scores), np.nan)
@@ -48,32 +54,31 @@ def compute_metrics(predicted: np.ndarray, scores: np.ndarray) -> Metrics:
 
 
 def srcc(predicted: np.ndarray, scores: np.ndarray) -> float:
-    """Spearman's rank correlation of predictions (N,) and scores (N,), as in `agreement`."""
+    """Spearman's rank correlation of predictions (N,) and scores (N,), as in `compute_metrics`."""
     return _correlation(stats.spearmanr, predicted, scores)
 
 
-def _correlation(function: Callable, a: np.ndarray, b: np.ndarray) -> float:
+def _correlation(function: Callable[..., Any], a: np.ndarray, b: np.ndarray) -> float:
+    """A correlation of scipy's; NaN, without its warning, where it is undefined."""
     varied = all(np.isfinite(values).all() and np.ptp(values) > 0 for values in (a, b))
-    if not varied:
-        return float("nan")
-    return float(function(a, b).statistic)
+    return float(function(a, b).statistic) if varied else float("nan")
 
 
-def logistic4(x: np.ndarray, high: float, low: float, middle: float, spread: float) -> np.ndarray:
-    """The 4-parameter logistic: low + (high - low) / (1 + exp(-(x - middle) / |spread|))."""
-    return low + (high - low) * special.expit((x - middle) / max(abs(spread), 1e-12))
+def logistic4(x: np.ndarray, high: float, low: float, middle: float, scale: float) -> np.ndarray:
+    """The 4-parameter logistic: low + (high - low) / (1 + exp(-(x - middle) / |scale|))."""
+    return low + (high - low) * special.expit((x - middle) / max(abs(scale), 1e-12))
 
 
 def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...]:
-    """Parameters of `logistic4` by least squares, started from the data's own range.
+    """Least-squares parameters of `logistic4`, started from the range of the data.
 
     A constant prediction gives the mean score.
     """
-    spread = float(np.std(predicted))
-    if spread == 0:
+    scale = float(np.std(predicted))
+    if scale == 0:
         mean = float(np.mean(scores))
         return mean, mean, float(predicted[0]), 1.0
-    start = (float(np.max(scores)), float(np.min(scores)), float(np.mean(predicted)), spread)
+    start = (float(np.max(scores)), float(np.min(scores)), float(np.mean(predicted)), scale)
     solution = optimize.least_squares(
         lambda p: logistic4(predicted, *p) - scores, start, max_nfev=2000, x_scale="jac"
     )
@@ -81,14 +86,14 @@ def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...
 
 
 @dataclass(frozen=True)
-class Bins:
-    """Images in bins of like prediction, lowest first; all float or int (B,).
+class CalibrationBins:
+    """Images binned by their prediction, lowest bin first; float or int arrays (B,).
 
     Attributes:
         predicted: mean prediction.
         scores: mean score.
         error: standard error of the mean score; NaN in a bin of one image.
-        count: images.
+        count: number of images.
     """
 
     predicted: np.ndarray
@@ -98,41 +103,40 @@ class Bins:
 
 
 def calibration(
-    predicted: np.ndarray, scores: np.ndarray, *, bins: int = 10, least: int = 5
-) -> Bins:
-    """Whether predictions (N,) are right on average, low ones as well as high ones.
+    predicted: np.ndarray, scores: np.ndarray, *, bins: int = 10, min_images: int = 5
+) -> CalibrationBins:
+    """Mean score against mean prediction, in bins of equal numbers of images.
 
     Args:
-        predicted: in units of the scores.
-        scores: opinion scores.
-        bins: at most, of equal numbers of images.
-        least: images of a bin, if there are as many.
+        predicted: predictions (N,) in units of the scores.
+        scores: opinion scores (N,).
+        bins: largest number of bins.
+        min_images: smallest number of images of a bin; N if there are fewer.
     """
     order = np.argsort(predicted, kind="stable")
-    parts = np.array_split(order, max(1, min(bins, len(order) // least)))
-    return Bins(
+    parts = np.array_split(order, max(1, min(bins, len(order) // min_images)))
+    return CalibrationBins(
         predicted=np.array([np.mean(predicted[part]) for part in parts]),
         scores=np.array([np.mean(scores[part]) for part in parts]),
-        error=np.array(
-            [
-                np.std(scores[part], ddof=1) / np.sqrt(len(part)) if len(part) > 1 else np.nan
-                for part in parts
-            ]
-        ),
+        error=np.array([_standard_error(scores[part]) for part in parts]),
         count=np.array([len(part) for part in parts]),
     )
 
 
-def paired_test(differences: np.ndarray, test_fraction: float) -> float:
+def _standard_error(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def paired_test(differences: ArrayLike, test_fraction: float) -> float:
     """Two-sided p of no mean difference between two methods on the same random splits, in [0, 1].
 
     The corrected resampled t-test of Nadeau and Bengio (2003), equation 26 with their rho: the
     variance of the mean is taken as (1 / J + n_test / n_train) times that of the differences,
-    because the training parts of J splits overlap. NaN for fewer than two splits; 1 where all
+    because the training parts of J splits overlap. NaN for fewer than two splits; 1 if all
     differences are 0.
 
     Args:
-        differences: of a measure, one per split, shape (J,).
+        differences: of a metric, one per split, shape (J,).
         test_fraction: n_test / (n_test + n_train), in (0, 1).
     """
     differences = np.asarray(differences, np.float64)
@@ -147,15 +151,26 @@ def paired_test(differences: np.ndarray, test_fraction: float) -> float:
 
 
 def median_interval(
-    values: np.ndarray, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+    values: ArrayLike, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Median of values (N,) with a percentile bootstrap interval that resamples the values.
+    """Median of values (N,) and its percentile bootstrap interval, which resamples the values.
 
-    With one value per split, it says how the median varies with the choice of splits; the splits
-    overlap, so it is not an interval for new images.
+    With one value per split, the interval tells how the median varies with the choice of splits.
+    The splits overlap, so it is not an interval for new images.
+
+    Returns:
+        Median, lower and upper bound: all the value itself if N is 1, all NaN if a value is NaN.
     """
     values = np.asarray(values, np.float64)
-    draws = np.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
-    medians = np.median(values[draws], axis=1)
-    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
-    return float(np.median(values)), float(low), float(high)
+    median = float(np.median(values))
+    if len(values) < 2 or np.isnan(median):  # scipy refuses the one and warns of the other
+        return median, median, median
+    interval = stats.bootstrap(
+        (values,),
+        np.median,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return median, float(interval.low), float(interval.high)

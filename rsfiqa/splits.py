@@ -1,4 +1,4 @@
-"""Which images are trained on and which are tested, by name of the split."""
+"""Train and test parts of a data set, by the name of the split."""
 
 import hashlib
 import re
@@ -9,27 +9,25 @@ import numpy as np
 from rsfiqa.errors import InputError
 
 NAME = re.compile(r"(split|official|all)-(\d+)")
-
-
-TEST = "test"  # what official splits call the part that is tested on
+TEST = "test"  # subset of a manifest's row in the test part of the official split
 
 
 def seed_of(*parts: str | int) -> int:
-    """A seed in [0, 2**63) that depends on every part, on any machine and in any process."""
+    """A seed in [0, 2**63) from all parts; the same on every machine and in every process."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def digest(image_ids: Sequence[str]) -> str:
-    """A SHA-256 of a list of images, to recognise a split by."""
+    """SHA-256 of a list of images; identifies the training part of a split."""
     return hashlib.sha256("\n".join(image_ids).encode()).hexdigest()
 
 
 def split_name(kind: str, number: int) -> str:
-    """How a split is called in paths.
+    """The name of a split in paths.
 
-    `split-03` is the random split 3; `official-03` the set's official split, `all-03` all images,
-    both with the training's seed 3.
+    `split-03` is random split 3. `official-03` is the official split of the data set and `all-03`
+    all of its images, both with training seed 3.
     """
     return f"{kind}-{number:02d}"
 
@@ -43,11 +41,18 @@ def test_mask(
     test_fraction: float,
     seed: int,
 ) -> np.ndarray:
-    """Which images the named split tests: bool, shape (N,); none of them for `all-<n>`.
+    """The test part of the named split: bool (N,); all False for `all-<n>`.
+
+    Args:
+        name: as from `split_name`.
+        groups: reference, prompt or scene of each image.
+        subsets: part of the official split of each image; None if it has none.
+        dataset: name of the data set; random splits depend on it.
+        test_fraction: fraction of images in the test part of a random split, in (0, 1).
+        seed: of the random splits.
 
     Raises:
-        InputError: another name; a part that would be empty; a group on both sides of an official
-            split.
+        InputError: an unknown name, an empty part, or a group on both sides of the official split.
     """
     match = NAME.fullmatch(name)
     if not match:
@@ -72,12 +77,19 @@ def random_split(
     split: int,
     option: str = "benchmark.test_fraction",
 ) -> np.ndarray:
-    """Which images are tested: bool, shape (N,); whole groups, so that none is on both sides.
+    """The test part of a random split: bool (N,); a group is never on both sides.
 
     Groups are shuffled and taken until the test part holds `test_fraction` of the images, as
-    near as whole groups allow. The result depends on the groups' names, not on the order
+    near as whole groups allow. The result depends on the names of the groups, not on the order
     of the images.
-    `option` names `test_fraction` in messages.
+
+    Args:
+        groups: reference, prompt or scene of each image.
+        test_fraction: fraction of images in the test part, in (0, 1).
+        seed: of all splits.
+        dataset: name of the data set.
+        split: number of the split.
+        option: the option that sets `test_fraction`, for the error message.
 
     Raises:
         InputError: a part would be empty, as with a single group.
@@ -85,33 +97,38 @@ def random_split(
     names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
     order = np.random.default_rng(seed_of(seed, dataset, split)).permutation(len(names))
     cumulative = np.cumsum(sizes[order])
-    taken = int(np.argmin(np.abs(cumulative - test_fraction * cumulative[-1]))) + 1
-    if taken >= len(names):
+    count = int(np.argmin(np.abs(cumulative - test_fraction * cumulative[-1]))) + 1
+    if count >= len(names):
         raise InputError(
             f"{dataset}: a split needs at least 2 groups with images on both sides, found"
             f" {len(names)}; give the images more groups or change {option}"
         )
-    return np.isin(np.asarray(groups, dtype=str), names[order[:taken]])
+    return np.isin(np.asarray(groups, dtype=str), names[order[:count]])
 
 
 def official_split(
     groups: Sequence[str], subsets: Sequence[str | None], *, dataset: str
 ) -> np.ndarray:
-    """Which images the set's authors test on: bool, shape (N,).
+    """The test part that the authors of the data set publish: bool (N,).
+
+    Args:
+        groups: reference, prompt or scene of each image.
+        subsets: part of the official split of each image; None if it has none.
+        dataset: name of the data set, for error messages.
 
     Raises:
-        InputError: there is no official test part, or nothing else; a group on both sides.
+        InputError: no image or every image is in the test part; a group on both sides.
     """
-    tested = np.array([subset == TEST for subset in subsets])
-    if tested.all() or not tested.any():
+    in_test = np.array([subset == TEST for subset in subsets])
+    if in_test.all() or not in_test.any():
         raise InputError(
             f"{dataset}: an official split needs images whose subset is {TEST}, and others, found"
-            f" {tested.sum()} of {len(tested)}; take random splits"
+            f" {in_test.sum()} of {len(in_test)}; take random splits"
         )
     names = np.asarray(groups, dtype=str)
-    if both := sorted(set(names[tested]) & set(names[~tested])):
+    if both := sorted(set(names[in_test]) & set(names[~in_test])):
         raise InputError(
             f"{dataset}: a group must lie on one side of the official split, found {both[0]} on"
             " both; take random splits"
         )
-    return tested
+    return in_test

@@ -135,6 +135,17 @@ def test_the_interval_of_three_values_by_hand():
     assert median_interval([1, 2, 3], level=0.6) == (2, 1, 3)
 
 
+def test_the_interval_is_that_of_resampled_medians():
+    values = np.random.default_rng(1).normal(0.8, 0.02, 10)
+    draws = np.random.default_rng(0).integers(0, 10, (10_000, 10))
+    expected = np.quantile(np.median(values[draws], axis=1), [0.025, 0.975])
+    assert median_interval(values)[1:] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_missing_value_has_no_interval():
+    assert np.isnan(median_interval([0.5, math.nan, 0.25])).all()
+
+
 @pytest.mark.parametrize("values", [[0.5], [0.5, 0.5, 0.5]])
 def test_a_degenerate_interval(values):
     assert median_interval(values) == (0.5, 0.5, 0.5)
@@ -160,7 +171,7 @@ def test_differences_that_do_not_vary(differences, p):
 
 
 def test_bins_of_like_prediction_by_hand():
-    found = calibration(np.array([4.0, 1, 3, 2]), np.array([40.0, 10, 36, 16]), bins=2, least=1)
+    found = calibration(np.array([4.0, 1, 3, 2]), np.array([40.0, 10, 36, 16]), bins=2, min_images=1)
     assert found.predicted.tolist() == [1.5, 3.5]
     assert found.scores.tolist() == [13, 38]
     # the standard deviation of 10 and 16 is 3 * sqrt(2), that of two values' mean 3

@@ -51,7 +51,7 @@ def test_two_groups_are_enough():
     assert split(["a", "b"], test_fraction=0.01).sum() == 1
 
 
-@pytest.mark.parametrize(("groups", "share"), [(["a"] * 5, 0.2), (["a", "b"], 0.99)])
+@pytest.mark.parametrize(("groups", "fraction"), [(["a"] * 5, 0.2), (["a", "b"], 0.99)])
 def test_an_empty_part_is_an_error(groups, fraction):
     message = rf"demo: a split needs at least 2 groups .* found {len(set(groups))}; give the images"
     with pytest.raises(InputError, match=message):

@@ -1,46 +1,73 @@
 """Options of the benchmark stage."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from rsfiqa.benchmark.baselines import BASELINES
 from rsfiqa.options import Name, Options
-from rsfiqa.vocabulary import Variant
+from rsfiqa.registry import choice
+from rsfiqa.vocabulary import VARIANTS, Variant
 
-Baseline = Literal["brisque", "mlp", "probe"]
+__all__ = ["BASELINES", "BaselineName", "BenchmarkOptions", "Method"]
+
+if TYPE_CHECKING:
+    BaselineName = str
+else:
+    BaselineName = choice(BASELINES)
+
+
+def _check_method(name: str) -> str:
+    """The name itself, if it is a variant of the model or a baseline.
+
+    Raises:
+        ValueError: it is not; names those that are.
+    """
+    methods = (*VARIANTS, *BASELINES)
+    if name not in methods:
+        raise ValueError(f"input should be one of {', '.join(methods)}")
+    return name
+
+
+Method = Annotated[str, AfterValidator(_check_method)]
 
 
 class BenchmarkOptions(Options):
-    """What is trained and tested on what."""
+    """Which methods are tested on which data sets."""
 
     datasets: tuple[Name, ...] = Field(
         ("demo",), min_length=1, description="Data sets to train and test on, by random splits."
     )
-    splits: int = Field(10, ge=1, le=1000, description="Random splits by group of each data set.")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="Share of images in the test part.")
+    splits: int = Field(
+        10, ge=1, le=1000, description="Number of random splits by group of each data set."
+    )
+    test_fraction: float = Field(
+        0.2, gt=0, lt=1, description="Fraction of images in the test part of a random split."
+    )
     official: tuple[Name, ...] = Field(
         (),
-        description="Data sets that are trained and tested on their official split instead, with"
-        " several seeds; trained on is all that is not its test part.",
+        description="Data sets to train and test on their official split instead, with several"
+        " seeds; the training part is everything outside the official test part.",
     )
     variants: tuple[Variant, ...] = Field(
         ("full", "no_mhf", "no_mllm", "no_rsa"),
         min_length=1,
-        description="The model, and what is taken from it: multi-scale features, captions,"
-        " region attention, or all three.",
+        description="Variants of the model to train and test: full, or without multi-scale"
+        " features (no_mhf), captions (no_mllm), region attention (no_rsa), or all three (none).",
     )
-    baselines: tuple[Baseline, ...] = Field(
+    baselines: tuple[BaselineName, ...] = Field(
         ("probe",),
-        description="Other methods on the same splits: probe is a support vector regression on"
-        " the frozen backbone's whole-image statistics, mlp a network on its mean-pooled features,"
-        " brisque a support vector regression on BRISQUE's features.",
+        description="Other methods to fit and test on the same splits: "
+        + "; ".join(f"{name} is {entry.description}" for name, entry in BASELINES.items())
+        + ".",
     )
     cross: bool = Field(
-        True, description="Also train on all of each data set and test on all of each other."
+        True, description="Also train on all of each data set and test on all of each other one."
     )
     seeds: int = Field(
         10,
         ge=1,
         le=1000,
-        description="Trainings behind a median across data sets, or of an official split.",
+        description="Number of trainings, which differ in their seed, across data sets and on an"
+        " official split.",
     )

@@ -1,9 +1,9 @@
-"""Trained models and peers against opinion scores."""
+"""Test trained models and baselines against opinion scores."""
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,17 @@ from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
+from rsfiqa.model.inference import predict_scores
 from rsfiqa.products import checkpoints, results
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
+from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.devices import device_of
 from rsfiqa.samples import Samples
-from rsfiqa.train.fit import scores_of
 
 log = logging.getLogger("rsfiqa")
 
-
-AT_ONCE = 128  # images
-
-
+CHUNK = 128  # images
 Predict = Callable[[Samples], np.ndarray]
 
 
@@ -40,147 +38,116 @@ def run(
     *,
     train: str,
     test: str,
-    variant: str,
+    methods: Sequence[str],
     number: int,
     test_fraction: float,
     seed: int,
     official: bool = False,
-) -> Path:
-    """Test a variant or a peer; returns where the table of results was written.
+) -> list[Path]:
+    """Test methods that are trained on one data set on the same or on another data set.
 
     Args:
-        root: the folder of all results.
-        train: data set trained on.
-        test: data set tested on; if it is `train`, the test parts of splits, else all of it.
-        variant: of the model, or the name of a peer.
-        number: of splits, or of seeds across data sets.
-        test_fraction: of the splits, for a peer.
-        seed: of the splits, for a peer.
-        official: the data set's official split, with several seeds, in place of random ones.
+        root: folder of all results.
+        train: data set to train on.
+        test: data set to test on: the test parts of its splits if it is `train`, else all of it.
+        methods: variants of the model and baselines.
+        number: number of splits; of training seeds on an official split and across data sets.
+        test_fraction: fraction of images in the test part of a random split, in (0, 1).
+        seed: of the random splits.
+        official: use the official split of the data set instead of random ones.
+
+    Returns:
+        The table of results of each method.
+
+    Raises:
+        InputError: a product or checkpoint that is missing or was made in another way; images
+            that are in both data sets.
     """
     torch.set_num_threads(1)
-    started = time.time()
-    tested = samples.load(root / test)
-    trained = tested if train == test else samples.load(root / train)
+    started = time.time()  # loading the data counts as work of the first method
+    test_data = samples.load(root / test)
+    train_data = test_data if train == test else samples.load(root / train)
     if train != test:
-        _refuse_leaks(trained, tested)
-    kind = ("official" if official else "split") if train == test else "all"
-    rows, tables = [], []
-    for name in (splits.split_name(kind, i) for i in range(number)):
-        if variant in BASELINES:
-            predict, part = _peer(variant, name, trained, test_fraction, seed)
-        else:
-            folder = checkpoint_folder(root, train, variant, name)
-            predict, part = predictor(folder, trained, name, test_fraction=test_fraction, seed=seed)
-        chosen = tested.take(part) if train == test else tested
-        predicted = predict(chosen)
-        found = compute_metrics(predicted, chosen.quality)
-        row = {"train": train, "test": test, "split": name, "variant": variant, **asdict(found)}
-        row["rmse"] *= abs(chosen.scale.span) if chosen.scale else 1
-        rows.append(row)
-        tables.append(_predictions(chosen, name, predicted))
-        log.info("%s: SRCC %.3f, PLCC %.3f, n %d", name, row["srcc"], row["plcc"], row["n"])
-    path = results_path(root, train, test, variant)
-    provenance = Provenance("results", results.VERSION, "benchmark", VERSIONS["benchmark"])
-    table = pa.Table.from_pylist(rows, schema=results.SCHEMA)
-    results.write(path, table, pa.concat_tables(tables), provenance)
-    ended = time.time()
-    write_json(stats_path(path), {"started": started, "ended": ended, "images": len(tested)})
-    return path
+        _check_overlap(train_data, test_data)
+    kind = "all" if train != test else "official" if official else "split"
+    task = _Task(root, train_data, test_data, kind, number, test_fraction, seed)
+    paths = []
+    for method in methods:
+        paths.append(_run_method(task, method, started))
+        started = time.time()
+    return paths
 
 
-def _refuse_leaks(trained: Samples, tested: Samples) -> None:
-    """Raise where a data set is tested by an image that the other is trained on."""
-    names = dict(zip(trained.rows["sha256"].to_pylist(), trained.image_ids, strict=True))
-    for digest, image_id in zip(tested.rows["sha256"].to_pylist(), tested.image_ids, strict=True):
+def _check_overlap(train: Samples, test: Samples) -> None:
+    """Raise if an image of the test set is in the training set, by its bytes."""
+    names = dict(zip(train.rows["sha256"].to_pylist(), train.image_ids, strict=True))
+    for digest, image_id in zip(test.rows["sha256"].to_pylist(), test.image_ids, strict=True):
         if digest in names:
             raise InputError(
-                f"{tested.dataset}: must share no image with {trained.dataset}, found the bytes of"
+                f"{test.dataset}: must share no image with {train.dataset}, found the bytes of"
                 f" {image_id} in {names[digest]}; leave one of them out, or set benchmark.cross"
                 " false"
             )
 
 
-def predict_quality(
-    model: RSA, data: Samples, tuned: Backbone | None = None, long_side: int = 0
-) -> np.ndarray:
-    """Predicted quality float64 (N,), on the train set's scale.
+@dataclass(frozen=True)
+class _Task:
+    """A pair of data sets and its splits; the arguments of `run`."""
 
-    Args:
-        model: in evaluation mode.
-        data: N images.
-        tuned: a fine-tuned backbone, by which the images are seen anew.
-        long_side: for it, larger images are reduced to this.
-    """
-    found = []
-    data = replace(data, mirrored=None, distorted=None)  # for training, and large to copy
-    parts = np.arange(len(data)) // AT_ONCE
-    for part in np.unique(parts):
-        chosen = data.take(parts == part)
-        if tuned is not None:
-            chosen = samples.with_grid_features(chosen, tuned, long_side)
-        found.append(scores_of(model, chosen.batch))
-    return torch.cat(found).double().numpy()
+    root: Path
+    train: Samples
+    test: Samples
+    kind: str
+    number: int
+    test_fraction: float
+    seed: int
 
+    @property
+    def within(self) -> bool:
+        """Whether training and test images come from the same data set."""
+        return self.train is self.test
 
-def _peer(
-    name: str, split: str, trained: Samples, test_fraction: float, seed: int
-) -> tuple[Predict, np.ndarray]:
-    part = trained.test_mask(split, test_fraction=test_fraction, seed=seed)
-    own = {"backbone": trained.lineage["backbone"]}
+    def split_names(self, method: str) -> list[str]:
+        """The splits that a method is tested on; a baseline has no training seed."""
+        number = 1 if self.kind != "split" and method in BASELINES else self.number
+        return [splits.split_name(self.kind, i) for i in range(number)]
 
-    def predict(data: Samples) -> np.ndarray:
-        _expect_lineage(f"{name} on {trained.dataset}", own, data)
-        return BASELINES[name](trained.take(~part), data)
-
-    return predict, part
+    def predictor(self, method: str, split: str) -> tuple[Predict, np.ndarray]:
+        """Predictions of a method trained on a split, and the test part of the split."""
+        fraction, seed = self.test_fraction, self.seed
+        if method in BASELINES:
+            return _baseline_predictor(method, self.train, split, test_fraction=fraction, seed=seed)
+        folder = checkpoint_folder(self.root, self.train.dataset, method, split)
+        return predictor(folder, self.train, split, test_fraction=fraction, seed=seed)
 
 
-def predictor(
-    folder: Path, trained: Samples, split: str, *, test_fraction: float, seed: int
-) -> tuple[Predict, np.ndarray]:
-    """A checkpoint's predictions, and which images its split tests: bool (N,).
-
-    Args:
-        folder: of the checkpoint.
-        trained: N images, of whose split it was trained.
-        split: the name of that split.
-        test_fraction: of the splits.
-        seed: of the splits.
-
-    Raises:
-        InputError: trained on another split or other scores; and, from the predictions, inputs
-            that were made in another way than those trained on.
-    """
-    model, card = checkpoints.read(folder)
-    tuned = checkpoints.read_backbone(folder, card)
-    if tuned is not None:
-        tuned = tuned.to(device_of("auto", "benchmark"))
-    part = trained.test_mask(split, test_fraction=test_fraction, seed=seed)
-    for key, value in {"name": split, **trained.digests(~part)}.items():
-        if (found := card.split.get(key)) != value:
-            raise InputError(
-                f"{folder}: must be trained on {split} of {trained.dataset} and its scores, found"
-                f" {key} {str(found)[:12]}, expected {value[:12]}; train it again"
-            )
-
-    def predict(data: Samples) -> np.ndarray:
-        _expect_lineage(str(folder), card.lineage, data)
-        return predict_quality(model, data, tuned, card.backbone["long_side"])
-
-    return predict, part
+def _run_method(task: _Task, method: str, started: float) -> Path:
+    """Test one method on all splits and write its results; returns the path of the table."""
+    rows, predictions = [], []
+    for split in task.split_names(method):
+        predict, test_part = task.predictor(method, split)
+        data = task.test.take(test_part) if task.within else task.test
+        predicted = predict(data)
+        row = _result_row(task, method, split, predicted, data)
+        log.info("%s %s: SRCC %.3f, PLCC %.3f, n %d", method, split, row.srcc, row.plcc, row.n)
+        rows.append(row)
+        predictions.append(_predictions(data, split, predicted))
+    path = results_path(task.root, task.train.dataset, task.test.dataset, method)
+    provenance = Provenance("results", results.VERSION, "benchmark", VERSIONS["benchmark"])
+    results.write(path, rows, pa.concat_tables(predictions), provenance)
+    stats = {"started": started, "ended": time.time(), "images": len(task.test)}
+    write_json(stats_path(path), stats)
+    return path
 
 
-def _expect_lineage(subject: str, lineage: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
-    """Refuse inputs that other options or weights have made than those trained on."""
-    for part, trained in lineage.items():
-        found = data.lineage[part]
-        for key in sorted(trained.keys() | found.keys()):
-            if trained.get(key) != found.get(key):
-                raise InputError(
-                    f"{subject}: trained with {part} {key} {trained.get(key)}, found"
-                    f" {found.get(key)} in {data.dataset}; make both with the same options"
-                )
+def _result_row(
+    task: _Task, method: str, split: str, predicted: np.ndarray, data: Samples
+) -> ResultRow:
+    """Metrics on one split, RMSE in MOS points of the test set."""
+    metrics = compute_metrics(predicted, data.quality)
+    points = float(np.ptp(data.mos_range)) if data.mos_range else 1.0
+    metrics = replace(metrics, rmse=metrics.rmse * points)
+    return ResultRow(task.train.dataset, task.test.dataset, split, method, **asdict(metrics))
 
 
 def _predictions(data: Samples, split: str, predicted: np.ndarray) -> pa.Table:
@@ -192,3 +159,93 @@ def _predictions(data: Samples, split: str, predicted: np.ndarray) -> pa.Table:
         "predicted": predicted,
     }
     return pa.table(columns, schema=results.PREDICTIONS)
+
+
+def predict_quality(
+    model: RSA,
+    data: Samples,
+    backbone: Backbone | None = None,
+    long_side: int = 0,
+    *,
+    chunk: int = CHUNK,
+) -> np.ndarray:
+    """Predicted quality float64 (N,), on the scale of the training set.
+
+    Args:
+        model: in evaluation mode.
+        data: N images.
+        backbone: a fine-tuned backbone, which computes the features of the images anew.
+        long_side: size limit for that backbone, pixels; larger images are reduced to it.
+        chunk: largest number of images in memory as inputs of the model.
+    """
+    if backbone is None:
+        return predict_scores(model, data.batch, chunk).double().numpy()
+    data = replace(data, mirrored=None, distorted=None)  # only training needs these large arrays
+    chunks = np.arange(len(data)) // chunk
+    scores = []
+    for number in np.unique(chunks):
+        part = samples.with_grid_features(data.take(chunks == number), backbone, long_side)
+        scores.append(predict_scores(model, part.batch, chunk))
+    return torch.cat(scores).double().numpy()
+
+
+def _baseline_predictor(
+    name: str, train: Samples, split: str, *, test_fraction: float, seed: int
+) -> tuple[Predict, np.ndarray]:
+    """As `predictor`, for a baseline, which is fitted when it predicts."""
+    fit_predict = BASELINES[name].load()
+    test_part = train.test_mask(split, test_fraction=test_fraction, seed=seed)
+    lineage = {"backbone": train.lineage["backbone"]}
+
+    def predict(data: Samples) -> np.ndarray:
+        _check_lineage(f"{name} on {train.dataset}", lineage, data)
+        return fit_predict(train.take(~test_part), data)
+
+    return predict, test_part
+
+
+def predictor(
+    folder: Path, train: Samples, split: str, *, test_fraction: float, seed: int
+) -> tuple[Predict, np.ndarray]:
+    """A function that predicts with a checkpoint, and the test part of its split, bool (N,).
+
+    Args:
+        folder: of the checkpoint.
+        train: N images; the checkpoint was trained on the training part of their split.
+        split: name of the split.
+        test_fraction: fraction of images in the test part of a random split, in (0, 1).
+        seed: of the random splits.
+
+    Raises:
+        InputError: a checkpoint of another split or of other scores. The returned function raises
+            it for inputs that were made in another way than those of the training.
+    """
+    model, card = checkpoints.read(folder)
+    backbone = checkpoints.read_backbone(folder, card)
+    if backbone is not None:
+        backbone = backbone.to(device_of("auto", "benchmark"))
+    test_part = train.test_mask(split, test_fraction=test_fraction, seed=seed)
+    for key, value in {"name": split, **train.digests(~test_part)}.items():
+        if (found := card.split.get(key)) != value:
+            raise InputError(
+                f"{folder}: must be trained on {split} of {train.dataset} and its scores, found"
+                f" {key} {str(found)[:12]}, expected {value[:12]}; train it again"
+            )
+
+    def predict(data: Samples) -> np.ndarray:
+        _check_lineage(str(folder), card.lineage, data)
+        return predict_quality(model, data, backbone, card.backbone["long_side"])
+
+    return predict, test_part
+
+
+def _check_lineage(subject: str, lineage: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
+    """Raise if the inputs were made by other options or weights than those of the training."""
+    for part, expected in lineage.items():
+        given = data.lineage[part]
+        for key in sorted(expected.keys() | given.keys()):
+            if expected.get(key) != given.get(key):
+                raise InputError(
+                    f"{subject}: trained with {part} {key} {expected.get(key)}, found"
+                    f" {given.get(key)} in {data.dataset}; make both with the same options"
+                )

@@ -158,7 +158,7 @@ def pictures(
     data = samples.load(folder)
     data = data.take(np.isin(np.asarray(data.image_ids), list(roles)))
     if tuned is not None:
-        data = samples.with_cells(data, tuned, card.backbone["long_side"])
+        data = samples.with_grid_features(data, tuned, card.backbone["long_side"])
     found = _predict(model, data)
     made = {
         row["image_id"]: _picture(folder, dataset, roles[row["image_id"]], row, found, i, size)

@@ -23,8 +23,7 @@ from rsfiqa.report import gallery, page, plots, record
 from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
 from rsfiqa.report.gallery import Picture, Region
 from rsfiqa.report.record import DataSet
-from rsfiqa.score.result import Score
-from rsfiqa.score.scorer import Scorer
+from rsfiqa.score.scorer import Score, Scorer
 from rsfiqa.vocabulary import RATINGS
 
 SHOWN_FOLDERS = 100  # the worst ones
@@ -246,7 +245,7 @@ def _picture(
     if scorer is None:
         shown = _without(row, picture.size)
     else:
-        shown = _computed(row, scorer.score_loaded(picture), dataset)
+        shown = _computed(row, scorer.judge(picture), dataset)
     room = gallery.room(size, shown["regions"], shown["heat"])
     return Picture(**known, **shown, photo=photo_uri(picture.pixels, room), missing="")
 
@@ -261,7 +260,7 @@ def _without(row: Row, size: tuple[int, int]) -> dict[str, Any]:
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         distortions=[],
-        quality=row["worst_score"],
+        quality=row["worst_quality"],
         weight=row["worst_weight"],
     )
     return {
@@ -276,8 +275,7 @@ def _without(row: Row, size: tuple[int, int]) -> dict[str, Any]:
 
 def _computed(row: Row, found: Score, dataset: DataSet) -> dict[str, Any]:
     """What the checkpoint says of the picture now."""
-    grid = found.attention_grid
-    attention = grid.astype(np.float64) * grid.size  # 1 everywhere if uniform
+    attention = found.grid_features.astype(np.float64) * found.grid_features.size  # 1 everywhere if uniform
     before = f"{row['score']:.{dataset.digits}f}"
     changed = abs(found.score - row["score"]) > CHANGED * abs(dataset.span)
     return {
@@ -294,7 +292,7 @@ def _computed(row: Row, found: Score, dataset: DataSet) -> dict[str, Any]:
                 text=region.text,
                 ratings=list(region.ratings.items()),
                 distortions=region.distortions,
-                quality=region.score,
+                quality=region.quality,
                 weight=region.weight,
             )
             for r, (region, border) in enumerate(

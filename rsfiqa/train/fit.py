@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch, localization_loss, quality_loss
+from rsfiqa.model.inference import predict_scores
 from rsfiqa.train.distorted import distort_region
 from rsfiqa.train.stopping import BestEpoch
 
@@ -115,7 +116,7 @@ def fit(
                 break
     model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
-    scores = scores_of(model, data)
+    scores = predict_scores(model, data)
     expect_number(float(scores.sum()), len(losses), "train.lr")
     model.calibrate(scores, quality.to(device))
     return losses
@@ -131,14 +132,6 @@ def expect_number(value: float, epoch: int, option: str) -> None:
         raise InputError(
             f"{option}: must let the training converge, found {value} in epoch {epoch}; lower it"
         )
-
-
-@torch.inference_mode()
-def scores_of(model: RSA, data: Batch) -> Tensor:
-    """The scores of all N images, float (N,), on the device of the model, some at a time."""
-    device = model.mean_quality.device
-    parts = torch.arange(len(data)).split(256)
-    return torch.cat([model(data.take(part).to(device)).score for part in parts])
 
 
 def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:

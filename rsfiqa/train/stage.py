@@ -19,6 +19,7 @@ from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.model import RSA
+from rsfiqa.model.inference import predict_scores
 from rsfiqa.products import checkpoints
 from rsfiqa.products.paths import checkpoint_stats_path
 from rsfiqa.products.versions import VERSIONS
@@ -27,7 +28,7 @@ from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.samples import Samples
 from rsfiqa.train import finetune
 from rsfiqa.train.finetune import Tuned, fit_tuned
-from rsfiqa.train.fit import expect_number, fit, scores_of
+from rsfiqa.train.fit import expect_number, fit
 from rsfiqa.train.options import TrainOptions
 from rsfiqa.train.stopping import BestEpoch
 
@@ -189,7 +190,7 @@ def train(
 
 def _srcc(model: RSA, data: Samples) -> float:
     """How well a model ranks some images; -1 if it gives all the same score, or one no number."""
-    found = metrics.srcc(scores_of(model, data.batch).cpu().numpy(), data.quality)
+    found = metrics.srcc(predict_scores(model, data.batch).cpu().numpy(), data.quality)
     return -1.0 if np.isnan(found) else found
 
 
@@ -312,7 +313,7 @@ def _calibrate(tuned: Tuned, data: Samples, long_side: int, epochs: int) -> None
     """As at the end of the frozen training, after so many epochs, on images seen whole."""
     seen = samples.with_grid_features(data, tuned.extractor, long_side)
     tuned.model.calibration.copy_(torch.tensor([1.0, 0.0]))
-    scores = scores_of(tuned.model, seen.batch)
+    scores = predict_scores(tuned.model, seen.batch)
     expect_number(float(scores.sum()), epochs, "train.finetune.lr")
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
 

@@ -89,7 +89,7 @@ def test_no_more_are_chosen_than_wanted_and_none_twice(predicted, count, quality
 
 
 @pytest.mark.parametrize(
-    ("total", "names", "shares"),
+    ("total", "names", "fractions"),
     [(7, "abc", [3, 2, 2]), (1, "ab", [1, 0]), (4, "ab", [2, 2]), (3, "", [])],
 )
 def test_pictures_are_shared_among_the_data_sets(total, names, fractions):

@@ -57,13 +57,8 @@ def _made(root: Path) -> Path:
         for split in (splits.split_name(kind, i) for kind in kinds for i in range(2)):
             folder = checkpoint_folder(root, "tiny", variant, split)
             train.run(root / "tiny", folder, TRAIN, variant=variant, split=split, **SPLITS)
-    for test, variant in (
-        ("tiny", "full"),
-        ("tiny", "no_mllm"),
-        ("tiny", "probe"),
-        ("other", "full"),
-    ):
-        benchmark.run(root, train="tiny", test=test, variant=variant, number=2, **SPLITS)
+    for test, methods in (("tiny", ("full", "no_mllm", "probe")), ("other", ("full",))):
+        benchmark.run(root, train="tiny", test=test, methods=methods, number=2, **SPLITS)
     return root
 
 

@@ -1,34 +1,33 @@
+"""Tables of results and predictions, and the inputs that the stage refuses."""
+
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from pydantic import ValidationError
 from scipy import stats
 
 from rsfiqa import samples
 from rsfiqa.benchmark import stage as benchmark
-from rsfiqa.benchmark.baselines import BASELINES, whole_image_statistics
+from rsfiqa.benchmark.baselines import BASELINES, Baseline
+from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
-from rsfiqa.model import Batch
 from rsfiqa.products import checkpoints, features, manifest, results
 from rsfiqa.products.paths import checkpoint_folder
-from rsfiqa.samples import Samples
 from rsfiqa.train import stage as train
-from tests.support.pipeline import EXTRACT, SPLITS, TRAIN, made
+from tests.support.columns import with_column
+from tests.support.pipeline import EXTRACT, SPLITS, TRAIN
 
-TINY = {"train": "tiny", "test": "tiny", "variant": "full", "number": 2, **SPLITS}
+TINY = {"train": "tiny", "test": "tiny", "methods": ["full"], "number": 2, **SPLITS}
 OTHER = TINY | {"test": "other"}
 TABLES = ["tiny.tiny.full", "tiny.tiny.no_mllm", "tiny.tiny.probe", "tiny.other.full"]
-
-
-@pytest.fixture(scope="session")
-def pipeline(tmp_path_factory):
-    """The folder of results; not to be changed."""
-    return made(tmp_path_factory)
 
 
 @pytest.fixture
@@ -40,18 +39,13 @@ def copy(pipeline, tmp_path):
 def tables(root, name: str) -> tuple[list[dict], dict[str, dict[str, np.ndarray]]]:
     """Rows of a table of results, and the predictions of each split by column."""
     path = root / "benchmark" / f"{name}.parquet"
-    rows, found = results.read(path)[0].to_pylist(), results.read_predictions(path)
+    rows = [asdict(row) for row in results.read(path)[0]]
+    found = results.read_predictions(path)
     parts = {row["split"]: found.filter(pa.compute.field("split") == row["split"]) for row in rows}
     return rows, {
         split: {column: part[column].to_numpy() for column in part.column_names}
         for split, part in parts.items()
     }
-
-
-def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
-    """The table with other values in a column."""
-    field = table.schema.field(name)
-    return table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -123,15 +117,14 @@ def test_rmse_is_in_points_of_the_test_set(copy, arguments, split):
     assert np.isnan([row["srcc"], row["plcc_raw"], row["plcc"]]).all()
 
 
-def test_predictions_are_the_checkpoints_whatever_the_size_of_a_batch(pipeline, monkeypatch):
+def test_predictions_are_the_checkpoints_whatever_the_size_of_a_chunk(pipeline):
     data = samples.load(pipeline / "other")
     model, _ = checkpoints.read(pipeline / "train/tiny.full/all-01")
     _, predictions = tables(pipeline, "tiny.other.full")
     found = benchmark.predict_quality(model, data)
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, predictions["all-01"]["predicted"])
-    monkeypatch.setattr(benchmark, "AT_ONCE", 1)
-    alone = benchmark.predict_quality(model, data)
+    alone = benchmark.predict_quality(model, data, chunk=1)
     np.testing.assert_allclose(alone, found, atol=1e-6)
 
 
@@ -181,9 +174,9 @@ def test_the_official_split_is_kept_to(copy):
     for split in ("official-00", "official-01"):
         folder = checkpoint_folder(copy, "tiny", "full", split)
         train.run(copy / "tiny", folder, TRAIN, variant="full", split=split, **SPLITS)
-    for variant, number in (("full", 2), ("probe", 1)):
-        benchmark.run(copy, **TINY | {"variant": variant, "number": number}, official=True)
-        rows, predictions = tables(copy, f"tiny.tiny.{variant}")
+    for method, number in (("full", 2), ("probe", 1)):
+        benchmark.run(copy, **TINY | {"methods": [method], "number": number}, official=True)
+        rows, predictions = tables(copy, f"tiny.tiny.{method}")
         assert [row["n"] for row in rows] == [4] * number
         data = samples.load(copy / "tiny")
         tested = [i for i, g in zip(data.image_ids, data.groups, strict=True) if g in ("g1", "g4")]
@@ -228,10 +221,10 @@ def test_a_checkpoint_of_another_origin_is_refused(copy, part, name, value):
         benchmark.run(copy, **OTHER)
 
 
-def test_a_peer_is_not_tested_on_other_features(copy):
+def test_a_baseline_is_not_tested_on_other_features(copy):
     extract.run(copy / "other", EXTRACT.model_copy(update={"grid": 2}), max_failed_fraction=0)
     with pytest.raises(InputError, match=r"^probe on tiny: trained with backbone grid 4, found 2"):
-        benchmark.run(copy, **OTHER | {"variant": "probe", "number": 1})
+        benchmark.run(copy, **OTHER | {"methods": ["probe"], "number": 1})
 
 
 def test_an_image_of_both_data_sets_is_refused(pipeline, copy):
@@ -246,55 +239,46 @@ def test_a_missing_checkpoint_is_named(pipeline):
         benchmark.run(pipeline, **TINY | {"number": 3})
 
 
-def samples_of(grid_features: np.ndarray, quality: np.ndarray | None = None) -> Samples:
-    """Images of one region that nothing is known of but cells (N, 2, C, G, G) and quality (N,)."""
-    images, _, channels, *grid = grid_features.shape
-    batch = Batch(
-        grid_features=torch.from_numpy(grid_features),
-        coverage=torch.zeros(images, 1, grid[0] * grid[1]),
-        text=torch.zeros(images, 1, 2),
-        ratings=torch.zeros(images, 1, 5),
-        geometry=torch.zeros(images, 1, 7),
-        present=torch.ones(images, 1, dtype=torch.bool),
-    )
-    rows = None if quality is None else pa.table({"quality": quality})
-    return Samples("a", rows, batch, None, None, (channels,), None, {}, rows)
+def test_methods_together_give_the_same_bytes_as_alone(copy, pipeline):
+    names = [f"tiny.tiny.{method}" for method in ("full", "no_mllm", "probe")]
+    for name in names:
+        (copy / "benchmark" / f"{name}.parquet").unlink()
+        benchmark.run(copy, **TINY | {"methods": [name.rpartition(".")[2]]})
+        for suffix in (".parquet", ".predictions.parquet"):
+            path = f"benchmark/{name}{suffix}"
+            assert (copy / path).read_bytes() == (pipeline / path).read_bytes()
 
 
-def test_statistics_of_cells_are_those_of_the_image():
-    whole = np.random.default_rng(0).normal(5, 2, (3, 7, 12, 20))  # N, C, H, W
-    grid_features = whole.reshape(3, 7, 4, 3, 4, 5)
-    stacked = np.stack([grid_features.mean((3, 5)), grid_features.std((3, 5))], axis=1)
-    found = whole_image_statistics(samples_of(stacked))
-    expected = np.concatenate([whole.mean((2, 3)), whole.std((2, 3))], axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+def test_a_baseline_has_one_seed(copy):
+    benchmark.run(copy, **OTHER | {"methods": ["probe"], "number": 3})
+    rows, _ = tables(copy, "tiny.other.probe")
+    assert [row["split"] for row in rows] == ["all-00"]
 
 
-@pytest.mark.parametrize("name", sorted(BASELINES))
-def test_a_peer_learns(pipeline, name):
-    """On images whose features tell their quality, and on a constant one it says something."""
-    data = samples.load(pipeline / "tiny")
-    found = BASELINES[name](data, data)
-    assert found.shape == (len(data),)
-    assert np.isfinite(found).all()
-    assert np.corrcoef(found, data.quality)[0, 1] > 0.3
+@pytest.fixture
+def toy_baseline():
+    """A baseline that is added by one registration."""
+    target = "tests.support.baseline:mean_quality"
+    BASELINES.register("toy", Baseline("Toy", "the mean score", target))
+    yield "toy"
+    BASELINES.remove("toy")
 
 
-@pytest.mark.parametrize("name", sorted(BASELINES))
-def test_a_peer_learns_from_few_images_of_one_group(pipeline, name):
-    data = samples.load(pipeline / "tiny")
-    rows = with_column(data.rows, "group", ["g"] * len(data))
-    few = replace(data, rows=rows).take(np.arange(len(data)) < 10)
-    assert np.isfinite(BASELINES[name](few, data)).all()
+def test_a_baseline_is_added_by_one_registration(copy, toy_baseline):
+    assert BenchmarkOptions(baselines=(toy_baseline,)).baselines == (toy_baseline,)
+    benchmark.run(copy, **TINY | {"methods": [toy_baseline]})
+    rows, predictions = tables(copy, f"tiny.tiny.{toy_baseline}")
+    assert [row["variant"] for row in rows] == [toy_baseline] * 2
+    assert len(set(predictions["split-00"]["predicted"])) == 1
 
 
-@pytest.mark.parametrize("name", ["mlp", "probe"])
-def test_a_peer_ranks_images_it_has_not_seen(name):
-    random = np.random.default_rng(0)
-    grid_features = random.normal(2, 0.2, (300, 2, 60, 1, 1))
-    latent = random.normal(size=300)
-    grid_features[:, :, :30] += 0.2 * latent[:, None, None, None, None]
-    data = samples_of(grid_features, 0.5 + 0.15 * latent)
-    seen = np.arange(300) < 220
-    found = BASELINES[name](data.take(seen), data.take(~seen))
-    assert stats.spearmanr(found, latent[~seen])[0] > 0.8
+def test_an_unknown_baseline_is_named_with_those_there_are():
+    with pytest.raises(ValidationError, match="should be one of brisque, mlp, probe"):
+        BenchmarkOptions(baselines=("niqe",))
+
+
+def test_the_stage_starts_without_what_only_a_baseline_needs():
+    code = "import sys, rsfiqa.benchmark.stage; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"sklearn", "timm", "torchvision", "torch._dynamo"} & set(modules)
