@@ -79,8 +79,8 @@ def wall_seconds(root: Path) -> float:
 
 def column(root: Path, train: str, test: str, method: str, name: str) -> np.ndarray:
     """One value per split: float64 (J,)."""
-    table, _ = results.read(root / "benchmark" / f"{train}.{test}.{method}.parquet")
-    return table[name].to_numpy()
+    rows, _ = results.read(root / "benchmark" / f"{train}.{test}.{method}.parquet")
+    return np.array([getattr(row, name) for row in rows])
 
 
 def with_interval(name: str, values: np.ndarray) -> dict[str, float]:

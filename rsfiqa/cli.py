@@ -285,10 +285,17 @@ class Report(ReportOptions):
             print(report.run(self.results, **shown))
         elif self.scores is not None and self.results is None:
             shown |= {"output": self.output, "checkpoint": self.checkpoint}
+            shown |= {"load_scorer": _load_scorer}
             print(scored.run(self.scores, trained=Path("results/train"), **shown))
         else:
             found = "neither" if self.results is None else "both"
             raise InputError(f"needs the folder of all results or --scores, found {found}")
+
+
+def _load_scorer(folder: Path) -> Any:
+    from rsfiqa import Scorer
+
+    return Scorer(folder)
 
 
 class ScorePictures(ScoreOptions):

@@ -145,7 +145,7 @@ def _result_row(
 ) -> ResultRow:
     """Metrics on one split, RMSE in MOS points of the test set."""
     metrics = compute_metrics(predicted, data.quality)
-    points = float(np.ptp(data.mos_range)) if data.mos_range else 1.0
+    points = abs(data.scale.span) if data.scale else 1.0
     metrics = replace(metrics, rmse=metrics.rmse * points)
     return ResultRow(task.train.dataset, task.test.dataset, split, method, **asdict(metrics))
 

@@ -1,56 +1,63 @@
-"""Pixels as parts of a page: outlines of regions, photographs, heat maps."""
+"""Outlines of regions as SVG paths; photographs and heat maps as data URIs."""
 
 import base64
 import io
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image
 
 from rsfiqa.images import resize
 
-# long side in pixels and JPEG quality of a photograph, tried until it fits its share of the page
-TRIED = ((640, 92), (640, 85), (640, 70), (640, 50), (448, 50), (320, 40), (224, 30))
-HEAT_SIDE = 96  # pixels of a heat map; the browser enlarges it smoothly
-# pixels by which an outline may leave the label map's border, tried until all outlines of a
-# picture are small enough
-SMOOTH = (1.0, 2.0, 4.0, 8.0)
-OUTLINES = 24_000  # bytes of them; those of photographs have about 18,000
+# Long side in pixels and JPEG quality of a photograph, tried in turn until it fits its budget.
+PHOTO_SETTINGS = ((640, 92), (640, 85), (640, 70), (640, 50), (448, 50), (320, 40), (224, 30))
+HEAT_SIDE = 96  # pixels of a heat map; the browser interpolates
+# Tolerances of outlines in pixels, tried in turn until the outlines of a picture are small enough.
+TOLERANCES = (1.0, 2.0, 4.0, 8.0)
+OUTLINES_SIZE = 24_000  # bytes; the outlines of a photograph take about 18,000
+MIN_CORNERS = 3
 
 
 def outlines(labels: np.ndarray) -> list[str]:
-    """The outline of every region of a label map (H, W), 0..R-1, with as many corners as fit."""
+    """The outlines of the regions 0..R-1 of a label map (H, W), as detailed as fits."""
     regions = range(int(labels.max()) + 1)
-    for smooth in SMOOTH:
-        found = [outline(labels == region, smooth) for region in regions]
-        if sum(map(len, found)) <= OUTLINES:
+    for tolerance in TOLERANCES:
+        paths = [outline(labels == region, tolerance) for region in regions]
+        if sum(map(len, paths)) <= OUTLINES_SIZE:
             break
-    return found
+    return paths
 
 
-def outline(mask: np.ndarray, smooth: float = SMOOTH[0]) -> str:
-    """SVG path data of all borders, holes too, of a mask bool (H, W), in pixels."""
+def outline(mask: np.ndarray, tolerance: float = TOLERANCES[0]) -> str:
+    """SVG path data of all borders of a mask bool (H, W), including holes, in pixels.
+
+    Args:
+        mask: of the region.
+        tolerance: largest distance in pixels between the outline and the border of the mask.
+    """
     # doubled, so that borders run along the edges of pixels and thin regions keep their width
     doubled = mask.repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
-    found, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return "".join(_path(_smoothed(border, 2 * smooth)[:, 0]) for border in found)
+    contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return "".join(_path(_simplified(contour, 2 * tolerance)[:, 0]) for contour in contours)
 
 
-def _smoothed(border: np.ndarray, distance: float) -> np.ndarray:
-    """The border with fewer corners, unless nothing would be left of it."""
-    found = cv2.approxPolyDP(border, distance, closed=True)
-    return found if len(found) > 2 else border
+def _simplified(contour: np.ndarray, tolerance: float) -> np.ndarray:
+    """The contour with fewer corners; unchanged if it would lose its area."""
+    polygon = cv2.approxPolyDP(contour, tolerance, closed=True)
+    return polygon if len(polygon) >= MIN_CORNERS else contour
 
 
-def _path(border: np.ndarray) -> str:
-    points = [f"{(x + 0.5) / 2:g} {(y + 0.5) / 2:g}" for x, y in border.tolist()]
+def _path(corners: np.ndarray) -> str:
+    points = [f"{(x + 0.5) / 2:g} {(y + 0.5) / 2:g}" for x, y in corners.tolist()]
     return f"M{'L'.join(points)}Z"
 
 
 def photo_uri(image: np.ndarray, size: int) -> str:
-    """An image uint8 (H, W, 3) as a reduced JPEG, the largest and best that fits `size` bytes."""
-    for long_side, quality in TRIED:
+    """An image uint8 (H, W, 3) as the largest JPEG of `PHOTO_SETTINGS` that fits `size` bytes.
+
+    The smallest one if none fits.
+    """
+    for long_side, quality in PHOTO_SETTINGS:
         small = resize.reduce(image, long_side)[..., ::-1]
         _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
         if len(data) * 4 / 3 <= size:
@@ -59,7 +66,12 @@ def photo_uri(image: np.ndarray, size: int) -> str:
 
 
 def heat_uri(attention: np.ndarray) -> str:
-    """A map float (G, G) from 0 to its peak as a PNG in magma, more opaque where it is higher."""
+    """An attention map float (G, G) as a PNG in magma, from 0 to its maximum.
+
+    Higher values are more opaque.
+    """
+    import matplotlib  # takes a moment, which a page without attention saves
+
     side = (HEAT_SIDE, HEAT_SIDE)
     smooth = cv2.resize(attention.astype(np.float32), side, interpolation=cv2.INTER_CUBIC)
     fraction = np.clip(smooth / max(float(attention.max()), 1e-9), 0, 1)

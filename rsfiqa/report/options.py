@@ -6,6 +6,8 @@ from rsfiqa.options import Options
 
 
 class ReportOptions(Options):
-    """What the page shows."""
+    """What the report shows."""
 
-    images: int = Field(24, ge=0, le=200, description="Images shown with regions and attention.")
+    images: int = Field(
+        24, ge=0, le=200, description="Number of images to show with regions and attention."
+    )

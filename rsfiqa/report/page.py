@@ -1,4 +1,4 @@
-"""The templates: everything that they are given is escaped."""
+"""Pages from templates that escape all of their content."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +9,12 @@ import numpy as np
 
 from rsfiqa import __version__
 from rsfiqa.io.atomic import atomic
-from rsfiqa.report import gallery, tables
+from rsfiqa.report import formatting
+from rsfiqa.report.pictures import KINDS
+from rsfiqa.report.tables import axis_limit
+from rsfiqa.vocabulary import family_words
 
-SHOWN_FAILURES = 500  # rows of the page's table; the product has them all
+MAX_FAILURES = 500  # rows of the table; the products hold all failures
 
 
 def write(path: Path, template: str, **content: Any) -> None:
@@ -20,7 +23,7 @@ def write(path: Path, template: str, **content: Any) -> None:
     Args:
         path: of the page.
         template: its file in this package.
-        content: what the template shows; `failures` are cut to the first `SHOWN_FAILURES`.
+        content: variables of the template; `failures` are cut to the first `MAX_FAILURES`.
     """
     failures = content.pop("failures")
     text = (
@@ -28,9 +31,9 @@ def write(path: Path, template: str, **content: Any) -> None:
         .get_template(template)
         .render(
             content,
-            failures=failures[:SHOWN_FAILURES],
+            failures=failures[:MAX_FAILURES],
             failed=len(failures),
-            kinds=gallery.KINDS,
+            kinds=KINDS,
             version=__version__,
             written=datetime.now(UTC),
         )
@@ -40,7 +43,7 @@ def write(path: Path, template: str, **content: Any) -> None:
 
 
 def _environment() -> jinja2.Environment:
-    """Templates that escape everything: captions and file names come from outside."""
+    """Escapes everything, as captions and file names come from outside."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -49,12 +52,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "number": tables.number,
-        "interval": tables.interval,
-        "range": tables.number_range,
-        "signed": tables.signed,
-        "p": tables.p_value,
+        "number": formatting.number,
+        "interval": formatting.interval,
+        "range": formatting.number_range,
+        "signed": formatting.signed,
+        "p": formatting.p_value,
         "quantile": np.quantile,
-        "reach": tables.reach,
+        "axis_limit": axis_limit,
+        "words": family_words,
     }
     return environment

@@ -14,21 +14,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rsfiqa.metrics import calibration, fit_logistic4, logistic4
+from rsfiqa.metrics import CalibrationBins, calibration, fit_logistic4, logistic4
 from rsfiqa.products import results
-from rsfiqa.report.record import DataSet
-from rsfiqa.report.tables import Pair, Row
+from rsfiqa.products.results import ResultRow
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.tables import DatasetPair
 
-INK = "#123456"  # stands for the colour of the text; no other part of a plot has it
-# told apart on white and on black, and by the colour-blind
+INK = "#123456"  # placeholder for the text colour of the page, used for nothing else
+# distinguishable on white and on black, and with colour-blindness
 DOT, LINE = "#4c86c6", "#d1603d"
 COLORS = (LINE, DOT, "#3f9d6a", "#b07cc6", "#b58a1b", "#7d8590")
-MANY = 1500  # dots; more are drawn as one bitmap, since each costs 80 bytes as SVG
+MAX_DOTS = 1500  # of a plot; more are drawn as one bitmap, as each takes 80 bytes of SVG
+Z_95 = 1.96  # standard errors of a 95 % interval
 
 
 @dataclass(frozen=True)
 class Scatter:
-    """One split's predictions; `svg` is markup without any text from outside."""
+    """Predictions of one split; `svg` is markup that holds no external text."""
 
     title: str
     svg: str
@@ -40,10 +42,18 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far one split's predictions lie from the scores, bin by bin.
+    """Calibration of the predictions of one split.
 
-    `error` is the mean distance of a bin's mean prediction from its mean score, weighted by its
-    images; `bias` the mean prediction less the mean score; both in score points.
+    Attributes:
+        title: of the plot.
+        svg: markup that holds no external text.
+        split: name of the split.
+        n: number of images.
+        bins: number of bins.
+        error: mean over the bins of |mean prediction - mean score|, weighted by their images,
+            score points.
+        bias: mean prediction minus mean score, score points.
+        dataset: gives the units of the scores.
     """
 
     title: str
@@ -58,95 +68,109 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Curves:
-    """Training losses of all variants on one data set."""
+    """Training losses of all variants on one data set; `svg` as of `Scatter`."""
 
     title: str
     svg: str
 
 
-def median_split(rows: Sequence[Row]) -> Row:
-    """The row whose SRCC is nearest to the median, the first of several."""
-    srcc = np.array([row["srcc"] for row in rows])
+def median_split(rows: Sequence[ResultRow]) -> ResultRow:
+    """The row whose SRCC is nearest to the median; the first in case of ties."""
+    srcc = np.array([row.srcc for row in rows])
     return rows[int(np.argmin(np.abs(srcc - np.median(srcc))))]
 
 
-def scatter(pair: Pair, rows: Sequence[Row], path: Path, many: int = MANY) -> Scatter:
-    """The median split of a pair of data sets.
+def scatter(
+    pair: DatasetPair, rows: Sequence[ResultRow], path: Path, max_dots: int = MAX_DOTS
+) -> Scatter:
+    """The scatter plot of the median split of a pair of data sets.
 
     Args:
         pair: of data sets.
-        rows: of the results of one method on it, sorted by split.
-        path: of these results; predictions lie beside it.
-        many: dots above which one bitmap is drawn.
+        rows: results of one method on the pair, sorted by split.
+        path: of these results; the predictions are beside it.
+        max_dots: number of dots above which one bitmap is drawn.
     """
     row = median_split(rows)
-    svg = draw(pair, results.read_predictions(path, row["split"]), many)
-    return Scatter(pair.title, svg, row["split"], row["n"], row["srcc"], row["plcc"])
+    svg = draw(pair, results.read_predictions(path, row.split), max_dots)
+    return Scatter(pair.title, svg, row.split, row.n, row.srcc, row.plcc)
 
 
-def draw(pair: Pair, table: pa.Table, many: int = MANY) -> str:
-    """Predictions (x) and scores (y), each in units of its own data set, and the fitted curve.
+def draw(pair: DatasetPair, table: pa.Table, max_dots: int = MAX_DOTS) -> str:
+    """Scores (y) against predictions (x), each in units of its own data set, and the fitted curve.
 
-    The curve is the one behind PLCC and RMSE: fitted on the scale of quality, then mapped.
+    The curve is the one behind PLCC and RMSE: fitted to quality, then converted to scores.
+
+    Args:
+        pair: gives the units.
+        table: predictions, `results.PREDICTIONS`.
+        max_dots: number of dots above which one bitmap is drawn.
     """
+    train, test = pair.train, pair.test
     predicted, quality = table["predicted"].to_numpy(), table["quality"].to_numpy()
     x = np.linspace(predicted.min(), predicted.max(), 100)
     y = logistic4(x, *fit_logistic4(predicted, quality))
     with _axes() as (figure, axes):
         axes.plot(
-            pair.train.native(predicted),
-            pair.test.native(quality),
+            train.scale.to_mos(predicted),
+            test.scale.to_mos(quality),
             "o",
             color=DOT,
             alpha=0.65,
             markersize=3.2,
             markeredgewidth=0,
-            rasterized=len(predicted) > many,
+            rasterized=len(predicted) > max_dots,
         )
-        axes.plot(pair.train.native(x), pair.test.native(y), color=LINE, linewidth=1.6)
-        axes.set_xlabel(
-            f"predicted, on the {pair.train.score} scale of {pair.train.name}", color=INK
-        )
-        axes.set_ylabel(f"{pair.test.score} of {pair.test.name}", color=INK)
-        return _inline(figure, f"{pair.train.name}-{pair.test.name}")
+        axes.plot(train.scale.to_mos(x), test.scale.to_mos(y), color=LINE, linewidth=1.6)
+        axes.set_xlabel(f"predicted, on the {train.score_name} scale of {train.name}", color=INK)
+        axes.set_ylabel(f"{test.score_name} of {test.name}", color=INK)
+        return _inline(figure, f"{train.name}-{test.name}")
 
 
-def calibrate(pair: Pair, rows: Sequence[Row], path: Path) -> Calibration:
-    """Bins of the median split of a data set: arguments as of `scatter`."""
-    row, dataset = median_split(rows), pair.test
-    table = results.read_predictions(path, row["split"])
-    predicted = dataset.native(table["predicted"].to_numpy())
-    found = calibration(predicted, dataset.native(table["quality"].to_numpy()))
-    with _axes() as (figure, axes):
-        ends = [min(found.predicted.min(), found.scores.min())]
-        ends.append(max(found.predicted.max(), found.scores.max()))
-        axes.plot(ends, ends, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        bars = np.nan_to_num(1.96 * found.error)  # a bin of one image has none
-        axes.errorbar(
-            found.predicted, found.scores, bars, color=DOT, fmt="o", markersize=5, elinewidth=1.4
-        )
-        axes.set_xlabel(f"mean predicted {dataset.score}", color=INK)
-        axes.set_ylabel(f"mean {dataset.score} of {dataset.name}", color=INK)
-        svg = _inline(figure, f"calibration-{dataset.name}")
-    away = np.abs(found.predicted - found.scores)
+def calibrate(dataset: DataSet, rows: Sequence[ResultRow], path: Path) -> Calibration:
+    """The calibration of the median split of a data set.
+
+    Args:
+        dataset: trained and tested on.
+        rows: results of one method on it, sorted by split.
+        path: of these results; the predictions are beside it.
+    """
+    row = median_split(rows)
+    table = results.read_predictions(path, row.split)
+    predicted = dataset.scale.to_mos(table["predicted"].to_numpy())
+    bins = calibration(predicted, dataset.scale.to_mos(table["quality"].to_numpy()))
+    differences = bins.predicted - bins.scores
     return Calibration(
         title=dataset.title,
-        svg=svg,
-        split=row["split"],
-        n=row["n"],
-        bins=len(away),
-        error=float(np.average(away, weights=found.count)),
-        bias=float(np.average(found.predicted - found.scores, weights=found.count)),
+        svg=_draw_calibration(dataset, bins),
+        split=row.split,
+        n=row.n,
+        bins=len(bins.count),
+        error=float(np.average(np.abs(differences), weights=bins.count)),
+        bias=float(np.average(differences, weights=bins.count)),
         dataset=dataset,
     )
 
 
+def _draw_calibration(dataset: DataSet, bins: CalibrationBins) -> str:
+    """Mean score (y) against mean prediction (x) of each bin, with 95 % intervals."""
+    x, y = bins.predicted, bins.scores
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    bars = np.nan_to_num(Z_95 * bins.error)  # a bin of one image has none
+    with _axes() as (figure, axes):
+        axes.plot(ends, ends, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.errorbar(x, y, bars, color=DOT, fmt="o", markersize=5, elinewidth=1.4)
+        axes.set_xlabel(f"mean predicted {dataset.score_name}", color=INK)
+        axes.set_ylabel(f"mean {dataset.score_name} of {dataset.name}", color=INK)
+        return _inline(figure, f"calibration-{dataset.name}")
+
+
 def curves(dataset: DataSet, losses: Mapping[str, Sequence[Sequence[float]]]) -> Curves:
-    """The mean training loss of each epoch: median of the checkpoints, and their range.
+    """Learning curves: median and range of the checkpoints' mean training loss in each epoch.
 
     Args:
         dataset: trained on.
-        losses: of each variant, by its label: checkpoints, epochs.
+        losses: of each variant, by its label: one list of epochs per checkpoint.
     """
     with _axes() as (figure, axes):
         for i, (label, runs) in enumerate(losses.items()):
@@ -165,11 +189,11 @@ def curves(dataset: DataSet, losses: Mapping[str, Sequence[Sequence[float]]]) ->
 
 
 def histogram(values: np.ndarray, dataset: DataSet) -> str:
-    """How many pictures have which score: values (N,) in score points."""
+    """Histogram of scores (N,), with a line at the median."""
     with _axes(width=8.4) as (figure, axes):
         axes.hist(values, bins=min(40, max(5, len(values) // 4)), color=DOT, rwidth=0.92)
         axes.axvline(float(np.median(values)), color=LINE, linewidth=1.6)
-        axes.set_xlabel(f"predicted {dataset.score} ({dataset.scale})", color=INK)
+        axes.set_xlabel(f"predicted {dataset.score_name} ({dataset.scale})", color=INK)
         axes.set_ylabel("pictures", color=INK)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         return _inline(figure, "histogram")
@@ -177,7 +201,7 @@ def histogram(values: np.ndarray, dataset: DataSet) -> str:
 
 @contextmanager
 def _axes(width: float = 4.2) -> Iterator[tuple[Figure, Axes]]:
-    """An empty plot in the page's colours, `width` inches wide."""
+    """An empty plot in the colours of the page, `width` inches wide."""
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rsfiqa", "font.size": 9}):
         figure = Figure(figsize=(width, 3.4), layout="constrained")
         axes = figure.add_subplot()
@@ -188,10 +212,10 @@ def _axes(width: float = 4.2) -> Iterator[tuple[Figure, Axes]]:
 
 
 def _inline(figure: Figure, name: str) -> str:
-    """A figure as an SVG element: identifiers of its own, the page's font and colour."""
+    """A figure as an SVG element, its identifiers prefixed by `name`, in the page's text colour."""
     buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, dpi=150, metadata=nothing)
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, dpi=150, metadata=no_metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'\bid="', f'id="{name}-', svg)

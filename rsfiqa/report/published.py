@@ -1,4 +1,4 @@
-"""Numbers that others have published, with their protocol and where they stand."""
+"""Results published by others, with their protocol and source."""
 
 import csv
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ class Published:
         method: its name.
         train: data set trained on; `mix` for several, `none` for a training-free method.
         test: data set tested on.
-        srcc: Spearman's rank correlation; None where it is not given.
-        plcc: Pearson's correlation; None where it is not given.
-        protocol: how it was measured.
-        source: where it was published.
+        srcc: Spearman's rank correlation; None if not given.
+        plcc: Pearson's correlation; None if not given.
+        protocol: splits and metrics of the authors.
+        source: publication and table.
     """
 
     method: str
@@ -32,17 +32,18 @@ class Published:
 
 
 def published(train: str, test: str) -> list[Published]:
-    """What others report for this pair of data sets: protocol by protocol, best SRCC first."""
-    found = [row for row in _rows() if (row.train, row.test) == (train, test)]
-    protocols = list(dict.fromkeys((row.protocol, row.source) for row in found))
+    """Published results on a pair of data sets: protocol by protocol, best SRCC first."""
+    rows = [row for row in read_published() if (row.train, row.test) == (train, test)]
+    protocols = list(dict.fromkeys((row.protocol, row.source) for row in rows))
     return sorted(
-        found,
+        rows,
         key=lambda row: (protocols.index((row.protocol, row.source)), -(row.srcc or 0), row.method),
     )
 
 
 @cache
-def _rows() -> tuple[Published, ...]:
+def read_published() -> tuple[Published, ...]:
+    """All published results."""
     with SOURCE.open(encoding="utf-8", newline="") as file:
         return tuple(
             Published(

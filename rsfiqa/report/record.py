@@ -1,4 +1,4 @@
-"""What the products under a root say of themselves: data sets, cards, failures, times."""
+"""The run record: experiments, options, failures and times, read from the products."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -6,92 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.io.json_files import read_json
-from rsfiqa.products import captions, checkpoints, failures, manifest
+from rsfiqa.products import captions, checkpoints, failures
 from rsfiqa.products.checkpoints import Card
-from rsfiqa.products.paths import (
-    checkpoints_in,
-    manifest_path,
-    product_path,
-    shard_name,
-    train_folder,
-)
-from rsfiqa.scale import MosScale
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """What a page must know to speak of a data set's scores.
-
-    Attributes:
-        name: of its folder.
-        images: how many the manifest lists; None without a manifest.
-        mos_range: that quality 0 and 1 stand for, native units; None if unknown.
-        lower_better: a low value is good (DMOS).
-        pseudo: what the scores are if no person gave them; empty for opinion scores.
-    """
-
-    name: str
-    images: int | None = None
-    mos_range: tuple[float, float] | None = None
-    lower_better: bool = False
-    pseudo: str = ""
-
-    @property
-    def title(self) -> str:
-        """Its name, with a warning where the scores are not people's."""
-        return f"{self.name} (pseudo-MOS)" if self.pseudo else self.name
-
-    @property
-    def score(self) -> str:
-        """What its scores are called."""
-        if self.mos_range is None:
-            return "pseudo-quality" if self.pseudo else "quality"
-        return "pseudo-MOS" if self.pseudo else "MOS"
-
-    @property
-    def scale(self) -> str:
-        """Range and direction of its scores."""
-        return str(self._mos_scale)
-
-    @property
-    def span(self) -> float:
-        """Points of the score for one unit of quality; negative where low is good."""
-        return self._mos_scale.span
-
-    @property
-    def digits(self) -> int:
-        """Decimals worth showing: at least 500 steps of the range."""
-        return int(np.clip(np.ceil(np.log10(500 / abs(self.span))), 0, 3))
-
-    def native(self, quality: Any) -> Any:
-        """Quality, 1 for the best, as a score in the set's own units and direction."""
-        return self._mos_scale.to_mos(quality)
-
-    @property
-    def _mos_scale(self) -> MosScale:
-        low, high = self.mos_range or (0, 1)
-        return MosScale(low, high, self.lower_better)
-
-
-def read_dataset(root: Path, name: str) -> DataSet:
-    """What the manifest of a data set says; little is known without one."""
-    path = manifest_path(root / name)
-    if not path.is_file():
-        pseudo = name in DATASETS and DATASETS[name].pseudo_mos
-        return DataSet(name, pseudo="pseudo-MOS" if pseudo else "")
-    table, provenance = manifest.read(path)
-    scale = manifest.scale_of(provenance)
-    return DataSet(
-        name,
-        table.num_rows,
-        (scale.low, scale.high) if scale else None,
-        scale.lower_better if scale else False,
-        pseudo=provenance.options.get("mos", ""),
-    )
+from rsfiqa.products.paths import checkpoints_in, product_path, shard_name, train_folder
 
 
 @dataclass(frozen=True)
@@ -110,17 +28,17 @@ class Experiment:
 
     @property
     def card(self) -> Card:
-        """Of the first split."""
+        """The card of the first split."""
         return next(iter(self.cards.values()))
 
     @property
     def dataset(self) -> str:
-        """Trained on."""
+        """The data set trained on."""
         return self.name.rpartition(".")[0]
 
     @property
     def variant(self) -> str:
-        """What was trained."""
+        """The variant of the model."""
         return self.name.rpartition(".")[2]
 
 
@@ -129,18 +47,18 @@ def read_experiments(root: Path) -> list[Experiment]:
     folders = defaultdict(list)
     for folder in checkpoints_in(train_folder(root)):
         folders[folder.parent.name].append(folder)
-    return [read_experiment(name, found) for name, found in folders.items()]
+    return [read_experiment(name, splits) for name, splits in folders.items()]
 
 
 def read_experiment(name: str, folders: Sequence[Path]) -> Experiment:
-    """The checkpoints in these folders, each named by its split."""
+    """The experiment whose checkpoints are in these folders, each named after its split."""
     read = {folder.name: checkpoints.read_card(folder) for folder in folders}
     cards = {split: card for split, (card, _) in read.items()}
     return Experiment(name, cards, {split: digest for split, (_, digest) in read.items()})
 
 
 def caption_backend(root: Path, dataset: str, experiments: Sequence[Experiment]) -> str:
-    """What described the regions that a data set's models were trained on; empty if unknown."""
+    """The captioner behind the models trained on a data set; empty if unknown."""
     for experiment in experiments:
         if dataset in experiment.card.datasets:
             return str(experiment.card.caption["backend"])
@@ -148,29 +66,52 @@ def caption_backend(root: Path, dataset: str, experiments: Sequence[Experiment])
     return str(captions.read(path)[1].options["backend"]) if path.is_file() else ""
 
 
-def read_failures(root: Path) -> list[dict[str, str]]:
-    """All failures under a root, sorted by product, then image.
+@dataclass(frozen=True)
+class Failure:
+    """An image that a stage could not use.
 
-    Each with source (the data set), product, image, stage and reason.
+    Attributes:
+        source: data set or folder, by which failures are filtered.
+        product: shard that lacks the image.
+        image: its image_id.
+        stage: that failed.
+        reason: why.
     """
-    return [
-        {"source": source, "product": product, **row}
-        for path in sorted(root.rglob("*.failures.parquet"))
-        for product in (path.relative_to(root).as_posix().removesuffix(".failures.parquet"),)
-        for source in (product.partition("/")[0],)
-        for row in failures.read(path).to_pylist()
-    ]
+
+    source: str
+    product: str
+    image: str
+    stage: str
+    reason: str
+
+
+def read_failures(root: Path) -> list[Failure]:
+    """All failures under a root, sorted by product, then image."""
+    listed = []
+    for path in sorted(root.rglob("*.failures.parquet")):
+        product = path.relative_to(root).as_posix().removesuffix(".failures.parquet")
+        source = product.partition("/")[0]
+        listed += [Failure(source, product, **row) for row in failures.read(path).to_pylist()]
+    return listed
 
 
 @dataclass(frozen=True)
 class StageTime:
-    """The jobs of one stage on one data set, or of one experiment, added up."""
+    """Total of the jobs of one stage on one data set or for one experiment.
+
+    Attributes:
+        stage: name of the stage.
+        subject: data set or experiment.
+        jobs: number of jobs.
+        images: number of images, summed over the jobs.
+        seconds: wall-clock time, summed over the jobs.
+    """
 
     stage: str
     subject: str
     jobs: int
     images: int
-    seconds: float  # of all jobs, as if one ran after the other
+    seconds: float
 
     @property
     def rate(self) -> float:
@@ -179,35 +120,35 @@ class StageTime:
 
 
 def read_times(root: Path) -> list[StageTime]:
-    """What the statistics beside the products say, in the order in which stages began."""
-    found = defaultdict(list)
+    """Times from the statistics beside the products, in the order in which stages began."""
+    jobs_of: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for path in sorted([*root.rglob("*.stats.json"), *root.glob("train/*/*/stats.json")]):
-        found[_subject(path.relative_to(root))].append(read_json(path))
-    times = [
+        jobs_of[_stage_and_subject(path.relative_to(root))].append(read_json(path))
+    begun = {key: min(job["started"] for job in jobs) for key, jobs in jobs_of.items()}
+    return [
         StageTime(
-            stage,
-            subject,
-            len(jobs),
-            sum(job["images"] for job in jobs),
-            sum(job["ended"] - job["started"] for job in jobs),
+            *key,
+            jobs=len(jobs_of[key]),
+            images=sum(int(job["images"]) for job in jobs_of[key]),
+            seconds=sum(job["ended"] - job["started"] for job in jobs_of[key]),
         )
-        for (stage, subject), jobs in found.items()
+        for key in sorted(jobs_of, key=lambda key: begun[key])
     ]
-    begun = {key: min(job["started"] for job in jobs) for key, jobs in found.items()}
-    return sorted(times, key=lambda time: begun[time.stage, time.subject])
 
 
-def _subject(path: Path) -> tuple[str, str]:
+def _stage_and_subject(path: Path) -> tuple[str, str]:
     """Stage and subject of a file of statistics, by its path under the root."""
     if path.parts[0] == "train":
         return "train", path.parts[1]
     if path.parts[0] == "benchmark":
         return "benchmark", path.name.removesuffix(".stats.json")
-    return ("prepare" if len(path.parts) == 2 else path.parts[1]), path.parts[0]
+    in_dataset_folder = 2  # parts of the path of the manifest's statistics
+    stage = "prepare" if len(path.parts) == in_dataset_folder else path.parts[1]
+    return stage, path.parts[0]
 
 
 def read_settings(experiments: Sequence[Experiment]) -> dict[str, list[dict[str, str]]]:
-    """Options and versions behind the checkpoints, by part: every distinct set of them."""
+    """Options and versions behind the checkpoints, by part: each distinct set once."""
     parts: dict[str, Callable[[Card], dict[str, Any]]] = {
         "Regions": lambda card: card.segment,
         "Captions": lambda card: card.caption,
@@ -216,11 +157,11 @@ def read_settings(experiments: Sequence[Experiment]) -> dict[str, list[dict[str,
         "Training": lambda card: card.options,
         "Versions": lambda card: card.versions,
     }
-    found: dict[str, list[dict[str, str]]] = {}
+    settings: dict[str, list[dict[str, str]]] = {}
     for name, part in parts.items():
         sets = [_as_text(part(experiment.card)) for experiment in experiments]
-        found[name] = [options for i, options in enumerate(sets) if options not in sets[:i]]
-    return found
+        settings[name] = [options for i, options in enumerate(sets) if options not in sets[:i]]
+    return settings
 
 
 def _as_text(options: dict[str, Any]) -> dict[str, str]:

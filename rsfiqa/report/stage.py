@@ -1,9 +1,11 @@
-"""One self-contained page: tables, plots, pictures with regions and attention."""
+"""The report of all results: tables, plots, pictures with regions and attention, on one page."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsfiqa.io.atomic import atomic
 from rsfiqa.products import results
@@ -15,37 +17,42 @@ from rsfiqa.products.paths import (
     report_path,
     results_path,
 )
-from rsfiqa.report import gallery, page, plots, record, tables
-from rsfiqa.report.gallery import Picture
-from rsfiqa.report.plots import Curves, Scatter
-from rsfiqa.report.record import DataSet, Experiment
-from rsfiqa.report.tables import Pair, Row
+from rsfiqa.products.results import ResultRow
+from rsfiqa.report import page, pictures, record, tables
+from rsfiqa.report.dataset import DataSet, read_dataset
+from rsfiqa.report.headline import headline
+from rsfiqa.report.labels import FULL, method_label, method_order
+from rsfiqa.report.pictures import Picture
+from rsfiqa.report.record import Experiment
+from rsfiqa.report.tables import DatasetPair
 
-DOTS = 20_000  # of all scatter plots together that are not drawn as bitmaps
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from rsfiqa.report.plots import Calibration, Curves, Scatter
 
-
-FULL = "full"
+MAX_DOTS = 20_000  # of all scatter plots together; more are drawn as bitmaps
 
 
 def run(root: Path, *, images: int, title: str) -> str:
     """Write report/index.html and report/headline.txt; returns the headline.
 
-    Shows what there is: tables need results only, pictures also checkpoints and products.
+    The page shows what there is: tables need only results; pictures also need checkpoints and
+    the products of the data sets.
 
     Args:
-        root: the folder of all results.
-        images: shown with regions and attention, shared among the data sets.
+        root: folder of all results.
+        images: number of images to show with regions and attention, divided among the data sets.
         title: of the page.
 
     Raises:
-        InputError: no results; a damaged product.
+        InputError: no results, or a damaged product.
     """
     rows = tables.read(root)
     experiments = record.read_experiments(root)
-    dataset = cache(lambda name: record.read_dataset(root, name))
+    dataset = cache(lambda name: read_dataset(root, name))
     backend = cache(lambda name: record.caption_backend(root, name, experiments))
-    pairs = tables.pairs(rows, dataset, backend)
+    pairs = tables.dataset_pairs(rows, dataset, backend)
     within = [pair for pair in pairs if pair.within]
+    differences = [(pair, tables.ablation(rows, pair)) for pair in within]
     page.write(
         report_path(root),
         "results.html.jinja",
@@ -54,13 +61,9 @@ def run(root: Path, *, images: int, title: str) -> str:
         within=within,
         across=[pair for pair in pairs if not pair.within],
         matrix=tables.matrix(pairs),
-        ablations=[(pair, found) for pair in within if (found := tables.ablation(rows, pair))],
+        ablations=[(pair, rows) for pair, rows in differences if rows],
         scatters=_scatters(root, pairs, rows),
-        calibrations=[
-            plots.calibrate(pair, chosen, _results_path(root, pair))
-            for pair in within
-            if (chosen := _rows_of(rows, pair, FULL))
-        ],
+        calibrations=_calibrations(root, within, rows),
         curves=_curves(experiments, dataset, backend),
         pictures=_pictures(root, within, rows, images),
         failures=record.read_failures(root),
@@ -68,63 +71,108 @@ def run(root: Path, *, images: int, title: str) -> str:
         settings=record.read_settings(experiments),
         times=record.read_times(root),
     )
-    headline = tables.headline(pairs)
+    text = headline(pairs)
     with atomic(headline_path(root)) as partial:
-        partial.write_text(headline, "utf-8")
-    return headline
+        partial.write_text(text, "utf-8")
+    return text
 
 
-def _scatters(root: Path, pairs: Sequence[Pair], rows: Sequence[Row]) -> list[Scatter]:
-    """A plot of the full model for each pair that it was tested on."""
-    tested = [(pair, chosen) for pair in pairs if (chosen := _rows_of(rows, pair, FULL))]
-    many = min(plots.MANY, DOTS // max(len(tested), 1))
-    return [plots.scatter(pair, chosen, _results_path(root, pair), many) for pair, chosen in tested]
+def _scatters(
+    root: Path, pairs: Sequence[DatasetPair], rows: Sequence[ResultRow]
+) -> "list[Scatter]":
+    """Scatter plots of the full model, one for each pair that it was tested on."""
+    tested = [pair for pair in pairs if tables.rows_of(rows, pair, FULL)]
+    if not tested:
+        return []
+    from rsfiqa.report import plots
+
+    max_dots = min(plots.MAX_DOTS, MAX_DOTS // len(tested))
+    return [
+        plots.scatter(pair, tables.rows_of(rows, pair, FULL), _full_results(root, pair), max_dots)
+        for pair in tested
+    ]
+
+
+def _calibrations(
+    root: Path, within: Sequence[DatasetPair], rows: Sequence[ResultRow]
+) -> "list[Calibration]":
+    """Calibration plots of the full model, one for each data set."""
+    tested = [pair for pair in within if tables.rows_of(rows, pair, FULL)]
+    if not tested:
+        return []
+    from rsfiqa.report import plots
+
+    return [
+        plots.calibrate(pair.test, tables.rows_of(rows, pair, FULL), _full_results(root, pair))
+        for pair in tested
+    ]
 
 
 def _curves(
     experiments: Sequence[Experiment],
     dataset: Callable[[str], DataSet],
     backend: Callable[[str], str],
-) -> list[Curves]:
-    """The losses of all variants on the random splits of each data set."""
+) -> "list[Curves]":
+    """Learning curves of all variants, one plot for each data set."""
     losses: dict[str, dict[str, list[list[float]]]] = defaultdict(dict)
-    for experiment in sorted(experiments, key=lambda e: tables.order(e.variant)):
+    for experiment in sorted(experiments, key=lambda e: method_order(e.variant)):
         runs = [card.losses for card in experiment.cards.values() if card.losses]
         if runs:
             name = experiment.dataset
-            losses[name][tables.label(experiment.variant, backend(name))] = runs
+            losses[name][method_label(experiment.variant, backend(name))] = runs
+    if not losses:
+        return []
+    from rsfiqa.report import plots
+
     return [plots.curves(dataset(name), losses[name]) for name in sorted(losses)]
 
 
-def _pictures(root: Path, within: Sequence[Pair], rows: Sequence[Row], count: int) -> list[Picture]:
-    """Pictures of each data set from the test part of the first split, if all it needs exists."""
-    sources = {}
-    for pair in within:
-        for row in _rows_of(rows, pair, FULL)[:1]:
-            checkpoint = checkpoint_folder(root, pair.train.name, FULL, row["split"])
-            products = [root / pair.train.name / stage for stage in SUFFIX]
-            there = card_path(checkpoint).is_file() and pair.train.images is not None
-            if there and all(folder.is_dir() for folder in products):
-                sources[pair.train.name] = (pair, row["split"], checkpoint)
-    found = []
-    for name, fraction in gallery.allocate(count, list(sources)).items():
-        pair, split, checkpoint = sources[name]
-        if fraction:
-            found += gallery.pictures(
+@dataclass(frozen=True)
+class _Source:
+    """Where pictures of a data set come from: a split of its full model."""
+
+    pair: DatasetPair
+    split: str
+    checkpoint: Path
+
+
+def _pictures(
+    root: Path, within: Sequence[DatasetPair], rows: Sequence[ResultRow], count: int
+) -> list[Picture]:
+    """Pictures from the test part of the first split of each data set that has all products."""
+    sources = {pair.test.name: _source(root, pair, rows) for pair in within}
+    complete = {name: source for name, source in sources.items() if source}
+    if not complete or not count:
+        return []
+    from rsfiqa.report import gallery  # imports torch, which takes a second
+
+    shown: list[Picture] = []
+    for name, number in pictures.allocate(count, list(complete)).items():
+        source = complete[name]
+        if number:
+            shown += gallery.pictures(
                 root / name,
-                checkpoint,
-                pair.train,
-                results.read_predictions(_results_path(root, pair), split),
-                count=fraction,
-                size=gallery.BUDGET // count,
+                source.checkpoint,
+                source.pair.test,
+                results.read_predictions(_full_results(root, source.pair), source.split),
+                count=number,
+                size=pictures.BUDGET // count,
             )
-    return found
+    return shown
 
 
-def _rows_of(rows: Sequence[Row], pair: Pair, variant: str) -> list[Row]:
-    wanted = (pair.train.name, pair.test.name, variant)
-    return [row for row in rows if (row["train"], row["test"], row["variant"]) == wanted]
+def _source(root: Path, pair: DatasetPair, rows: Sequence[ResultRow]) -> _Source | None:
+    """The first split of the full model on a data set; None if something is missing."""
+    full = tables.rows_of(rows, pair, FULL)
+    if not full or pair.test.images is None:
+        return None
+    checkpoint = checkpoint_folder(root, pair.train.name, FULL, full[0].split)
+    folders = [root / pair.train.name / stage for stage in SUFFIX]
+    if not card_path(checkpoint).is_file() or not all(folder.is_dir() for folder in folders):
+        return None
+    return _Source(pair, full[0].split, checkpoint)
 
 
-def _results_path(root: Path, pair: Pair) -> Path:
+def _full_results(root: Path, pair: DatasetPair) -> Path:
+    """The table of results of the full model."""
     return results_path(root, pair.train.name, pair.test.name, FULL)

@@ -1,12 +1,10 @@
-"""Medians over splits, with intervals, paired differences and published numbers."""
+"""Medians over splits with intervals, paired differences, and published numbers beside them."""
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
-from typing import Any
 
 import numpy as np
 
@@ -14,55 +12,70 @@ from rsfiqa.errors import InputError
 from rsfiqa.metrics import median_interval, paired_test
 from rsfiqa.products import results
 from rsfiqa.products.paths import all_results, benchmark_folder
+from rsfiqa.products.results import ResultRow
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.labels import FULL, method_label, method_order
 from rsfiqa.report.published import Published, published
-from rsfiqa.report.record import DataSet
-from rsfiqa.vocabulary import VARIANTS
-
-LABELS = {
-    "full": "RSFIQA",
-    "no_mhf": "\N{MINUS SIGN}MHF",
-    "no_rsa": "\N{MINUS SIGN}RSA",
-    "none": "\N{MINUS SIGN}MHF \N{MINUS SIGN}captions \N{MINUS SIGN}RSA",
-    "probe": "SVR probe (frozen backbone)",
-}
-
-WIDTH = 100  # columns of the headline
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A median over splits and the 95 % interval of a bootstrap that resamples the splits."""
+class MedianInterval:
+    """Median of one value per split, and the 95 % interval of a bootstrap of the splits."""
 
     median: float
     low: float
     high: float
     count: int
 
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "MedianInterval":
+        """Median and interval of one value per split; NaN if a value is NaN."""
+        array = np.array(list(values), np.float64)
+        return cls(*median_interval(array), len(array))
+
 
 @dataclass(frozen=True)
-class Line:
-    """One method on one pair of data sets; RMSE in score points of the test set."""
+class MethodSummary:
+    """One method on one pair of data sets.
 
-    variant: str
+    Attributes:
+        method: variant of the model or baseline.
+        label: its name in tables.
+        srcc: over the splits.
+        plcc: likewise.
+        krcc: likewise.
+        rmse: likewise, in score points of the test set.
+        n: smallest and largest number of images tested in a split.
+    """
+
+    method: str
     label: str
-    srcc: Spread
-    plcc: Spread
-    krcc: Spread
-    rmse: Spread
-    n: tuple[int, int]  # fewest and most images tested in a split
+    srcc: MedianInterval
+    plcc: MedianInterval
+    krcc: MedianInterval
+    rmse: MedianInterval
+    n: tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Pair:
-    """All methods trained on one data set and tested on one, ours and published."""
+class DatasetPair:
+    """All methods trained on one data set and tested on one, ours and published.
+
+    Attributes:
+        train: data set trained on.
+        test: data set tested on.
+        methods: our results.
+        published: footnote mark and result of others.
+        footnotes: protocol and source, by mark.
+        official: results are of the official split of the data set, not of random ones.
+    """
 
     train: DataSet
     test: DataSet
-    lines: list[Line]
-    published: list[tuple[str, Published]]  # mark of the footnote, number
-    footnotes: dict[str, str]  # mark: protocol and source
-    official: bool = False  # the set's official split, in place of random ones
+    methods: list[MethodSummary]
+    published: list[tuple[str, Published]]
+    footnotes: dict[str, str]
+    official: bool = False
 
     @property
     def title(self) -> str:
@@ -74,23 +87,14 @@ class Pair:
         """Whether training and test images come from the same set."""
         return self.train == self.test
 
-
-@dataclass(frozen=True)
-class Difference:
-    """What is lost without a part: the full model less a variant, split by split.
-
-    `p_srcc` and `p_plcc` are those of `correlation.paired_test`; NaN if the number of training
-    images is unknown.
-    """
-
-    label: str
-    srcc: Spread
-    plcc: Spread
-    p_srcc: float
-    p_plcc: float
+    @property
+    def resampled(self) -> str:
+        """What medians are taken over and their intervals resample."""
+        random = self.within and not self.official
+        return "random splits by group" if random else "trainings that differ in their seed"
 
 
-def read(root: Path) -> list[Row]:
+def read(root: Path) -> list[ResultRow]:
     """All rows of all tables of results under a root, sorted.
 
     Raises:
@@ -100,94 +104,118 @@ def read(root: Path) -> list[Row]:
     if not paths:
         folder = benchmark_folder(root)
         raise InputError(f"{folder}: holds no table of results; run the benchmark stage first")
-    rows = [row for path in paths for row in results.read(path)[0].to_pylist()]
-    return sorted(rows, key=lambda row: (row["train"], row["test"], row["variant"], row["split"]))
+    rows = [row for path in paths for row in results.read(path)[0]]
+    return sorted(rows, key=lambda row: (row.train, row.test, row.variant, row.split))
 
 
-def label(variant: str, backend: str) -> str:
-    """How a variant or a peer is called; `backend` is what made the captions, empty if unknown."""
-    if variant == "no_mllm":
-        sources = {"rule_based": "captions (measured)", "": "captions"}
-        return f"\N{MINUS SIGN}{sources.get(backend, 'MLLM')}"
-    return LABELS.get(variant, variant)
+def rows_of(rows: Sequence[ResultRow], pair: DatasetPair, method: str) -> list[ResultRow]:
+    """The rows of one method on a pair of data sets."""
+    key = (pair.train.name, pair.test.name, method)
+    return [row for row in rows if (row.train, row.test, row.variant) == key]
 
 
-def pairs(
-    rows: Sequence[Row], dataset: Callable[[str], DataSet], backend: Callable[[str], str]
-) -> list[Pair]:
+def dataset_pairs(
+    rows: Sequence[ResultRow],
+    dataset: Callable[[str], DataSet],
+    caption_backend: Callable[[str], str],
+) -> list[DatasetPair]:
     """Summaries of all pairs of data sets, those within a set first.
 
     Args:
         rows: of the tables of results.
-        dataset: what is known of a data set, by name.
-        backend: what made the captions of a data set, by name.
+        dataset: gives a data set by its name.
+        caption_backend: gives the captioner of a data set by its name.
     """
-    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    grouped: dict[tuple[str, str], dict[str, list[ResultRow]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for row in rows:
-        found[row["train"], row["test"]][row["variant"]].append(row)
+        grouped[row.train, row.test][row.variant].append(row)
     return [
-        _pair(dataset(train), dataset(test), found[train, test], backend(train))
-        for train, test in sorted(found, key=lambda pair: (pair[0] != pair[1], pair))
+        _dataset_pair(dataset(train), dataset(test), grouped[train, test], caption_backend(train))
+        for train, test in sorted(grouped, key=lambda pair: (pair[0] != pair[1], pair))
     ]
 
 
-def _pair(train: DataSet, test: DataSet, found: dict[str, list[Row]], backend: str) -> Pair:
+def _dataset_pair(
+    train: DataSet, test: DataSet, rows: dict[str, list[ResultRow]], caption_backend: str
+) -> DatasetPair:
+    """A pair from its rows by method."""
     numbers = published(train.name, test.name)
-    origins = list(dict.fromkeys((row.protocol, row.source) for row in numbers))
-    marks = {origin: chr(ord("a") + i) for i, origin in enumerate(origins)}
-    return Pair(
+    sources = list(dict.fromkeys((row.protocol, row.source) for row in numbers))
+    marks = {source: chr(ord("a") + i) for i, source in enumerate(sources)}
+    return DatasetPair(
         train,
         test,
-        [_line(v, label(v, backend), found[v]) for v in sorted(found, key=order)],
+        [
+            _method_summary(method, method_label(method, caption_backend), rows[method])
+            for method in sorted(rows, key=method_order)
+        ],
         [(marks[row.protocol, row.source], row) for row in numbers],
         {mark: f"{protocol} ({source})" for (protocol, source), mark in marks.items()},
-        official=any(row["split"].startswith("official") for v in found.values() for row in v),
+        official=any(row.split.startswith("official") for part in rows.values() for row in part),
     )
 
 
-def order(variant: str) -> tuple[int, str]:
-    """Sorts the full model first, its variants, then peers by name."""
-    return (VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)), variant
+def _method_summary(method: str, label: str, rows: Sequence[ResultRow]) -> MethodSummary:
+    return MethodSummary(
+        method,
+        label,
+        srcc=MedianInterval.of(row.srcc for row in rows),
+        plcc=MedianInterval.of(row.plcc for row in rows),
+        krcc=MedianInterval.of(row.krcc for row in rows),
+        rmse=MedianInterval.of(row.rmse for row in rows),
+        n=(min(row.n for row in rows), max(row.n for row in rows)),
+    )
 
 
-def _line(variant: str, name: str, rows: Sequence[Row]) -> Line:
-    spreads = {key: spread(row[key] for row in rows) for key in ("srcc", "plcc", "krcc", "rmse")}
-    tested = [row["n"] for row in rows]
-    return Line(variant, name, **spreads, n=(min(tested), max(tested)))
+@dataclass(frozen=True)
+class Difference:
+    """The full model minus another method, split by split.
+
+    `p_srcc` and `p_plcc` are those of `metrics.paired_test`; NaN on an official split or if the
+    number of training images is unknown.
+    """
+
+    label: str
+    srcc: MedianInterval
+    plcc: MedianInterval
+    p_srcc: float
+    p_plcc: float
 
 
-def spread(values: Iterable[float]) -> Spread:
-    """Median and interval of one value per split; NaN if a value is."""
-    array = np.array(list(values), np.float64)
-    return Spread(*median_interval(array), len(array))
-
-
-def ablation(rows: Sequence[Row], pair: Pair) -> list[Difference]:
-    """The full model less every other method of a pair, over the splits that both have."""
-    of: dict[str, dict[str, Row]] = defaultdict(dict)
-    for row in rows:
-        if (row["train"], row["test"]) == (pair.train.name, pair.test.name):
-            of[row["variant"]][row["split"]] = row
+def ablation(rows: Sequence[ResultRow], pair: DatasetPair) -> list[Difference]:
+    """The full model minus each other method of a pair, over the splits that both have."""
+    full = {row.split: row for row in rows_of(rows, pair, FULL)}
     differences = []
-    for line in pair.lines:
-        common = sorted(of["full"].keys() & of[line.variant].keys())
-        if line.variant != "full" and common:
-            srcc, plcc = (
-                np.array([of["full"][s][key] - of[line.variant][s][key] for s in common])
-                for key in ("srcc", "plcc")
-            )
-            fraction = np.mean([of["full"][s]["n"] for s in common]) / (pair.test.images or np.nan)
-            # seeds of one split are no resampling of it
-            tests = [math.nan if pair.official else paired_test(x, fraction) for x in (srcc, plcc)]
-            differences.append(Difference(line.label, spread(srcc), spread(plcc), *tests))
+    for summary in pair.methods:
+        other = {row.split: row for row in rows_of(rows, pair, summary.method)}
+        common = sorted(full.keys() & other.keys())
+        if summary.method != FULL and common:
+            matched = [(full[split], other[split]) for split in common]
+            differences.append(_difference(summary.label, matched, pair))
     return differences
 
 
-def reach(differences: Sequence[Difference]) -> float:
-    """The farthest from zero that an interval of these differences goes; 0 if there is none."""
-    spreads = [spread for found in differences for spread in (found.srcc, found.plcc)]
-    ends = [abs(end) for spread in spreads for end in (spread.low, spread.high)]
-    return max((end for end in ends if not math.isnan(end)), default=0.0)
+def _difference(
+    label: str, matched: Sequence[tuple[ResultRow, ResultRow]], pair: DatasetPair
+) -> Difference:
+    """The difference over splits, each with the row of the full model and of the other method."""
+    srcc = np.array([full.srcc - other.srcc for full, other in matched])
+    plcc = np.array([full.plcc - other.plcc for full, other in matched])
+    fraction = float(np.mean([full.n for full, _ in matched])) / (pair.test.images or math.nan)
+    # trainings that differ in their seed do not resample the images
+    p_srcc, p_plcc = (
+        math.nan if pair.official else paired_test(values, fraction) for values in (srcc, plcc)
+    )
+    return Difference(label, MedianInterval.of(srcc), MedianInterval.of(plcc), p_srcc, p_plcc)
+
+
+def axis_limit(differences: Sequence[Difference]) -> float:
+    """Half-width of an axis around zero that fits all intervals; 0 if there are none."""
+    intervals = [values for row in differences for values in (row.srcc, row.plcc)]
+    bounds = [abs(bound) for values in intervals for bound in (values.low, values.high)]
+    return max((bound for bound in bounds if not math.isnan(bound)), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -195,90 +223,26 @@ class Matrix:
     """SRCC of the full model on every pair of data sets.
 
     Attributes:
-        train: sets trained on, a row each.
-        test: sets tested on, a column each.
-        srcc: by the names of both sets; a pair that was not tested is missing.
+        train: data sets trained on, one per row.
+        test: data sets tested on, one per column.
+        srcc: by the names of both sets; pairs that were not tested are missing.
     """
 
     train: list[DataSet]
     test: list[DataSet]
-    srcc: dict[tuple[str, str], Spread]
+    srcc: dict[tuple[str, str], MedianInterval]
 
 
-def matrix(found: Sequence[Pair]) -> Matrix:
-    """All pairs at a glance."""
+def matrix(pairs: Sequence[DatasetPair]) -> Matrix:
+    """SRCC of the full model on all pairs."""
     srcc = {
-        (pair.train.name, pair.test.name): line.srcc
-        for pair in found
-        for line in pair.lines
-        if line.variant == "full"
+        (pair.train.name, pair.test.name): summary.srcc
+        for pair in pairs
+        for summary in pair.methods
+        if summary.method == FULL
     }
-    train = {pair.train.name: pair.train for pair in found}
-    test = {pair.test.name: pair.test for pair in found}
+    train = {pair.train.name: pair.train for pair in pairs}
+    test = {pair.test.name: pair.test for pair in pairs}
     return Matrix(
         [train[name] for name in sorted(train)], [test[name] for name in sorted(test)], srcc
     )
-
-
-def headline(found: Sequence[Pair]) -> str:
-    """The medians as plain text, 100 columns, published numbers apart."""
-    return "\n\n".join(_headline(pair) for pair in found) + "\n"
-
-
-def _headline(pair: Pair) -> str:
-    rows = [("method", "SRCC [95 % interval]", "PLCC [95 % interval]", "splits", "n")]
-    for line in pair.lines:
-        splits, n = str(line.srcc.count), number_range(line.n)
-        rows.append((line.label, with_interval(line.srcc), with_interval(line.plcc), splits, n))
-    for mark, other in pair.published:
-        name = f"{other.method} (published) [{mark}]"
-        rows.append((name, number(other.srcc), number(other.plcc), "", ""))
-    text = [f"{'{:32}{:23}{:23}{:>7}{:>10}'.format(*row)}".rstrip() for row in rows]
-    notes = [
-        fill(f"[{mark}] {note}", WIDTH, initial_indent="  ", subsequent_indent="      ")
-        for mark, note in pair.footnotes.items()
-    ]
-    return "\n".join([f"{pair.title}: median over {resampled(pair)}", *text, *notes])
-
-
-def resampled(pair: Pair) -> str:
-    """What a median of this pair is taken over, and its interval resamples."""
-    random = pair.within and not pair.official
-    return "random splits by group" if random else "trainings that differ in their seed"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with a typographic minus; a dash for none."""
-    if value is None or math.isnan(value):
-        return "\N{EN DASH}"
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.lstrip("-")
-
-
-def p_value(value: float) -> str:
-    """A p with three decimals, or that it is smaller; a dash for none."""
-    return "< 0.001" if value < 0.001 else number(value)
-
-
-def signed(value: float | None, digits: int = 3) -> str:
-    """As `number`, with a plus where the number shown is above zero."""
-    text = number(value, digits)
-    return f"+{text}" if value and value > 0 and float(text) else text
-
-
-def interval(found: Spread, digits: int = 3) -> str:
-    """The interval in brackets; nothing for a single split, which has none."""
-    if found.count < 2 or math.isnan(found.low):
-        return ""
-    return f"[{number(found.low, digits)}, {number(found.high, digits)}]"
-
-
-def with_interval(found: Spread) -> str:
-    """Median and interval."""
-    return f"{number(found.median)} {interval(found)}".rstrip()
-
-
-def number_range(bounds: tuple[int, int]) -> str:
-    """One number, or two with a dash between them."""
-    low, high = bounds
-    return f"{low}" if low == high else f"{low}\N{EN DASH}{high}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rsfiqa import Scorer
 from rsfiqa.products import failures
 from rsfiqa.report import scored
 from rsfiqa.report import stage as report
@@ -39,15 +40,15 @@ def browser() -> Iterator["playwright.Browser"]:
 
 
 class Noise:
-    """What a page says and asks for, but for the file that was opened."""
+    """Messages, errors, dialogs and requests of a page."""
 
     def __init__(self, page: "playwright.Page") -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.messages: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.messages.append(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        page.on("dialog", lambda dialog: self.messages.append(dialog.message))
+        page.on("request", lambda request: self.requests.append(request.url))
 
 
 @pytest.fixture
@@ -72,9 +73,9 @@ def picture(page):
     return found
 
 
-def said(page) -> str:
-    """What is said of the chosen region; nothing if none is chosen."""
-    found = picture(page).locator(".said [data-region]:visible")
+def details(page) -> str:
+    """Text about the chosen region; empty if none is chosen."""
+    found = picture(page).locator(".details [data-region]:visible")
     return " ".join(found.inner_text().split()) if found.count() else ""
 
 
@@ -105,8 +106,8 @@ def row(page, number: int) -> list[str]:
 def test_the_page_is_quiet(opened, path):
     page, noise = opened
     page.wait_for_load_state("networkidle")
-    assert noise.said == []
-    assert [url for url in noise.asked if not url.startswith("data:")] == [path.as_uri()]
+    assert noise.messages == []
+    assert [url for url in noise.requests if not url.startswith("data:")] == [path.as_uri()]
     assert all(page.locator("img").evaluate_all("(all) => all.map((one) => one.naturalWidth > 0)"))
     assert page.title() == "A <script>alert(1)</script>"
 
@@ -127,38 +128,39 @@ def test_the_pages_of_scores_are_quiet(browser, path, tmp_path):
         trained=tmp_path,
         images=4,
         title="t",
+        load_scorer=Scorer,
     )
     page = browser.new_page()
     noise = Noise(page)
     page.goto((tmp_path / "s.html").as_uri())
-    assert (noise.said, page.locator(".sheet li").count()) == ([], 2)
+    assert (noise.messages, page.locator(".sheet li").count()) == ([], 2)
     page.close()
 
 
-def test_pointing_at_a_region_shows_its_figures(page):
-    assert said(page) == ""
+def test_hovering_over_a_region_shows_its_figures(page):
+    assert details(page) == ""
     for number in (1, 0):
         page.mouse.move(*inside(page, number))
-        _, text, quality, weight = row(page, number)
-        shown = said(page)
+        _, text, score, weight = row(page, number)
+        shown = details(page)
         assert shown.startswith(f"Region {number + 1} ")
         for name in ("color", "noise", "artifact", "blur", "overall"):
             assert name in shown
-        assert f"quality {quality} × weight {weight} %" in shown
+        assert f"score {score} × weight {weight} %" in shown
         (chosen,) = picture(page).locator(".regions tr.chosen").all()
         assert text in chosen.inner_text()
     page.mouse.move(5, 5)
-    assert said(page) == ""
+    assert details(page) == ""
 
 
-def test_a_click_holds_a_region_and_another_lets_go(page):
+def test_a_click_pins_a_region_and_another_releases_it(page):
     at = inside(page, 1)
     page.mouse.click(*at)
     page.mouse.move(5, 5)
-    assert said(page).startswith("Region 2 ")
+    assert details(page).startswith("Region 2 ")
     page.mouse.click(*at)
     page.mouse.move(5, 5)
-    assert said(page) == ""
+    assert details(page) == ""
 
 
 def test_the_keyboard_reaches_every_region(page):
@@ -166,12 +168,12 @@ def test_the_keyboard_reaches_every_region(page):
     page.locator("button[data-step='1']").focus()
     page.keyboard.press("Tab")
     for number in [*range(count), 0]:
-        assert said(page).startswith(f"Region {number + 1} ")
+        assert details(page).startswith(f"Region {number + 1} ")
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
-    assert said(page).startswith("Region 1 ")
+    assert details(page).startswith("Region 1 ")
     page.keyboard.press("Escape")
-    assert said(page) == ""
+    assert details(page) == ""
 
 
 def test_the_keyboard_reaches_every_picture(page):
@@ -198,7 +200,7 @@ def test_everything_that_can_be_used_has_a_name(page):
 
 def test_the_first_tab_leads_to_the_content(page):
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     assert page.locator(".skip").bounding_box()["width"] > 10
 
 

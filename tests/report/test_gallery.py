@@ -14,13 +14,14 @@ from PIL import Image
 
 from rsfiqa.products import manifest, results
 from rsfiqa.report import drawing, gallery
+from rsfiqa.report.dataset import DataSet
 from rsfiqa.report.drawing import heat_uri, outline, photo_uri
-from rsfiqa.report.gallery import allocate, choose
-from rsfiqa.report.record import DataSet
+from rsfiqa.report.pictures import allocate, choose
+from rsfiqa.scale import MosScale
 from tests.support.pipeline import CAPTION, HOSTILE
 
-TINY = DataSet("tiny", 13, (1, 5))
-DMOS = DataSet("dmos", 13, (0, 100), lower_better=True)
+TINY = DataSet("tiny", 13, MosScale(1, 5))
+DMOS = DataSet("dmos", 13, MosScale(0, 100, lower_better=True))
 
 
 def decode(uri: str) -> tuple[str, np.ndarray]:
@@ -44,29 +45,29 @@ QUALITY = np.array([0.1, 0.9, 0.5, 0.3, 0.0, 0.7, 0.45])
 def test_pictures_are_chosen_by_their_role():
     assert choose(PREDICTED, 8, QUALITY) == {
         1: ["best"],
-        4: ["mistaken", "best"],
-        2: ["spread"],
-        6: ["spread"],
-        3: ["spread"],
-        5: ["worst", "mistaken"],
+        4: ["error", "best"],
+        2: ["spaced"],
+        6: ["spaced"],
+        3: ["spaced"],
+        5: ["worst", "error"],
         0: ["worst"],
     }
     assert list(choose(PREDICTED, 8, QUALITY)) == [1, 4, 2, 6, 3, 5, 0]
     # one place is left, and 0.5 is in the middle of 0.9 and 0.1
     assert choose(PREDICTED, 4, QUALITY) == {
         1: ["best"],
-        4: ["mistaken"],
-        2: ["spread"],
+        4: ["error"],
+        2: ["spaced"],
         0: ["worst"],
     }
 
 
-def test_without_scores_nobody_is_mistaken():
+def test_without_scores_there_is_no_error():
     assert choose(PREDICTED, 6) == {
         1: ["best"],
         4: ["best"],
-        2: ["spread"],
-        3: ["spread"],
+        2: ["spaced"],
+        3: ["spaced"],
         5: ["worst"],
         0: ["worst"],
     }
@@ -74,8 +75,8 @@ def test_without_scores_nobody_is_mistaken():
 
 def test_a_picture_can_have_several_roles():
     found = choose(np.array([0.5, 0.9, 0.1]), 2, np.array([0.5, 0.0, 0.1]))
-    assert found == {1: ["best", "mistaken"], 2: ["worst"]}
-    assert choose(np.array([0.5]), 3, np.array([0.5])) == {0: ["best", "worst", "mistaken"]}
+    assert found == {1: ["best", "error"], 2: ["worst"]}
+    assert choose(np.array([0.5]), 3, np.array([0.5])) == {0: ["best", "worst", "error"]}
 
 
 @pytest.mark.parametrize("count", range(10))
@@ -109,8 +110,8 @@ def test_a_hole_is_cut_out_by_the_even_odd_rule():
     outer, hole = rings(outline(mask))
     assert outer.tolist() == [[3.25, 2.25], [3.25, 17.75], [20.75, 17.75], [20.75, 2.25]]
     # a border may be off by a pixel
-    np.testing.assert_allclose(hole.min(axis=0), [8, 6], atol=drawing.SMOOTH[0])
-    np.testing.assert_allclose(hole.max(axis=0), [16, 12], atol=drawing.SMOOTH[0])
+    np.testing.assert_allclose(hole.min(axis=0), [8, 6], atol=drawing.TOLERANCES[0])
+    np.testing.assert_allclose(hole.max(axis=0), [16, 12], atol=drawing.TOLERANCES[0])
     rows, columns = np.indices(mask.shape) + 0.5
     centres = np.column_stack([columns.ravel(), rows.ravel()])
     filled = Polygon(outer).contains_points(centres) ^ Polygon(hole).contains_points(centres)
@@ -126,7 +127,7 @@ def test_ragged_regions_have_fewer_corners(noise):
     labels = cv2.resize(noise[..., 0] % 12, (512, 384), interpolation=cv2.INTER_CUBIC) % 12
     found = drawing.outlines(labels)
     assert len(found) == 12
-    assert found == [outline(labels == r, drawing.SMOOTH[-1]) for r in range(12)]
+    assert found == [outline(labels == r, drawing.TOLERANCES[-1]) for r in range(12)]
     smooth = np.zeros((384, 512), int)
     smooth[100:200, 100:200] = 1
     assert drawing.outlines(smooth) == [outline(smooth == r) for r in range(2)]
@@ -150,16 +151,18 @@ def test_a_line_of_pixels_has_an_outline():
 def test_a_photo_is_as_large_and_good_as_its_budget_allows():
     image = np.random.default_rng(0).integers(0, 256, (900, 1200, 3)).astype(np.uint8)
     budget, sizes, widths = 10**7, [], []
-    for _ in range(len(drawing.TRIED) + 1):
+    for _ in range(len(drawing.PHOTO_SETTINGS) + 1):
         uri = photo_uri(image, budget)
         sizes.append(len(uri) - len("data:image/jpeg;base64,"))
         widths.append(decode(uri)[1].shape[1])
-        assert sizes[-1] <= budget + 2 or len(sizes) > len(drawing.TRIED)  # base64 is padded
+        assert sizes[-1] <= budget + 2 or len(sizes) > len(
+            drawing.PHOTO_SETTINGS
+        )  # base64 is padded
         budget = sizes[-1] - 4
     # one after the other, and the smallest of all whatever the budget
     assert widths == [640, 640, 640, 640, 448, 320, 224, 224]
     assert sizes == sorted(sizes, reverse=True)
-    assert len(set(sizes)) == len(drawing.TRIED)
+    assert len(set(sizes)) == len(drawing.PHOTO_SETTINGS)
 
 
 def test_a_photo_keeps_its_colors_and_shape():
@@ -211,13 +214,14 @@ def test_the_parts_of_a_prediction_add_up(pipeline, dataset):
     found = pictures(pipeline, dataset=dataset)
     assert [picture.name for picture in found] == sorted(predicted, key=lambda i: -predicted[i])
     for picture in found:
-        weight = [region.weight for region in picture.regions]
-        quality = [region.quality for region in picture.regions]
+        parts, tolerance = picture.explanation, 1e-5 * abs(dataset.scale.span)
+        weight = [region.weight for region in parts.regions]
+        score = [region.score for region in parts.regions]
         assert sum(weight) == pytest.approx(1, abs=1e-6)
-        total = np.dot(weight, quality) + picture.global_term
-        assert total == pytest.approx(picture.predicted, abs=1e-5 * abs(dataset.span))
-        expected = dataset.native(predicted[picture.name])
-        assert picture.predicted == pytest.approx(expected, abs=1e-5 * abs(dataset.span))
+        total = np.dot(weight, score) + parts.global_term
+        assert total == pytest.approx(parts.predicted, abs=tolerance)
+        expected = dataset.scale.to_mos(predicted[picture.name])
+        assert parts.predicted == pytest.approx(expected, abs=tolerance)
 
 
 def test_a_picture_says_what_is_known_of_it(pipeline):
@@ -227,16 +231,17 @@ def test_a_picture_says_what_is_known_of_it(pipeline):
     for image_id, picture in found.items():
         assert picture.mos == rows[image_id]["mos"]
         assert picture.mos_std == 0.5
-        assert picture.size == (64, 48)
-        assert picture.peak >= 1
+        parts = picture.explanation
+        assert parts.size == (64, 48)
+        assert parts.peak >= 1
         assert decode(picture.photo)[1].shape == (48, 64, 3)
-        assert decode(picture.heat)[0] == "image/png"
-        assert [region.number for region in picture.regions] == list(range(len(picture.regions)))
-        for region in picture.regions:
+        assert decode(parts.heat)[0] == "image/png"
+        assert [region.number for region in parts.regions] == list(range(len(parts.regions)))
+        for region in parts.regions:
             assert rings(region.outline)
             assert [name for name, _ in region.ratings][-1] == "overall"
             assert all(1 <= value <= 5 for _, value in region.ratings)
-    assert {region.content for region in found[HOSTILE].regions} == {CAPTION}
+    assert {region.content for region in found[HOSTILE].explanation.regions} == {CAPTION}
 
 
 def test_no_more_pictures_than_wanted(pipeline):

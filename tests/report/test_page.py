@@ -9,13 +9,16 @@ from PIL import Image
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import manifest, results
+from rsfiqa.products.results import ResultRow
 from rsfiqa.report import drawing, gallery, page, plots
 from rsfiqa.report import stage as report
-from rsfiqa.report.gallery import Picture, Region
-from rsfiqa.report.record import DataSet
-from rsfiqa.report.tables import Pair
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region
+from rsfiqa.report.record import Failure
+from rsfiqa.report.tables import DatasetPair
+from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
-from tests.report.parsing import Page, cells, section
+from tests.support.html import Page, cells, section
 from tests.support.pipeline import BROKEN, CAPTION, HOSTILE
 
 LOADS = {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "ping"}
@@ -87,7 +90,7 @@ def test_hostile_names_and_captions_are_text(parsed):
     (group,) = parsed.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
     assert group["role"] == "group"
     labels = [found.get("aria-label", "") for found in parsed.all("path", **{"class": "region"})]
-    assert any(label.startswith(f"Region 1: {CAPTION}; quality ") for label in labels)
+    assert any(label.startswith(f"Region 1: {CAPTION}; score ") for label in labels)
     assert "A & B <report>" in parsed.texts
 
 
@@ -96,11 +99,11 @@ def test_the_parts_of_a_picture_add_up_as_printed(html):
     assert len(articles) == 4
     for article in articles:
         _, *regions, total, term, predicted = cells(article)
-        quality, weight = np.array([[number(row[2]), number(row[3])] for row in regions]).T
+        score, weight = np.array([[number(row[2]), number(row[3])] for row in regions]).T
         assert weight.sum() == pytest.approx(100, abs=0.05 * len(weight))
         # weights are rounded to 0.1 %, numbers to 0.001 points
-        rounding = 0.0005 * quality.sum() + 0.001
-        assert quality @ weight / 100 == pytest.approx(number(total[2]), abs=rounding)
+        rounding = 0.0005 * score.sum() + 0.001
+        assert score @ weight / 100 == pytest.approx(number(total[2]), abs=rounding)
         assert number(total[2]) + number(term[2]) == pytest.approx(number(predicted[2]), abs=0.0016)
         (mos, shown, error) = map(number, re.findall(r"<b>([−+]?[\d.]+)</b>", article)[:3])
         assert shown == number(predicted[2])
@@ -156,14 +159,14 @@ def test_plots_say_what_they_show(html):
     assert re.fullmatch(
         r"split-0\d, n = \d in 1 bins: mean distance [\d.]+, bias [−+][\d.]+ points", captions[2]
     )
-    for label in ("RSFIQA", "−captions (measured)"):  # of the learning curves
+    for label in ("RSFIQA", "−captions (rule-based)"):  # of the learning curves
         assert f">{label}</text>" in section(html, "plots")
 
 
 def test_the_ablation_is_the_full_model_less_the_others(html):
     rows = cells(section(html, "ablation"))[1:]
     assert [row[0] for row in rows] == [
-        "\N{MINUS SIGN}captions (measured)",
+        "\N{MINUS SIGN}captions (rule-based)",
         "SVR probe (frozen backbone)",
     ]
     assert {row[-1] for row in rows} == {"2"}
@@ -210,14 +213,13 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
         for r, border in enumerate(drawing.outlines(labels))
     ]
     heat = drawing.heat_uri(random.random((8, 8)))
-    room = gallery.room(gallery.BUDGET // 200, regions, heat)
-    photo, _ = gallery.photo_of(tmp_path / "a.png", room)
-    dataset = DataSet("synthetic", 1000, (0, 100))
-    shown = (photo, "", (512, 384), heat, 3.0, 50.0, 5.0, 55.0, 5.0, regions)
-    pictures = [Picture(f"{i}.png", "synthetic", dataset, ["best"], *shown) for i in range(200)]
+    parts = Explanation((512, 384), 55.0, 5.0, regions, heat, 3.0)
+    photo, _ = gallery.read_photo(tmp_path / "a.png", parts.photo_budget(BUDGET // 200))
+    dataset = DataSet("synthetic", 1000, MosScale(0, 100))
+    content = (dataset, ["best"], photo, "", parts, 50.0, 5.0)
+    pictures = [Picture(f"{i}.png", "synthetic", *content) for i in range(200)]
     table = pa.table({"predicted": random.random(1000), "quality": random.random(1000)})
-    svg = plots.draw(Pair(dataset, dataset, [], [], {}), table)
-    failed = {"source": "s", "product": "s/segment/00000", "stage": "segment"}
+    svg = plots.draw(DatasetPair(dataset, dataset, [], [], {}), table)
     page.write(
         tmp_path / "page.html",
         "results.html.jinja",
@@ -231,17 +233,19 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
         calibrations=[],
         curves=[],
         pictures=pictures,
-        failures=[failed | {"image": f"{i}.png", "reason": "damaged"} for i in range(1000)],
+        failures=[
+            Failure("s", "s/segment/00000", f"{i}.png", "segment", "damaged") for i in range(1000)
+        ],
         experiments=[],
         settings={},
         times=[],
     )
     html = (tmp_path / "page.html").read_text("utf-8")
     assert html.count("<article") == 200
-    assert html.count('data-stage="segment"') == page.SHOWN_FAILURES
+    assert html.count('data-stage="segment"') == page.MAX_FAILURES
     assert 5_000_000 < len(html) < 15_000_000
     # the pictures alone
-    assert len(html[html.index("<article") : html.rindex("</article>")]) < gallery.BUDGET * 1.02
+    assert len(html[html.index("<article") : html.rindex("</article>")]) < BUDGET * 1.02
 
 
 def test_scores_of_people_are_no_pseudo_mos(made):
@@ -249,15 +253,15 @@ def test_scores_of_people_are_no_pseudo_mos(made):
 
 
 def write_results(root, name: str, provenance) -> None:
-    row = {"train": name, "test": name, "split": "split-00", "variant": "full", "n": 3}
-    row |= dict.fromkeys(("srcc", "krcc", "plcc_raw", "plcc", "rmse"), 0.5)
+    metrics = dict.fromkeys(("srcc", "krcc", "plcc_raw", "plcc", "rmse"), 0.5)
+    row = ResultRow(name, name, "split-00", "full", **metrics, n=3)
     predictions = [
         {"image_id": f"{i}", "split": "split-00", "mos": 50 * i, "quality": i / 2, "predicted": i}
         for i in range(3)
     ]
     results.write(
         root / "benchmark" / f"{name}.{name}.full.parquet",
-        pa.Table.from_pylist([row], schema=results.SCHEMA),
+        [row],
         pa.Table.from_pylist(predictions, schema=results.PREDICTIONS),
         provenance("results"),
     )

@@ -6,21 +6,29 @@ import pyarrow as pa
 import pytest
 
 from rsfiqa.products import results
+from rsfiqa.products.results import ResultRow
 from rsfiqa.report import plots
-from rsfiqa.report.record import DataSet
-from rsfiqa.report.tables import Pair
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.tables import DatasetPair
+from rsfiqa.scale import MosScale
 
 SVG = "{http://www.w3.org/2000/svg}"
-MOS = DataSet("a", 10, (1, 5))
-DMOS = DataSet("b", 10, (0, 100), lower_better=True)
-PAIR, WITHIN = Pair(MOS, DMOS, [], [], {}), Pair(DMOS, DMOS, [], [], {})
+MOS = DataSet("a", 10, MosScale(1, 5))
+DMOS = DataSet("b", 10, MosScale(0, 100, lower_better=True))
+PAIR = DatasetPair(MOS, DMOS, [], [], {})
 
 
 def table(count: int = 10, split: str = "all-00", **changes) -> pa.Table:
     x, quality = np.linspace(0.25, 1, count), np.linspace(0.5, 1, count)
     columns = {"image_id": [f"{i}" for i in range(count)], "split": [split] * count}
-    columns |= {"mos": DMOS.native(quality), "quality": quality, "predicted": x}
+    columns |= {"mos": DMOS.scale.to_mos(quality), "quality": quality, "predicted": x}
     return pa.table(columns | changes, schema=results.PREDICTIONS)
+
+
+def row(split: str, srcc: float) -> ResultRow:
+    """Results on 10 images; PLCC is half of SRCC."""
+    metrics = {"srcc": srcc, "krcc": srcc, "plcc_raw": srcc, "plcc": srcc / 2, "rmse": 1.0, "n": 10}
+    return ResultRow("a", "b", split, "full", **metrics)
 
 
 def parse(svg: str) -> ElementTree.Element:
@@ -39,21 +47,16 @@ def numbers(tree: ElementTree.Element, axis: int, name: str = "a-b") -> list[flo
     [([0.1, 0.9, 0.5], 2), ([0, 1, 0.25, 0.75], 2), ([0.5, 0.5], 0), ([0.25], 0)],
 )
 def test_the_median_split_is_the_first_nearest_to_the_median(srcc, expected):
-    rows = [{"srcc": value, "split": i} for i, value in enumerate(srcc)]
-    assert plots.median_split(rows)["split"] == expected
+    rows = [row(f"split-{i:02d}", value) for i, value in enumerate(srcc)]
+    assert plots.median_split(rows) is rows[expected]
 
 
 def test_the_median_split_is_drawn(tmp_path, provenance):
-    rows = [
-        {"split": f"all-{i:02d}", "srcc": srcc, "plcc": srcc / 2, "n": 10}
-        for i, srcc in enumerate((0.25, 1.0, 0.5))
-    ]
-    tables = [
-        table(split=row["split"], predicted=np.arange(10.0) + i) for i, row in enumerate(rows)
-    ]
+    rows = [row(f"all-{i:02d}", srcc) for i, srcc in enumerate((0.25, 1.0, 0.5))]
+    tables = [table(split=one.split, predicted=np.arange(10.0) + i) for i, one in enumerate(rows)]
     path = tmp_path / "a.b.full.parquet"
     merged = pa.concat_tables(tables)
-    results.write(path, results.SCHEMA.empty_table(), merged, provenance("results"))
+    results.write(path, [], merged, provenance("results"))
     found = plots.scatter(PAIR, rows, path)
     assert (found.title, found.split, found.n) == ("a → b", "all-02", 10)
     assert (found.srcc, found.plcc) == (0.5, 0.25)
@@ -83,7 +86,7 @@ def test_a_plot_follows_the_page_and_meets_no_other():
     assert {target.removeprefix("#") for target in targets} <= set(ids)
 
 
-@pytest.mark.parametrize(("count", "bitmaps"), [(plots.MANY, 0), (plots.MANY + 1, 1)])
+@pytest.mark.parametrize(("count", "bitmaps"), [(plots.MAX_DOTS, 0), (plots.MAX_DOTS + 1, 1)])
 def test_many_dots_become_one_bitmap(count, bitmaps):
     svg = plots.draw(PAIR, table(count))
     found = re.findall(r'href="(data:image/png;base64,)', svg)
@@ -99,17 +102,16 @@ def test_what_does_not_vary_is_drawn_too(changes):
 
 
 def test_fewer_dots_can_be_too_many():
-    assert "data:image/png" in plots.draw(PAIR, table(10), many=9)
-    assert "data:image/png" not in plots.draw(PAIR, table(10), many=10)
+    assert "data:image/png" in plots.draw(PAIR, table(10), max_dots=9)
+    assert "data:image/png" not in plots.draw(PAIR, table(10), max_dots=10)
 
 
 def test_calibration_by_hand(tmp_path, provenance):
     path = tmp_path / "b.b.full.parquet"
     # predicted a tenth too good everywhere, which is 10 points too low on a scale turned round
     columns = {"quality": np.linspace(0.1, 0.8, 10), "predicted": np.linspace(0.2, 0.9, 10)}
-    results.write(path, results.SCHEMA.empty_table(), table(**columns), provenance("results"))
-    row = {"split": "all-00", "srcc": 0.5, "n": 10}
-    found = plots.calibrate(WITHIN, [row], path)
+    results.write(path, [], table(**columns), provenance("results"))
+    found = plots.calibrate(DMOS, [row("all-00", 0.5)], path)
     assert (found.title, found.split, found.n, found.bins) == ("b", "all-00", 10, 2)
     assert (found.error, found.bias) == (pytest.approx(10), pytest.approx(-10))
     tree = parse(found.svg)

@@ -40,7 +40,7 @@ def test_nothing_is_published_of_other_pairs(pair):
 
 
 def test_every_row_of_the_file_is_whole():
-    rows = published._rows()
+    rows = published.read_published()
     assert len(rows) == 309
     for row in rows:
         assert all((row.method, row.train, row.test, row.protocol, row.source))

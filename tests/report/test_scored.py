@@ -11,13 +11,12 @@ from PIL import Image
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
 from rsfiqa.io.provenance import Provenance
-from rsfiqa.products import checkpoints
 from rsfiqa.products.scores import SCHEMA, VERSION
 from rsfiqa.report import scored
 from rsfiqa.score import stage as score
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.scorer import Scorer
-from tests.report.parsing import Page, cells, section
+from tests.support.html import Page, cells, section
 from tests.support.pipeline import HOSTILE, made
 
 NAMES = ["a/0.png", "a/1.png", "b/2.png", f"b/{HOSTILE}".replace("/script", "script")]
@@ -48,6 +47,7 @@ def table(trained, tmp_path_factory):
 
 def run(scores, trained, **changes) -> str:
     usual = {"output": None, "checkpoint": None, "images": 3, "title": "A <b>", "trained": trained}
+    usual |= {"load_scorer": Scorer}
     scored.run(scores, **usual | changes)
     return (changes.get("output") or scores.with_suffix(".html")).read_text("utf-8")
 
@@ -73,7 +73,15 @@ def html(table, trained):
 
 
 def test_a_scored_folder_makes_a_page(table, trained, html):
-    text = scored.run(table, output=None, checkpoint=None, trained=trained, images=3, title="A <b>")
+    text = scored.run(
+        table,
+        output=None,
+        checkpoint=None,
+        trained=trained,
+        images=3,
+        title="A <b>",
+        load_scorer=Scorer,
+    )
     rows = [row for row in scored.read(table) if row["status"] == "ok"]
     median = np.median([row["score"] for row in rows])
     assert text.splitlines() == [
@@ -142,7 +150,7 @@ def test_a_hostile_name_is_text(html):
 
 def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
     html = run(table, tmp_path, output=tmp_path / "deep/page.html")
-    assert "was not at hand. Give its folder as" in html
+    assert "was not found. Give its folder as" in html
     assert len(Page(html).all("path", **{"class": "region"})) == 3
     assert 'class="heat"' not in html
     row = min(
@@ -152,10 +160,10 @@ def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
     assert f'd="M{x0} {y0}H{x1}V{y1}H{x0}Z"' in html
 
 
-def test_the_checkpoint_may_be_the_one_of_the_package(table, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "PACKAGED", trained / "tiny.full/split-00")
-    html = run(table, tmp_path, output=tmp_path / "page.html")
-    assert "was not at hand" not in html
+def test_the_checkpoint_may_be_the_one_of_the_package(table, trained, tmp_path):
+    packaged = trained / "tiny.full/split-00"
+    html = run(table, tmp_path, output=tmp_path / "page.html", packaged=packaged)
+    assert "was not found" not in html
     assert 'class="heat"' in html
 
 
@@ -165,7 +173,7 @@ def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
     assert html.count("Picture not shown: no such file") == 3
     assert re.findall(r'data-kind="(.*?)"', html) == [
         "worst failed",
-        "spread failed",
+        "spaced failed",
         "best failed",
     ]
 

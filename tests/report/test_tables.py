@@ -2,38 +2,45 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from rsfiqa.errors import InputError
 from rsfiqa.products import results
-from rsfiqa.report import tables
-from rsfiqa.report.record import DataSet
-from rsfiqa.report.tables import Spread
+from rsfiqa.products.results import ResultRow
+from rsfiqa.report import formatting, tables
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.headline import headline
+from rsfiqa.report.labels import method_label
+from rsfiqa.report.tables import MedianInterval
 
 VALUES = {"krcc": 0.5, "plcc_raw": 0.5, "rmse": 10.0, "n": 4}
 
 
-def rows(variant: str, srcc: list[float], train: str = "tiny", test: str = "tiny", **changes):
+def rows(
+    variant: str, srcc: list[float], train: str = "tiny", test: str = "tiny", **changes
+) -> list[ResultRow]:
     """One row per value of SRCC; PLCC is a tenth higher."""
     kind = "split" if train == test else "all"
     return [
-        {"train": train, "test": test, "split": f"{kind}-{i:02d}", "variant": variant}
-        | {"srcc": value, "plcc": value + 0.1}
-        | VALUES
-        | changes
+        ResultRow(
+            train,
+            test,
+            f"{kind}-{i:02d}",
+            variant,
+            **{"srcc": value, "plcc": value + 0.1} | VALUES | changes,
+        )
         for i, value in enumerate(srcc)
     ]
 
 
-def pairs(found: list[dict], backend: str = "rule_based") -> list[tables.Pair]:
-    return tables.pairs(found, DataSet, lambda _: backend)
+def pairs(results: list[ResultRow], backend: str = "rule_based") -> list[tables.DatasetPair]:
+    return tables.dataset_pairs(results, DataSet, lambda _: backend)
 
 
-def write(root, name: str, found: list[dict], provenance) -> None:
+def write(root, name: str, content: list[ResultRow], provenance) -> None:
     results.write(
         root / "benchmark" / f"{name}.parquet",
-        pa.Table.from_pylist(found, schema=results.SCHEMA),
+        content,
         results.PREDICTIONS.empty_table(),
         provenance("results"),
     )
@@ -59,14 +66,14 @@ def test_no_results_are_an_error(tmp_path, name):
 
 def test_a_median_with_its_interval():
     # a resampled median of three is 0.1 with probability 7/27, and 0.4 likewise
-    assert tables.spread([0.4, 0.1, 0.2]) == Spread(0.2, 0.1, 0.4, 3)
-    assert tables.spread([0.5]) == Spread(0.5, 0.5, 0.5, 1)
+    assert MedianInterval.of([0.4, 0.1, 0.2]) == MedianInterval(0.2, 0.1, 0.4, 3)
+    assert MedianInterval.of([0.5]) == MedianInterval(0.5, 0.5, 0.5, 1)
 
 
 def test_a_split_without_correlation_has_no_median():
-    found = tables.spread([0.5, math.nan])
+    found = MedianInterval.of([0.5, math.nan])
     assert np.isnan([found.median, found.low, found.high]).all()
-    assert tables.with_interval(found) == "\N{EN DASH}"
+    assert formatting.with_interval(found) == "\N{EN DASH}"
 
 
 def test_methods_and_pairs_have_their_order():
@@ -75,7 +82,7 @@ def test_methods_and_pairs_have_their_order():
     found += rows("full", [0.5], train="a") + rows("full", [0.5], train="z", test="z")
     first, *others = pairs(found)
     order = ["full", "no_mhf", "no_mllm", "no_rsa", "none", "alien", "probe"]
-    assert [line.variant for line in first.lines] == order
+    assert [summary.method for summary in first.methods] == order
     ends = [(pair.train.name, pair.test.name, pair.within) for pair in (first, *others)]
     assert ends == [("tiny", "tiny", True), ("z", "z", True), ("a", "tiny", False)]
 
@@ -84,7 +91,7 @@ def test_methods_and_pairs_have_their_order():
     ("variant", "backend", "label"),
     [
         ("full", "rule_based", "RSFIQA"),
-        ("no_mllm", "rule_based", "−captions (measured)"),
+        ("no_mllm", "rule_based", "−captions (rule-based)"),
         ("no_mllm", "qwen2.5-vl", "−MLLM"),
         ("no_mllm", "", "−captions"),
         ("no_rsa", "rule_based", "−RSA"),
@@ -94,17 +101,18 @@ def test_methods_and_pairs_have_their_order():
 )
 def test_captions_are_called_what_made_them(variant, backend, label):
     (pair,) = pairs(rows(variant, [0.5]), backend)
-    assert pair.lines[0].label == label
+    assert pair.methods[0].label == label
+    assert method_label(variant, backend) == label
 
 
-def test_a_line_sums_up_its_splits():
-    found = rows("full", [0.25, 0.5, 0.75])
-    found[1] |= {"n": 6, "rmse": 12.0, "krcc": 0.25}
-    (pair,) = pairs(found)
-    (line,) = pair.lines
-    assert (line.srcc.median, line.rmse.median, line.krcc.median) == (0.5, 10, 0.5)
-    assert line.plcc.median == pytest.approx(0.6)
-    assert (line.srcc.count, line.n) == (3, (4, 6))
+def test_a_summary_is_over_the_splits():
+    results = rows("full", [0.25, 0.5, 0.75])
+    results[1] = replace(results[1], n=6, rmse=12.0, krcc=0.25)
+    (pair,) = pairs(results)
+    (summary,) = pair.methods
+    assert (summary.srcc.median, summary.rmse.median, summary.krcc.median) == (0.5, 10, 0.5)
+    assert summary.plcc.median == pytest.approx(0.6)
+    assert (summary.srcc.count, summary.n) == (3, (4, 6))
 
 
 def test_differences_are_taken_split_by_split():
@@ -114,7 +122,7 @@ def test_differences_are_taken_split_by_split():
     (first, _) = pairs(found + elsewhere)
     no_rsa, probe = tables.ablation(found + elsewhere, first)
     # 0.75 - 0.25 and 0.5 - 0.75; the third split has no partner
-    assert (no_rsa.label, no_rsa.srcc) == ("−RSA", Spread(0.125, -0.25, 0.5, 2))
+    assert (no_rsa.label, no_rsa.srcc) == ("−RSA", MedianInterval(0.125, -0.25, 0.5, 2))
     assert no_rsa.plcc.median == pytest.approx(0.125)
     assert (probe.srcc.median, probe.srcc.count) == (0, 3)
     assert math.isnan(no_rsa.p_srcc)  # nobody knows how many images were trained on
@@ -135,13 +143,13 @@ def test_nothing_to_compare(found):
 def test_the_headline_shows_medians_and_intervals():
     found = rows("full", [0.1, 0.2, 0.4]) + rows("no_mllm", [-0.25], n=5)
     found += rows("full", [math.nan, 0.5], train="other", n=300)
-    assert tables.headline(pairs(found)) == (
+    assert headline(pairs(found)) == (
         "tiny → tiny: median over random splits by group\n"
         "method                          SRCC [95 % interval]   PLCC [95 % interval]    splits"
         "         n\n"
         "RSFIQA                          0.200 [0.100, 0.400]   0.300 [0.200, 0.500]         3"
         "         4\n"
-        "−captions (measured)            −0.250                 −0.150                       1"
+        "−captions (rule-based)          −0.250                 −0.150                       1"
         "         5\n"
         "\n"
         "other → tiny: median over trainings that differ in their seed\n"
@@ -154,7 +162,7 @@ def test_the_headline_shows_medians_and_intervals():
 
 def test_the_headline_keeps_published_numbers_apart():
     (pair,) = pairs(rows("full", [0.5], train="flive", test="livec"))
-    lines = tables.headline([pair]).splitlines()
+    lines = headline([pair]).splitlines()
     assert lines[2].startswith("RSFIQA ")
     numbers = [line for line in lines[3:] if "(published)" in line]
     assert len(numbers) == len(pair.published) > 1
@@ -190,21 +198,21 @@ def test_each_mark_stands_for_one_protocol_of_one_source():
     ],
 )
 def test_a_number(value, digits, text):
-    assert tables.number(value, digits) == text
+    assert formatting.number(value, digits) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.0126, "+0.013"), (0.0001, "0.000"), (-0.0001, "0.000"), (None, "–")]
 )
 def test_a_signed_number_has_the_sign_that_is_shown(value, text):
-    assert tables.signed(value) == text
+    assert formatting.signed(value) == text
 
 
 def test_an_interval():
-    assert tables.interval(Spread(0, -0.25, 0.5, 2), 2) == "[\N{MINUS SIGN}0.25, 0.50]"
-    assert tables.interval(Spread(0.5, 0.5, 0.5, 1)) == ""
-    assert tables.number_range((4, 4)) == "4"
-    assert tables.number_range((4, 6)) == "4\N{EN DASH}6"
+    assert formatting.interval(MedianInterval(0, -0.25, 0.5, 2), 2) == "[\N{MINUS SIGN}0.25, 0.50]"
+    assert formatting.interval(MedianInterval(0.5, 0.5, 0.5, 1)) == ""
+    assert formatting.number_range((4, 4)) == "4"
+    assert formatting.number_range((4, 6)) == "4\N{EN DASH}6"
 
 
 def test_the_matrix_holds_the_full_model_on_every_pair():
@@ -219,13 +227,13 @@ def test_the_matrix_holds_the_full_model_on_every_pair():
     assert matrix.srcc["tiny", "other"].count == 2
 
 
-def test_the_reach_of_intervals():
-    nothing = Spread(math.nan, math.nan, math.nan, 2)
-    far, near = Spread(0.1, -0.5, 0.25, 2), Spread(0.1, 0, 0.125, 2)
+def test_the_limit_of_an_axis():
+    nothing = MedianInterval(math.nan, math.nan, math.nan, 2)
+    far, near = MedianInterval(0.1, -0.5, 0.25, 2), MedianInterval(0.1, 0, 0.125, 2)
     differences = [
         tables.Difference("a", near, far, 1, 1),
         tables.Difference("b", nothing, near, 1, 1),
     ]
-    assert tables.reach(differences) == 0.5
-    assert tables.reach([tables.Difference("b", nothing, nothing, 1, 1)]) == 0
-    assert tables.reach([]) == 0
+    assert tables.axis_limit(differences) == 0.5
+    assert tables.axis_limit([tables.Difference("b", nothing, nothing, 1, 1)]) == 0
+    assert tables.axis_limit([]) == 0

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: tags with their attributes, and text by class or tag."""
+    """Tags of a page with their attributes, runs of text, and code."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -45,4 +45,5 @@ def cells(html: str) -> list[list[str]]:
 
 
 def section(html: str, name: str) -> str:
+    """The section of a page with this identifier."""
     return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]

@@ -1,0 +1,142 @@
+"""Pictures that the page shows with their regions: which ones, and what is shown of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rsfiqa.report.dataset import DataSet
+
+BUDGET = 10_000_000  # bytes of all pictures together, so that the page stays below 15 MB
+MARKUP = 1300  # bytes of a region in addition to its outline and text
+# Roles of pictures, as the filter of the page lists them.
+KINDS = {
+    "best": "best predicted",
+    "worst": "worst predicted",
+    "error": "largest error",
+    "spaced": "evenly spaced by prediction",
+    "failed": "with a failure",
+}
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region of a picture.
+
+    Attributes:
+        number: 0 for the largest region.
+        outline: SVG path data in pixels of the label map, to be filled by the even-odd rule.
+        content: what the region shows; empty if the caption failed.
+        text: the sentence that was embedded.
+        ratings: name and value in [1, 5], higher is better; None if missing.
+        distortions: family and severity, 1 to 5.
+        score: in units of the data set.
+        weight: contribution to the score of the picture, in [0, 1]; weights sum to 1.
+    """
+
+    number: int
+    outline: str
+    content: str
+    text: str
+    ratings: list[tuple[str, float | None]]
+    distortions: list[tuple[str, int]]
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A predicted score and its parts: predicted == sum(weight * score) + global_term.
+
+    Attributes:
+        size: width and height of the label map, pixels.
+        predicted: score in units of the data set.
+        global_term: contribution of the picture as a whole; None if unknown.
+        regions: by decreasing area.
+        heat: data URI of the attention map; empty if unknown.
+        peak: maximum of the attention map, relative to a uniform map.
+        note: a warning to the reader; empty for none.
+    """
+
+    size: tuple[int, int]
+    predicted: float
+    global_term: float | None
+    regions: list[Region]
+    heat: str = ""
+    peak: float = 0.0
+    note: str = ""
+
+    def photo_budget(self, total: int) -> int:
+        """Bytes that are left for the photograph, of `total` bytes for the picture."""
+        markup = sum(MARKUP + len(part.outline) + 3 * len(part.text) for part in self.regions)
+        return total - len(self.heat) - markup
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image on the page.
+
+    Attributes:
+        name: of the image.
+        source: data set or folder, by which pictures are filtered.
+        dataset: gives the units of the scores.
+        roles: why the picture was chosen, of `KINDS`.
+        photo: data URI; empty if the file could not be read.
+        missing: why the file could not be read.
+        explanation: the predicted score and its parts.
+        mos: opinion score; None without one.
+        mos_std: standard deviation of the opinions; None if unknown.
+    """
+
+    name: str
+    source: str
+    dataset: DataSet
+    roles: list[str]
+    photo: str
+    missing: str
+    explanation: Explanation
+    mos: float | None = None
+    mos_std: float | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """The roles, and `failed` if the file or a caption failed."""
+        failed = self.missing or not all(region.content for region in self.explanation.regions)
+        return [*self.roles, *(["failed"] if failed else [])]
+
+
+def choose(
+    predicted: np.ndarray, count: int, quality: np.ndarray | None = None
+) -> dict[int, list[str]]:
+    """The images to show, as index and roles, best predicted first.
+
+    Equal numbers of the best predicted, the worst predicted and, if the quality is known, those
+    with the largest error; then images evenly spaced by prediction.
+
+    Args:
+        predicted: float (N,), higher is better.
+        count: largest number of images.
+        quality: float (N,) on the scale of `predicted`; None if unknown.
+    """
+    best = np.argsort(-predicted, kind="stable")
+    orders = {"best": best, "worst": best[::-1]}
+    if quality is not None:
+        orders["error"] = np.argsort(-np.abs(predicted - quality), kind="stable")
+    roles: dict[int, list[str]] = {}
+    for rank in range(min(max(1, count // (len(orders) + 1)), len(predicted))):
+        for role, order in orders.items():
+            index = int(order[rank])
+            if index in roles or len(roles) < count:
+                roles.setdefault(index, []).append(role)
+    free = min(count, len(predicted)) - len(roles)
+    for target in np.linspace(predicted.max(), predicted.min(), free + 2)[1:-1]:
+        rest = [int(index) for index in best if int(index) not in roles]
+        nearest = min(rest, key=lambda index: abs(float(predicted[index]) - target))
+        roles[nearest] = ["spaced"]
+    return {int(index): roles[int(index)] for index in best if int(index) in roles}
+
+
+def allocate(total: int, names: Sequence[str]) -> dict[str, int]:
+    """Number of the `total` images that each data set gets; the first get the remainder."""
+    each, remainder = divmod(total, max(len(names), 1))
+    return {name: each + (i < remainder) for i, name in enumerate(names)}

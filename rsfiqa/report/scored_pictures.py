@@ -1,0 +1,168 @@
+"""Pictures of a scored folder, read again from their files."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from rsfiqa.errors import ImageError
+from rsfiqa.images import load
+from rsfiqa.products.scores import Row
+from rsfiqa.report.dataset import DataSet
+from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
+from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region, choose
+from rsfiqa.vocabulary import RATINGS
+
+CHANGED = 1e-3  # fraction of the range by which a score may differ if it is computed again
+UNREAD_SIZE = (4, 3)  # stands for the size of a picture whose file cannot be read
+
+
+class RegionScore(Protocol):
+    """One region of a scored image; see `rsfiqa.score`."""
+
+    content: str
+    text: str
+    ratings: dict[str, float]
+    distortions: list[tuple[str, int]]
+    quality: float
+    weight: float
+
+
+class ImageScore(Protocol):
+    """A scored image; see `rsfiqa.score`."""
+
+    score: float
+    global_term: float
+    labels: np.ndarray
+    grid_features: np.ndarray
+
+    @property
+    def regions(self) -> Sequence[RegionScore]:
+        """By decreasing area."""
+
+
+class Scorer(Protocol):
+    """What the page needs of `rsfiqa.Scorer`."""
+
+    def score(self, source: np.ndarray, /) -> ImageScore:
+        """The score of an image uint8 (H, W, 3)."""
+
+
+LoadScorer = Callable[[Path], Scorer]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Names of pictures relative to the folder that holds them all.
+
+    Attributes:
+        base: that folder, absolute.
+    """
+
+    base: str
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Paths":
+        """The common folder of all pictures."""
+        folders = [os.path.abspath(Path(row["path"]).parent) for row in rows]
+        return cls(os.path.commonpath(folders))
+
+    def name(self, row: Row) -> str:
+        """Path of the picture below the common folder."""
+        return os.path.relpath(os.path.abspath(row["path"]), self.base)
+
+    def source(self, row: Row) -> str:
+        """Folder of the picture below the common folder; the name of the common folder itself."""
+        folder = Path(self.name(row)).parent.as_posix()
+        return Path(self.base).name if folder == "." else folder
+
+
+def scored_pictures(
+    rows: Sequence[Row], scorer: Scorer | None, dataset: DataSet, paths: Paths, count: int
+) -> list[Picture]:
+    """The pictures to show, the worst first.
+
+    Args:
+        rows: of all pictures that were scored.
+        scorer: computes regions and attention; None to show the box of the worst region.
+        dataset: gives the units of the scores.
+        paths: names the pictures.
+        count: largest number of pictures.
+    """
+    if not rows or not count:
+        return []
+    sign = -1 if dataset.scale.lower_better else 1
+    roles = choose(sign * np.array([row["score"] for row in rows]), count)
+    size = BUDGET // count
+    return [
+        _picture(rows[index], roles[index], scorer, dataset, paths, size)
+        for index in tqdm(reversed(roles), "report", len(roles), unit="image", disable=None)
+    ]
+
+
+def _picture(
+    row: Row, roles: list[str], scorer: Scorer | None, dataset: DataSet, paths: Paths, size: int
+) -> Picture:
+    """A picture as its file is now, with a note if the file has changed."""
+    try:
+        image = load.load_image(Path(row["path"]))
+    except ImageError as error:
+        explanation, photo, missing = _worst_box(row, UNREAD_SIZE), "", str(error)
+    else:
+        explanation = (
+            _worst_box(row, image.size)
+            if scorer is None
+            else _explanation(row, scorer.score(image.pixels), dataset)
+        )
+        photo, missing = photo_uri(image.pixels, explanation.photo_budget(size)), ""
+    return Picture(paths.name(row), paths.source(row), dataset, roles, photo, missing, explanation)
+
+
+def _worst_box(row: Row, size: tuple[int, int]) -> Explanation:
+    """What the table alone tells: the worst region, as a box in pixels of the picture."""
+    x0, y0, x1, y1 = row["worst_box"]
+    region = Region(
+        number=0,
+        outline=f"M{x0} {y0}H{x1}V{y1}H{x0}Z",
+        content="the region that costs most",
+        text=row["worst_caption"] or "",
+        ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
+        distortions=[],
+        score=row["worst_quality"],
+        weight=row["worst_weight"],
+    )
+    return Explanation(size, row["score"], None, [region])
+
+
+def _explanation(row: Row, result: ImageScore, dataset: DataSet) -> Explanation:
+    """What the checkpoint computes of the picture now."""
+    attention = result.grid_features.astype(np.float64) * result.grid_features.size  # 1 if uniform
+    before = f"{row['score']:.{dataset.digits}f}"
+    changed = abs(result.score - row["score"]) > CHANGED * abs(dataset.scale.span)
+    return Explanation(
+        size=result.labels.shape[::-1],
+        predicted=result.score,
+        global_term=result.global_term,
+        regions=[
+            Region(
+                number=r,
+                outline=outline,
+                content=region.content,
+                text=region.text,
+                ratings=list(region.ratings.items()),
+                distortions=region.distortions,
+                score=region.quality,
+                weight=region.weight,
+            )
+            for r, (region, outline) in enumerate(
+                zip(result.regions, outlines(result.labels), strict=True)
+            )
+        ],
+        heat=heat_uri(attention),
+        peak=float(attention.max()),
+        note=f"The file has changed since it was scored {before}." if changed else "",
+    )
