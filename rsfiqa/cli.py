@@ -437,7 +437,7 @@ class Rsfiqa(BaseSettings):
     embed: CliSubCommand[Embed] = Field(description="turn captions into vectors")
     extract: CliSubCommand[Extract] = Field(description="compute backbone features")
     train: CliSubCommand[Train] = Field(description="train one model on one split")
-    benchmark: CliSubCommand[Benchmark] = Field(description="test models and peers")
+    benchmark: CliSubCommand[Benchmark] = Field(description="test models and baselines")
     report: CliSubCommand[Report] = Field(description="make the report's page")
     score: CliSubCommand[ScorePictures] = Field(description="score pictures")
     teach: CliSubCommand[Teach] = Field(description="teach a language model to see distortions")

@@ -226,10 +226,10 @@ def predictor(
         backbone = backbone.to(device_of("auto", "benchmark"))
     test_part = train.test_mask(split, test_fraction=test_fraction, seed=seed)
     for key, value in {"name": split, **train.digests(~test_part)}.items():
-        if (found := card.split.get(key)) != value:
+        if (recorded := card.split.get(key)) != value:
             raise InputError(
                 f"{folder}: must be trained on {split} of {train.dataset} and its scores, found"
-                f" {key} {str(found)[:12]}, expected {value[:12]}; train it again"
+                f" {key} {str(recorded)[:12]}, expected {value[:12]}; train it again"
             )
 
     def predict(data: Samples) -> np.ndarray:

@@ -47,12 +47,12 @@ def pictures(
     data = data.take(np.isin(np.asarray(data.image_ids), list(roles)))
     prediction = _predict(checkpoint, data)
     rows = manifest.to_rows(data.rows)
-    shown = {}
+    by_name = {}
     for i, row in enumerate(rows):
         explanation = _explanation(folder, dataset, row, prediction, i)
         name = row["image_id"]
-        shown[name] = _picture(dataset, row, roles[name], explanation, size)
-    return [shown[image_id] for image_id in roles]
+        by_name[name] = _picture(dataset, row, roles[name], explanation, size)
+    return [by_name[image_id] for image_id in roles]
 
 
 def _predict(checkpoint: Path, data: Samples) -> Prediction:

@@ -131,9 +131,9 @@ def _checkpoint_folder(
         digest = label.rpartition(" ")[2]
         folders = [folder for folder in candidates if card_path(folder).is_file()]
         return next((path for path in folders if read_card(path)[1].startswith(digest)), None)
-    if (found := label_of(*read_card(given))) != label:
+    if (other := label_of(*read_card(given))) != label:
         raise InputError(
-            f"{given}: must be the checkpoint of {scores}, {label}, found {found}; give that one"
+            f"{given}: must be the checkpoint of {scores}, {label}, found {other}; give that one"
         )
     return given
 

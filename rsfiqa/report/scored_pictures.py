@@ -99,27 +99,30 @@ def scored_pictures(
     roles = choose(sign * np.array([row["score"] for row in rows]), count)
     size = BUDGET // count
     return [
-        _picture(rows[index], roles[index], scorer, dataset, paths, size)
+        Picture(
+            paths.name(rows[index]),
+            paths.source(rows[index]),
+            dataset,
+            roles[index],
+            *_photo_and_explanation(rows[index], scorer, dataset, size),
+        )
         for index in tqdm(reversed(roles), "report", len(roles), unit="image", disable=None)
     ]
 
 
-def _picture(
-    row: Row, roles: list[str], scorer: Scorer | None, dataset: DataSet, paths: Paths, size: int
-) -> Picture:
-    """A picture as its file is now, with a note if the file has changed."""
+def _photo_and_explanation(
+    row: Row, scorer: Scorer | None, dataset: DataSet, size: int
+) -> tuple[str, str, Explanation]:
+    """The file as it is now: photograph, why it could not be read, predicted score."""
     try:
         image = load.load_image(Path(row["path"]))
     except ImageError as error:
-        explanation, photo, missing = _worst_box(row, UNREAD_SIZE), "", str(error)
+        return "", str(error), _worst_box(row, UNREAD_SIZE)
+    if scorer is None:
+        explanation = _worst_box(row, image.size)
     else:
-        explanation = (
-            _worst_box(row, image.size)
-            if scorer is None
-            else _explanation(row, scorer.score(image.pixels), dataset)
-        )
-        photo, missing = photo_uri(image.pixels, explanation.photo_budget(size)), ""
-    return Picture(paths.name(row), paths.source(row), dataset, roles, photo, missing, explanation)
+        explanation = _explanation(row, scorer.score(image.pixels), dataset)
+    return photo_uri(image.pixels, explanation.photo_budget(size)), "", explanation
 
 
 def _worst_box(row: Row, size: tuple[int, int]) -> Explanation:

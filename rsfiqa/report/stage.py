@@ -146,11 +146,11 @@ def _pictures(
         return []
     from rsfiqa.report import gallery  # imports torch, which takes a second
 
-    shown: list[Picture] = []
+    gathered: list[Picture] = []
     for name, number in pictures.allocate(count, list(complete)).items():
         source = complete[name]
         if number:
-            shown += gallery.pictures(
+            gathered += gallery.pictures(
                 root / name,
                 source.checkpoint,
                 source.pair.test,
@@ -158,7 +158,7 @@ def _pictures(
                 count=number,
                 size=pictures.BUDGET // count,
             )
-    return shown
+    return gathered
 
 
 def _source(root: Path, pair: DatasetPair, rows: Sequence[ResultRow]) -> _Source | None:

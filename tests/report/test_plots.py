@@ -76,7 +76,8 @@ def test_each_axis_is_in_the_units_of_its_data_set():
 def test_a_plot_follows_the_page_and_meets_no_other():
     svg = plots.draw(PAIR, table())
     assert svg == plots.draw(PAIR, table())
-    assert plots.INK not in svg and "currentColor" in svg
+    assert plots.INK not in svg
+    assert "currentColor" in svg
     tree = parse(svg)
     ids = [element.get("id") for element in tree.iter() if element.get("id")]
     assert len(set(ids)) == len(ids)

@@ -192,7 +192,7 @@ def test_nothing_but_failures_is_an_outcome(table, trained, tmp_path):
 
 
 def test_a_scale_turned_round(table, trained, tmp_path):
-    other = changed(table, tmp_path / "s.parquet", direction=lambda row: "lower")
+    other = changed(table, tmp_path / "s.parquet", direction=lambda _: "lower")
     html = run(other, tmp_path)
     listed = [float(row[0]) for row in cells(section(html, "worst-pictures"))[1:]]
     assert listed == sorted(listed, reverse=True)

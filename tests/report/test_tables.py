@@ -1,3 +1,5 @@
+"""Medians, differences and published numbers."""
+
 import math
 from dataclasses import replace
 
@@ -8,33 +10,8 @@ from rsfiqa.errors import InputError
 from rsfiqa.products import results
 from rsfiqa.products.results import ResultRow
 from rsfiqa.report import formatting, tables
-from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.headline import headline
-from rsfiqa.report.labels import method_label
 from rsfiqa.report.tables import MedianInterval
-
-VALUES = {"krcc": 0.5, "plcc_raw": 0.5, "rmse": 10.0, "n": 4}
-
-
-def rows(
-    variant: str, srcc: list[float], train: str = "tiny", test: str = "tiny", **changes
-) -> list[ResultRow]:
-    """One row per value of SRCC; PLCC is a tenth higher."""
-    kind = "split" if train == test else "all"
-    return [
-        ResultRow(
-            train,
-            test,
-            f"{kind}-{i:02d}",
-            variant,
-            **{"srcc": value, "plcc": value + 0.1} | VALUES | changes,
-        )
-        for i, value in enumerate(srcc)
-    ]
-
-
-def pairs(results: list[ResultRow], backend: str = "rule_based") -> list[tables.DatasetPair]:
-    return tables.dataset_pairs(results, DataSet, lambda _: backend)
+from tests.support.results import dataset_pairs, rows
 
 
 def write(root, name: str, content: list[ResultRow], provenance) -> None:
@@ -80,35 +57,17 @@ def test_methods_and_pairs_have_their_order():
     names = ["probe", "none", "alien", "no_rsa", "full", "no_mllm", "no_mhf"]
     found = [row for name in names for row in rows(name, [0.5])]
     found += rows("full", [0.5], train="a") + rows("full", [0.5], train="z", test="z")
-    first, *others = pairs(found)
+    first, *others = dataset_pairs(found)
     order = ["full", "no_mhf", "no_mllm", "no_rsa", "none", "alien", "probe"]
     assert [summary.method for summary in first.methods] == order
     ends = [(pair.train.name, pair.test.name, pair.within) for pair in (first, *others)]
     assert ends == [("tiny", "tiny", True), ("z", "z", True), ("a", "tiny", False)]
 
 
-@pytest.mark.parametrize(
-    ("variant", "backend", "label"),
-    [
-        ("full", "rule_based", "RSFIQA"),
-        ("no_mllm", "rule_based", "−captions (rule-based)"),
-        ("no_mllm", "qwen2.5-vl", "−MLLM"),
-        ("no_mllm", "", "−captions"),
-        ("no_rsa", "rule_based", "−RSA"),
-        ("probe", "", "SVR probe (frozen backbone)"),
-        ("alien", "", "alien"),
-    ],
-)
-def test_captions_are_called_what_made_them(variant, backend, label):
-    (pair,) = pairs(rows(variant, [0.5]), backend)
-    assert pair.methods[0].label == label
-    assert method_label(variant, backend) == label
-
-
 def test_a_summary_is_over_the_splits():
     results = rows("full", [0.25, 0.5, 0.75])
     results[1] = replace(results[1], n=6, rmse=12.0, krcc=0.25)
-    (pair,) = pairs(results)
+    (pair,) = dataset_pairs(results)
     (summary,) = pair.methods
     assert (summary.srcc.median, summary.rmse.median, summary.krcc.median) == (0.5, 10, 0.5)
     assert summary.plcc.median == pytest.approx(0.6)
@@ -119,7 +78,7 @@ def test_differences_are_taken_split_by_split():
     found = rows("full", [0.75, 0.5, 0.5]) + rows("no_rsa", [0.25, 0.75])
     found += rows("probe", [0.5, 0.5, 0.5, 0.5])
     elsewhere = rows("no_rsa", [0.0] * 3, train="other")
-    (first, _) = pairs(found + elsewhere)
+    (first, _) = dataset_pairs(found + elsewhere)
     no_rsa, probe = tables.ablation(found + elsewhere, first)
     # 0.75 - 0.25 and 0.5 - 0.75; the third split has no partner
     assert (no_rsa.label, no_rsa.srcc) == ("−RSA", MedianInterval(0.125, -0.25, 0.5, 2))
@@ -136,47 +95,12 @@ def test_differences_are_taken_split_by_split():
 
 @pytest.mark.parametrize("found", [rows("no_rsa", [0.5]), rows("full", [0.5])])
 def test_nothing_to_compare(found):
-    (pair,) = pairs(found)
+    (pair,) = dataset_pairs(found)
     assert tables.ablation(found, pair) == []
 
 
-def test_the_headline_shows_medians_and_intervals():
-    found = rows("full", [0.1, 0.2, 0.4]) + rows("no_mllm", [-0.25], n=5)
-    found += rows("full", [math.nan, 0.5], train="other", n=300)
-    assert headline(pairs(found)) == (
-        "tiny → tiny: median over random splits by group\n"
-        "method                          SRCC [95 % interval]   PLCC [95 % interval]    splits"
-        "         n\n"
-        "RSFIQA                          0.200 [0.100, 0.400]   0.300 [0.200, 0.500]         3"
-        "         4\n"
-        "−captions (rule-based)          −0.250                 −0.150                       1"
-        "         5\n"
-        "\n"
-        "other → tiny: median over trainings that differ in their seed\n"
-        "method                          SRCC [95 % interval]   PLCC [95 % interval]    splits"
-        "         n\n"
-        "RSFIQA                          –                      –                            2"
-        "       300\n"
-    )
-
-
-def test_the_headline_keeps_published_numbers_apart():
-    (pair,) = pairs(rows("full", [0.5], train="flive", test="livec"))
-    lines = headline([pair]).splitlines()
-    assert lines[2].startswith("RSFIQA ")
-    numbers = [line for line in lines[3:] if "(published)" in line]
-    assert len(numbers) == len(pair.published) > 1
-    assert numbers == lines[3 : 3 + len(numbers)]
-    assert not any("(published)" in line for line in lines[:3])
-    (loda,) = (line for line in numbers if line.startswith("LoDa "))
-    assert loda.split() == ["LoDa", "(published)", "[a]", "0.805", "\N{EN DASH}"]
-    notes = lines[3 + len(numbers) :]
-    assert notes == [f"  [{mark}] {note}" for mark, note in pair.footnotes.items()]
-    assert notes[0].endswith(f"({pair.published[0][1].source})")
-
-
 def test_each_mark_stands_for_one_protocol_of_one_source():
-    (pair,) = pairs(rows("full", [0.5], train="livec", test="livec"))
+    (pair,) = dataset_pairs(rows("full", [0.5], train="livec", test="livec"))
     marks = [mark for mark, _ in pair.published]
     assert (
         list(dict.fromkeys(marks)) == list(pair.footnotes) == list("abcdefghij")[: len(set(marks))]
@@ -185,39 +109,9 @@ def test_each_mark_stands_for_one_protocol_of_one_source():
         assert pair.footnotes[mark] == f"{other.protocol} ({other.source})"
 
 
-@pytest.mark.parametrize(
-    ("value", "digits", "text"),
-    [
-        (0.8765, 3, "0.876"),
-        (-0.5, 2, "\N{MINUS SIGN}0.50"),
-        (-0.0004, 3, "0.000"),
-        (-0.0006, 3, "\N{MINUS SIGN}0.001"),
-        (12.5, 0, "12"),
-        (math.nan, 3, "\N{EN DASH}"),
-        (None, 3, "\N{EN DASH}"),
-    ],
-)
-def test_a_number(value, digits, text):
-    assert formatting.number(value, digits) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0126, "+0.013"), (0.0001, "0.000"), (-0.0001, "0.000"), (None, "–")]
-)
-def test_a_signed_number_has_the_sign_that_is_shown(value, text):
-    assert formatting.signed(value) == text
-
-
-def test_an_interval():
-    assert formatting.interval(MedianInterval(0, -0.25, 0.5, 2), 2) == "[\N{MINUS SIGN}0.25, 0.50]"
-    assert formatting.interval(MedianInterval(0.5, 0.5, 0.5, 1)) == ""
-    assert formatting.number_range((4, 4)) == "4"
-    assert formatting.number_range((4, 6)) == "4\N{EN DASH}6"
-
-
 def test_the_matrix_holds_the_full_model_on_every_pair():
     found = rows("full", [0.5]) + rows("probe", [0.9]) + rows("full", [0.25, 0.75], test="other")
-    matrix = tables.matrix(pairs(found))
+    matrix = tables.matrix(dataset_pairs(found))
     assert [dataset.name for dataset in matrix.train] == ["tiny"]
     assert [dataset.name for dataset in matrix.test] == ["other", "tiny"]
     assert {pair: found.median for pair, found in matrix.srcc.items()} == {

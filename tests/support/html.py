@@ -1,7 +1,12 @@
 """Pages as a browser would read them."""
 
+import base64
+import io
 import re
 from html.parser import HTMLParser
+
+import numpy as np
+from PIL import Image
 
 
 class Page(HTMLParser):
@@ -47,3 +52,17 @@ def cells(html: str) -> list[list[str]]:
 def section(html: str, name: str) -> str:
     """The section of a page with this identifier."""
     return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]
+
+
+def decode(uri: str) -> tuple[str, np.ndarray]:
+    """Kind and pixels of a data URI."""
+    kind, data = re.fullmatch(r"data:(image/\w+);base64,([A-Za-z0-9+/=]+)", uri).groups()
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    return kind, np.asarray(image.convert("RGBA") if image.mode == "P" else image)
+
+
+def rings(path: str) -> list[np.ndarray]:
+    """The closed borders of SVG path data."""
+    assert re.fullmatch(r"(M[\d. ]+(L[\d. ]+)+Z)*", path)
+    found = [part.replace("M", "").split("L") for part in path.split("Z")[:-1]]
+    return [np.array([[float(x) for x in point.split()] for point in ring]) for ring in found]
