@@ -239,10 +239,11 @@ def predictor(
     return predict, test_part
 
 
-def _check_lineage(subject: str, lineage: Mapping[str, Mapping[str, Any]], data: Samples) -> None:
+def _check_lineage(subject: str, lineage: Mapping[str, Any], data: Samples) -> None:
     """Raise if the inputs were made by other options or weights than those of the training."""
+    lineages: Mapping[str, Any] = data.lineage
     for part, expected in lineage.items():
-        given = data.lineage[part]
+        given = lineages[part]
         for key in sorted(expected.keys() | given.keys()):
             if expected.get(key) != given.get(key):
                 raise InputError(

@@ -1,10 +1,9 @@
 """The run record: experiments, options, failures and times, read from the products."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rsfiqa.io.json_files import read_json
 from rsfiqa.products import captions, checkpoints, failures
@@ -149,7 +148,7 @@ def _stage_and_subject(path: Path) -> tuple[str, str]:
 
 def read_settings(experiments: Sequence[Experiment]) -> dict[str, list[dict[str, str]]]:
     """Options and versions behind the checkpoints, by part: each distinct set once."""
-    parts: dict[str, Callable[[Card], dict[str, Any]]] = {
+    parts: dict[str, Callable[[Card], Mapping[str, object]]] = {
         "Regions": lambda card: card.segment,
         "Captions": lambda card: card.caption,
         "Backbone": lambda card: card.backbone,
@@ -164,5 +163,5 @@ def read_settings(experiments: Sequence[Experiment]) -> dict[str, list[dict[str,
     return settings
 
 
-def _as_text(options: dict[str, Any]) -> dict[str, str]:
+def _as_text(options: Mapping[str, object]) -> dict[str, str]:
     return {key: str(options[key]) for key in sorted(options)}
