@@ -1,10 +1,10 @@
 """Pictures of a scored folder, read again from their files."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -21,28 +21,60 @@ CHANGED = 1e-3  # fraction of the range by which a score may differ if it is com
 UNREAD_SIZE = (4, 3)  # stands for the size of a picture whose file cannot be read
 
 
-class RegionScore(Protocol):
-    """One region of a scored image; see `rsfiqa.score`."""
+# A row of a picture that was scored: none of the values read here is None.
+ScoredRow = Mapping[str, Any]
 
-    content: str
-    text: str
-    ratings: dict[str, float]
-    distortions: list[tuple[str, int]]
-    quality: float
-    weight: float
+
+class RegionScore(Protocol):
+    """What the page needs of `rsfiqa.score.result.Region`."""
+
+    @property
+    def content(self) -> str:
+        """What the region shows."""
+
+    @property
+    def text(self) -> str:
+        """Sentence of the caption."""
+
+    @property
+    def ratings(self) -> Mapping[str, float]:
+        """Ratings in [1, 5] by name."""
+
+    @property
+    def distortions(self) -> list[tuple[str, int]]:
+        """Family and severity, 1 to 5."""
+
+    @property
+    def score(self) -> float:
+        """Predicted score of the region, MOS points."""
+
+    @property
+    def weight(self) -> float:
+        """Contribution to the score of the image, in [0, 1]."""
 
 
 class ImageScore(Protocol):
-    """A scored image; see `rsfiqa.score`."""
+    """What the page needs of `rsfiqa.score.result.Score`."""
 
-    score: float
-    global_term: float
-    labels: np.ndarray
-    grid_features: np.ndarray
+    @property
+    def score(self) -> float:
+        """Predicted score, MOS points."""
+
+    @property
+    def global_term(self) -> float:
+        """Contribution of the image as a whole, MOS points."""
 
     @property
     def regions(self) -> Sequence[RegionScore]:
         """By decreasing area."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Region of each pixel: uint16 (h, w)."""
+
+    @property
+    def attention_grid(self) -> np.ndarray:
+        """Attention of each grid cell: float32 (G, G), sums to 1."""
 
 
 class Scorer(Protocol):
@@ -111,7 +143,7 @@ def scored_pictures(
 
 
 def _photo_and_explanation(
-    row: Row, scorer: Scorer | None, dataset: DataSet, size: int
+    row: ScoredRow, scorer: Scorer | None, dataset: DataSet, size: int
 ) -> tuple[str, str, Explanation]:
     """The file as it is now: photograph, why it could not be read, predicted score."""
     try:
@@ -125,7 +157,7 @@ def _photo_and_explanation(
     return photo_uri(image.pixels, explanation.photo_budget(size)), "", explanation
 
 
-def _worst_box(row: Row, size: tuple[int, int]) -> Explanation:
+def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
     """What the table alone tells: the worst region, as a box in pixels of the picture."""
     x0, y0, x1, y1 = row["worst_box"]
     region = Region(
@@ -135,15 +167,17 @@ def _worst_box(row: Row, size: tuple[int, int]) -> Explanation:
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         distortions=[],
-        score=row["worst_quality"],
+        score=row["worst_score"],
         weight=row["worst_weight"],
     )
     return Explanation(size, row["score"], None, [region])
 
 
-def _explanation(row: Row, result: ImageScore, dataset: DataSet) -> Explanation:
+def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explanation:
     """What the checkpoint computes of the picture now."""
-    attention = result.grid_features.astype(np.float64) * result.grid_features.size  # 1 if uniform
+    attention = (
+        result.attention_grid.astype(np.float64) * result.attention_grid.size
+    )  # 1 if uniform
     before = f"{row['score']:.{dataset.digits}f}"
     changed = abs(result.score - row["score"]) > CHANGED * abs(dataset.scale.span)
     return Explanation(
@@ -158,7 +192,7 @@ def _explanation(row: Row, result: ImageScore, dataset: DataSet) -> Explanation:
                 text=region.text,
                 ratings=list(region.ratings.items()),
                 distortions=region.distortions,
-                score=region.quality,
+                score=region.score,
                 weight=region.weight,
             )
             for r, (region, outline) in enumerate(
