@@ -22,8 +22,9 @@ import numpy as np
 from benchmarks.figures import FOLDER, parser, write
 from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
-from rsfiqa.captioners.vlm import captioner as vlm
-from rsfiqa.captioners.vlm.cache import ResponseCache
+from rsfiqa.captioners.vlm.cache import ResponseCache, cache_path
+from rsfiqa.captioners.vlm.captioner import VLMCaptioner
+from rsfiqa.captioners.vlm.requests import Request, read_requests
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
@@ -136,13 +137,14 @@ def all_bodies(data: Path, given: CaptionOptions) -> list[bytes]:
     ]
 
 
-def requests_of(data: Path, given: CaptionOptions) -> list[list[vlm.Request]]:
+def requests_of(data: Path, given: CaptionOptions) -> list[list[Request]]:
     """The stage's requests, image by image."""
     shard = shard_of(data)
     reader = regions.Reader(shard.path_of("segment"))
-    captioner = vlm.VLMCaptioner(given, {}, data / "unused.log")
+    captioner = VLMCaptioner(given, log=data / "unused.log")
     return [
-        vlm.questions_about(image, reader, given, {}) for image in captioner.wanted(shard, reader)
+        read_requests(image, reader[image.image_id].labels, given, cached=())
+        for image in captioner.pending(shard, reader)
     ]
 
 
@@ -150,8 +152,8 @@ def stage(data: Path, given: CaptionOptions) -> float:
     """Requests a second of the stage, without its check of the servers."""
     forget(data)
     shard = shard_of(data)
-    with vlm.VLMCaptioner(given, {}, data / "unused.log") as captioner:
-        captioner.make_ready(1)
+    with VLMCaptioner(given, log=data / "unused.log") as captioner:
+        captioner.prepare_servers(1)
         started = time.perf_counter()
         captioner.caption_shard(shard)
         spent = time.perf_counter() - started
@@ -184,7 +186,7 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
     block = int(re.search(r'block_size="(\d+)"', metrics).group(1))  # type: ignore[union-attr]
     closing = {"model": NAME, "prompt": "<|im_end|>\n<|im_start|>assistant\n"}
     tail = json.loads(call(f"{root}/tokenize", closing | {"add_special_tokens": False}))["count"]
-    store = ResponseCache(vlm.store_path(shard_of(data)))
+    store = ResponseCache(cache_path(shard_of(data)))
     cached = possible = prompt_tokens = 0
     for requests in requests_of(data, given):
         known = store.get([request.keys[0] for request in requests])

@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
 from benchmarks.figures import ROOT, add_data, parser
-from rsfiqa.captioners.rule_based.captioner import NONE
 from rsfiqa.captioners.rule_based.features import FEATURES, region_features
+from rsfiqa.captioners.rule_based.regression import NONE
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets import demo, kodak
 from rsfiqa.images import load, resize
@@ -91,7 +91,7 @@ def fitted(values: np.ndarray, names: np.ndarray, severities: np.ndarray) -> dic
         fit = Ridge(PENALTY).fit(standard[chosen], severities[chosen])
         severity[name] = [*rounded(fit.coef_), round(float(fit.intercept_), 4)]
     return {
-        "signs": list(FEATURES),
+        "features": list(FEATURES),
         "mean": rounded(mean),
         "scale": rounded(scale),
         "family": {

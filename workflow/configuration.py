@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from rsfiqa import segmenters
+from rsfiqa import captioners, segmenters
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import files as encoders
@@ -103,7 +104,7 @@ def _check_gpus(config: Config, source: str) -> None:
     """Refuse fewer GPUs for a caption job than its own server takes; 0 is a server without any."""
     caption, asked = config.caption, config.gpus.caption
     taken = caption.server.tensor_parallel * caption.server.data_parallel
-    if caption.backend == "vllm" and not caption.endpoints and 0 < asked < taken:
+    if caption.starts_server and 0 < asked < taken:
         raise InputError(
             f"{source}: gpus.caption must cover tensor_parallel x data_parallel = {taken}, found"
             f" {asked}; raise it"
@@ -113,10 +114,8 @@ def _check_gpus(config: Config, source: str) -> None:
 def _check_models(config: Config) -> None:
     """Refuse missing or wrong model files; those that need no look cost no import of torch."""
     segmenters.checkpoint_of(config.segment)
-    if config.caption.backend == "vllm":
-        from rsfiqa.captioners.vlm import captioner as vlm
-
-        vlm.check(config.caption)
+    if CAPTIONERS[config.caption.backend].uses_server:
+        captioners.check(config.caption)
     if config.teach.train.model:
         _check_base(Path(config.teach.train.model).expanduser())
     if _differs(config.extract, "backbone", "weights"):
@@ -131,7 +130,7 @@ def _check_base(folder: Path) -> None:
     """Refuse a model's folder that holds none to be taught; a name on the hub is not looked at."""
     if not folder.is_dir():
         return
-    from rsfiqa.captioners.vlm.server import PROCESSORS
+    from rsfiqa.captioners.vlm.vllm_command import PROCESSORS
 
     names = {path.name for path in folder.iterdir()}
     words = folder / "tokenizer_config.json"

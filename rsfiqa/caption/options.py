@@ -1,16 +1,22 @@
 """Options of the caption stage."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.options import Options
+from rsfiqa.registry import choice
 
 Endpoint = Annotated[str, Field(pattern=r"^https?://")]
+if TYPE_CHECKING:
+    Backend = str
+else:
+    Backend = choice(CAPTIONERS)
 
 
 class ServerOptions(Options):
-    """The vLLM server that a caption job starts for itself where no endpoint is given."""
+    """The vLLM server that a caption job starts if no endpoint is given."""
 
     weights: str | None = Field(
         None,
@@ -55,7 +61,7 @@ class ServerOptions(Options):
 class CaptionOptions(Options):
     """How regions are described and rated."""
 
-    backend: Literal["rule_based", "vllm"] = Field(
+    backend: Backend = Field(
         "rule_based",
         description="rule_based: a regression on hand-crafted features, without model weights to"
         " download. vllm: a vision-language model behind a server with OpenAI's chat API, such as"
@@ -111,13 +117,15 @@ class CaptionOptions(Options):
         ServerOptions(), description="vllm: the job's own server, where no endpoint is given."
     )
 
+    @property
+    def starts_server(self) -> bool:
+        """Whether a job starts a server of its own."""
+        return CAPTIONERS[self.backend].uses_server and not self.endpoints
+
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the captions; those of place and speed are left out."""
-        names = {"backend", "long_side"}
-        if self.backend != "vllm":
-            return self.model_dump(include=names)
-        names |= {"model", "prompt", "max_pixels", "max_tokens", "temperature", "attempts"}
+        """The options that shape the captions, without those of location and speed."""
+        names = {"backend", "long_side", *CAPTIONERS[self.backend].recorded}
         recorded = self.model_dump(include=names)
-        if not self.endpoints:
+        if self.starts_server:
             recorded["server"] = self.server.model_dump(include={"dtype", "arguments"})
         return recorded

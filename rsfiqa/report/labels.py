@@ -1,6 +1,7 @@
 """Names and order of the methods in tables and plots."""
 
 from rsfiqa.benchmark.options import BASELINES
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.vocabulary import VARIANTS
 
 FULL = "full"
@@ -29,7 +30,11 @@ def method_label(method: str, caption_backend: str) -> str:
 
 def _captions_label(backend: str) -> str:
     """What a model without captions lacks; MLLM only if a language model wrote them."""
-    return {"rule_based": "captions (rule-based)", "": "captions"}.get(backend, "MLLM")
+    if not backend:
+        return "captions"
+    if backend in CAPTIONERS and not CAPTIONERS[backend].is_language_model:
+        return f"captions ({backend.replace('_', '-')})"
+    return "MLLM"
 
 
 def method_order(method: str) -> tuple[int, str]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from rsfiqa import encoders, segmenters
+from rsfiqa import captioners, encoders, segmenters
 from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
 from rsfiqa.encoders.files import encoder_folder, weight_hashes
@@ -23,6 +24,7 @@ from rsfiqa.images import resize
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.options import Options, describe
 from rsfiqa.products import checkpoints
+from rsfiqa.products.captions import CaptionRow
 from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.paths import card_path
 from rsfiqa.products.versions import VERSIONS
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from rsfiqa.segmenters.base import Segmenter
 
 RECORDED = {"version", "sha256"}  # entries of a card's parts that are not options
-Captions = list[dict[str, Any]]
+Captions = list[CaptionRow]
 Caption = Callable[[np.ndarray, np.ndarray], Captions]
 T = TypeVar("T", bound=Options)
 
@@ -46,7 +48,7 @@ class DescribedRegions:
 
     Attributes:
         labels: label map, uint16 (h, w).
-        captions: rows of the captions' schema, one per region.
+        captions: one per region.
     """
 
     labels: np.ndarray
@@ -124,9 +126,12 @@ def check_versions(folder: Path, card: Card) -> None:
 
 
 def needs_torch(card: Card) -> bool:
-    """Whether regions or captions need torch."""
+    """Whether regions or captions need torch, or a server, which one process uses best."""
+    captioner = CAPTIONERS[card.caption["backend"]]
     return (
-        SEGMENTERS[card.segment["backend"]].needs_torch or card.caption["backend"] != "rule_based"
+        SEGMENTERS[card.segment["backend"]].needs_torch
+        or captioner.needs_torch
+        or captioner.uses_server
     )
 
 
@@ -158,21 +163,14 @@ def load_captioner(card: Card, options: ScoreOptions) -> Caption:
     Raises:
         InputError: it needs a server, and none is given.
     """
-    if card.caption["backend"] == "rule_based":
-        from rsfiqa.captioners.rule_based import captioner as rule_based
-
-        return rule_based.caption
-    if not options.endpoint:
+    if CAPTIONERS[card.caption["backend"]].uses_server and not options.endpoint:
         raise InputError(
             "--endpoint: must be given where captions come from a model, found nothing; give the"
             f" base URL of a server of {card.caption['model']}"
         )
-    from rsfiqa.captioners.vlm import captioner as vlm
-
     given = {"endpoints": options.endpoint, "key_variable": options.key_variable}
     settings = _settings(CaptionOptions, card.caption, given)
-    vlm.check(settings)
-    return vlm.VLMCaptioner(settings, {}, Path()).caption
+    return captioners.load(settings, log=Path()).caption  # with endpoints it starts no server
 
 
 def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:

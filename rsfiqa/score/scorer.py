@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from PIL import Image
 from pydantic import ValidationError
@@ -35,7 +34,7 @@ class ImagePrediction:
 
     Attributes:
         regions: label map and table of regions.
-        captions: rows of the captions' schema, one per region.
+        captions: one per region.
         ratings: float32 (R, 5), as the model gets them.
         prediction: of a batch of this image alone, on the CPU.
     """
@@ -170,10 +169,10 @@ class Scorer(nn.Module):
             regions=[
                 Region(
                     box=_box(result.regions.table["box"][r] * factors),
-                    content=row["content"],
-                    text=row["text"],
+                    content=row.content,
+                    text=row.text,
                     ratings=dict(zip(RATINGS, result.ratings[r].tolist(), strict=True)),
-                    distortions=[(d["family"], d["severity"]) for d in row["distortions"]],
+                    distortions=[(d["family"], d["severity"]) for d in row.distortions],
                     score=self.scale.to_mos(float(prediction.quality[0, r])),
                     weight=float(prediction.weight[0, r]),
                 )
@@ -205,12 +204,12 @@ class Scorer(nn.Module):
             labels = self.segment(pixels)
         if rows is None:
             rows = self.region_pipeline.caption(pixels, labels)
-        ratings = samples.ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
+        ratings = captions.ratings_array(captions.to_table({"": rows}))
         image = regions.ImageRegions("", labels, regions.region_table(labels))
         batch = Batch(
             grid_features=torch.from_numpy(self._grid_features(pixels))[None],
             coverage=torch.from_numpy(samples.coverage(labels, self.card.backbone["grid"]))[None],
-            text=torch.from_numpy(self._vectors([row["text"] for row in rows]))[None],
+            text=torch.from_numpy(self._vectors([row.text for row in rows]))[None],
             ratings=torch.from_numpy(ratings)[None],
             geometry=torch.from_numpy(samples.geometry(image))[None],
             present=torch.ones(1, len(rows), dtype=torch.bool),

@@ -9,11 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners.rule_based import captioner as rule_based
-from rsfiqa.captioners.vlm import prompt, server
+from rsfiqa.captioners import Captioner
+from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import MOST_DISTORTIONS, Answer
 from rsfiqa.captioners.vlm.cache import ResponseCache, key_of
-from rsfiqa.captioners.vlm.captioner import Request, VLMCaptioner, check, question_about
+from rsfiqa.captioners.vlm.captioner import VLMCaptioner
+from rsfiqa.captioners.vlm.requests import Request, region_request
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
@@ -22,10 +23,11 @@ from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
 CHUNK = 200  # requests in memory at once, of about half a megabyte each
 
 
-def from_rule_based(folder: Path, tests: Sequence[Example]) -> Iterator[str]:
-    """The answers of the rule-based captioner.
+def from_captioner(captioner: Captioner, folder: Path, tests: Sequence[Example]) -> Iterator[str]:
+    """The answers of a captioner that is no language model.
 
     Args:
+        captioner: captions the image of each example.
         folder: of the examples.
         tests: examples to answer.
     """
@@ -34,11 +36,11 @@ def from_rule_based(folder: Path, tests: Sequence[Example]) -> Iterator[str]:
         image, labels = examples.read_image(folder, example)
         # reducing the label map to the size of the image can have dropped small regions
         regions, dense = np.unique(labels, return_inverse=True)
-        rows = rule_based.caption(image, dense.reshape(labels.shape).astype(labels.dtype))
+        rows = captioner.caption(image, dense.reshape(labels.shape).astype(labels.dtype))
         row = rows[int(np.searchsorted(regions, example.region))]
-        levels = {name: ITU_LEVELS[row[name] - 1] for name in RATINGS}
-        worst = row["distortions"][:MOST_DISTORTIONS]
-        yield Answer(content=row["content"], distortions=worst, **levels).model_dump_json()
+        levels = {name: ITU_LEVELS[(row.ratings[name] or 0) - 1] for name in RATINGS}
+        worst = row.distortions[:MOST_DISTORTIONS]
+        yield Answer(content=row.content, distortions=worst, **levels).model_dump_json()
 
 
 def from_vlm(
@@ -63,26 +65,26 @@ def from_vlm(
     Raises:
         InputError: the servers cannot be used.
     """
-    check(options)
+    VLMCaptioner.check(options)
     options = options.model_copy(update={"attempts": 1})
-    digests = {} if options.endpoints else server.digests(options.server)
+    captioner = VLMCaptioner(options, log=server_log)
+    digests = {} if options.endpoints else dict(captioner.model_digests)
     model = {"model": options.model, "files": digests, "options": options.recorded()}
     keys = [_key(folder, example, model) for example in tests]
-    responses = ResponseCache(cache)
-    try:
+    with ResponseCache(cache) as responses:
         cached = responses.get(keys)
         pending = [pair for pair in zip(keys, tests, strict=True) if pair[0] not in cached]
         with (
-            VLMCaptioner(options, digests, server_log) as captioner,
+            captioner,
             tqdm(total=len(pending), desc="teach test", disable=None) as bar,
         ):
             for start in range(0, len(pending), chunk):
                 part = pending[start : start + chunk]
-                responses.put(captioner.ask([_request(folder, *pair, options) for pair in part]))
+                responses.put(
+                    captioner.complete([_request(folder, *pair, options) for pair in part])
+                )
                 bar.update(len(part))
         cached = responses.get(keys)
-    finally:
-        responses.close()
     return [cached[key].raw for key in keys]
 
 
@@ -94,4 +96,4 @@ def _key(folder: Path, example: Example, model: Mapping[str, Any]) -> str:
 
 def _request(folder: Path, key: str, example: Example, options: CaptionOptions) -> Request:
     image, region_image = (prompt.data_uri((folder / path).read_bytes()) for path in example.images)
-    return question_about(key, image, region_image, options)
+    return region_request(key, image, region_image, options)

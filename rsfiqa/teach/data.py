@@ -153,7 +153,7 @@ def _examples(
     """The examples of one view; writes its label map and images."""
     place, stem = folder / "sources" / source.name, f"{number:05d}"
     labels_path, image_path = place / f"{stem}.labels.png", place / f"{stem}.png"
-    contents = [row["content"] for row in rule_based.caption(view.pristine, view.labels)]
+    contents = [row.content for row in rule_based.caption(view.pristine, view.labels)]
     examples.write_labels(labels_path, view.labels)
     for region, distortions in sorted(view.distortions.items()):
         region_image = prompt.cut_out(view.image, view.labels, region)

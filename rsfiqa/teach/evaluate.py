@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from rsfiqa import captioners
 from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
@@ -47,14 +49,16 @@ def run(
     """
     tests = examples.read(folder / f"{part}.jsonl")
     place = folder / "tests"
-    if options.backend == "vllm":
-        cache, server_log = place / f"{name}.answers.sqlite", place / f"{name}.server.log"
+    server_log = place / f"{name}.server.log"
+    if CAPTIONERS[options.backend].is_language_model:
+        cache = place / f"{name}.answers.sqlite"
         texts = answers.from_vlm(
             folder, tests, options, cache=cache, server_log=server_log, chunk=chunk
         )
     else:
-        generated = answers.from_rule_based(folder, tests)
-        texts = list(tqdm(generated, "teach test", len(tests), disable=None))
+        with captioners.load(options, log=server_log) as captioner:
+            generated = answers.from_captioner(captioner, folder, tests)
+            texts = list(tqdm(generated, "teach test", len(tests), disable=None))
     lines = "".join(
         json.dumps({"id": example.id, "answer": text}, ensure_ascii=False) + "\n"
         for example, text in zip(tests, texts, strict=True)

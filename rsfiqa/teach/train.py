@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rsfiqa.captioners.vlm.server import digests_of
+from rsfiqa.captioners.vlm.vllm_command import digests_of
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json

@@ -1,9 +1,11 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
 from rsfiqa.products import captions
+from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -66,3 +68,43 @@ def test_another_schema(tmp_path, provenance):
     write_table(tmp_path / "a.parquet", captions.SCHEMA.empty_table(), provenance("captions", 99))
     with pytest.raises(InputError, match=r"expected captions of schema 1, found captions of sch"):
         captions.read(tmp_path / "a.parquet")
+
+
+def caption(region: int, **changes) -> CaptionRow:
+    usual = {
+        "content": "sky",
+        "ratings": dict(zip(RATINGS, (1, 2, 3, 4, 5), strict=True)),
+        "expectations": dict.fromkeys(RATINGS, 2.75),
+        "text": "A sky.",
+        "distortions": [Distortion(family="blur", severity=2)],
+    }
+    return CaptionRow(region=region, **usual | changes)
+
+
+def test_rows_are_columns_of_the_schema():
+    table = captions.to_table({"b": [caption(0), CaptionRow.failed(1, "no JSON")], "a": []})
+    assert table.schema == captions.SCHEMA
+    ratings = dict(zip(RATINGS, (1, 2, 3, 4, 5), strict=True))
+    assert table.to_pylist() == [
+        row("b", 0, **ratings),
+        row(
+            "b",
+            1,
+            content="",
+            text="",
+            distortions=[],
+            raw="no JSON",
+            status="failed",
+            **dict.fromkeys(RATINGS),
+            **{f"{name}_expected": None for name in RATINGS},
+        ),
+    ]
+    assert captions.to_table({}).num_rows == 0
+
+
+def test_ratings_are_expectations_words_or_nan():
+    some = dict.fromkeys(RATINGS) | {"color": 1.5}
+    rows = [caption(0, expectations=some), caption(1), CaptionRow.failed(2, "")]
+    ratings = captions.ratings_array(captions.to_table({"a": rows}))
+    assert ratings.dtype == np.float32
+    np.testing.assert_array_equal(ratings, [[1.5, 2, 3, 4, 5], [2.75] * 5, [np.nan] * 5])

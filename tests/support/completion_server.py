@@ -1,4 +1,4 @@
-"""A stand-in for a model's server: OpenAI's chat protocol on a free port of this machine."""
+"""A stand-in for a model's server: OpenAI's chat API on a free port of this machine."""
 
 import asyncio
 import json
@@ -23,9 +23,13 @@ GOOD = {
 def completion(
     text: str | None = None, finish: str = "stop", regions: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """The body of an answer; its tokens are its characters, each certain.
+    """The body of a response; its tokens are its characters, each of probability 1.
 
-    About the region shown, or about several: their contents end in their numbers.
+    Args:
+        text: text of the response; by default an answer about one region, or about several.
+        finish: stop or length.
+        regions: number of regions; their contents end in their numbers. 0 for one without number.
+        changes: fields of the answer that differ from `GOOD`.
     """
     one = GOOD | changes
     several = {f"region_{i}": one | {"content": f"wall {i}"} for i in range(1, regions + 1)}
@@ -48,11 +52,20 @@ def completion(
 
 
 class Server:
-    """Answers with `respond(body, number)`: a completion, or an HTTP status.
+    """A server that responds with `respond(body, number)`; a context manager.
 
-    Used as a context manager. `bodies` holds the requests in the order in which they came, without
-    those of the check before work, which are in `checks`; `most` tells how many were under way at
-    once.
+    Args:
+        respond: the completion or the HTTP status for the body of a request and its number.
+        key: API key that clients must send; empty for none.
+        delay: time of each response, seconds.
+        port: port to listen on; 0 for a free one.
+        model: name of the model.
+
+    Attributes:
+        bodies: requests in the order of their arrival, without those of the check before work.
+        checks: requests of the check before work, whose seed is 0.
+        pending: number of requests without a response yet.
+        most: largest number of pending requests.
     """
 
     def __init__(
@@ -68,7 +81,7 @@ class Server:
         self.port, self.model = port, model
         self.bodies: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
-        self.under_way = self.most = 0
+        self.pending = self.most = 0
         self.url = ""
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -82,7 +95,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop the server."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(10)
@@ -91,6 +104,7 @@ class Server:
         asyncio.run(self.serve())
 
     async def serve(self) -> None:
+        """Serve until `close` is called."""
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/health", self._health)
@@ -105,28 +119,28 @@ class Server:
         await self._stop.wait()
         await runner.cleanup()
 
-    def _refused(self, request: web.Request) -> bool:
+    def _denied(self, request: web.Request) -> bool:
         return bool(self.key) and request.headers.get("Authorization") != f"Bearer {self.key}"
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response()
 
     async def _models(self, request: web.Request) -> web.Response:
-        if self._refused(request):
+        if self._denied(request):
             return web.Response(status=401)
         return web.json_response({"data": [{"id": self.model}]})
 
     async def _complete(self, request: web.Request) -> web.Response:
-        if self._refused(request):
+        if self._denied(request):
             return web.Response(status=401)
         body = await request.json()
         (self.bodies if body["seed"] else self.checks).append(body)
         number = len(self.bodies)
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
+        self.pending += 1
+        self.most = max(self.most, self.pending)
         await asyncio.sleep(self.delay)
-        self.under_way -= 1
-        found = self.respond(body, number)
-        if isinstance(found, int):
-            return web.Response(status=found, text="too long by far")
-        return web.json_response(found)
+        self.pending -= 1
+        response = self.respond(body, number)
+        if isinstance(response, int):
+            return web.Response(status=response, text="too long by far")
+        return web.json_response(response)

@@ -4,6 +4,8 @@ import numpy as np
 import skimage
 from PIL import Image
 
+from rsfiqa import captioners
+from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.teach import answers
 from rsfiqa.teach.examples import Example
 
@@ -19,6 +21,7 @@ def test_a_region_that_a_reduced_label_map_has_lost(tmp_path):
         Example("a", "a", "local", 2, (), f"{name}.png", ("whole.png",), ())
         for name in ("with", "without")
     ]
-    with_it, without_it = answers.from_rule_based(tmp_path, tests)
+    with captioners.load(CaptionOptions(), log=tmp_path / "log") as captioner:
+        with_it, without_it = answers.from_captioner(captioner, tmp_path, tests)
     assert with_it == without_it
     assert "right" in json.loads(with_it)["content"]

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.errors import InputError
 from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
@@ -50,7 +51,8 @@ TRAIN_THREADS = (
 # captions that a job's own server makes need vllm beside the stage, and a machine that feeds its
 # GPUs: processes that prepare pictures, and memory through which the weights of each copy go
 OWN_SERVER = (
-    config["caption"]["backend"] == "vllm" and not config["caption"]["endpoints"]
+    CAPTIONERS[config["caption"]["backend"]].uses_server
+    and not config["caption"]["endpoints"]
 )
 SERVED_GPUS = max(1, config["gpus"]["caption"])
 FINETUNED_MODEL = f"{RESULTS}/teach/finetuned/model"

@@ -1,1 +1,1 @@
-"""Captions from hand-crafted features."""
+"""The rule-based captioner: hand-crafted features of regions, without a language model."""

@@ -1,4 +1,4 @@
-"""What can be measured in a region without a model: noise, blur, blocks, exposure, color."""
+"""Region statistics: noise, blur, blockiness, lightness and color of each region."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,10 @@ import cv2
 import numpy as np
 
 NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # Immerkaer 1996
-
-
-FLAT = 12.0  # grey levels per pixel of smoothed gradient; noise is measured below it
-
-
+FLAT = 12.0  # grey levels per 8 pixels of smoothed gradient; noise is estimated below it
 BLOCK = 8  # pixels of a JPEG block
-
-
-EVIDENCE = 400.0  # pixels; regions with less trust the whole image as much as themselves
+MAX_STEP = 20  # grey levels between neighbors; larger steps are edges of the image content
+PRIOR_WEIGHT = 400.0  # pixels; with this many a region counts as much as the whole image
 
 
 @dataclass(frozen=True)
@@ -22,7 +17,7 @@ class RegionStatistics:
     """One value per region, each float64 (R,)."""
 
     noise: np.ndarray  # standard deviation of grey noise, grey levels
-    blur: np.ndarray  # share of variation that survives blurring, [0, 1]; Crete et al. 2007
+    blur: np.ndarray  # fraction of variation that survives blurring, [0, 1]; Crete et al. 2007
     blockiness: np.ndarray  # step at 8-pixel block borders over steps elsewhere; 1 is none
     lightness: np.ndarray  # mean CIELAB L, [0, 100]
     contrast: np.ndarray  # standard deviation of CIELAB L
@@ -32,7 +27,12 @@ class RegionStatistics:
 
 
 def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics:
-    """The measures of each region of an image uint8 (H, W, 3) with a label map (H, W)."""
+    """Statistics of each region.
+
+    Args:
+        image: sRGB, uint8 (H, W, 3).
+        labels: label map of the image, (H, W), 0..R-1.
+    """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     flat = labels.ravel().astype(np.intp)
     count = int(flat.max()) + 1
@@ -56,48 +56,54 @@ def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics
     )
 
 
-def _pooled(values: np.ndarray, weights: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
-    """Weighted mean per region, drawn to the whole image's where the weight is small: (R,)."""
+def _weighted_means(
+    values: np.ndarray, weights: np.ndarray, flat: np.ndarray, count: int
+) -> np.ndarray:
+    """Weighted mean of each region, shrunk towards that of the image for small weights: (R,)."""
     total = np.bincount(flat, (values * weights).ravel(), count)
     weight = np.bincount(flat, weights.ravel(), count)
     whole = total.sum() / max(weight.sum(), 1e-9)
-    return (total + EVIDENCE * whole) / (weight + EVIDENCE)
+    return (total + PRIOR_WEIGHT * whole) / (weight + PRIOR_WEIGHT)
 
 
 def _noise(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
-    """Immerkaer's estimate on even areas, where texture does not pass for noise."""
+    """Immerkaer's estimate, on even areas only, since it takes texture for noise."""
     response = np.abs(cv2.filter2D(grey, -1, NOISE_MASK)) * (np.sqrt(np.pi / 2) / 6)
     smooth = cv2.GaussianBlur(grey, (0, 0), 2.0)
     gradient = cv2.magnitude(
         cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=0.125),
         cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=0.125),
     )
-    even = (gradient < FLAT / 8) & (grey > 3) & (grey < 252)
-    return _pooled(response, even.astype(np.float32), flat, count)
+    even = (gradient < FLAT / 8) & (grey > 3) & (grey < 252)  # clipped pixels show no noise
+    return _weighted_means(response, even.astype(np.float32), flat, count)
 
 
 def _blur(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
-    """Crete's measure: what further blurring leaves of the variation, the worse direction."""
-    found = []
+    """Crete's blur metric: the variation that survives further blurring; the larger direction."""
+    survived = []
     for size, (dx, dy) in (((9, 1), (1, 0)), ((1, 9), (0, 1))):
         before = np.abs(difference(grey, dx, dy))
         after = np.abs(difference(cv2.blur(grey, size), dx, dy))
-        kept = np.minimum(after, before) / np.maximum(before, 1e-6)
-        found.append(_pooled(kept, before / 4, flat, count))
-    return np.maximum(*found)
+        fraction = np.minimum(after, before) / np.maximum(before, 1e-6)
+        survived.append(_weighted_means(fraction, before / 4, flat, count))
+    return np.maximum(*survived)
 
 
 def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
+    """Mean step at the borders of JPEG blocks over the mean step elsewhere."""
     height, width = grey.shape
-    across, down = np.abs(difference(grey, 1, 0)), np.abs(difference(grey, 0, 1))
+    horizontal, vertical = np.abs(difference(grey, 1, 0)), np.abs(difference(grey, 0, 1))
     columns = np.zeros((height, width), np.float32)
     columns[:, BLOCK - 1 : -1 : BLOCK] = 1
     rows = np.zeros((height, width), np.float32)
     rows[BLOCK - 1 : -1 : BLOCK] = 1
-    # steps above 20 grey levels are the picture's own edges
-    across, down = np.minimum(across, 20), np.minimum(down, 20)
-    border = _pooled(across, columns, flat, count) + _pooled(down, rows, flat, count)
-    inside = _pooled(across, 1 - columns, flat, count) + _pooled(down, 1 - rows, flat, count)
+    horizontal, vertical = np.minimum(horizontal, MAX_STEP), np.minimum(vertical, MAX_STEP)
+    border = _weighted_means(horizontal, columns, flat, count) + _weighted_means(
+        vertical, rows, flat, count
+    )
+    inside = _weighted_means(horizontal, 1 - columns, flat, count) + _weighted_means(
+        vertical, 1 - rows, flat, count
+    )
     return (border + 0.2) / (inside + 0.2)
 
 

@@ -1,1 +1,1 @@
-"""A vision-language model behind a server."""
+"""The VLM captioner: a vision-language model behind a server with OpenAI's chat API."""

@@ -1,4 +1,4 @@
-"""Answers of a language model, kept by what was asked: none is paid for twice or lost."""
+"""Cache of a language model's responses, keyed by all that a response depends on."""
 
 import hashlib
 import json
@@ -8,28 +8,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rsfiqa.errors import InputError
+from rsfiqa.runtime.shards import Shard
 
-VERSION = 1
-
-
-AT_ONCE = 500  # keys in one query
+VERSION = 2  # of the file's layout
+KEYS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """One region's final answer, usable or not.
+    """The final response about one region, valid or not.
 
     Attributes:
-        raw: the model's text.
-        reason: why it cannot be used; empty if it can.
+        raw: text of the response.
+        reason: why it is not valid; empty if it is.
         expected: expected rating by name; empty without log-probabilities.
-        attempts: how often it was asked.
-        prompt_tokens: of the last attempt.
-        cached_tokens: of those, served from the server's prefix cache.
-        completion_tokens: of all attempts.
+        attempts: number of requests that were sent.
+        prompt_tokens: tokens of the last request.
+        cached_tokens: how many of those came from the server's prefix cache.
+        completion_tokens: tokens of all responses.
     """
 
     raw: str
@@ -42,12 +42,20 @@ class CachedResponse:
 
 
 def key_of(**parts: Any) -> str:
-    """A SHA-256 of everything that an answer depends on."""
+    """A SHA-256 of all that a response depends on."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def cache_path(shard: Shard) -> Path:
+    """Path of the response cache of a shard of the caption stage."""
+    return shard.path.parent / "responses" / f"{shard.name}.sqlite"
+
+
 class ResponseCache:
-    """Answers by key in one SQLite file per shard; what `put` has returned from is durable.
+    """Responses by key in an SQLite file; a context manager that closes it.
+
+    Args:
+        path: path of the file, which is created if it does not exist.
 
     Raises:
         InputError: the file is damaged or of another version.
@@ -57,7 +65,7 @@ class ResponseCache:
         self.path = path
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._guarded():
+        with self._input_errors():
             self._connection = sqlite3.connect(path, check_same_thread=False)
         try:
             # the rollback journal works on network file systems too; FULL waits for the disk
@@ -66,46 +74,59 @@ class ResponseCache:
             if version == 0:
                 with self._connection:
                     self._connection.execute(
-                        "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT)"
+                        "CREATE TABLE IF NOT EXISTS responses (key TEXT PRIMARY KEY, response TEXT)"
                         " WITHOUT ROWID"
                     )
                     self._connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{path}: damaged ({error}); delete it to ask again") from error
+            raise InputError(
+                f"{path}: damaged ({error}); delete it to send requests anew"
+            ) from error
         if version not in (0, VERSION):
             raise InputError(
-                f"{path}: expected answers of version {VERSION}, found {version}; delete it to ask"
-                " again"
+                f"{path}: expected responses of version {VERSION}, found {version}; delete it to"
+                " send requests anew"
             )
 
-    def get(self, keys: Sequence[str]) -> dict[str, CachedResponse]:
-        """The answers there are."""
-        found: dict[str, CachedResponse] = {}
-        with self._guarded():
-            for start in range(0, len(keys), AT_ONCE):
-                part = keys[start : start + AT_ONCE]
-                marks = ",".join("?" * len(part))
-                query = f"SELECT key, answer FROM answers WHERE key IN ({marks})"
-                for key, text in self._connection.execute(query, part):
-                    found[key] = CachedResponse(**json.loads(text))
-        return found
+    def __enter__(self) -> Self:
+        return self
 
-    def put(self, answers: Mapping[str, CachedResponse]) -> None:
-        """Keep answers; they are on the disk when this returns. From any thread."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get(self, keys: Sequence[str]) -> dict[str, CachedResponse]:
+        """The cached responses among the keys."""
+        responses: dict[str, CachedResponse] = {}
+        with self._input_errors():
+            for start in range(0, len(keys), KEYS_PER_QUERY):
+                part = keys[start : start + KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, response FROM responses WHERE key IN ({marks})"
+                for key, text in self._connection.execute(query, part):
+                    responses[key] = CachedResponse(**json.loads(text))
+        return responses
+
+    def put(self, responses: Mapping[str, CachedResponse]) -> None:
+        """Add responses; they are on the disk when this returns. Any thread may call it."""
         rows: Iterable[tuple[str, str]] = (
-            (key, json.dumps(asdict(answer))) for key, answer in answers.items()
+            (key, json.dumps(asdict(response))) for key, response in responses.items()
         )
-        with self._lock, self._guarded(), self._connection:
-            self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
+        with self._lock, self._input_errors(), self._connection:
+            self._connection.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?)", rows)
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _input_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             raise InputError(
-                f"{self.path}: must be readable and writable, found {error}; make room, or delete"
-                " it to ask again"
+                f"{self.path}: must be readable and writable, found {error}; free some disk space,"
+                " or delete it to send requests anew"
             ) from error
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Many requests to servers that speak OpenAI's chat protocol, none lost, none too many at once."""
+"""Client of servers with OpenAI's chat API: bounded concurrency, retries, balanced endpoints."""
 
 import asyncio
 import logging
@@ -22,34 +22,27 @@ from rsfiqa.errors import InputError
 
 T = TypeVar("T")
 
-
 log = logging.getLogger("rsfiqa")
 
+# HTTP status by what follows from it; all from 500 on are retried too
+RETRIED = frozenset({408, 409, 425, 429})
+REJECTED = frozenset({400, 413, 422})  # such as a request that is too long; others may pass
+KEY_HINT = "set the environment variable that caption.key_variable names"
+DENIED = {
+    401: f"the key is not accepted; {KEY_HINT}",
+    403: f"the key is not allowed; {KEY_HINT}",
+}
 
-BUSY = frozenset({408, 409, 425, 429})  # worth asking again, as are all from 500 on
-
-
-OF_THE_REQUEST = frozenset({400, 413, 422})  # too long, say; another request may pass
-
-
-KEY = "set the environment variable that caption.key_variable names"
-
-
-REFUSED = {401: f"the key is not accepted; {KEY}", 403: f"the key is not allowed; {KEY}"}
-
-
-LARGEST = 1 << 26  # bytes of an answer once unpacked; with log-probabilities it has 0.2 MB
-
-
-SHUNNED_S = 5.0  # after a failure an endpoint is asked so much later, if there are others
+MAX_RESPONSE = 1 << 26  # bytes once unpacked; with log-probabilities a response has 0.2 MB
+COOL_DOWN_S = 5.0  # after a failure, an endpoint gets no request for so long if there are others
 
 
 class BusyError(Exception):
-    """The server cannot answer now."""
+    """The server cannot respond now; the request can be retried."""
 
 
 class RejectedError(Exception):
-    """The server will never answer this request, such as one longer than its context."""
+    """The server rejects this request, such as one longer than its context."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +50,12 @@ class Reply:
     """One completion.
 
     Attributes:
-        text: of the answer; None if the model gave none.
-        finish_reason: stop, or length if it was cut.
-        tokens: with their log-probabilities; empty if the server gives none.
-        prompt_tokens: of the request.
-        cached_tokens: of those, from the server's prefix cache; 0 where it does not say.
-        completion_tokens: of the answer.
+        text: text of the response; None without text.
+        finish_reason: stop, or length if the text was cut.
+        tokens: tokens with log-probabilities; empty if the server gives none.
+        prompt_tokens: number of tokens of the request.
+        cached_tokens: how many of those came from the server's prefix cache; 0 if unknown.
+        completion_tokens: number of tokens of the response.
     """
 
     text: str | None
@@ -74,14 +67,15 @@ class Reply:
 
 
 class Client:
-    """Sends requests to the endpoint with the fewest under way; use it as a context manager.
+    """Sends requests to the endpoint with the fewest pending ones; an async context manager.
 
     Args:
         endpoints: base URLs, such as http://localhost:8000/v1.
-        key: sent as bearer token; empty for none.
-        concurrency: requests under way at once on each endpoint.
-        timeout: seconds that one attempt may take.
-        patience: seconds after which no further attempt at a request is begun.
+        key: API key, sent as bearer token; empty for none.
+        concurrency: concurrent requests to each endpoint.
+        timeout: longest time of one attempt, seconds.
+        retry_timeout: time after which a request is not retried, seconds.
+        max_response: size of the largest response that is read, bytes once unpacked.
     """
 
     def __init__(
@@ -91,14 +85,16 @@ class Client:
         key: str = "",
         concurrency: int,
         timeout: float,
-        patience: float,
+        retry_timeout: float,
+        max_response: int = MAX_RESPONSE,
     ) -> None:
-        self.under_way = dict.fromkeys(endpoints, 0)
-        self._failed = dict.fromkeys(endpoints, -SHUNNED_S)  # when, by the loop's clock
-        self.timeout, self.patience = timeout, patience
+        self._pending = dict.fromkeys(endpoints, 0)
+        self._failed_at = dict.fromkeys(endpoints, -COOL_DOWN_S)  # by the clock of the event loop
+        self.timeout, self.retry_timeout = timeout, retry_timeout
+        self.max_response = max_response
         self._key = key
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._places = asyncio.Semaphore(concurrency * len(self.under_way))
+        self._slots = asyncio.Semaphore(concurrency * len(self._pending))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Client":
@@ -117,7 +113,7 @@ class Client:
         """The names of the models that an endpoint serves.
 
         Raises:
-            InputError: it cannot be reached, refuses the key, or does not speak the protocol.
+            InputError: the endpoint cannot be reached, denies the key, or has another API.
         """
         try:
             content = await self._call("GET", f"{endpoint}/models", Models)
@@ -128,46 +124,46 @@ class Client:
                 " caption.endpoints"
             ) from error
 
-    async def ask(self, body: Mapping[str, Any], endpoint: str | None = None) -> Reply:
-        """The completion of a chat request, asked for until it comes.
+    async def complete(self, body: Mapping[str, Any], endpoint: str | None = None) -> Reply:
+        """The completion of a chat request, which is retried while the server is busy.
 
         Args:
-            body: of the request.
-            endpoint: whom to ask; by default the one with the fewest requests under way.
+            body: body of the request.
+            endpoint: base URL; by default the one with the fewest pending requests.
 
         Raises:
-            RejectedError: the server refuses this request.
-            BusyError: no answer within the patience.
-            InputError: the key is refused.
+            RejectedError: the server rejects this request.
+            BusyError: no response within `retry_timeout`.
+            InputError: the server denies the key.
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(BusyError),
             wait=wait_random_exponential(multiplier=0.5, max=30),
-            stop=stop_before_delay(self.patience),
+            stop=stop_before_delay(self.retry_timeout),
             before_sleep=before_sleep_log(log, logging.INFO),
         )
         try:
-            async with self._places:  # before the clock of patience starts
+            async with self._slots:  # before the time of the retries starts
                 async for attempt in retrying:
                     with attempt:
-                        return await self._complete(body, endpoint)
+                        return await self._attempt(body, endpoint)
         except RetryError as error:
             raise BusyError(str(error.last_attempt.exception())) from error
-        raise AssertionError("a retry ends with an answer or an error")
+        raise AssertionError("tenacity returns a result or raises")
 
-    async def _complete(self, body: Mapping[str, Any], endpoint: str | None) -> Reply:
-        endpoint = endpoint or self._next()
-        self.under_way[endpoint] += 1
+    async def _attempt(self, body: Mapping[str, Any], endpoint: str | None) -> Reply:
+        endpoint = endpoint or self._least_busy()
+        self._pending[endpoint] += 1
         try:
             url = f"{endpoint}/chat/completions"
             content = await self._call("POST", url, Completion, body)
         except BusyError:
-            self._failed[endpoint] = asyncio.get_running_loop().time()
+            self._failed_at[endpoint] = asyncio.get_running_loop().time()
             raise
         finally:
-            self.under_way[endpoint] -= 1
+            self._pending[endpoint] -= 1
         if not content.choices:
-            raise BusyError("an answer without a completion")
+            raise BusyError("a response without a completion")
         choice, usage = content.choices[0], content.usage or Usage()
         details = usage.prompt_tokens_details or Details()
         return Reply(
@@ -179,14 +175,14 @@ class Client:
             completion_tokens=usage.completion_tokens or 0,
         )
 
-    def _next(self) -> str:
-        """The endpoint with the fewest requests under way, of those that have not just failed."""
+    def _least_busy(self) -> str:
+        """The endpoint with the fewest pending requests, of those that have not just failed."""
         now = asyncio.get_running_loop().time()
 
         def rank(url: str) -> tuple[bool, int]:
-            return now - self._failed[url] < SHUNNED_S, self.under_way[url]
+            return now - self._failed_at[url] < COOL_DOWN_S, self._pending[url]
 
-        return min(self.under_way, key=rank)
+        return min(self._pending, key=rank)
 
     async def _call(
         self, method: str, url: str, kind: type[T], body: Mapping[str, Any] | None = None
@@ -195,38 +191,37 @@ class Client:
             raise RuntimeError("the client must be entered before it is used")
         try:
             async with self._session.request(method, url, json=body) as response:
-                if response.status in REFUSED:
-                    raise InputError(f"{url}: HTTP {response.status}, {REFUSED[response.status]}")
-                if response.status in BUSY or response.status >= 500:
+                if response.status in DENIED:
+                    raise InputError(f"{url}: HTTP {response.status}, {DENIED[response.status]}")
+                if response.status in RETRIED or response.status >= 500:
                     raise BusyError(f"HTTP {response.status}")
                 if response.status >= 400:
-                    text = self._shown(await _bounded(response))
-                    if response.status in OF_THE_REQUEST or method == "GET":
+                    text = self._excerpt(await self._read(response))
+                    if response.status in REJECTED or method == "GET":
                         raise RejectedError(f"HTTP {response.status}: {text}")
                     raise InputError(f"{url}: must answer, found HTTP {response.status}: {text}")
-                return msgspec.json.decode(await _bounded(response), type=kind)
+                return msgspec.json.decode(await self._read(response), type=kind)
         except TimeoutError as error:
-            raise BusyError(f"no answer within {self.timeout:g} s") from error
+            raise BusyError(f"no response within {self.timeout:g} s") from error
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise BusyError(f"an answer that is none of the protocol ({error})") from error
+            raise BusyError(f"a response of another API ({error})") from error
         except aiohttp.ClientError as error:
             raise BusyError(f"{type(error).__name__}: {error}") from error
 
-    def _shown(self, content: bytes) -> str:
-        """The beginning of what a server says of an error, without the key, which some repeat."""
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body of a response.
+
+        Raises:
+            BusyError: the body is larger than `max_response`.
+        """
+        content = bytearray()
+        async for part in response.content.iter_chunked(1 << 16):
+            content += part
+            if len(content) > self.max_response:
+                raise BusyError(f"a response of more than {self.max_response >> 20} MB")
+        return bytes(content)
+
+    def _excerpt(self, content: bytes) -> str:
+        """The beginning of an error message, without the key, which some servers repeat."""
         text = content.decode(errors="replace").replace("\n", " ")
         return (text.replace(self._key, "***") if self._key else text)[:300]
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body of an answer.
-
-    Raises:
-        BusyError: it is larger than any that is meant.
-    """
-    content = bytearray()
-    async for part in response.content.iter_chunked(1 << 16):
-        content += part
-        if len(content) > LARGEST:
-            raise BusyError(f"an answer of more than {LARGEST >> 20} MB")
-    return bytes(content)

@@ -1,21 +1,21 @@
-"""What a server answers, of OpenAI's chat protocol as much as is used here.
+"""Responses of a server, as far as they are used here, in the format of OpenAI's chat API.
 
-With log-probabilities an answer is 0.2 MB; msgspec decodes what these types name ten times as fast
-as a JSON library reads all of it.
+With log-probabilities a response has 0.2 MB; msgspec decodes the fields of these types ten times as
+fast as a JSON library decodes all of it.
 """
 
 import msgspec
 
 
 class Candidate(msgspec.Struct):
-    """A token that might have come, and its natural log-probability."""
+    """An alternative token and its natural log-probability."""
 
     token: str
     logprob: float
 
 
 class Token(msgspec.Struct):
-    """A token that came, and the likeliest ones at its place."""
+    """A token of the response and its most likely alternatives."""
 
     token: str
     logprob: float
@@ -23,19 +23,19 @@ class Token(msgspec.Struct):
 
 
 class Logprobs(msgspec.Struct):
-    """The tokens of an answer."""
+    """The tokens of a response."""
 
     content: list[Token] | None = None
 
 
 class Message(msgspec.Struct):
-    """The text of an answer."""
+    """The text of a response."""
 
     content: str | None = None
 
 
 class Choice(msgspec.Struct):
-    """One answer; it was cut if `finish_reason` is length."""
+    """One completion; `finish_reason` is length if it was cut."""
 
     message: Message
     finish_reason: str | None = None
@@ -43,13 +43,13 @@ class Choice(msgspec.Struct):
 
 
 class Details(msgspec.Struct):
-    """Of the prompt's tokens, how many came from the server's prefix cache."""
+    """Prompt tokens that came from the server's prefix cache."""
 
     cached_tokens: int | None = None
 
 
 class Usage(msgspec.Struct):
-    """Tokens that a request cost."""
+    """Tokens of a request and its response."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -57,7 +57,7 @@ class Usage(msgspec.Struct):
 
 
 class Completion(msgspec.Struct):
-    """The body of an answer to a chat request."""
+    """Body of the response to a chat request."""
 
     choices: list[Choice]
     usage: Usage | None = None
@@ -70,6 +70,6 @@ class Model(msgspec.Struct):
 
 
 class Models(msgspec.Struct):
-    """The body of an answer to GET /models."""
+    """Body of the response to GET /models."""
 
     data: list[Model]

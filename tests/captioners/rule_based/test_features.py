@@ -1,19 +1,11 @@
-import cv2
 import numpy as np
 import pytest
-import skimage
 
 from rsfiqa.captioners.rule_based.features import FEATURES, region_features
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.images.distort import PIXELATION, QUANTIZATION, distort
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
-
-
-@pytest.fixture(scope="module")
-def astronaut():
-    """A photograph, uint8 (256, 256, 3)."""
-    return cv2.resize(skimage.data.astronaut(), (256, 256), interpolation=cv2.INTER_AREA)
 
 
 def named(image: np.ndarray, labels: np.ndarray = HALVES) -> dict[str, np.ndarray]:
@@ -62,13 +54,13 @@ def test_clipped_and_even_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (8, 8), (17, 9)])
-def test_tiny_pictures_have_finite_signs(shape):
+def test_tiny_images_have_finite_features(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     labels = np.arange(image[..., 0].size, dtype=np.uint16).reshape(shape)  # a region per pixel
     assert np.isfinite(region_features(image, labels, region_statistics(image, labels))).all()
 
 
-def test_a_region_has_the_same_signs_whatever_its_number(astronaut):
+def test_the_numbering_of_regions_does_not_change_their_features(astronaut):
     found = region_features(astronaut, HALVES, region_statistics(astronaut, HALVES))
     turned = region_features(astronaut, 1 - HALVES, region_statistics(astronaut, 1 - HALVES))
     np.testing.assert_allclose(found, turned[::-1])

@@ -1,19 +1,12 @@
 import cv2
 import numpy as np
 import pytest
-import skimage
 from numpy.testing import assert_allclose
 
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 
 HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
 WHOLE = np.zeros((256, 256), np.uint16)
-
-
-@pytest.fixture(scope="module")
-def astronaut():
-    """A photograph, uint8 (256, 256, 3)."""
-    return cv2.resize(skimage.data.astronaut(), (256, 256), interpolation=cv2.INTER_AREA)
 
 
 def grey(value: float = 128, shape=(256, 256)) -> np.ndarray:
@@ -69,7 +62,7 @@ def test_color_by_hand():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 2), (8, 8), (17, 9)])
-def test_tiny_pictures_have_finite_measures(shape):
+def test_tiny_images_have_finite_statistics(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     labels = np.arange(image[..., 0].size, dtype=np.uint16).reshape(shape)  # a region per pixel
     for name, values in region_statistics(image, labels).__dict__.items():

@@ -27,7 +27,7 @@ def test_the_schema_names_every_family_level_and_rating():
     assert tuple(schema["properties"])[2:] == RATINGS
     assert schema["additionalProperties"] is False
     assert tuple(schema["properties"]["overall"]["enum"]) == ITU_LEVELS
-    assert tuple(schema["$defs"]["Distortion"]["properties"]["family"]["enum"]) == FAMILIES
+    assert tuple(schema["$defs"]["Distortion"]["properties"]["family"]["enum"]) == tuple(FAMILIES)
 
 
 def test_an_answer_is_read():
@@ -95,7 +95,7 @@ def test_what_is_missing_has_no_expectation():
     assert expectations([]) == dict.fromkeys(RATINGS)
 
 
-def test_control_characters_do_not_spoil_an_answer():
+def test_control_characters_do_not_invalidate_an_answer():
     (found,) = read_answers(json.dumps(GOOD).replace("a wall", "a\twhite\x01 wall"), "stop")
     assert sentence(found).startswith("a white\x01 wall with")
 

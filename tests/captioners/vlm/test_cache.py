@@ -1,4 +1,5 @@
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,19 +9,16 @@ import pytest
 from rsfiqa.captioners.vlm.cache import CachedResponse, ResponseCache, key_of
 from rsfiqa.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
-ANSWER = CachedResponse("{}", "", {"color": 4.5, "blur": None}, 1, 100, 75, 20)
+ROOT = Path(__file__).resolve().parents[3]
+RESPONSE = CachedResponse("{}", "", {"color": 4.5, "blur": None}, 1, 100, 75, 20)
 
 
-def test_what_is_kept_is_found_again(tmp_path):
-    store = ResponseCache(tmp_path / "a.sqlite")
+def test_what_is_put_can_be_read_later(tmp_path):
     keys = [key_of(region=i) for i in range(1200)]
-    store.put(dict.fromkeys(keys[::2], ANSWER))
-    store.close()
-    again = ResponseCache(tmp_path / "a.sqlite")
-    found = again.get(keys)
-    again.close()
-    assert found == dict.fromkeys(keys[::2], ANSWER)
+    with ResponseCache(tmp_path / "a.sqlite") as cache:
+        cache.put(dict.fromkeys(keys[::2], RESPONSE))
+    with ResponseCache(tmp_path / "a.sqlite") as cache:
+        assert cache.get(keys) == dict.fromkeys(keys[::2], RESPONSE)
 
 
 def test_a_key_depends_on_every_part_and_not_on_their_order():
@@ -28,32 +26,35 @@ def test_a_key_depends_on_every_part_and_not_on_their_order():
     assert len({key_of(a=1, b="x"), key_of(a=2, b="x"), key_of(a=1, b="y"), key_of(a=1)}) == 4
 
 
-def test_answers_survive_a_kill(tmp_path):
+def test_responses_survive_a_kill(tmp_path):
     code = (
-        "import os, signal, sys; from pathlib import Path;"
-        "from rsfiqa.captioners.vlm.cache import ResponseCache as Store;"
-        "from tests.captioners.vlm.test_cache import ANSWER;"
-        "store = Store(Path(sys.argv[1])); store.put({'a': ANSWER});"
-        "store._connection.execute('INSERT INTO answers VALUES (?, ?)', ('b', '{}'));"
+        "import os, signal, sqlite3, sys; from pathlib import Path;"
+        "from rsfiqa.captioners.vlm.cache import CachedResponse, ResponseCache;"
+        "cache = ResponseCache(Path(sys.argv[1]));"
+        f"cache.put({{'a': {RESPONSE!r}}});"
+        "other = sqlite3.connect(sys.argv[1]);"
+        "other.execute('INSERT INTO responses VALUES (?, ?)', ('b', '{}'));"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     path = tmp_path / "a.sqlite"
     ended = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT)
     assert ended.returncode == -signal.SIGKILL
-    store = ResponseCache(path)
-    assert store.get(["a", "b"]) == {"a": ANSWER}
-    store.close()
+    with ResponseCache(path) as cache:
+        assert cache.get(["a", "b"]) == {"a": RESPONSE}
 
 
-def test_a_file_that_is_no_store(tmp_path):
-    (tmp_path / "a.sqlite").write_text("no store" * 200, "utf-8")
-    with pytest.raises(InputError, match=r"a.sqlite: damaged \(.*\); delete it to ask again"):
+def test_a_file_that_is_no_cache(tmp_path):
+    (tmp_path / "a.sqlite").write_text("no cache" * 200, "utf-8")
+    wrong = r"a.sqlite: damaged \(.*\); delete it to send requests anew"
+    with pytest.raises(InputError, match=wrong):
         ResponseCache(tmp_path / "a.sqlite")
 
 
-def test_a_store_of_another_version(tmp_path):
-    store = ResponseCache(tmp_path / "a.sqlite")
-    store._connection.execute("PRAGMA user_version = 7")
-    store.close()
-    with pytest.raises(InputError, match="expected answers of version 1, found 7"):
-        ResponseCache(tmp_path / "a.sqlite")
+def test_a_cache_of_another_version(tmp_path):
+    path = tmp_path / "a.sqlite"
+    ResponseCache(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    with pytest.raises(InputError, match="expected responses of version 2, found 7"):
+        ResponseCache(path)

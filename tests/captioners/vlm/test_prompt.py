@@ -1,11 +1,13 @@
 import base64
 import io
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rsfiqa.captioners.vlm import prompt
+from rsfiqa.captioners.vlm.answer import response_format
 from rsfiqa.vocabulary import FAMILIES, ITU_LEVELS, RATINGS
 
 
@@ -68,7 +70,29 @@ def test_the_instructions_name_all_words(kind):
         assert word in text
 
 
-def test_a_picture_arrives_as_it_is(noise):
+@pytest.mark.parametrize(
+    ("kind", "digest"),
+    [
+        ("regions", "ba22957d794c4f2c6ede684a526203a2c092502501b60d4b03a7ba24322fc69f"),
+        ("image", "f486e160575a6fa342a9238d49ea3c7df32872539dc2d471af1377d8da0ba4a1"),
+    ],
+)
+def test_the_instructions_of_version_1_stay_the_same(kind, digest):
+    assert prompt.VERSION == 1
+    assert sha256(prompt.instructions(kind).encode()).hexdigest() == digest
+
+
+def test_the_instructions_and_the_schema_name_a_registered_family():
+    FAMILIES.register("haze", FAMILIES["contrast_low"])
+    try:
+        assert "pixelation, quantization, haze) and" in prompt.instructions("regions")
+        schema = response_format(None)["json_schema"]["schema"]
+        assert schema["$defs"]["Distortion"]["properties"]["family"]["enum"][-1] == "haze"
+    finally:
+        FAMILIES.remove("haze")
+
+
+def test_a_picture_is_sent_without_loss(noise):
     np.testing.assert_array_equal(decoded(prompt.picture(noise, 10**6)), noise)
 
 
@@ -109,8 +133,8 @@ def test_a_small_region_shows_more_of_its_surroundings():
     labels = np.zeros((400, 400), np.uint16)
     labels[0, 399] = 1
     found = prompt.cut_out(image, labels, 1)
-    assert min(found.shape[:2]) >= prompt.LEAST
-    assert max(found.shape[:2]) <= prompt.LEAST + 1
+    assert min(found.shape[:2]) >= prompt.MIN_SIDE
+    assert max(found.shape[:2]) <= prompt.MIN_SIDE + 1
 
 
 def test_a_region_of_a_tiny_image():

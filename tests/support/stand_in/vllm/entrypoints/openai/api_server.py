@@ -1,8 +1,8 @@
-"""A stand-in for vLLM's server: its command line, the answers of tests/caption/server.py.
+"""A stand-in for vLLM's server: its command line, the responses of completion_server.py.
 
-STAND_IN holds its faults as JSON: `word` and status 1 instead of a start, `deaf` (not healthy),
-`deaths` (a file with the number of times that it is to kill itself after five answers). It starts
-a child as vLLM's engine is one, and writes both process ids into the file `pids`.
+The environment variable STAND_IN holds its faults as JSON: `message` (printed before it ends with
+status 1), `unhealthy`, `crashes` (a file with the number of crashes, each after five responses). It
+starts a child process, as vLLM starts its engine, and writes both process ids to the file `pids`.
 """
 
 import argparse
@@ -21,9 +21,9 @@ FAULTS = json.loads(os.environ.get("STAND_IN", "{}"))
 
 
 def respond(body: dict, number: int) -> dict:
-    deaths = Path(FAULTS.get("deaths", "/nowhere"))
-    if number > 5 and deaths.is_file() and (left := int(deaths.read_text())):
-        deaths.write_text(str(left - 1))
+    crashes = Path(FAULTS.get("crashes", "/nowhere"))
+    if number > 5 and crashes.is_file() and (left := int(crashes.read_text())):
+        crashes.write_text(str(left - 1))
         os.kill(os.getpid(), signal.SIGKILL)
     return completion()
 
@@ -38,9 +38,9 @@ def main() -> None:
         with Path(FAULTS["pids"]).open("a") as file:
             file.write(f"{os.getpid()} {child.pid}\n")
     print("INFO loading the model, no ErrorCode so far", flush=True)
-    if "word" in FAULTS:
-        sys.exit(FAULTS["word"])
-    if FAULTS.get("deaf"):
+    if "message" in FAULTS:
+        sys.exit(FAULTS["message"])
+    if FAULTS.get("unhealthy"):
         time.sleep(600)
     asyncio.run(Server(respond, port=known.port, model=known.served_model_name).serve())
 

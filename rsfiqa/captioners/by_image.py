@@ -1,0 +1,60 @@
+"""Base class of captioners that work image by image in this process."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+import cv2
+import numpy as np
+
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.registry import Captioner
+from rsfiqa.images import load
+from rsfiqa.products import regions
+from rsfiqa.products.captions import CaptionRow
+from rsfiqa.runtime.shards import Shard
+
+
+class ImageCaptioner(Captioner):
+    """A captioner of which a subclass implements `caption`; see `Captioner`."""
+
+    version: ClassVar[int | None] = None
+
+    def __init__(self, options: CaptionOptions, *, log: Path) -> None:
+        self.options, self.log = options, log
+
+    @classmethod
+    def check(cls, options: CaptionOptions) -> None:
+        """As `Captioner.check`; most have nothing to check."""
+
+    @property
+    def model_digests(self) -> Mapping[str, str]:
+        """As `Captioner.model_digests`; by default there are no model files."""
+        return {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Release nothing."""
+
+    @abstractmethod
+    def caption(self, image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
+        """As `Captioner.caption`."""
+
+    def caption_shard(self, shard: Shard) -> dict[str, list[CaptionRow]]:
+        """As `Captioner.caption_shard`, one image after the other."""
+        cv2.setNumThreads(1)  # shards are the unit of parallel work
+        reader = regions.Reader(shard.path_of("segment"))
+        paths = {row["image_id"]: Path(row["path"]) for row in shard.images}
+        captions = {}
+        for image_id in shard.progress(reader.image_ids):
+            with shard.record_failure(image_id):
+                labels = reader[image_id].labels
+                image, labels = load.load_with_labels(
+                    paths[image_id], labels, self.options.long_side
+                )
+                captions[image_id] = self.caption(image, labels)
+        shard.counts["regions"] = sum(len(rows) for rows in captions.values())
+        return captions
