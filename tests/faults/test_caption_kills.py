@@ -24,6 +24,7 @@ import pytest
 from aiohttp import web
 
 from benchmarks.caption import (
+    NAME,
     SHARD,
     forget,
     keys_of,
@@ -35,8 +36,7 @@ from benchmarks.caption import (
 )
 from benchmarks.figures import ROOT, write
 from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
-from rsfiqa.captioners.vlm import captioner as vlm
-from rsfiqa.captioners.vlm.cache import ResponseCache
+from rsfiqa.captioners.vlm.cache import ResponseCache, cache_path
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.products import captions
 from rsfiqa.products.paths import product_path
@@ -105,7 +105,7 @@ def start_job(data: Path, folder: Path, *more: str) -> subprocess.Popen[bytes]:
 
 def stored(data: Path, keys: list[str]) -> dict[str, Any]:
     """The answers that are on the disk."""
-    path = vlm.store_path(shard_of(data))
+    path = cache_path(shard_of(data))
     if not path.is_file():
         return {}
     store = ResponseCache(path)
@@ -256,10 +256,10 @@ def line_of(pid: int) -> str:
 
 def count(data: Path) -> int:
     """How many answers are on the disk."""
-    path = vlm.store_path(shard_of(data))
+    path = cache_path(shard_of(data))
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        return int(connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0])
+        return int(connection.execute("SELECT COUNT(*) FROM responses").fetchone()[0])
     except sqlite3.Error:
         return 0
 

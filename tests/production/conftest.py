@@ -8,10 +8,10 @@ import pytest
 
 from rsfiqa.caption.options import ServerOptions
 from rsfiqa.captioners.vlm.server import Server
+from tests.support.captioning import TINY_QWEN, uncaptioned_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-vllm/bin/python"
-NAME = "tiny-qwen"
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def model(tmp_path_factory):
     if not PYTHON.is_file():
         pytest.skip("no .venv-vllm; run make install-vllm")
     os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    folder = tmp_path_factory.mktemp("model") / NAME
+    folder = tmp_path_factory.mktemp("model") / TINY_QWEN
     script = ROOT / "tests/support/tiny_qwen.py"
     subprocess.run([PYTHON, script, folder], check=True)
     return folder
@@ -28,20 +28,26 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def served(model):
-    """What a job is told of the model."""
-    return {
-        "model": NAME,
+    """Options of the caption stage: the model, and a server of it on a CPU."""
+    server = {
         "weights": str(model),
         "python": str(PYTHON),
         "dtype": "float32",
         "max_model_len": 8192,
-        "server_arguments": "--enforce-eager",
+        "arguments": "--enforce-eager",
     }
+    return {"model": TINY_QWEN, "server": server}
+
+
+@pytest.fixture
+def folder(tmp_path_factory, tmp_path):
+    """The folder of a data set with regions of a few small pictures, without captions."""
+    return uncaptioned_folder(tmp_path_factory, tmp_path)
 
 
 @pytest.fixture(scope="session")
 def endpoint(served, tmp_path_factory):
     """A server that several tests share."""
     log_file = tmp_path_factory.mktemp("logs") / "server.log"
-    with Server(ServerOptions(**served), log_file) as server:
+    with Server(ServerOptions(**served["server"]), TINY_QWEN, log_file) as server:
         yield server.url

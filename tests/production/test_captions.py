@@ -1,39 +1,32 @@
 """The caption stage against the real server."""
 
 import asyncio
-import json
 
 import numpy as np
 import pytest
 
-from rsfiqa.caption import stage as caption
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.vlm import answer, prompt
-from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm.client import Client, RejectedError
+from rsfiqa.captioners.vlm.requests import request_body
 from rsfiqa.errors import InputError
-from rsfiqa.products import captions
-from rsfiqa.products.paths import product_path, stats_path
 from rsfiqa.vocabulary import ITU_LEVELS, RATINGS
-from tests.captioners.vlm.test_captioner import SHARD, folder  # noqa: F401
-from tests.production.conftest import NAME
+from tests.support.captioning import TINY_QWEN, run_stage
 
 LIMITS = {"max_pixels": 50_000, "max_tokens": 400, "concurrency": 8}
 
 
 def options(endpoint: str, **changes) -> CaptionOptions:
-    given = {"model": NAME, "endpoints": (endpoint,), **LIMITS, **changes}
+    given = {"model": TINY_QWEN, "endpoints": (endpoint,), **LIMITS, **changes}
     return CaptionOptions(backend="vllm", **given)
 
 
-def run(folder, endpoint, **changes):  # noqa: F811
-    caption.run(folder, options(endpoint, **changes), max_failed_fraction=0.5, only=(SHARD,))
-    path = product_path(folder, "caption", SHARD)
-    return captions.read(path)[0].to_pylist(), json.loads(stats_path(path).read_text("utf-8"))
+def run(folder, endpoint, **changes):
+    return run_stage(folder, options(endpoint, **changes))
 
 
 @pytest.mark.parametrize("kind", ["regions", "image"])
-def test_captions_of_a_shard(folder, endpoint, kind):  # noqa: F811
+def test_captions_of_a_shard(folder, endpoint, kind):
     rows, stats = run(folder, endpoint, prompt=kind)
     good = [row for row in rows if row["status"] == "ok"]
     assert len(good) > 0.8 * len(rows)  # random weights may talk until they are cut
@@ -51,9 +44,9 @@ def send(endpoint: str, bodies: list[dict], concurrency: int):
     """The replies, in the order of the bodies."""
 
     async def all_of_them():
-        limits = {"concurrency": concurrency, "timeout": 120, "patience": 120}
+        limits = {"concurrency": concurrency, "timeout": 120, "retry_timeout": 120}
         async with Client([endpoint], **limits) as client:
-            return await asyncio.gather(*(client.ask(body) for body in bodies))
+            return await asyncio.gather(*(client.complete(body) for body in bodies))
 
     return asyncio.run(all_of_them())
 
@@ -67,7 +60,7 @@ def bodies(count: int, **changes) -> list[dict]:
         whole = wholes[i % 2]
         cut = prompt.picture(whole[: 64 + i], 50_000)
         messages = prompt.region_messages(prompt.picture(whole, 50_000), cut)
-        found.append(vlm._body(options("http://x/v1", **changes), messages, None) | {"seed": 1})
+        found.append(request_body(options("http://x/v1", **changes), messages, None) | {"seed": 1})
     return found
 
 
@@ -93,9 +86,9 @@ def test_probabilities_are_those_of_the_allowed_words(endpoint):
 
 def test_the_prefix_cache_and_concurrency_change_no_answer(endpoint):
     """vllm#20261 reports wrong output under both; float rounding may turn a near-tie of words."""
-    wanted = bodies(16, max_tokens=200)
-    alone = send(endpoint, wanted, 1)
-    together = send(endpoint, wanted, 16)
+    requests = bodies(16, max_tokens=200)
+    alone = send(endpoint, requests, 1)
+    together = send(endpoint, requests, 16)
     pairs = list(zip(alone, together, strict=True))
     assert sum(a.text == b.text for a, b in pairs) >= 14
     for a, b in pairs:
@@ -108,8 +101,6 @@ def test_a_request_longer_than_the_context(endpoint):
         send(endpoint, bodies(1, max_tokens=9000), 1)
 
 
-def test_a_limit_that_the_context_does_not_hold_is_found_before_work(folder, endpoint):  # noqa: F811
-    with pytest.raises(
-        InputError, match=r"must answer about two pictures .* lower caption.max_pix"
-    ):
+def test_a_limit_that_the_context_does_not_hold_is_found_before_work(folder, endpoint):
+    with pytest.raises(InputError, match=r"must respond to two pictures .* lower caption.max_pix"):
         run(folder, endpoint, max_tokens=9000)

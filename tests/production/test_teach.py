@@ -8,14 +8,14 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners.vlm import captioner as vlm
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.client import Client
+from rsfiqa.captioners.vlm.requests import region_request
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.teach import evaluate, examples, train
 from rsfiqa.teach.batches import Collator
 from rsfiqa.teach.options import TeachTrainOptions
-from tests.production.conftest import NAME
+from tests.support.captioning import TINY_QWEN
 from tests.support.teach import make_examples, make_photographs
 
 PROMPTS = 50
@@ -53,7 +53,8 @@ def finetuned(model, folder, tmp_path_factory):
 def options(served, finetuned):
     """Options of the fine-tuned model's server."""
     limits = {"max_pixels": 50_000, "max_tokens": LONGEST, "concurrency": 8}
-    return CaptionOptions(backend="vllm", **served | {"weights": str(finetuned)} | limits)
+    server = served["server"] | {"weights": str(finetuned)}
+    return CaptionOptions(backend="vllm", **served | {"server": server} | limits)
 
 
 @pytest.fixture(scope="module")
@@ -93,23 +94,23 @@ def generated(folder, chosen, finetuned):
 
 def replies(url, folder, chosen):
     """The same by a server, without a schema."""
-    limits = CaptionOptions(backend="vllm", model=NAME, endpoints=(url,), max_tokens=LONGEST)
+    limits = CaptionOptions(backend="vllm", model=TINY_QWEN, endpoints=(url,), max_tokens=LONGEST)
 
     async def all_of_them():
-        async with Client([url], concurrency=8, timeout=120, patience=120) as client:
+        async with Client([url], concurrency=8, timeout=120, retry_timeout=120) as client:
             bodies = []
             for example in chosen:
                 uris = [prompt.data_uri((folder / path).read_bytes()) for path in example.images]
-                body = vlm.question_about(example.id, *uris, limits).body
+                body = region_request(example.id, *uris, limits).body
                 bodies.append({k: v for k, v in body.items() if k != "response_format"})
-            return await asyncio.gather(*(client.ask(body | {"seed": 0}) for body in bodies))
+            return await asyncio.gather(*(client.complete(body | {"seed": 0}) for body in bodies))
 
     return asyncio.run(all_of_them())
 
 
 def test_answers_are_those_of_transformers(options, folder, chosen, finetuned, tmp_path):
     assert len(chosen) == PROMPTS
-    with Server(options, tmp_path / "server.log") as server:
+    with Server(options.server, TINY_QWEN, tmp_path / "server.log") as server:
         served = replies(server.url, folder, chosen)
     tokenizer = AutoProcessor.from_pretrained(finetuned).tokenizer
     worst, totals = 0.0, []

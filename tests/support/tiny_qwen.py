@@ -17,7 +17,9 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-PROMPTS = Path(__file__).resolve().parents[2] / "rsfiqa/captioners/vlm/prompts"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from rsfiqa.captioners.vlm.prompt import instructions
+
 VOCABULARY = 1024
 WIDTH = 128
 SPECIAL = {
@@ -59,7 +61,8 @@ def tokenizer() -> Qwen2Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
-    texts = [path.read_text("utf-8") for path in sorted(PROMPTS.glob("*.txt"))]
+    # as the files of the prompts had them, a line end after each
+    texts = [f"{instructions(kind)}\n" for kind in ("image", "regions")]
     bpe.train_from_iterator(texts, trainer)
     made = json.loads(bpe.to_str())["model"]
     found = Qwen2Tokenizer(
