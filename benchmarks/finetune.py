@@ -61,7 +61,8 @@ def is_trained(
     if (card := card_of(output, options)) is None:
         return False
     training = ~data.test_mask(split, **settings)
-    return card.lineage == data.lineage and data.digests(training).items() <= card.split.items()
+    digests = data.image_digests(training)
+    return card.lineage == data.lineage and digests.items() <= card.split.items()
 
 
 def card_of(output: Path, options: TrainOptions) -> Card | None:

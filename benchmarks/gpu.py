@@ -224,7 +224,7 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
     def step() -> None:
         optimizer.zero_grad()
         found, _ = tuned(pixels, batch.to(DEVICE))
-        quality_loss(found.head_scores, quality.to(DEVICE)).backward()
+        quality_loss(found.head_quality, quality.to(DEVICE)).backward()
         optimizer.step()
 
     first = timed(step)

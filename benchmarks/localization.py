@@ -54,7 +54,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
                 after = scorer.predict(
                     distort_region(image, mask, kind, severity, i), labels
                 ).prediction
-                fall = (before.quality - after.quality)[0].numpy()
+                fall = (before.region_quality - after.region_quality)[0].numpy()
                 found.append(int(fall.argmax()) == region)
         kept += [f"kodim{path.stem[-2:]}" in HELD_OUT] * len(SEVERITIES)
     every = [hit for found in hits.values() for hit in found]
@@ -77,7 +77,7 @@ def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
             for severity in range(6):
                 random = np.random.default_rng(i)
                 worse = distort(image, KINDS[kind], severity, random) if severity else image
-                scores.append(float(scorer.predict(worse).prediction.score[0]))
+                scores.append(float(scorer.predict(worse).prediction.quality[0]))
             found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
     every = [hit for found in right.values() for hit in found]
     return {

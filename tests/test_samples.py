@@ -16,10 +16,10 @@ from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.model.assemble import coverage
 from rsfiqa.products import captions, embeddings, features, manifest, regions
 from rsfiqa.products.paths import product_path
-from rsfiqa.products.regions import ImageRegions, region_table
-from rsfiqa.samples import coverage, geometry, load, ratings
+from rsfiqa.samples import load
 from rsfiqa.scale import MosScale
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
@@ -39,7 +39,7 @@ def copy(tiny, tmp_path):
 
 
 def same(a: samples.Samples, b: samples.Samples) -> bool:
-    """Whether the model sees the same in both."""
+    """Whether both have the same images and model inputs."""
     parts = [(getattr(a.batch, part.name), getattr(b.batch, part.name)) for part in fields(a.batch)]
     return a.rows == b.rows and all(torch.equal(x, y) for x, y in parts)
 
@@ -47,57 +47,6 @@ def same(a: samples.Samples, b: samples.Samples) -> bool:
 def test_a_data_set_has_its_name_wherever_it_is_loaded_from(tiny, monkeypatch):
     monkeypatch.chdir(tiny)
     assert load(Path()).dataset == load(Path("../tiny/")).dataset == load(tiny).dataset == "tiny"
-
-
-def test_coverage_is_the_share_of_each_cell():
-    labels = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]], np.uint16)
-    found = coverage(labels, 2)
-    np.testing.assert_array_equal(
-        found, np.array([[1, 0.25, 0, 0], [0, 0.75, 0, 1], [0, 0, 1, 0]], np.float32), strict=True
-    )
-
-
-def test_cells_of_an_uneven_map_are_whole_pixels():
-    found = coverage(np.array([[0, 1, 1, 2, 2]], np.uint16), 2)  # columns 0..2 and 3..4
-    np.testing.assert_allclose(found[:, :2], [[1 / 3, 0], [2 / 3, 0], [0, 1]], rtol=1e-6)
-
-
-def test_a_map_smaller_than_the_grid_is_enlarged():
-    found = coverage(np.array([[0, 1]], np.uint16), 4)
-    left = np.tile([1, 1, 0, 0], 4)
-    np.testing.assert_array_equal(found, [left, 1 - left])
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (7, 61), (100, 9)])
-def test_regions_share_every_cell(shape):
-    labels = np.random.default_rng(0).integers(0, 5, shape).astype(np.uint16)
-    labels.flat[0] = 4
-    found = coverage(labels, 8)
-    assert found.shape == (5, 64)
-    np.testing.assert_allclose(found.sum(axis=0), 1, rtol=1e-6)
-
-
-def test_geometry_is_relative_to_the_image():
-    labels = np.array([[0, 0, 0, 1], [0, 0, 0, 1]], np.uint16)
-    found = geometry(ImageRegions("a", labels, region_table(labels)))
-    assert found.dtype == np.float32
-    expected = [
-        [np.log(6 / 8), 1.5 / 4, 0.5, 0, 0, 0.75, 1],
-        [np.log(2 / 8), 3.5 / 4, 0.5, 0.75, 0, 1, 1],
-    ]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_expectations_come_before_words_and_failures_are_nan():
-    rows = [
-        {"color": 3, "color_expected": 2.75, "noise": 4, "overall_expected": 1.5},
-        {"color": 5, "blur": 1, "blur_expected": 1.25},
-        {"status": "failed"},
-    ]
-    found = ratings(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
-    nan = np.nan  # color, noise, artifact, blur, overall
-    expected = [[2.75, 4, nan, nan, 1.5], [5, nan, nan, 1.25, nan], [nan] * 5]
-    np.testing.assert_array_equal(found, np.array(expected, np.float32), strict=True)
 
 
 def test_each_image_has_its_own_products(tiny):
@@ -127,7 +76,7 @@ def test_each_image_has_its_own_products(tiny):
     assert data.provenance.keys() == {"manifest", "segment", "caption", "embed", "extract"}
 
 
-def test_what_only_pads_is_zero(tiny):
+def test_absent_regions_are_zero(tiny):
     batch = load(tiny).batch
     assert not batch.present.all()
     for name in ("coverage", "text", "ratings", "geometry"):
@@ -137,21 +86,21 @@ def test_what_only_pads_is_zero(tiny):
 def test_some_images_are_taken(tiny):
     data = load(tiny)
     chosen = np.arange(len(data)) % 5 == 2
-    found = data.take(chosen)
-    assert found.image_ids == [data.image_ids[2], data.image_ids[7]]
-    assert found.groups == [data.groups[2], data.groups[7]]
-    assert torch.equal(found.batch.grid_features, data.batch.grid_features[[2, 7]])
-    assert torch.equal(found.mirrored, data.mirrored[[2, 7]])
-    assert torch.equal(found.distorted, data.distorted[[2, 7]])
+    some = data.take(chosen)
+    assert some.image_ids == [data.image_ids[2], data.image_ids[7]]
+    assert some.groups == [data.groups[2], data.groups[7]]
+    assert torch.equal(some.batch.grid_features, data.batch.grid_features[[2, 7]])
+    assert torch.equal(some.mirrored, data.mirrored[[2, 7]])
+    assert torch.equal(some.distorted, data.distorted[[2, 7]])
 
 
 def drop_features(folder, shard: str, image_id: str) -> None:
     path = product_path(folder, "extract", shard)
-    found, provenance = features.read(path)
-    kept = [i for i, name in enumerate(found.image_ids) if name != image_id]
-    arrays = {name: getattr(found, name)[kept] for name in features.VIEWS}
-    image_ids = [found.image_ids[i] for i in kept]
-    features.write(path, replace(found, image_ids=image_ids, **arrays), provenance)
+    content, provenance = features.read(path)
+    kept = [i for i, name in enumerate(content.image_ids) if name != image_id]
+    arrays = {name: getattr(content, name)[kept] for name in features.VIEWS}
+    image_ids = [content.image_ids[i] for i in kept]
+    features.write(path, replace(content, image_ids=image_ids, **arrays), provenance)
 
 
 def drop_captions(folder, shard: str, image_id: str) -> None:
@@ -161,11 +110,11 @@ def drop_captions(folder, shard: str, image_id: str) -> None:
     captions.write(path, table.filter(pa.array(kept)), provenance)
     digest = sha256_of(path)
     path = product_path(folder, "embed", shard)
-    found, provenance = embeddings.read(path)
-    i = found.image_ids.index(image_id)
-    counts = np.delete(np.diff(found.offsets), i)
-    image_ids = [name for name in found.image_ids if name != image_id]
-    content = embeddings.Embeddings(image_ids, np.cumsum([0, *counts]), found.vectors[kept], 0)
+    old, provenance = embeddings.read(path)
+    i = old.image_ids.index(image_id)
+    counts = np.delete(np.diff(old.offsets), i)
+    image_ids = [name for name in old.image_ids if name != image_id]
+    content = embeddings.Embeddings(image_ids, np.cumsum([0, *counts]), old.vectors[kept], 0)
     embeddings.write(
         path, content, replace(provenance, inputs={**provenance.inputs, "captions": digest})
     )
@@ -204,18 +153,20 @@ def test_a_part_of_which_no_image_could_be_read_is_refused(tiny, tests):
 
 def test_the_digest_of_the_scores_changes_with_their_direction(tiny):
     data = load(tiny)
-    turned = [1 - value for value in data.rows["quality"].to_pylist()]
+    reversed_quality = [1 - value for value in data.rows["quality"].to_pylist()]
     place = data.rows.schema.get_field_index("quality")
-    other = replace(data, rows=data.rows.set_column(place, "quality", pa.array(turned)))
+    other = replace(data, rows=data.rows.set_column(place, "quality", pa.array(reversed_quality)))
     every = np.ones(len(data), bool)
-    found, again, changed = (x.digests(every)["scores_sha256"] for x in (data, load(tiny), other))
-    assert found == again != changed
+    first, again, changed = (
+        x.image_digests(every)["scores_sha256"] for x in (data, load(tiny), other)
+    )
+    assert first == again != changed
 
 
 def test_shards_that_were_made_in_different_ways_are_refused(copy):
     path = product_path(copy, "extract", "00001")
-    found, provenance = features.read(path)
-    features.write(path, found, replace(provenance, models={"other": "0" * 64}))
+    content, provenance = features.read(path)
+    features.write(path, content, replace(provenance, models={"other": "0" * 64}))
     message = r"tiny/extract: all shards must be made in the same way, found .*; run the extract"
     with pytest.raises(InputError, match=message):
         load(copy)
@@ -231,6 +182,108 @@ def test_a_rating_that_is_no_number_is_refused(copy):
     message = r"'blur_expected' must be a number in \[1, 5\] or null, found NaN for .*; caption the"
     with pytest.raises(InputError, match=message):
         load(copy)
+
+
+def rewrite_captions(folder, rows: list[dict]) -> None:
+    """Replace the captions of shard 00000; its embeddings record the new file as their input."""
+    path = product_path(folder, "caption", "00000")
+    _, provenance = captions.read(path)
+    captions.write(path, pa.Table.from_pylist(rows, schema=captions.SCHEMA), provenance)
+    digest = sha256_of(path)
+    path = product_path(folder, "embed", "00000")
+    content, provenance = embeddings.read(path)
+    inputs = {**provenance.inputs, "captions": digest}
+    embeddings.write(path, content, replace(provenance, inputs=inputs))
+
+
+def caption_rows(folder) -> list[dict]:
+    return captions.read(product_path(folder, "caption", "00000"))[0].to_pylist()
+
+
+def another_image(folder) -> None:
+    """The captions of 02.png bear the name of an image that the shard does not have."""
+    rows = caption_rows(folder)
+    renamed = [
+        row | {"image_id": "02b.png"} if row["image_id"] == "02.png" else row for row in rows
+    ]
+    rewrite_captions(folder, renamed)
+
+
+def two_images(folder) -> None:
+    """The captions of 02.png are taken for those of 03.png."""
+    rows = caption_rows(folder)
+    renamed = [row | {"image_id": "03.png"} if row["image_id"] == "02.png" else row for row in rows]
+    rewrite_captions(folder, renamed)
+
+
+def no_first_region(folder) -> None:
+    first = ("02.png", 0)
+    rows = caption_rows(folder)
+    rewrite_captions(folder, [row for row in rows if (row["image_id"], row["region"]) != first])
+
+
+def no_last_region(folder) -> None:
+    rows = caption_rows(folder)
+    last = ("02.png", max(row["region"] for row in rows if row["image_id"] == "02.png"))
+    rewrite_captions(folder, [row for row in rows if (row["image_id"], row["region"]) != last])
+
+
+def additional_embedding(folder) -> None:
+    path = product_path(folder, "embed", "00000")
+    content, provenance = embeddings.read(path)
+    place = content.image_ids.index("02.png")
+    offsets = content.offsets + (np.arange(len(content.offsets)) > place)
+    vectors = np.insert(content.vectors, content.offsets[place + 1], 0, axis=0)
+    embeddings.write(path, replace(content, offsets=offsets, vectors=vectors), provenance)
+
+
+def embedding_of_no_image(folder) -> None:
+    path = product_path(folder, "embed", "00000")
+    content, provenance = embeddings.read(path)
+    vectors = np.concatenate([content.vectors, content.vectors[:1]])
+    embeddings.write(path, replace(content, vectors=vectors), provenance)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            another_image,
+            r"02b.png: captions and regions must hold the same images, found it in the captions"
+            r" only; run the caption",
+        ),
+        (
+            two_images,
+            r".*caption/00000.parquet: the captions of 03.png must have one row for each region"
+            r" from 0, found region 0 in place of 1; run the caption",
+        ),
+        (
+            no_first_region,
+            r".*caption/00000.parquet: the captions of 02.png must have one row for each region"
+            r" from 0, found region 1 in place of 0; run the caption",
+        ),
+        (
+            no_last_region,
+            r"02.png: captions must have one row for each of its \d regions, found \d; run the"
+            r" caption",
+        ),
+        (
+            additional_embedding,
+            r"02.png: embeddings must have one row for each of its \d regions, found \d; run the"
+            r" embed",
+        ),
+        (
+            embedding_of_no_image,
+            r".*embed/00000.safetensors: 'offsets' must divide the \d+ vectors among 7 images,"
+            r" found 8 offsets up to \d+; run the embed",
+        ),
+    ],
+)
+def test_products_that_do_not_fit_each_other_are_refused_in_one_line(copy, change, message):
+    change(copy)
+    with pytest.raises(InputError, match=rf"^{message} stage again$") as error:
+        load(copy)
+    assert "\n" not in str(error.value)
 
 
 def test_captions_of_other_regions_are_refused(copy):
@@ -299,3 +352,13 @@ def test_images_without_scores_are_refused(tmp_path, make_manifest):
     folder = make_manifest(tmp_path, ["a.png", "b.png", "c.png"], quality=[None, 0.5, None])
     with pytest.raises(InputError, match=r"need a MOS for every image, found 2 without; use a dat"):
         load(folder)
+
+
+def test_a_data_set_without_a_finished_image_is_refused(copy):
+    for shard in ("00000", "00001"):
+        path = product_path(copy, "extract", shard)
+        content, provenance = features.read(path)
+        none = {name: getattr(content, name)[:0] for name in features.VIEWS}
+        features.write(path, replace(content, image_ids=[], **none), provenance)
+    with pytest.raises(InputError, match=r"tiny: must hold an image that every stage could read"):
+        load(copy)

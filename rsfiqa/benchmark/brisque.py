@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVR
 
-from rsfiqa.samples import Samples, read_again
+from rsfiqa.images.load import reload_rgb
+from rsfiqa.samples import Samples
 
 FEATURES = 36
 GRID = {"svr__C": [0.1, 1.0, 10.0, 100.0], "svr__gamma": [0.01, 0.05, 0.2]}
@@ -43,7 +44,7 @@ def brisque_features(data: Samples) -> np.ndarray:
 
 @cache
 def _features_of(path: str) -> np.ndarray:
-    image = np.ascontiguousarray(read_again(path)[..., ::-1])
+    image = np.ascontiguousarray(reload_rgb(path)[..., ::-1])
     try:
         features = cv2.quality.QualityBRISQUE_computeFeatures(image)[0]  # type: ignore[attr-defined]
     except cv2.error:  # too small for the second scale

@@ -19,7 +19,7 @@ from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
-from rsfiqa.model.inference import predict_scores
+from rsfiqa.model.inference import predict_batch
 from rsfiqa.products import checkpoints, results
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
 from rsfiqa.products.results import ResultRow
@@ -179,13 +179,13 @@ def predict_quality(
         chunk: largest number of images in memory as inputs of the model.
     """
     if backbone is None:
-        return predict_scores(model, data.batch, chunk).double().numpy()
+        return predict_batch(model, data.batch, chunk).double().numpy()
     data = replace(data, mirrored=None, distorted=None)  # only training needs these large arrays
     chunks = np.arange(len(data)) // chunk
     scores = []
     for number in np.unique(chunks):
-        part = samples.with_grid_features(data.take(chunks == number), backbone, long_side)
-        scores.append(predict_scores(model, part.batch, chunk))
+        part = data.take(chunks == number).with_grid_features(backbone, long_side)
+        scores.append(predict_batch(model, part.batch, chunk))
     return torch.cat(scores).double().numpy()
 
 
@@ -225,7 +225,7 @@ def predictor(
     if backbone is not None:
         backbone = backbone.to(device_of("auto", "benchmark"))
     test_part = train.test_mask(split, test_fraction=test_fraction, seed=seed)
-    for key, value in {"name": split, **train.digests(~test_part)}.items():
+    for key, value in {"name": split, **train.image_digests(~test_part)}.items():
         if (recorded := card.split.get(key)) != value:
             raise InputError(
                 f"{folder}: must be trained on {split} of {train.dataset} and its scores, found"

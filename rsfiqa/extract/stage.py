@@ -62,7 +62,7 @@ def extract_shard(shard: Shard, model: Backbone, options: ExtractOptions) -> fea
                 found["mirrored"] = mirrored[..., ::-1]
                 found["distorted"] = model.grid_features(copy, options.grid)
             for name, each in found.items():
-                grid_features[name].append(features.half(each))
+                grid_features[name].append(features.to_float16(each))
             image_ids.append(row["image_id"])
     none = np.zeros((0, 2, sum(model.channels), options.grid, options.grid), np.float16)
     stacked = {name: np.stack(part) if part else none for name, part in grid_features.items()}

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from rsfiqa.errors import ImageError, first_line
+from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images.resize import fit_labels, reduce
 
 # Suffixes by which folders are searched for images.
@@ -212,3 +212,15 @@ def load_with_labels(
     """
     image = reduce(load_rgb(path), max(long_side, *labels.shape))
     return image, fit_labels(labels, image.shape[:2])
+
+
+def reload_rgb(path: str) -> np.ndarray:
+    """An image uint8 (H, W, 3) that could be read when its data set was prepared.
+
+    Raises:
+        InputError: it cannot be read any more.
+    """
+    try:
+        return load_rgb(Path(path))
+    except ImageError as error:
+        raise InputError(f"{path}: {error}; prepare the data set again") from error

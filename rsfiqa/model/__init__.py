@@ -1,5 +1,14 @@
-"""The RSFIQA model: torch without any input or output of files."""
+"""The model of RSFIQA and its inputs: torch, without input or output of files."""
 
+from rsfiqa.model.assemble import (
+    ImageInputs,
+    RegionLayout,
+    batch_images,
+    common_images,
+    image_inputs,
+    region_layout,
+    with_layouts,
+)
 from rsfiqa.model.batch import Batch, collate
 from rsfiqa.model.loss import LossWeights, localization_loss, plcc_loss, quality_loss, ranking_loss
 from rsfiqa.model.mhf import MHF
@@ -10,11 +19,18 @@ __all__ = [
     "RSA",
     "VARIANTS",
     "Batch",
+    "ImageInputs",
     "LossWeights",
     "Prediction",
+    "RegionLayout",
+    "batch_images",
     "collate",
+    "common_images",
+    "image_inputs",
     "localization_loss",
     "plcc_loss",
     "quality_loss",
     "ranking_loss",
+    "region_layout",
+    "with_layouts",
 ]

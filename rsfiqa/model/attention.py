@@ -1,4 +1,8 @@
-"""Region-aware attention: among regions, and from each region to its own cells."""
+"""Attention among the regions of an image, and from each region to its own grid cells.
+
+The paper names region-aware semantic attention and gives no formula; all of these are decisions of
+this project.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -6,14 +10,15 @@ from torch.nn import functional
 
 
 class RegionSelfAttention(nn.Module):
-    """Self-attention over the region tokens of an image, then a small feed-forward layer.
+    """A pre-norm transformer block over the region tokens of an image.
 
-    Both are residual and start at zero effect. Absent regions are attended by nobody.
+    `out_proj` and `fc2` start at zero, so that an untrained block is the identity. Absent regions
+    are masked as keys.
 
     Args:
         width: channels of a token, D; a multiple of `heads`.
         heads: attention heads.
-        dropout: share of the feed-forward layer's hidden units dropped in training.
+        dropout: fraction of the hidden units of the feed-forward layer dropped in training.
     """
 
     def __init__(self, width: int, *, heads: int, dropout: float) -> None:
@@ -31,29 +36,32 @@ class RegionSelfAttention(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
-        """The tokens (B, R, D) after each has looked at all present ones, bool (B, R)."""
+        """The tokens float (B, R, D) after attention and the feed-forward layer.
+
+        Args:
+            tokens: float (B, R, D).
+            present: bool (B, R), the regions that are attended to.
+        """
         images, regions, width = tokens.shape
         qkv = self.qkv(self.norm1(tokens)).view(images, regions, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, R, D / heads)
-        mixed = functional.scaled_dot_product_attention(
+        attended = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=present[:, None, None, :]
         )
-        tokens = tokens + self.out_proj(mixed.transpose(1, 2).reshape(images, regions, width))
+        tokens = tokens + self.out_proj(attended.transpose(1, 2).reshape(images, regions, width))
         return tokens + self.fc2(self.dropout(functional.gelu(self.fc1(self.norm2(tokens)))))
 
 
 def attend_within(logits: Tensor, coverage: Tensor) -> Tensor:
-    """How each region's attention is spread over its own cells.
+    """The attention of each region over its own cells: float (B, R, N), sums to 1 over N.
 
-    The softmax over cells of `logits` + log `coverage`: equal logits give every part of the
-    region the same attention, and a cell outside the region gets none.
+    The softmax over cells of `logits` + log `coverage`: equal logits spread the attention evenly
+    over the area of the region, and a cell outside the region gets 0. A region that covers no
+    cell has 0 everywhere.
 
     Args:
         logits: float (B, R, N).
-        coverage: float (B, R, N), share of each cell covered by each region, in [0, 1].
-
-    Returns:
-        float (B, R, N), sums to 1 over N; 0 for a region without cells.
+        coverage: float (B, R, N), fraction of each cell covered by each region, in [0, 1].
     """
     peak = logits.masked_fill(coverage == 0, -torch.inf).amax(-1, keepdim=True)
     peak = torch.where(peak.isfinite(), peak, torch.zeros_like(peak)).detach()
@@ -62,7 +70,7 @@ def attend_within(logits: Tensor, coverage: Tensor) -> Tensor:
 
 
 def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:
-    """Softmax over the last axis among the present entries; 0 for the others.
+    """Softmax over the present entries of the last axis: float (B, R), 0 for absent ones.
 
     Args:
         logits: float (B, R).
@@ -72,21 +80,21 @@ def masked_softmax(logits: Tensor, present: Tensor) -> Tensor:
 
 
 def pool_statistics(grid_features: Tensor, weights: Tensor) -> Tensor:
-    """Mean and standard deviation of each channel over the cells, by the law of total variance.
+    """Weighted mean and standard deviation of each channel, by the law of total variance.
 
     Args:
         grid_features: float (B, N, 2, C), mean and standard deviation within each cell.
-        weights: float (B, K, N), of K ways to weigh the cells; each sums to 1 over N.
+        weights: float (B, K, N), K weightings of the cells; each sums to 1 over N.
 
     Returns:
         float (B, K, 2 * C): the means, then the standard deviations.
     """
     mean, deviation = grid_features.unbind(2)  # (B, N, C)
-    # Moments about the plain mean lose no digits to a far-off zero, and need no gradient.
-    middle = mean.mean(1, keepdim=True)  # (B, 1, C)
-    offset = mean - middle
+    # Moments about the unweighted mean keep their digits where the mean is far from 0.
+    centre = mean.mean(1, keepdim=True)  # (B, 1, C)
+    offset = mean - centre
     first = weights @ offset  # (B, K, C)
     second = weights @ torch.addcmul(deviation.square(), offset, offset)
-    # 1e-6 keeps the root's slope finite in dead channels; live ones vary by 0.1 to 10.
+    # 1e-6 keeps the gradient of the root finite in dead channels; live ones vary by 0.1 to 10.
     deviation = ((second - first.square()).clamp_min(0) + 1e-6).sqrt()
-    return torch.cat([middle + first, deviation], -1)
+    return torch.cat([centre + first, deviation], -1)

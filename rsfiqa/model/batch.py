@@ -1,4 +1,4 @@
-"""What the model sees of some images: backbone statistics on a grid, and the regions."""
+"""The inputs of the model: grid features of a backbone, and the regions of each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,26 +7,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-RATINGS = 5
-GEOMETRY = 7
+from rsfiqa.vocabulary import RATINGS
+
+GEOMETRY_SIZE = 7  # log area fraction, centroid x and y, box x0, y0, x1, y1
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B images of at most R regions, on a G x G grid of backbone cells.
+    """B images of at most R regions, on a grid of G x G cells.
 
     Attributes:
-        grid_features: float (B, 2, C, G, G), mean and standard deviation of each backbone
-            channel within each cell; C counts the channels of all stages, earliest first. May be
-            float16.
-        coverage: float (B, R, G * G), the share in [0, 1] of each cell's area that each region
-            covers; sums to 1 over R, rows of absent regions are 0.
-        text: float (B, R, T), caption embeddings.
-        ratings: float (B, R, 5), color, noise, artifact, blur, overall in [1, 5]; NaN where a
-            rating is missing.
-        geometry: float (B, R, 7), natural log of the area share, centroid x and y, box x0, y0,
-            x1, y1; positions in [0, 1].
-        present: bool (B, R), False where a row only pads; rows of absent regions are ignored.
+        grid_features: float32 or float16 (B, 2, C, G, G), mean and standard deviation of each
+            backbone channel within each cell; C counts the channels of all stages, earliest first.
+        coverage: float32 (B, R, G * G), fraction in [0, 1] of the area of each cell that each
+            region covers; sums to 1 over R, rows of absent regions are 0.
+        text: float32 (B, R, T), caption embeddings.
+        ratings: float32 (B, R, 5), color, noise, artifact, blur, overall in [1, 5], higher is
+            better; NaN where a rating is missing.
+        geometry: float32 (B, R, 7), natural log of the area fraction, centroid x and y, box x0,
+            y0, x1, y1; positions as fractions of the width and height, in [0, 1].
+        present: bool (B, R), False for absent regions, whose values in the other fields have no
+            effect.
     """
 
     grid_features: Tensor
@@ -43,18 +44,23 @@ class Batch:
             "grid_features": (images, 2, self.grid_features.shape[2], grid, grid),
             "coverage": (images, regions, grid * grid),
             "text": (images, regions, self.text.shape[-1]),
-            "ratings": (images, regions, RATINGS),
-            "geometry": (images, regions, GEOMETRY),
+            "ratings": (images, regions, len(RATINGS)),
+            "geometry": (images, regions, GEOMETRY_SIZE),
         }
         for name, shape in expected.items():
-            if (found := tuple(getattr(self, name).shape)) != shape:
+            if (actual := tuple(getattr(self, name).shape)) != shape:
                 raise ValueError(
-                    f"batch: '{name}' must have the shape {shape}, found {found};"
-                    f" 'present' says {images} images of {regions} regions"
+                    f"batch: '{name}' must have the shape {shape}, found {actual};"
+                    f" 'present' has {images} images of {regions} regions"
                 )
 
     def __len__(self) -> int:
         return len(self.present)
+
+    @property
+    def grid(self) -> int:
+        """Cells on each side of the grid, G."""
+        return self.grid_features.shape[-1]
 
     def take(self, index: Tensor) -> "Batch":
         """The images at `index`, int64 (n,) or bool (B,), in that order."""
@@ -65,13 +71,13 @@ class Batch:
         return Batch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
 
 
-def collate(items: Sequence[Batch]) -> Batch:
-    """One batch of all images of `items`, in their order, padded to the most regions."""
-    regions = max(item.present.shape[1] for item in items)
+def collate(batches: Sequence[Batch]) -> Batch:
+    """One batch of all images of `batches`, in their order, padded with absent regions."""
+    regions = max(batch.present.shape[1] for batch in batches)
     return Batch(
-        grid_features=torch.cat([item.grid_features for item in items]),
+        grid_features=torch.cat([batch.grid_features for batch in batches]),
         **{
-            name: torch.cat([_pad(getattr(item, name), regions) for item in items])
+            name: torch.cat([_pad(getattr(batch, name), regions) for batch in batches])
             for name in ("coverage", "text", "ratings", "geometry", "present")
         },
     )

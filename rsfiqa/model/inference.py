@@ -1,4 +1,4 @@
-"""Scores of many images by a trained model, in chunks that fit into memory."""
+"""Predictions for many images, in chunks that fit into memory."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,14 @@ from rsfiqa.model.rsa import RSA
 
 
 @torch.inference_mode()
-def predict_scores(model: RSA, data: Batch, chunk: int = 256) -> Tensor:
+def predict_batch(model: RSA, batch: Batch, chunk: int = 256) -> Tensor:
     """Predicted quality, float (N,), on the device of the model; higher is better.
 
     Args:
         model: in evaluation mode.
-        data: N images, on any device.
+        batch: N images, on any device.
         chunk: largest number of images on the device of the model at a time.
     """
     device = model.mean_quality.device
-    parts = torch.arange(len(data)).split(chunk)
-    return torch.cat([model(data.take(part).to(device)).score for part in parts])
+    chunks = torch.arange(len(batch)).split(chunk)
+    return torch.cat([model(batch.take(index).to(device)).quality for index in chunks])

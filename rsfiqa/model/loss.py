@@ -1,4 +1,7 @@
-"""The training loss: (1 - PLCC) / 2 + pairwise ranking + smooth L1."""
+"""The training loss: (1 - PLCC) / 2 + pairwise ranking + smooth L1.
+
+The paper does not give its loss; this is a decision of this project.
+"""
 
 from dataclasses import dataclass
 
@@ -9,15 +12,15 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class LossWeights:
-    """How much each part counts, and the scales on which two of them bend.
+    """Weights of the three terms, and the scales of two of them.
 
     Attributes:
         plcc: weight of (1 - PLCC) / 2.
-        ranking: weight of the pairwise ranking part.
-        smooth_l1: weight of the smooth L1 part.
-        margin: quality difference, in [0, 1], up to which a pair's order counts in proportion to
-            it; pairs that differ by more count fully.
-        beta: error, in quality units, at which smooth L1 turns from square to linear.
+        ranking: weight of the pairwise ranking term.
+        smooth_l1: weight of the smooth L1 term.
+        margin: quality difference, in [0, 1], up to which the ranking term of a pair grows with
+            the difference; it is constant beyond.
+        beta: error, in units of quality, at which smooth L1 turns from quadratic to linear.
     """
 
     plcc: float = 1.0
@@ -27,68 +30,67 @@ class LossWeights:
     beta: float = 0.1
 
 
-def plcc_loss(score: Tensor, quality: Tensor) -> Tensor:
-    """(1 - PLCC) / 2 in [0, 1]: float (...), 0 if linear, 0.5 if either side is constant.
+def plcc_loss(predicted: Tensor, quality: Tensor) -> Tensor:
+    """(1 - PLCC) / 2 in [0, 1]: float (...), 0.5 if either side is constant.
 
     Args:
-        score: float (..., B), predictions.
+        predicted: float (..., B), predicted quality.
         quality: float (B,), targets.
     """
-    a = score - score.mean(-1, keepdim=True)
+    a = predicted - predicted.mean(-1, keepdim=True)
     b = quality - quality.mean()
-    # The constant keeps a batch of equal targets finite: 1e-8 of a quality unit, squared.
+    # The constant, 1e-8 of a unit of quality, squared, keeps a batch of equal targets finite.
     plcc = (a * b).sum(-1) / (a.square().sum(-1) * b.square().sum() + 1e-16).sqrt()
     return (1 - plcc) / 2
 
 
-def ranking_loss(score: Tensor, quality: Tensor, *, margin: float = 0.1) -> Tensor:
-    """Mean hinge over the pairs of the batch: float (...), 0 if every pair is far enough apart.
+def ranking_loss(predicted: Tensor, quality: Tensor, *, margin: float = 0.1) -> Tensor:
+    """Mean hinge loss over the pairs of the batch with different targets: float (...).
 
-    A pair whose qualities differ by d should be apart by min(d, margin) in the same direction;
-    what is missing, as a share of `margin`, is its loss.
+    The predictions of a pair whose targets differ by d must differ by min(d, margin) in the same
+    direction; what is missing, as a fraction of `margin`, is the loss of the pair.
 
     Args:
-        score: float (..., B), predictions.
+        predicted: float (..., B), predicted quality.
         quality: float (B,), targets in [0, 1].
-        margin: quality difference beyond which a pair need not be further apart.
+        margin: largest difference that a pair of predictions must have.
     """
     gap = quality[:, None] - quality[None, :]  # (B, B)
-    wanted = gap.clamp(0, margin)
-    missing = (wanted - (score[..., :, None] - score[..., None, :])).clamp_min(0)  # (..., B, B)
-    ordered = (gap > 0).to(score.dtype)
+    required = gap.clamp(0, margin)
+    difference = predicted[..., :, None] - predicted[..., None, :]  # (..., B, B)
+    missing = (required - difference).clamp_min(0)
+    ordered = (gap > 0).to(predicted.dtype)
     return (missing * ordered).sum((-2, -1)) / margin / ordered.sum().clamp_min(1)
 
 
-def quality_loss(score: Tensor, quality: Tensor, weights: LossWeights | None = None) -> Tensor:
-    """The weighted sum of the three parts, averaged over all leading axes of `score`: a scalar.
+def quality_loss(predicted: Tensor, quality: Tensor, weights: LossWeights | None = None) -> Tensor:
+    """The weighted sum of the three terms, averaged over the leading axes of `predicted`: a scalar.
 
     Args:
-        score: float (..., B), predictions; leading axes are members of an ensemble, each judged
-            by itself.
+        predicted: float (..., B), predicted quality; leading axes are the heads of an ensemble,
+            each of which has a loss of its own.
         quality: float (B,), targets in [0, 1], higher is better.
-        weights: the parts' weights; the defaults if None.
+        weights: of the terms; the defaults if None.
     """
     weights = weights or LossWeights()
-    error = functional.smooth_l1_loss(score, quality.expand_as(score), beta=weights.beta)
-    loss = weights.smooth_l1 * error + weights.plcc * plcc_loss(score, quality).mean()
+    error = functional.smooth_l1_loss(predicted, quality.expand_as(predicted), beta=weights.beta)
+    loss = weights.smooth_l1 * error + weights.plcc * plcc_loss(predicted, quality).mean()
     if weights.ranking:
-        ranking = ranking_loss(score, quality, margin=weights.margin).mean()
+        ranking = ranking_loss(predicted, quality, margin=weights.margin).mean()
         loss = loss + weights.ranking * ranking
     return torch.as_tensor(loss)
 
 
 def localization_loss(
-    fall: Tensor, region: Tensor, present: Tensor, *, scale: float = 0.01
+    drop: Tensor, region: Tensor, present: Tensor, *, scale: float = 0.01
 ) -> Tensor:
-    """Cross-entropy of telling the spoilt region by the fall of its quality: a scalar.
-
-    The regions' shares are a softmax of their falls.
+    """Cross-entropy of the distorted region under a softmax of the drops in quality: a scalar.
 
     Args:
-        fall: float (B, R), quality of each region before its image was spoilt less that after.
-        region: int64 (B,), which region was spoilt.
+        drop: float (B, R), quality of each region before its image was distorted minus that after.
+        region: int64 (B,), the region that was distorted.
         present: bool (B, R).
-        scale: fall, in quality units, that counts e-fold.
+        scale: difference of drops, in units of quality, that changes the odds by a factor of e.
     """
-    logits = (fall / scale).masked_fill(~present, -torch.inf)
+    logits = (drop / scale).masked_fill(~present, -torch.inf)
     return functional.cross_entropy(logits, region)

@@ -1,4 +1,4 @@
-"""Multi-scale features: the stages of a backbone, brought to one width and mixed by gates."""
+"""MHF: the stages of a backbone, projected to one width and mixed by gates."""
 
 from itertools import accumulate, pairwise
 
@@ -8,14 +8,15 @@ from torch.nn import functional
 
 
 class MHF(nn.Module):
-    """Projects each backbone stage to `width` channels and mixes them, cell by cell.
+    """Multi-scale features: one vector per grid cell from all stages of a backbone.
 
-    A stage enters a cell with its channels' means and standard deviations, so that texture is
-    seen as well as level. The gates of a cell are a softmax over stages of a linear function of
-    each projected stage; they start out equal.
+    Each stage is projected to `width` channels from the mean and the standard deviation of its
+    channels in the cell; the standard deviations carry texture. The gates of a cell are a softmax
+    over stages of a linear function of each projected stage and start out equal. The paper gives
+    no formula for its MHF; this one is a decision of this project.
 
     Args:
-        stage_channels: channels of each stage, earliest first, as they lie in `Batch.cells`.
+        stage_channels: channels of each stage, earliest first, as in `Batch.grid_features`.
         width: channels of the mixed features, D.
     """
 
@@ -28,15 +29,15 @@ class MHF(nn.Module):
         self.gate_bias = nn.Parameter(torch.zeros(len(stage_channels)))
 
     def forward(self, grid_features: Tensor) -> tuple[Tensor, Tensor]:
-        """The mixed features and the gates that mixed them.
+        """The mixed features and their gates.
 
         Args:
-            grid_features: float32 (B, N, 2, C), standardised means and standard
-                deviations of N cells.
+            grid_features: float32 (B, N, 2, C), standardised means and standard deviations of N
+                cells.
 
         Returns:
             features: float (B, N, D).
-            gates: float (B, N, S), the stages' shares in each cell; sums to 1 over S.
+            gates: float (B, N, S), weights of the S stages in each cell; sums to 1 over S.
         """
         stages = torch.stack(
             [

@@ -1,57 +1,60 @@
-"""The region branch: tokens of regions, their quality, their importance, their attention."""
+"""The region branch of RSA: tokens of regions, their quality, importance and attention."""
 
 import torch
 from torch import Tensor, nn
 
 from rsfiqa.model.attention import RegionSelfAttention, attend_within, masked_softmax
-from rsfiqa.model.batch import GEOMETRY, RATINGS, Batch
+from rsfiqa.model.batch import GEOMETRY_SIZE, Batch
 from rsfiqa.model.mhf import MHF
+from rsfiqa.vocabulary import RATINGS
 
-# Attention starts as a Gaussian around the centre of the image with this standard deviation, as a
-# share of its sides: people look there, and it lifts even a support vector machine by 0.01 SRCC.
+# Attention starts as a Gaussian around the image's centre with this standard deviation, as a
+# fraction of the sides. A centre prior adds 0.01 SRCC even to a support vector regression.
 CENTER_PRIOR_WIDTH = 0.2
-# Descriptions enter softly. With random sentences and ratings, which can only hurt, 744 training
-# images lost 0.013 of validation SRCC at 1.0 and 0.008 at 0.2 (mean of 4 splits of LIVEC).
+# Factor of the caption projection. Random sentences and ratings, which can only harm, lowered the
+# validation SRCC of 744 training images by 0.013 at 1.0 and 0.008 at 0.2 (4 splits of LIVEC).
 CAPTION_SCALE = 0.2
 
 
 class CaptionProjection(nn.Module):
-    """Caption embeddings and ratings as vectors of D numbers; what is missing adds nothing.
+    """Caption embeddings and ratings as vectors of D numbers; a missing rating adds 0.
 
     Args:
         text_dim: numbers of a caption embedding, T.
         width: D.
-        dropout: share of descriptions hidden in training, so that none is leant on.
+        dropout: fraction of captions dropped in training.
     """
 
     def __init__(self, text_dim: int, *, width: int, dropout: float = 0.3) -> None:
         super().__init__()
         self.text = nn.Linear(text_dim, width, bias=False)
-        self.ratings = nn.Linear(2 * RATINGS, width, bias=False)
+        self.ratings = nn.Linear(2 * len(RATINGS), width, bias=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Float (B, R, D)."""
+        """The projected captions, float (B, R, D)."""
         known = batch.ratings.isfinite()
         centred = torch.where(known, (batch.ratings - 3) / 2, 0.0)  # [-1, 1]
         ratings = self.ratings(torch.cat([centred, known.to(centred.dtype)], -1))
-        shown = self.dropout(torch.ones_like(centred[..., :1]))
-        return CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * shown
+        keep_mask = self.dropout(torch.ones_like(centred[..., :1]))  # of whole captions
+        return CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * keep_mask
 
 
 class RegionAttention(nn.Module):
-    """What each region is worth, how much it counts, and where in it one looks.
+    """The quality and the importance of each region, and the global attention map.
 
-    A region's token is the coverage-weighted mean of the mixed features, its description and its
-    geometry; tokens exchange what they know. Each token then attends to its own region's cells
-    only. Importance is a softmax with log area as prior, each cell's area weighed by how central
-    it lies; importance times attention within the region is the map of the image.
+    A region's token is the coverage-weighted mean of the MHF features plus its projected caption
+    and its geometry. Tokens attend to each other; each token then attends to the cells of its own
+    region. Importance is a softmax over regions with the log area as prior, in which central cells
+    count more. The attention map is the sum over regions of importance times the attention within
+    the region. The paper states that RSA constrains attention to individual regions; the rest is a
+    decision of this project.
 
     Args:
-        stage_channels: channels of each stage that is seen.
+        stage_channels: channels of each backbone stage that is used.
         width: channels of mixed features and tokens, D.
         heads: attention heads among the regions; divides `width`.
-        dropout: share of a token's numbers dropped in training before its quality is read.
+        dropout: fraction of the inputs of the quality layer dropped in training.
     """
 
     def __init__(
@@ -64,12 +67,12 @@ class RegionAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.mhf = MHF(stage_channels, width=width)
-        self.geometry = nn.Linear(GEOMETRY, width)
+        self.geometry = nn.Linear(GEOMETRY_SIZE, width)
         self.norm = nn.LayerNorm(width)
         self.self_attention = RegionSelfAttention(width, heads=heads, dropout=dropout)
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
-        self.prior_width = nn.Parameter(torch.zeros(2))
+        self.prior_width = nn.Parameter(torch.zeros(2))  # of x and y; see _positional_bias
         self.importance = nn.Linear(width, 1, bias=False)
         self.quality = nn.Linear(2 * width, 1, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -77,37 +80,45 @@ class RegionAttention(nn.Module):
             nn.init.zeros_(layer.weight)
 
     def forward(
-        self, grid_features: Tensor, captioned: Tensor | None, batch: Batch
+        self, grid_features: Tensor, captions: Tensor | None, batch: Batch
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Quality less the mean (B, R), importance (B, R) and the image's map (B, N).
+        """The regions' quality and importance, and the attention map.
 
         Args:
             grid_features: float (B, N, 2, C), standardised.
-            captioned: float (B, R, D), or None where no description is used.
+            captions: float (B, R, D), projected; None for a variant without captions.
             batch: coverage, geometry and presence of the regions.
+
+        Returns:
+            quality: float (B, R), minus the mean quality of the training images.
+            weight: float (B, R), importance; sums to 1 over R.
+            attention: float (B, N), sums to 1 over N.
         """
         features, _ = self.mhf(grid_features)  # (B, N, D)
         coverage = batch.coverage.to(features.dtype)  # (B, R, N)
         tokens = _mean_within(coverage, features) + self.geometry(batch.geometry)
-        tokens = tokens if captioned is None else tokens + captioned
+        tokens = tokens if captions is None else tokens + captions
         tokens = self.self_attention(self.norm(tokens), batch.present)  # (B, R, D)
 
-        positional_bias = self._positional_bias(batch.grid_features.shape[-1]).to(
-            features.dtype
-        )  # (N,)
-        match = self.query(tokens) @ self.key(features).transpose(1, 2)  # (B, R, N)
-        within = attend_within(match / features.shape[-1] ** 0.5 + positional_bias, coverage)
-        looked = within @ features  # (B, R, D)
+        positional_bias = self._positional_bias(batch.grid).to(features.dtype)  # (N,)
+        similarity = self.query(tokens) @ self.key(features).transpose(1, 2)  # (B, R, N)
+        logits = similarity / features.shape[-1] ** 0.5 + positional_bias
+        within = attend_within(logits, coverage)  # (B, R, N)
+        attended = within @ features  # (B, R, D)
         area = torch.einsum("brn,n->br", coverage, positional_bias.exp()).clamp_min(1e-6).log()
         importance = self.importance(tokens).squeeze(-1) + area
         weight = masked_softmax(importance, batch.present)
-        quality = self.quality(self.dropout(torch.cat([tokens, looked], -1))).squeeze(-1)
+        quality = self.quality(self.dropout(torch.cat([tokens, attended], -1))).squeeze(-1)
         return quality, weight, torch.einsum("br,brn->bn", weight, within)
 
     def _positional_bias(self, grid: int) -> Tensor:
-        """What a cell's position adds to its attention: float (N,), 0 in the centre."""
+        """The logit of the centre prior in each cell: float (N,), 0 in the image's centre.
+
+        A Gaussian whose inverse variance along x and y is exp(5 * `prior_width`) times that of
+        `CENTER_PRIOR_WIDTH`. The exponential keeps it positive; with the factor 5 it adapts as
+        fast as the other weights.
+        """
         at = (torch.arange(grid, device=self.prior_width.device) + 0.5) / grid - 0.5  # (G,)
-        # exp keeps the bell a bell, and 5 lets its width follow at the speed of the other weights.
         across, down = (at.square()[None, :] * (5 * self.prior_width).exp()[:, None]) / (
             2 * CENTER_PRIOR_WIDTH**2
         )

@@ -1,4 +1,4 @@
-"""Region-aware Semantic Attention: from backbone cells and described regions to a score."""
+"""RSA, region-aware semantic attention: from grid features and captioned regions to quality."""
 
 from dataclasses import dataclass
 
@@ -10,42 +10,46 @@ from rsfiqa.model.batch import Batch
 from rsfiqa.model.regions import CaptionProjection, RegionAttention
 from rsfiqa.vocabulary import VARIANTS
 
-# Standardised inputs are cut here: beyond the range of the training images, more says no more.
-LIMIT = 6.0
-# A channel that hardly varies in training must not blow up elsewhere; live ones vary by 0.1 to 10.
-FLOOR = 1e-2
+# Standardised inputs are clipped to [-6, 6], the range of the training images.
+CLIP = 6.0
+# Lower bound of standard deviations, for channels that are constant in training; live ones vary
+# by 0.1 to 10.
+MIN_STD = 1e-2
+STANDARDISE_SIZE = 256  # images whose grid features are held as float32 at a time
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of B images; score == (weight * quality).sum(1) + global_term.
+    """The predicted quality of B images and its parts.
+
+    Quality is on the scale on which the training MOS span [0, 1], higher is better; it is not
+    clipped to that range. `quality` == (`region_weight` * `region_quality`).sum(1) + `global_term`.
 
     Attributes:
-        score: float (B,), quality on the scale where the training MOS span [0, 1], higher is
-            better; not cut to that range.
-        quality: float (B, R), quality of each region on the same scale; 0 for absent regions.
-        weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
-        attention: float (B, G, G), how much each cell counts, sums to 1.
-        global_term: float (B,), what the whole image adds to the regions' weighted quality.
-        head_scores: float (M, B), the scores by each of the heads; their mean is `score`.
+        quality: float (B,).
+        region_quality: float (B, R), quality of each region; 0 for absent regions.
+        region_weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
+        attention: float (B, G, G), weight of each grid cell, sums to 1.
+        global_term: float (B,), contribution of the whole image, in units of quality.
+        head_quality: float (M, B), quality by each ensemble head; its mean is `quality`.
     """
 
-    score: Tensor
     quality: Tensor
-    weight: Tensor
+    region_quality: Tensor
+    region_weight: Tensor
     attention: Tensor
     global_term: Tensor
-    head_scores: Tensor
+    head_quality: Tensor
 
 
-class Heads(nn.Module):
-    """M small networks side by side on the same input, each started from its own weights.
+class EnsembleHeads(nn.Module):
+    """M two-layer perceptrons on the same input, each with its own initial weights.
 
     Args:
-        inputs: numbers that each sees.
-        members: M.
-        hidden: hidden units of each.
-        dropout: shares of inputs and of hidden units that are dropped in training.
+        inputs: numbers of the input.
+        ensemble_heads: M.
+        hidden: hidden units of each head.
+        dropout: fractions of inputs and of hidden units dropped in training.
     """
 
     def __init__(
@@ -58,32 +62,46 @@ class Heads(nn.Module):
         self.drop_input, self.drop_hidden = (nn.Dropout(fraction) for fraction in dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One number per member and image, float (M, B), from `x` (B, inputs)."""
-        each = self.drop_input(x.expand(len(self.w1), *x.shape))  # (M, B, inputs)
-        hidden = nn.functional.gelu(each @ self.w1 + self.bias)  # (M, B, hidden)
+        """One number per head and image, float (M, B), from `x` (B, inputs)."""
+        x = self.drop_input(x.expand(len(self.w1), *x.shape))  # (M, B, inputs)
+        hidden = nn.functional.gelu(x @ self.w1 + self.bias)  # (M, B, hidden)
         return (self.drop_hidden(hidden) @ self.w2).squeeze(-1)
 
 
 class RSA(nn.Module):
-    """The model. Call `standardise` once on the training images before it is trained.
+    """The model of RSFIQA. `standardise` must be called on the training images before training.
 
-    `RegionAttention` gives each region a quality and an importance, and the image a map of how
-    much each cell counts. The statistics of the backbone under that map, and over the whole
-    image, feed the heads of the global term.
+    `RegionAttention` gives each region a quality and an importance, and the image an attention
+    map. The statistics of the backbone's channels over the whole image and under the attention map
+    are the input of the ensemble heads, whose mean is the global term. The paper states that RSA
+    gathers the regions into one global attention map; formulas and sizes are decisions of this
+    project.
 
-    Variants: 'full'; 'no_mhf' sees the last stage only; 'no_mllm' neither captions nor ratings;
-    'no_rsa' has no region attention: the map is uniform, regions count by area and all have the
-    mean quality, descriptions enter the heads as their mean by area; 'none' lacks all three.
+    Variants: 'full'; 'no_mhf' uses the last backbone stage only; 'no_mllm' uses neither captions
+    nor ratings; 'no_rsa' has no region attention: the map is uniform, regions are weighted by area
+    and all have the mean quality, and the heads get the area-weighted mean of the projected
+    captions; 'none' lacks all three.
 
     Args:
         stage_channels: channels of each backbone stage, earliest first.
         text_dim: numbers of a caption embedding, T.
         width: channels of mixed features and region tokens, D.
         heads: attention heads among the regions; divides `width`.
-        ensemble_heads: networks whose mean is the global term.
-        hidden: hidden units of each of them.
-        dropout: shares of their inputs and hidden units dropped in training.
+        ensemble_heads: heads whose mean is the global term, M.
+        hidden: hidden units of each ensemble head.
+        dropout: fractions of inputs and hidden units of the ensemble heads dropped in training.
         variant: one of `VARIANTS`.
+
+    Attributes:
+        grid_mean: float (2, C'), mean over cells of each statistic of the C' channels used.
+        grid_std: float (2, C'), likewise the standard deviation.
+        image_mean: float (2 * C',), mean over images of the statistics of whole images.
+        image_std: float (2 * C',), likewise the standard deviation.
+        mean_quality: float (), mean quality of the training images.
+        calibration: float (2,), slope and offset from the model's quality to that reported.
+
+    Raises:
+        ValueError: an unknown variant.
     """
 
     grid_mean: Tensor
@@ -108,110 +126,128 @@ class RSA(nn.Module):
         super().__init__()
         if variant not in VARIANTS:
             raise ValueError(f"variant: must be one of {', '.join(VARIANTS)}, found {variant!r}")
+        has_captions = variant not in ("no_mllm", "none")
+        has_attention = variant not in ("no_rsa", "none")
+        stages_used = stage_channels[-1:] if variant in ("no_mhf", "none") else stage_channels
         self.channels = sum(stage_channels)
-        seen = stage_channels if variant not in ("no_mhf", "none") else stage_channels[-1:]
-        captioned = variant not in ("no_mllm", "none")
-        attentive = variant not in ("no_rsa", "none")
-        self.seen = sum(seen)
-        self.caption_projection = CaptionProjection(text_dim, width=width) if captioned else None
-        self.regions = RegionAttention(seen, width=width, heads=heads) if attentive else None
-        inputs = 2 * self.seen + (2 * self.seen if attentive else width if captioned else 0)
-        self.heads = Heads(inputs, ensemble_heads=ensemble_heads, hidden=hidden, dropout=dropout)
-        self.register_buffer("grid_mean", torch.zeros(2, self.seen))
-        self.register_buffer("grid_std", torch.ones(2, self.seen))
-        self.register_buffer("image_mean", torch.zeros(2 * self.seen))
-        self.register_buffer("image_std", torch.ones(2 * self.seen))
+        self.channels_used = sum(stages_used)
+        self.caption_projection = CaptionProjection(text_dim, width=width) if has_captions else None
+        self.regions = (
+            RegionAttention(stages_used, width=width, heads=heads) if has_attention else None
+        )
+        inputs = statistics = 2 * self.channels_used
+        if has_attention:
+            inputs += statistics
+        elif has_captions:
+            inputs += width
+        self.heads = EnsembleHeads(
+            inputs, ensemble_heads=ensemble_heads, hidden=hidden, dropout=dropout
+        )
+        self.register_buffer("grid_mean", torch.zeros(2, self.channels_used))
+        self.register_buffer("grid_std", torch.ones(2, self.channels_used))
+        self.register_buffer("image_mean", torch.zeros(statistics))
+        self.register_buffer("image_std", torch.ones(statistics))
         self.register_buffer("mean_quality", torch.tensor(0.5))
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     @torch.no_grad()
     def standardise(self, batch: Batch, quality: Tensor) -> None:
-        """Takes the scale of the inputs and the mean quality, float (B,), from training images."""
+        """Set the scale of the inputs and the mean quality from the training images.
+
+        Args:
+            batch: the training images.
+            quality: float (B,), MOS mapped to [0, 1].
+        """
         images, first, second = [], [], []
-        for part in batch.grid_features.split(256):  # float32 of some images at a time, not of all
-            grid_features = self._grid_features(part)
+        for part in batch.grid_features.split(STANDARDISE_SIZE):
+            grid_features = self._select_channels(part)
             images.append(pool_statistics(grid_features, _uniform(grid_features)[:, None])[:, 0])
             first.append(grid_features.mean(1, dtype=torch.float64))
             second.append(grid_features.double().square().mean(1))
         std, mean = torch.std_mean(torch.cat(images), dim=0, correction=0)
         self.image_mean.copy_(mean)
-        self.image_std.copy_(std.clamp_min(FLOOR))
+        self.image_std.copy_(std.clamp_min(MIN_STD))
         centre = torch.cat(first).mean(0)
         self.grid_mean.copy_(centre)
         variance = torch.cat(second).mean(0) - centre.square()
-        self.grid_std.copy_(variance.clamp_min(0).sqrt().clamp_min(FLOOR))
+        self.grid_std.copy_(variance.clamp_min(0).sqrt().clamp_min(MIN_STD))
         self.mean_quality.copy_(quality.mean())
 
     @torch.no_grad()
-    def calibrate(self, score: Tensor, quality: Tensor) -> None:
-        """Brings scores to the scale of quality by a straight line, from training images.
+    def calibrate(self, predicted: Tensor, quality: Tensor) -> None:
+        """Set the calibration to the least-squares line from predictions to quality.
 
-        A rising line only: a model that ranks no better than chance keeps its scale.
+        A slope that is not positive is not used: a model that ranks no better than chance keeps
+        its scale.
 
         Args:
-            score: float (B,), of this model, not calibrated before.
+            predicted: float (B,), quality predicted by this model with slope 1 and offset 0.
             quality: float (B,), MOS mapped to [0, 1].
         """
-        score, quality = score.double(), quality.double()
-        offset = score - score.mean()
-        total = offset.square().sum()
-        slope = (offset * quality).sum() / total if total > 0 else total
+        predicted, quality = predicted.double(), quality.double()
+        centred = predicted - predicted.mean()
+        total = centred.square().sum()
+        slope = (centred * quality).sum() / total if total > 0 else total
         if slope > 0:
-            self.calibration.copy_(torch.stack([slope, quality.mean() - slope * score.mean()]))
+            offset = quality.mean() - slope * predicted.mean()
+            self.calibration.copy_(torch.stack([slope, offset]))
 
     def forward(self, batch: Batch) -> Prediction:
-        """What the model says of the batch's B images."""
-        grid_features = self._grid_features(batch.grid_features)  # (B, N, 2, C)
-        captioned = (
-            self.caption_projection(batch) if self.caption_projection is not None else None
-        )  # (B, R, D)
-        uniform = _uniform(grid_features)
+        """The predicted quality of the images of a batch."""
+        grid_features = self._select_channels(batch.grid_features)  # (B, N, 2, C')
+        captions = None  # (B, R, D)
+        if self.caption_projection is not None:
+            captions = self.caption_projection(batch)
+        uniform = _uniform(grid_features)  # (B, N)
         if self.regions is not None:
-            scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-LIMIT, LIMIT)
-            quality, weight, attention = self.regions(scaled, captioned, batch)
+            scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
+            quality, weight, attention = self.regions(scaled, captions, batch)
             quality = (quality + self.mean_quality) * batch.present
-            seen = self._seen(grid_features, uniform, attention)
+            statistics = self._statistics(grid_features, uniform, attention)
         else:
             weight = masked_softmax(batch.geometry[..., 0], batch.present)
             attention = uniform
             quality = self.mean_quality * batch.present
-            seen = self._seen(grid_features, uniform)
-            if captioned is not None:
-                seen = torch.cat([seen, torch.einsum("br,brd->bd", weight, captioned)], -1)
-        terms = self.calibration[0] * self.heads(seen)  # (M, B)
-        quality = (
-            self.calibration[0] * quality + self.calibration[1]
-        ) * batch.present  # weights sum to 1
+            statistics = self._statistics(grid_features, uniform)
+            if captions is not None:
+                mean_caption = torch.einsum("br,brd->bd", weight, captions)
+                statistics = torch.cat([statistics, mean_caption], -1)
+        slope, offset = self.calibration
+        head_terms = slope * self.heads(statistics)  # (M, B)
+        # The weights of an image sum to 1, so the offset goes to its regions.
+        quality = (slope * quality + offset) * batch.present  # (B, R)
         regional = (weight * quality).sum(1)
-        global_term = terms.mean(0)
-        grid = batch.grid_features.shape[-1]
+        global_term = head_terms.mean(0)
         return Prediction(
-            score=regional + global_term,
-            quality=quality,
-            weight=weight,
-            attention=attention.unflatten(1, (grid, grid)),
+            quality=regional + global_term,
+            region_quality=quality,
+            region_weight=weight,
+            attention=attention.unflatten(1, (batch.grid, batch.grid)),
             global_term=global_term,
-            head_scores=regional + terms,
+            head_quality=regional + head_terms,
         )
 
-    def _grid_features(self, grid_features: Tensor) -> Tensor:
-        """The channels that this variant sees, float32 (B, N, 2, C), from (B, 2, C, G, G)."""
+    def _select_channels(self, grid_features: Tensor) -> Tensor:
+        """The channels of this variant's stages, float32 (B, N, 2, C'), from (B, 2, C, G, G).
+
+        Raises:
+            ValueError: another number of channels than the backbone's.
+        """
         if grid_features.shape[2] != self.channels:
             raise ValueError(
-                f"batch: 'grid_features' must have {self.channels} channels, as its backbone,"
-                f" found {grid_features.shape[2]}"
+                f"batch: 'grid_features' must have {self.channels} channels, those of the model's"
+                f" backbone, found {grid_features.shape[2]}; extract them with that backbone"
             )
-        return (
-            grid_features[:, :, self.channels - self.seen :].flatten(3).permute(0, 3, 1, 2).float()
-        )
+        last = grid_features[:, :, self.channels - self.channels_used :]
+        return last.flatten(3).permute(0, 3, 1, 2).float()
 
-    def _seen(self, grid_features: Tensor, *weights: Tensor) -> Tensor:
-        """Statistics under each weighting (B, N) of the cells: float (B, K * 2 * C).
+    def _statistics(self, grid_features: Tensor, *weights: Tensor) -> Tensor:
+        """Statistics under each weighting (B, N) of the cells: float (B, K * 2 * C').
 
-        In standard deviations of the training images.
+        Standardised by the statistics of whole training images.
         """
-        found = pool_statistics(grid_features, torch.stack(weights, 1))  # (B, K, 2 * C)
-        return ((found - self.image_mean) / self.image_std).clamp(-LIMIT, LIMIT).flatten(1)
+        pooled = pool_statistics(grid_features, torch.stack(weights, 1))  # (B, K, 2 * C')
+        return ((pooled - self.image_mean) / self.image_std).clamp(-CLIP, CLIP).flatten(1)
 
 
 def _uniform(grid_features: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
-"""Features of a frozen backbone, computed once for all trainings, in safetensors.
+"""Grid features of one shard from a frozen backbone, in safetensors.
 
-image_id  uint8, line-separated, sorted
-cells     (N, 2, C, G, G)  float16, mean and standard deviation of each channel in each cell
-mirrored  (N, 2, C, G, G)  float16, likewise of the mirrored image, each cell in its place
-distorted (N, 2, C, G, G)  float16, likewise of a distorted copy of the image
-channels  (S,)             int64, channels of each of the S stages, C in all
+image_id       uint8, separated by line feeds, sorted
+grid_features  (N, 2, C, G, G)  float16, mean and standard deviation of each channel in each cell
+mirrored       (N, 2, C, G, G)  float16, of the mirrored image, each cell at the place that it has
+                                in the image itself
+distorted      (N, 2, C, G, G)  float16, of a distorted view of the image
+channels       (S,)             int64, channels of each of the S stages, C in all
 
-The copies, for training, are (0, 2, C, G, G) where they were not wanted.
+The augmented views `mirrored` and `distorted` are for training; without them, they are
+(0, 2, C, G, G).
 """
 
 from dataclasses import dataclass
@@ -20,19 +22,20 @@ from rsfiqa.io.provenance import Provenance
 
 VERSION = 5
 
-
-VIEWS = ("grid_features", "mirrored", "distorted")
+AUGMENTED_VIEWS = ("mirrored", "distorted")
+VIEWS = ("grid_features", *AUGMENTED_VIEWS)
 
 
 @dataclass(frozen=True)
 class Features:
-    """Cells of the images in order.
+    """Grid features of N images.
 
     Attributes:
-        image_ids: N of them.
+        image_ids: N of them, sorted.
         grid_features: float16 (N, 2, C, G, G); C = sum of `channels`.
-        mirrored: likewise of the mirrored images, each cell in its place; or (0, 2, C, G, G).
-        distorted: likewise of distorted copies of the images; or (0, 2, C, G, G).
+        mirrored: float16 (N, 2, C, G, G) or (0, 2, C, G, G), of the mirrored images, each cell at
+            the place that it has in the image itself.
+        distorted: float16 (N, 2, C, G, G) or (0, 2, C, G, G), of a distorted view of each image.
         channels: of each stage of the backbone.
     """
 
@@ -57,7 +60,7 @@ def read(path: Path) -> tuple[Features, Provenance]:
     """The features of one shard.
 
     Raises:
-        InputError: missing, damaged or another schema.
+        InputError: missing, damaged or of another schema.
     """
     content, provenance = arrays.read(path, "features", VERSION)
     features = Features(
@@ -68,11 +71,11 @@ def read(path: Path) -> tuple[Features, Provenance]:
     return features, provenance
 
 
-def half(grid_features: np.ndarray) -> np.ndarray:
-    """Features as they are kept: float16, of the same shape.
+def to_float16(grid_features: np.ndarray) -> np.ndarray:
+    """Features as they are stored: float16, of the same shape.
 
     Raises:
-        ImageError: one is no number, or too large for it.
+        ImageError: a value is NaN or beyond the range of float16.
     """
     largest = np.finfo(np.float16).max
     if not (np.abs(grid_features) <= largest).all():

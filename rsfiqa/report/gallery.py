@@ -60,7 +60,7 @@ def _predict(checkpoint: Path, data: Samples) -> Prediction:
     model, card = checkpoints.read(checkpoint)
     backbone = checkpoints.read_backbone(checkpoint, card)
     if backbone is not None:
-        data = samples.with_grid_features(data, backbone, card.backbone["long_side"])
+        data = data.with_grid_features(backbone, card.backbone["long_side"])
     with torch.inference_mode():
         return model(data.batch)
 
@@ -76,13 +76,13 @@ def _explanation(
     attention = attention * attention.size  # 1 everywhere for a uniform map
     return Explanation(
         size=labels.shape[::-1],
-        predicted=dataset.scale.to_mos(float(prediction.score[i])),
+        predicted=dataset.scale.to_mos(float(prediction.quality[i])),
         global_term=dataset.scale.span * float(prediction.global_term[i]),
         regions=_regions(
             labels,
             _captions(product_path(folder, "caption", shard), row["image_id"]),
-            dataset.scale.to_mos(prediction.quality[i].double().numpy()),
-            prediction.weight[i].double().numpy(),
+            dataset.scale.to_mos(prediction.region_quality[i].double().numpy()),
+            prediction.region_weight[i].double().numpy(),
         ),
         heat=heat_uri(attention),
         peak=float(attention.max()),
@@ -99,7 +99,7 @@ def _regions(
     labels: np.ndarray, table: pa.Table, scores: np.ndarray, weights: np.ndarray
 ) -> list[Region]:
     """The regions of a label map from their captions, scores (R,) and weights (R,)."""
-    ratings, borders = samples.ratings(table), outlines(labels)
+    ratings, borders = captions.ratings_array(table), outlines(labels)
     return [
         Region(
             number=r,

@@ -26,6 +26,7 @@ from rsfiqa.options import Options, describe
 from rsfiqa.products import checkpoints
 from rsfiqa.products.captions import CaptionRow
 from rsfiqa.products.checkpoints import Card
+from rsfiqa.products.lineage import LINEAGE, weights_digest
 from rsfiqa.products.paths import card_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.options import ScoreOptions
@@ -117,7 +118,7 @@ def check_versions(folder: Path, card: Card) -> None:
         InputError: names the first stage that differs.
     """
     for part, recorded in card.lineage.items():
-        stage = checkpoints.LINEAGE[part]
+        stage = LINEAGE[part]
         if (version := recorded.get("version")) != VERSIONS[stage]:
             raise InputError(
                 f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
@@ -188,7 +189,7 @@ def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:
     settings = _settings(EmbedOptions, card.encoder, {"device": device})
     if not encoders.has_quick_start(settings):  # the packaged encoder, whose hash takes time
         source = encoder_folder(settings.encoder, option)
-        digest = checkpoints.weights_digest(weight_hashes(source))
+        digest = weights_digest(weight_hashes(source))
         if digest != card.encoder["sha256"]:
             raise InputError(
                 f"{source}: must hold the weights of the encoder trained on"

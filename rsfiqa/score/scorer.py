@@ -11,11 +11,10 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from rsfiqa import samples
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load, resize
 from rsfiqa.images.load import LoadedImage
-from rsfiqa.model import Batch, Prediction
+from rsfiqa.model import Prediction, batch_images, image_inputs
 from rsfiqa.options import describe
 from rsfiqa.products import captions, checkpoints, features, regions
 from rsfiqa.runtime.devices import device_of
@@ -105,7 +104,7 @@ class Scorer(nn.Module):
         Raises:
             InputError: see `Scorer`; or no checkpoint comes with the package.
         """
-        folder = checkpoints.located(None if checkpoint is None else Path(checkpoint))
+        folder = checkpoints.folder_or_packaged(None if checkpoint is None else Path(checkpoint))
         try:
             return cls(folder, ScoreOptions.model_validate({"device": device, **options}))
         except ValidationError as error:
@@ -161,7 +160,7 @@ class Scorer(nn.Module):
         result = self.predict(image.pixels, labels, rows)
         prediction, height, width = result.prediction, *result.regions.labels.shape
         factors = np.tile([image.size[0] / width, image.size[1] / height], 2)
-        quality = float(prediction.score[0])
+        quality = float(prediction.quality[0])
         return Score(
             score=self.scale.to_mos(quality),
             quality=min(max(quality, 0.0), 1.0),
@@ -173,8 +172,8 @@ class Scorer(nn.Module):
                     text=row.text,
                     ratings=dict(zip(RATINGS, result.ratings[r].tolist(), strict=True)),
                     distortions=[(d["family"], d["severity"]) for d in row.distortions],
-                    score=self.scale.to_mos(float(prediction.quality[0, r])),
-                    weight=float(prediction.weight[0, r]),
+                    score=self.scale.to_mos(float(prediction.region_quality[0, r])),
+                    weight=float(prediction.region_weight[0, r]),
                 )
                 for r, row in enumerate(result.captions)
             ],
@@ -206,16 +205,16 @@ class Scorer(nn.Module):
             rows = self.region_pipeline.caption(pixels, labels)
         ratings = captions.ratings_array(captions.to_table({"": rows}))
         image = regions.ImageRegions("", labels, regions.region_table(labels))
-        batch = Batch(
-            grid_features=torch.from_numpy(self._grid_features(pixels))[None],
-            coverage=torch.from_numpy(samples.coverage(labels, self.card.backbone["grid"]))[None],
-            text=torch.from_numpy(self._vectors([row.text for row in rows]))[None],
-            ratings=torch.from_numpy(ratings)[None],
-            geometry=torch.from_numpy(samples.geometry(image))[None],
-            present=torch.ones(1, len(rows), dtype=torch.bool),
+        inputs = image_inputs(
+            image.image_id,
+            labels=image.labels,
+            table=image.table,
+            ratings=ratings,
+            text=self._vectors([row.text for row in rows]),
+            grid_features=self._grid_features(pixels),
         )
         with torch.inference_mode():
-            prediction = self.model(batch.to(self.mean.device))
+            prediction = self.model(batch_images([inputs]).to(self.mean.device))
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
 
     def _grid_features(self, pixels: np.ndarray) -> np.ndarray:
@@ -223,7 +222,7 @@ class Scorer(nn.Module):
         backbone = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
         small = resize.reduce(pixels, self.card.backbone["long_side"])
         grid_features = backbone.grid_features(small, self.card.backbone["grid"])
-        return grid_features if self.card.finetuned else features.half(grid_features)
+        return grid_features if self.card.finetuned else features.to_float16(grid_features)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         """Vectors float32 (R, D) as the embed stage's: rounded to float16, zero without text."""

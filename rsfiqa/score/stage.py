@@ -54,7 +54,7 @@ def run(
     paths = expand_paths(arguments)
     if not paths:
         raise InputError("paths: must name pictures, found none; give files or a folder of some")
-    folder = checkpoints.located(checkpoint)
+    folder = checkpoints.folder_or_packaged(checkpoint)
     label = label_of(*checkpoints.read_card(folder))
     started = time.monotonic()
     pool = Workers(Setup(folder, options, heatmaps), workers, score_one)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
-from rsfiqa import samples
 from rsfiqa.errors import InputError
-from rsfiqa.images import distort, resize
+from rsfiqa.images import distort, load, resize
+from rsfiqa.model import region_layout
 from rsfiqa.products import regions
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.samples import Samples
@@ -70,19 +70,14 @@ def crop_of(
     found, dense = np.unique(labels, return_inverse=True)  # the regions that are left
     dense = dense.reshape(labels.shape).astype(np.uint16)
     part = regions.ImageRegions("", dense, regions.region_table(dense))
-    coverage = np.zeros((rows, grid * grid), np.float32)
-    coverage[found] = samples.coverage(dense, grid)
-    geometry = np.zeros((rows, samples.GEOMETRY), np.float32)
-    geometry[found] = samples.geometry(part)
-    present = np.zeros(rows, bool)
-    present[found] = True
+    layout = region_layout(part.labels, part.table, grid).placed(found, rows)
     distorted, region = None, -1
     if random.random() < distorted_fraction:
         chosen = draw_region(part.table["area"] / dense.size, random)
         family, severity = distort.draw_distortion(random)
         distorted_image = distort.distort_region(image, dense == chosen, family, severity, random)
         distorted, region = _planar(distorted_image), int(found[chosen])
-    return Crop(_planar(image), coverage, geometry, present, distorted, region)
+    return Crop(_planar(image), layout.coverage, layout.geometry, layout.present, distorted, region)
 
 
 def _planar(image: np.ndarray) -> np.ndarray:
@@ -133,7 +128,7 @@ class Crops(Dataset):
         row = self.rows[index]
         try:
             labels = self.readers[row["shard"]][row["image_id"]].labels
-            image = resize.reduce(samples.read_again(row["path"]), self.long_side)
+            image = resize.reduce(load.reload_rgb(row["path"]), self.long_side)
         except InputError as error:
             return index, error
         crop = crop_of(

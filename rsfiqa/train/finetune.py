@@ -18,7 +18,14 @@ from torch.utils.data import DataLoader
 from rsfiqa.backbones.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import write_bytes
-from rsfiqa.model import RSA, Batch, Prediction, localization_loss, quality_loss
+from rsfiqa.model import (
+    RSA,
+    Batch,
+    Prediction,
+    localization_loss,
+    quality_loss,
+    with_layouts,
+)
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
 from rsfiqa.train.crops import Crop, Crops
@@ -107,14 +114,14 @@ class Tuned(nn.Module):
         grid_features = self.grid_features(pixels)
         found = self.model(replace(batch, grid_features=grid_features))
         if not augmented_views:
-            return found, found.quality[:0]
+            return found, found.region_quality[:0]
         some = torch.tensor(list(augmented_views), device=grid_features.device)
         with torch.no_grad():
             distorted = self.grid_features(list(augmented_views.values()))
         both = torch.cat([grid_features.detach()[some], distorted])
         intact, distorted_image = self.model(
             replace(batch.take(some.repeat(2)), grid_features=both)
-        ).quality.chunk(2)
+        ).region_quality.chunk(2)
         return found, intact - distorted_image
 
 
@@ -204,7 +211,7 @@ def fit_tuned(
         for part in split:
             index = torch.tensor([i for i, _ in part])
             seen = [crop for _, crop in part]
-            batch = batch_of(data.batch.take(index), seen).to(device)
+            batch = with_layouts(data.batch.take(index), seen).to(device)
             loss = _loss(parallel, seen, batch, quality[index].to(device), localization) / len(
                 split
             )
@@ -237,7 +244,7 @@ def _loss(
         i: crop.distorted for i, crop in enumerate(crops) if crop.distorted is not None
     }
     found, fall = tuned([crop.pixels for crop in crops], batch, augmented_views)
-    loss = quality_loss(found.head_scores, quality)
+    loss = quality_loss(found.head_quality, quality)
     if not augmented_views:
         return loss
     region = torch.tensor([crops[i].region for i in augmented_views], device=fall.device)
@@ -277,17 +284,6 @@ def check(options: TrainOptions, images: int) -> None:
             f"train.finetune.micro_batches: times processes ({parts}) takes {2 * parts} images to train on"
             f" or more, found {images}; lower it"
         )
-
-
-def batch_of(whole: Batch, crops: Sequence[Crop]) -> Batch:
-    """The batch of whole images as their crops show it; its cells are to be replaced."""
-    return replace(
-        whole,
-        **{
-            name: torch.from_numpy(np.stack([getattr(crop, name) for crop in crops]))
-            for name in ("coverage", "geometry", "present")
-        },
-    )
 
 
 def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch, localization_loss, quality_loss
-from rsfiqa.model.inference import predict_scores
+from rsfiqa.model.inference import predict_batch
 from rsfiqa.train.distorted import distort_region
 from rsfiqa.train.stopping import BestEpoch
 
@@ -94,11 +94,11 @@ def fit(
                     batch = _some_mirrored(batch, mirrored[index], shuffling)
                 batch = batch.to(device)
                 prediction = model(batch)
-                value = quality_loss(prediction.head_scores, quality[index].to(device))
+                value = quality_loss(prediction.head_quality, quality[index].to(device))
                 if distorted is not None and localization:
                     some = torch.arange(-(-size // DISTORTED_EVERY))
                     augmented_views = distorted[index[some]].to(device)
-                    intact = prediction.quality[some]
+                    intact = prediction.region_quality[some]
                     value = value + localization * _pointing(
                         model, batch.take(some), intact, augmented_views, shuffling
                     )
@@ -116,7 +116,7 @@ def fit(
                 break
     model.load_state_dict(average.module.state_dict() if best is None else best.best)
     model.eval()
-    scores = predict_scores(model, data)
+    scores = predict_batch(model, data)
     expect_number(float(scores.sum()), len(losses), "train.lr")
     model.calibrate(scores, quality.to(device))
     return losses
@@ -147,7 +147,7 @@ def _pointing(
 ) -> Tensor:
     """The loss of telling which region of each image was spoilt, given its qualities before."""
     distorted, region = distort_region(batch, augmented_views, random)
-    return localization_loss(intact - model(distorted).quality, region, batch.present)
+    return localization_loss(intact - model(distorted).region_quality, region, batch.present)
 
 
 def decay_groups(

@@ -19,8 +19,9 @@ from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.model import RSA
-from rsfiqa.model.inference import predict_scores
+from rsfiqa.model.inference import predict_batch
 from rsfiqa.products import checkpoints
+from rsfiqa.products.card import SplitRecord
 from rsfiqa.products.paths import checkpoint_stats_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.devices import device_of
@@ -86,19 +87,23 @@ def run(
         if finetune.processes()[0]:
             return  # the first process writes what all have made
     table = pa.table({"image_id": data.image_ids, "part": parts}, schema=checkpoints.SPLIT)
+    digests = data.image_digests(~tested)
     card = make_card(trained, options, model=model_arguments(trained, options, variant))
     checkpoints.write(
         output,
         model,
         checkpoints.Card(
             **card,
-            split={
-                "name": split,
-                "seed": seed,
-                "test_fraction": test_fraction,
-                **data.digests(~tested),
-            }
-            | {part: int((parts == part).sum()) for part in ("train", "validation", "test")},
+            split=SplitRecord(
+                name=split,
+                seed=seed,
+                test_fraction=test_fraction,
+                train=int((parts == "train").sum()),
+                validation=int((parts == "validation").sum()),
+                test=int((parts == "test").sum()),
+                sha256=digests["sha256"],
+                scores_sha256=digests["scores_sha256"],
+            ),
             seed=training_seed,
             losses=[round(loss, 6) for loss in losses],
             finetuned=options.finetune.enabled,
@@ -190,7 +195,7 @@ def train(
 
 def _srcc(model: RSA, data: Samples) -> float:
     """How well a model ranks some images; -1 if it gives all the same score, or one no number."""
-    found = metrics.srcc(predict_scores(model, data.batch).cpu().numpy(), data.quality)
+    found = metrics.srcc(predict_batch(model, data.batch).cpu().numpy(), data.quality)
     return -1.0 if np.isnan(found) else found
 
 
@@ -248,7 +253,7 @@ def tune(
     if validation is not None:
 
         def judge(found: Tuned) -> float:
-            seen = samples.with_grid_features(validation, found.extractor, lineage["long_side"])
+            seen = validation.with_grid_features(found.extractor, lineage["long_side"])
             return _srcc(found.model, seen)
 
         best = BestEpoch(judge, options.patience)
@@ -284,7 +289,7 @@ def _fingerprint(
     """Of all that a training depends on."""
     parts = {
         "images": [
-            part.digests(np.ones(len(part), bool)) | {"content": part.content_sha256}
+            part.image_digests(np.ones(len(part), bool)) | {"content": part.content_sha256}
             for part in (data, validation)
             if part is not None
         ],
@@ -311,9 +316,9 @@ def calibrating(number: int, seed: int) -> np.ndarray:
 
 def _calibrate(tuned: Tuned, data: Samples, long_side: int, epochs: int) -> None:
     """As at the end of the frozen training, after so many epochs, on images seen whole."""
-    seen = samples.with_grid_features(data, tuned.extractor, long_side)
+    seen = data.with_grid_features(tuned.extractor, long_side)
     tuned.model.calibration.copy_(torch.tensor([1.0, 0.0]))
-    scores = predict_scores(tuned.model, seen.batch)
+    scores = predict_batch(tuned.model, seen.batch)
     expect_number(float(scores.sum()), epochs, "train.finetune.lr")
     tuned.model.calibrate(scores, torch.from_numpy(seen.quality).to(scores.device))
 

@@ -63,7 +63,7 @@ def test_no_copies_where_they_are_not_wanted(folder):
 @pytest.mark.parametrize("value", [7e4, -7e4, np.inf, np.nan])
 def test_features_that_cannot_be_kept_are_an_error(value):
     grid_features = np.ones((2, 3, 4, 4), np.float32)
-    assert features.half(grid_features).dtype == np.float16
+    assert features.to_float16(grid_features).dtype == np.float16
     grid_features[1, 2, 0, 0] = value
     with pytest.raises(ImageError, match=r"features must lie within float16 \(65504\), found"):
-        features.half(grid_features)
+        features.to_float16(grid_features)

@@ -1,16 +1,14 @@
 """Attention stays where it belongs; pooling follows the law of total variance."""
 
-from collections.abc import Callable
-
 import torch
 
-from rsfiqa.model import RSA, Batch
 from rsfiqa.model.attention import (
     RegionSelfAttention,
     attend_within,
     masked_softmax,
     pool_statistics,
 )
+from tests.support.tiny_model import random_batch, untrained_model
 
 
 def test_attention_stays_inside_the_region() -> None:
@@ -25,13 +23,13 @@ def test_attention_stays_inside_the_region() -> None:
 
 def test_equal_logits_attend_by_coverage() -> None:
     coverage = torch.tensor([[[1.0, 0.5, 0.5, 0.0]]])
-    found = attend_within(torch.full((1, 1, 4), 40.0), coverage)
-    torch.testing.assert_close(found, torch.tensor([[[0.5, 0.25, 0.25, 0.0]]]))
+    attention = attend_within(torch.full((1, 1, 4), 40.0), coverage)
+    torch.testing.assert_close(attention, torch.tensor([[[0.5, 0.25, 0.25, 0.0]]]))
 
 
 def test_no_importance_for_absent_regions() -> None:
-    found = masked_softmax(torch.tensor([[0.0, 0.0, 9.0]]), torch.tensor([[True, True, False]]))
-    torch.testing.assert_close(found, torch.tensor([[0.5, 0.5, 0.0]]))
+    weight = masked_softmax(torch.tensor([[0.0, 0.0, 9.0]]), torch.tensor([[True, True, False]]))
+    torch.testing.assert_close(weight, torch.tensor([[0.5, 0.5, 0.0]]))
 
 
 def test_pooled_cells_have_the_statistics_of_their_pixels() -> None:
@@ -41,14 +39,15 @@ def test_pooled_cells_have_the_statistics_of_their_pixels() -> None:
     grid_features = torch.stack([mean, std]).permute(1, 3, 0, 2)  # (B, N, 2, C)
     half = torch.tensor([0.5, 0.5, 0, 0], dtype=torch.float64)
     weights = torch.stack([torch.full_like(half, 0.25), half]).expand(2, 2, 4)
-    found = pool_statistics(grid_features, weights)
-    for seen, pooled in zip((pixels, pixels[:, :, :2]), found.unbind(1), strict=True):
-        std, mean = torch.std_mean(seen.flatten(2), dim=-1, correction=0)
+    statistics = pool_statistics(grid_features, weights)
+    regions = (pixels, pixels[:, :, :2])
+    for region, pooled in zip(regions, statistics.unbind(1), strict=True):
+        std, mean = torch.std_mean(region.flatten(2), dim=-1, correction=0)
         # The constant under the root moves standard deviations of about 1 by 5e-7.
         torch.testing.assert_close(pooled, torch.cat([mean, std], -1), atol=1e-6, rtol=0)
 
 
-def test_regions_see_present_ones_only() -> None:
+def test_regions_attend_to_present_ones_only() -> None:
     torch.manual_seed(0)
     layer = RegionSelfAttention(8, heads=2, dropout=0.0)
     torch.nn.init.normal_(layer.out_proj.weight)
@@ -59,10 +58,8 @@ def test_regions_see_present_ones_only() -> None:
     assert (layer(tokens, present)[0, 0] - alone[0, 0]).abs().max() > 1e-3
 
 
-def test_an_untrained_model_looks_at_the_centre(make_batch: Callable[..., Batch]) -> None:
-    model = RSA((3, 4, 5), text_dim=6, width=8, heads=2).eval()
-    batch = make_batch()
-    attention = model(batch).attention  # (3, 4, 4)
+def test_an_untrained_model_attends_to_the_centre() -> None:
+    attention = untrained_model().eval()(random_batch()).attention  # (3, 4, 4)
     at = (torch.arange(4) + 0.5) / 4 - 0.5
     bell = torch.exp(-(at[:, None] ** 2 + at[None, :] ** 2) / (2 * 0.2**2))
     torch.testing.assert_close(attention, (bell / bell.sum()).expand(3, 4, 4))

@@ -6,7 +6,7 @@ import torch
 from rsfiqa.model import MHF
 
 
-def test_gates_are_shares_and_start_equal() -> None:
+def test_gates_sum_to_1_and_start_equal() -> None:
     torch.manual_seed(0)
     mhf = MHF((3, 4, 5), width=8)
     features, gates = mhf(torch.randn(2, 16, 2, 12))
@@ -19,7 +19,7 @@ def test_gates_are_shares_and_start_equal() -> None:
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_stages_keep_apart(stage: int) -> None:
+def test_each_stage_is_projected_by_itself(stage: int) -> None:
     torch.manual_seed(0)
     channels, starts = (3, 4, 5), (0, 3, 7)
     mhf = MHF(channels, width=8)
@@ -32,6 +32,6 @@ def test_stages_keep_apart(stage: int) -> None:
     ]
     features, _ = mhf(grid_features)
     torch.testing.assert_close(features, sum(projected) / 3)
-    for i, found in enumerate(projected):
+    for i, features in enumerate(projected):
         empty = torch.nn.functional.gelu(mhf.project[i](torch.zeros(1, 1, 2 * channels[i])))
-        assert torch.equal(found, empty) == (i != stage)
+        assert torch.equal(features, empty) == (i != stage)

@@ -1,80 +1,71 @@
-"""What the model promises, whatever its weights."""
+"""Properties of the model that hold whatever its weights."""
 
 import math
-from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
 import torch
 
 from rsfiqa.model import RSA, VARIANTS, Batch, Prediction, collate
-
-MakeBatch = Callable[..., Batch]
-MakeModel = Callable[..., RSA]
+from tests.support.tiny_model import random_batch, random_model, untrained_model
 
 # float32 sums of some hundred numbers of size 1, added in another order, differ by about 1e-6.
 TOLERANCE = 1e-5
 
 
-def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
+def assert_same(actual: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_score_adds_up(variant: str, make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch = make_batch()
-    found = make_model(variant)(batch)
+def test_quality_is_the_sum_of_its_parts(variant: str) -> None:
+    prediction = random_model(variant)(random_batch())
+    regional = (prediction.region_weight * prediction.region_quality).sum(1)
     torch.testing.assert_close(
-        found.score, (found.weight * found.quality).sum(1) + found.global_term, atol=0, rtol=0
+        prediction.quality, regional + prediction.global_term, atol=0, rtol=0
     )
-    assert_same(found.head_scores.mean(0), found.score)
-    assert_same(found.weight.sum(1), torch.ones(3))
-    assert found.attention.shape == (3, 4, 4)
-    assert_same(found.attention.sum((1, 2)), torch.ones(3))
+    assert_same(prediction.head_quality.mean(0), prediction.quality)
+    assert_same(prediction.region_weight.sum(1), torch.ones(3))
+    assert prediction.attention.shape == (3, 4, 4)
+    assert_same(prediction.attention.sum((1, 2)), torch.ones(3))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_order_of_regions_changes_nothing(
-    variant: str, make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    batch, model = make_batch(), make_model(variant)
+def test_order_of_regions_changes_nothing(variant: str) -> None:
+    batch, model = random_batch(), random_model(variant)
     order = torch.tensor([2, 0, 3, 1])
-    moved = {
+    permuted = {
         part.name: getattr(batch, part.name)[:, order]
         for part in fields(batch)
         if part.name != "grid_features"
     }
-    expected, found = model(batch), model(replace(batch, **moved))
-    assert_same(found.score, expected.score)
-    assert_same(found.attention, expected.attention)
-    assert_same(found.quality, expected.quality[:, order])
-    assert_same(found.weight, expected.weight[:, order])
+    expected, actual = model(batch), model(replace(batch, **permuted))
+    assert_same(actual.quality, expected.quality)
+    assert_same(actual.attention, expected.attention)
+    assert_same(actual.region_quality, expected.region_quality[:, order])
+    assert_same(actual.region_weight, expected.region_weight[:, order])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_batch_size_padding_and_order_change_nothing(
-    variant: str, make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    model = make_model(variant)
-    items = [make_batch(1, regions, seed=regions) for regions in (2, 5, 1)]
+def test_batch_size_padding_and_order_change_nothing(variant: str) -> None:
+    model = random_model(variant)
+    items = [random_batch(1, regions, seed=regions) for regions in (2, 5, 1)]
     together = model(collate(items))
     backwards = model(collate(items[::-1]))
     for i, item in enumerate(items):
         alone: Prediction = model(item)
         regions = item.present.shape[1]
-        for name in ("score", "attention", "global_term"):
+        for name in ("quality", "attention", "global_term"):
             assert_same(getattr(together, name)[i], getattr(alone, name)[0])
             assert_same(getattr(backwards, name)[2 - i], getattr(alone, name)[0])
-        for name in ("quality", "weight"):
+        for name in ("region_quality", "region_weight"):
             assert_same(getattr(together, name)[i, :regions], getattr(alone, name)[0])
             assert getattr(together, name)[i, regions:].abs().sum() == 0
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_lies_in_absent_regions_changes_nothing(
-    variant: str, make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    model, items = make_model(variant), [make_batch(1, 2), make_batch(1, 4)]
+def test_values_of_absent_regions_have_no_effect(variant: str) -> None:
+    model, items = random_model(variant), [random_batch(1, 2), random_batch(1, 4)]
     batch = collate(items)
     absent = ~batch.present[..., None]
     changed = replace(
@@ -83,11 +74,11 @@ def test_what_lies_in_absent_regions_changes_nothing(
         ratings=batch.ratings.masked_fill(absent, torch.nan),
         geometry=batch.geometry.masked_fill(absent, -3.0),
     )
-    assert_same(model(changed).score, model(batch).score)
+    assert_same(model(changed).quality, model(batch).quality)
 
 
 def divided(batch: Batch, region: int) -> Batch:
-    """The same images, a region of each in two equal halves that say the same of themselves."""
+    """The same images, a region of each in two equal halves with the same caption and geometry."""
     parts = {
         part.name: torch.cat(
             [getattr(batch, part.name), getattr(batch, part.name)[:, region : region + 1]], dim=1
@@ -97,39 +88,31 @@ def divided(batch: Batch, region: int) -> Batch:
     }
     for half in (region, -1):
         parts["coverage"][:, half] /= 2
-        parts["geometry"][:, half, 0] -= math.log(2)  # of the share of the area
+        parts["geometry"][:, half, 0] -= math.log(2)  # of the area fraction
     return replace(batch, **parts)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_region_in_two_is_the_same_to_a_model_that_has_learnt_nothing(
-    variant: str, make_batch: MakeBatch
-) -> None:
-    """Of one that was trained: tests/test_packaged.py."""
-    batch = make_batch(20)
-    torch.manual_seed(0)
-    model = RSA(
-        (3, 4, 5), text_dim=6, width=8, heads=2, ensemble_heads=2, hidden=8, variant=variant
-    )
+def test_dividing_a_region_changes_nothing_in_an_untrained_model(variant: str) -> None:
+    """For a trained model see tests/score/test_packaged.py."""
+    batch, model = random_batch(20), untrained_model(variant, seed=0)
     model.standardise(batch, torch.rand(20))
     for region in range(4):
-        assert_same(model.eval()(divided(batch, region)).score, model(batch).score)
+        assert_same(model.eval()(divided(batch, region)).quality, model(batch).quality)
 
 
 def reacts(model: RSA, batch: Batch, **changes: torch.Tensor) -> bool:
-    """Whether the score of any image moves by more than rounding."""
-    difference = model(replace(batch, **changes)).score - model(batch).score
+    """Whether the quality of any image changes by more than rounding."""
+    difference = model(replace(batch, **changes)).quality - model(batch).quality
     return bool(difference.abs().max() > TOLERANCE)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_variants_see_what_they_should(
-    variant: str, make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    batch, model = make_batch(), make_model(variant)
-    captioned = variant not in ("no_mllm", "none")
-    assert reacts(model, batch, text=batch.text + 1) == captioned
-    assert reacts(model, batch, ratings=6 - batch.ratings) == captioned
+def test_variants_use_the_inputs_that_they_should(variant: str) -> None:
+    batch, model = random_batch(), random_model(variant)
+    has_captions = variant not in ("no_mllm", "none")
+    assert reacts(model, batch, text=batch.text + 1) == has_captions
+    assert reacts(model, batch, ratings=6 - batch.ratings) == has_captions
     early = batch.grid_features.clone()
     early[:, :, :7] += 1  # all stages but the last
     assert reacts(model, batch, grid_features=early) == (variant not in ("no_mhf", "none"))
@@ -141,48 +124,43 @@ def test_variants_see_what_they_should(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_weight_learns(variant: str, make_batch: MakeBatch, make_model: MakeModel) -> None:
-    model = make_model(variant).train()
-    (model(make_batch()).score ** 2).sum().backward()
+def test_every_weight_learns(variant: str) -> None:
+    model = random_model(variant).train()
+    (model(random_batch()).quality ** 2).sum().backward()
     for name, parameter in model.named_parameters():
         if variant == "no_mhf" and "gate" in name:
-            continue  # there is nothing to choose from
+            continue  # a softmax over a single stage is constant
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_missing_ratings_are_not_middling_ones(
-    make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    batch, model = make_batch(), make_model()
+def test_missing_ratings_are_not_middling_ones() -> None:
+    batch, model = random_batch(), random_model()
     missing = replace(batch, ratings=torch.full_like(batch.ratings, torch.nan))
-    assert model(missing).score.isfinite().all()
+    assert model(missing).quality.isfinite().all()
     assert reacts(model, missing, ratings=torch.full_like(batch.ratings, 3.0))
 
 
-def test_without_region_attention_regions_count_by_area(
-    make_batch: MakeBatch, make_model: MakeModel
-) -> None:
-    batch = make_batch()
-    found = make_model("no_rsa")(batch)
+def test_without_region_attention_regions_count_by_area() -> None:
+    batch = random_batch()
+    prediction = random_model("no_rsa")(batch)
     area = batch.geometry[..., 0].exp()
-    assert_same(found.weight, area / area.sum(1, keepdim=True))
-    assert_same(found.attention, torch.full((3, 4, 4), 1 / 16))
+    assert_same(prediction.region_weight, area / area.sum(1, keepdim=True))
+    assert_same(prediction.attention, torch.full((3, 4, 4), 1 / 16))
 
 
-def test_half_precision_cells_are_enough(make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch, model = make_batch(), make_model()
-    half = model(replace(batch, grid_features=batch.grid_features.half())).score
+def test_float16_grid_features_are_precise_enough() -> None:
+    batch, model = random_batch(), random_model()
+    float16 = model(replace(batch, grid_features=batch.grid_features.half())).quality
     # float16 keeps 3 digits of numbers of size 1.
-    torch.testing.assert_close(half, model(batch).score, atol=5e-3, rtol=0)
+    torch.testing.assert_close(float16, model(batch).quality, atol=5e-3, rtol=0)
 
 
-def test_statistics_travel_with_the_weights(make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch, model = make_batch(), make_model()
-    copy = RSA((3, 4, 5), text_dim=6, width=8, heads=2, ensemble_heads=2, hidden=8).eval()
-    copy.load_state_dict(model.state_dict())
-    assert_same(copy(batch).score, model(batch).score)
+def test_statistics_are_part_of_the_state() -> None:
+    batch, model, other = random_batch(), random_model(), untrained_model().eval()
+    other.load_state_dict(model.state_dict())
+    assert_same(other(batch).quality, model(batch).quality)
 
 
 def test_unknown_variant() -> None:
@@ -190,28 +168,28 @@ def test_unknown_variant() -> None:
         RSA((3,), text_dim=2, variant="no_such")
 
 
-def test_cells_of_another_backbone(make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch = make_batch()
+def test_grid_features_of_another_backbone() -> None:
+    batch = random_batch()
     with pytest.raises(ValueError, match=r"must have 12 channels.* found 11"):
-        make_model()(replace(batch, grid_features=batch.grid_features[:, :, 1:]))
+        random_model()(replace(batch, grid_features=batch.grid_features[:, :, 1:]))
 
 
-def test_a_line_brings_scores_to_their_scale(make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch, model = make_batch(), make_model()
-    before = model(batch)
-    target = 0.3 * before.score.detach() + 0.4
-    model.calibrate(before.score.detach(), target)
+def test_calibration_is_a_line_to_the_scale_of_quality() -> None:
+    batch, model = random_batch(), random_model()
+    before = model(batch).quality.detach()
+    target = 0.3 * before + 0.4
+    model.calibrate(before, target)
     after = model(batch)
-    torch.testing.assert_close(after.score, target, atol=1e-5, rtol=0)
-    regional = (after.weight * after.quality).sum(1)
-    torch.testing.assert_close(after.score, regional + after.global_term)
-    torch.testing.assert_close(after.ensemble_heads.mean(0), after.score)
-    assert not after.quality[~batch.present].any()
+    torch.testing.assert_close(after.quality, target, atol=1e-5, rtol=0)
+    regional = (after.region_weight * after.region_quality).sum(1)
+    torch.testing.assert_close(after.quality, regional + after.global_term)
+    torch.testing.assert_close(after.head_quality.mean(0), after.quality)
+    assert not after.region_quality[~batch.present].any()
 
 
-def test_a_falling_line_is_not_taken(make_batch: MakeBatch, make_model: MakeModel) -> None:
-    batch, model = make_batch(), make_model()
-    score = model(batch).score.detach()
-    model.calibrate(score, -score)
+def test_calibration_never_reverses_the_order() -> None:
+    batch, model = random_batch(), random_model()
+    predicted = model(batch).quality.detach()
+    model.calibrate(predicted, -predicted)
     model.calibrate(torch.ones(3), torch.tensor([0.1, 0.2, 0.3]))
     assert model.calibration.tolist() == [1.0, 0.0]

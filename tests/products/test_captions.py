@@ -108,3 +108,15 @@ def test_ratings_are_expectations_words_or_nan():
     ratings = captions.ratings_array(captions.to_table({"a": rows}))
     assert ratings.dtype == np.float32
     np.testing.assert_array_equal(ratings, [[1.5, 2, 3, 4, 5], [2.75] * 5, [np.nan] * 5])
+
+
+def test_a_rating_may_be_missing_by_itself():
+    rows = [
+        {"color": 3, "color_expected": 2.75, "noise": 4, "overall_expected": 1.5},
+        {"color": 5, "blur": 1, "blur_expected": 1.25},
+        {"status": "failed"},
+    ]
+    actual = captions.ratings_array(pa.Table.from_pylist(rows, schema=captions.SCHEMA))
+    nan = np.nan  # color, noise, artifact, blur, overall
+    expected = [[2.75, 4, nan, nan, 1.5], [5, nan, nan, 1.25, nan], [nan] * 5]
+    np.testing.assert_array_equal(actual, np.array(expected, np.float32), strict=True)

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 
 import pyarrow as pa
@@ -84,12 +86,12 @@ def test_what_is_read_predicts_the_same_to_the_last_bit(tmp_path, variant):
     written = model(variant)
     checkpoints.write(tmp_path, written, card(model=MODEL | {"variant": variant}), SPLIT)
     before = torch.get_rng_state()
-    found, read = checkpoints.read(tmp_path)
+    restored, read = checkpoints.read(tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not found.training
+    assert not restored.training
     assert read == card(model=MODEL | {"variant": variant})
     with torch.inference_mode():
-        one, other = written(batch()), found(batch())
+        one, other = written(batch()), restored(batch())
     for part in fields(one):
         assert torch.equal(getattr(one, part.name), getattr(other, part.name)), part.name
 
@@ -104,46 +106,50 @@ def test_written_twice_are_the_same_bytes(folder, tmp_path):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
-def test_packed_it_is_half_as_large_and_predicts_nearly_the_same(tmp_path):
+def test_a_packed_copy_has_half_the_size_and_predicts_nearly_the_same(tmp_path):
     written = model()
     stages = backbones.load("tf_efficientnet_lite0", backbone_weights.PACKAGED).stages
-    described = card(finetuned=True, backbone={"backbone": "tf_efficientnet_lite0"})
-    checkpoints.write(tmp_path / "whole", written, described, SPLIT, stages)
+    tuned_card = card(finetuned=True, backbone={"backbone": "tf_efficientnet_lite0"})
+    checkpoints.write(tmp_path / "whole", written, tuned_card, SPLIT, stages)
     checkpoints.pack(tmp_path / "whole", tmp_path / "small", {"livec_srcc": 0.9})
-    found, read = checkpoints.read(tmp_path / "small")
-    assert read == replace(described, test_metrics={"livec_srcc": 0.9})
+    restored, read = checkpoints.read(tmp_path / "small")
+    assert read == replace(tuned_card, test_metrics={"livec_srcc": 0.9})
     with torch.inference_mode():
-        one, other = written(batch()), found(batch())
-    torch.testing.assert_close(one.score, other.score, atol=1e-3, rtol=0)
+        one, other = written(batch()), restored(batch())
+    torch.testing.assert_close(one.quality, other.quality, atol=1e-3, rtol=0)
     for name, value in written.named_buffers():
-        assert torch.equal(value, found.get_buffer(name)), name  # statistics lose nothing
+        assert torch.equal(value, restored.get_buffer(name)), name  # statistics lose nothing
     tuned = checkpoints.read_backbone(tmp_path / "small", read)
     for name, value in stages.state_dict().items():
         torch.testing.assert_close(tuned.stages.state_dict()[name], value, atol=1e-6, rtol=1e-3)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "small")]
     assert sizes[1] < 0.55 * sizes[0]
     rows = [
-        read_table(tmp_path / name / "split.parquet", "split", checkpoints.SPLIT, 1)[0]
-        for name in ("whole", "small")
+        read_table(path, "split", checkpoints.SPLIT, checkpoints.VERSION)[0]
+        for path in (tmp_path / name / "split.parquet" for name in ("whole", "small"))
     ]
     assert rows[0] == rows[1]
 
 
-def test_the_packaged_checkpoint_where_there_is_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints, "PACKAGED", tmp_path)
-    assert checkpoints.located(tmp_path / "own") == tmp_path / "own"
+def test_the_packaged_checkpoint_is_the_default_if_there_is_one(tmp_path):
+    assert checkpoints.folder_or_packaged(tmp_path / "own", tmp_path) == tmp_path / "own"
     with pytest.raises(InputError, match=r"checkpoint: must be given .*, found nothing; name the"):
-        checkpoints.located(None)
+        checkpoints.folder_or_packaged(None, tmp_path)
     (tmp_path / "card.json").touch()
-    assert checkpoints.located(None) == tmp_path
+    assert checkpoints.folder_or_packaged(None, tmp_path) == tmp_path
+    assert checkpoints.folder_or_packaged(None) == checkpoints.PACKAGED
 
 
 def no_card(folder):
     (folder / "card.json").unlink()
 
 
-def other_schema(folder):
-    edit(folder, schema=99)
+def older_schema(folder):
+    edit(folder, schema=1)
+
+
+def no_schema(folder):
+    edit(folder, schema=None)
 
 
 def no_weights(folder):
@@ -192,10 +198,11 @@ def no_safetensors(folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("change", "message"),
     [
         (no_card, r"split-00: no checkpoint \(card.json\) here; run the train stage first$"),
-        (other_schema, r"split-00/card.json: expected schema 1, found 99; train it again$"),
+        (older_schema, r"split-00/card.json: expected schema 2, found 1; train it again$"),
+        (no_schema, r"split-00/card.json: expected schema 2, found None; train it again$"),
         (no_weights, r"model.safetensors: missing or not the weights of its card; train it again$"),
         (other_weights, r"model.safetensors: missing or not the weights of its card; train it aga"),
         (
@@ -211,8 +218,8 @@ def no_safetensors(folder):
         (no_safetensors, r"model.safetensors: damaged \(.*\); train it again$"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(folder, spoil, message):
-    spoil(folder)
+def test_what_cannot_be_used_is_refused_in_one_line(folder, change, message):
+    change(folder)
     with pytest.raises(InputError, match=message) as error:
         checkpoints.read(folder)
     assert "\n" not in str(error.value)
@@ -225,37 +232,39 @@ def trained(tmp_path_factory):
 
 
 def test_the_card_says_what_made_the_checkpoint(trained):
-    _, found = checkpoints.read(trained)
-    assert found.model["variant"] == "full"
-    assert found.model["stage_channels"] == (16, 24, 40, 112, 320)
-    assert {key: found.backbone[key] for key in ("backbone", "grid", "long_side")} == {
+    card, _ = checkpoints.read_card(trained)
+    assert card.model["variant"] == "full"
+    assert card.model["stage_channels"] == (16, 24, 40, 112, 320)
+    assert {key: card.backbone[key] for key in ("backbone", "grid", "long_side")} == {
         "backbone": "tf_efficientnet_lite0",
         "grid": 4,
         "long_side": 1024,
     }
-    assert found.encoder["encoder"] == "packaged-minilm"
-    assert len(found.backbone["sha256"]) == len(found.encoder["sha256"]) == 64
-    assert (found.segment["backend"], found.segment["max_regions"]) == ("superpixel", 4)
-    assert found.caption["backend"] == "rule_based"
-    assert found.datasets == ["tiny"]
-    assert (tuple(found.mos_range), found.lower_better) == ((1, 5), False)
-    assert found.options == {"version": VERSIONS["train"], **TRAIN.recorded()}
-    assert len(found.losses) == TRAIN.epochs
-    assert found.versions.keys() == {"python", "torch", "timm", "transformers"}
+    assert card.encoder["encoder"] == "packaged-minilm"
+    assert len(card.backbone["sha256"]) == len(card.encoder["sha256"]) == 64
+    assert (card.segment["backend"], card.segment["max_regions"]) == ("superpixel", 4)
+    assert card.caption["backend"] == "rule_based"
+    assert card.datasets == ["tiny"]
+    assert (tuple(card.mos_range), card.lower_better) == ((1, 5), False)
+    assert card.options == {"version": VERSIONS["train"], **TRAIN.recorded()}
+    assert len(card.losses) == TRAIN.epochs
+    assert card.versions.keys() == {"python", "torch", "timm", "transformers"}
     assert read_json_with_checksum(trained / "card.json").keys() == {
         "schema",
         "weights_sha256",
-        *asdict(found),
+        *asdict(card),
     }
 
 
 def test_the_card_identifies_the_split(trained):
-    _, found = checkpoints.read(trained)
-    table, _ = read_table(trained / "split.parquet", "split", checkpoints.SPLIT, 1)
+    card, _ = checkpoints.read_card(trained)
+    table, _ = read_table(
+        trained / "split.parquet", "split", checkpoints.SPLIT, checkpoints.VERSION
+    )
     parts = {"train": [], "test": []}
     for row in table.to_pylist():
         parts[row["part"]].append(row["image_id"])
-    assert found.split == {
+    assert card.split == {
         "name": "split-01",
         "seed": SEED,
         "test_fraction": TEST_FRACTION,
@@ -263,7 +272,7 @@ def test_the_card_identifies_the_split(trained):
         "validation": 0,
         "test": 4,
         "sha256": splits.digest(parts["train"]),
-        "scores_sha256": found.split["scores_sha256"],
+        "scores_sha256": card.split["scores_sha256"],
     }
     assert (len(parts["train"]), len(parts["test"])) == (8, 4)
 
@@ -272,3 +281,13 @@ def test_variants_and_splits_start_from_seeds_of_their_own(trained):
     cards = [path.parent for path in sorted(trained.parents[1].glob("*/*/card.json"))]
     seeds = [checkpoints.read(folder)[1].seed for folder in cards]
     assert len(set(seeds)) == len(seeds) == 6
+
+
+def test_reading_a_card_imports_no_torch(folder):
+    """`rsfiqa score` checks its arguments before it loads the model."""
+    script = (
+        "import sys; from pathlib import Path; from rsfiqa.products import checkpoints;"
+        f" checkpoints.read_card(Path({str(folder)!r}));"
+        " sys.exit(f'imported {name}' if (name := 'torch') in sys.modules else 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

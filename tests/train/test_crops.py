@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsfiqa import samples
+from rsfiqa.model.assemble import coverage
 from rsfiqa.train.crops import crop_of
 
 SEEDS = range(12)
@@ -62,7 +62,7 @@ def test_an_image_smaller_than_the_crop_is_taken_whole(scene):
     assert found.pixels.shape == (3, 60, 80)
     mirrored = bool((found.pixels[0, :, -1] == 10).all())
     labels = scene[1][:, ::-1] if mirrored else scene[1]
-    whole = samples.coverage(np.ascontiguousarray(labels), 4)
+    whole = coverage(np.ascontiguousarray(labels), 4)
     np.testing.assert_allclose(found.coverage[:3], whole, atol=1e-6)
 
 

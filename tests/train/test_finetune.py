@@ -20,6 +20,7 @@ from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.images import load
 from rsfiqa.model import RSA, Batch, Prediction, quality_loss
 from rsfiqa.products import checkpoints
 from rsfiqa.score.scorer import Scorer
@@ -74,7 +75,7 @@ def test_a_checkpoint_is_tested_and_scores_with_its_own_backbone(root, tuned):
     assert not (tuned / "state.pt").exists()
     own = checkpoints.read_backbone(tuned, card)
     data = samples.load(root / "tiny")
-    seen = samples.with_grid_features(data, own, card.backbone["long_side"])
+    seen = data.with_grid_features(own, card.backbone["long_side"])
     assert (
         seen.batch.grid_features - data.batch.grid_features.float()
     ).abs().max() > 0.01  # it was trained
@@ -294,9 +295,11 @@ def test_the_backbone_learns_nothing_from_spoilt_regions(root):
     pixels = list(random.integers(0, 256, (3, 3, 64, 64), dtype=np.uint8))
     batch = data.batch.take(torch.arange(2))
     found, fall = whole(pixels[:2], batch, {1: pixels[2]})
-    alone = [whole(pixels[i : i + 1], batch.take(torch.tensor([1])))[0].quality for i in (1, 2)]
+    alone = [
+        whole(pixels[i : i + 1], batch.take(torch.tensor([1])))[0].region_quality for i in (1, 2)
+    ]
     torch.testing.assert_close(fall, alone[0] - alone[1])
-    torch.testing.assert_close(found.quality[1:], alone[0])
+    torch.testing.assert_close(found.region_quality[1:], alone[0])
     fall[0, 0].backward()
     assert all(weight.grad is None for weight in whole.stages.parameters())
     assert any(weight.grad is not None and weight.grad.any() for weight in whole.model.parameters())
@@ -325,7 +328,7 @@ def test_an_image_that_is_gone_is_one_line(root, workers, tmp_path, monkeypatch)
     def gone(path):
         raise InputError(f"{path}: no such file; prepare the data set again")
 
-    monkeypatch.setattr(samples, "read_again", gone)
+    monkeypatch.setattr(load, "reload_rgb", gone)
     with pytest.raises(InputError, match=r"^/.*: no such file; prepare the data set again$"):
         tune(root, tmp_path, workers=workers)
 

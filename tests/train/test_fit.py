@@ -85,7 +85,7 @@ def test_the_full_model_generalises() -> None:
     model, _ = trained()
     batch, quality = toy(seed=5)
     with torch.inference_mode():
-        score = model(batch).score
+        score = model(batch).quality
     assert torch.corrcoef(torch.stack([score, quality]))[0, 1] > 0.8
 
 
@@ -126,7 +126,7 @@ def test_averages_forget_the_start() -> None:
 def test_scores_of_training_images_are_on_the_scale_of_quality() -> None:
     batch, quality = toy()
     with torch.inference_mode():
-        score = trained()[0](batch).score
+        score = trained()[0](batch).quality
     assert score.mean().item() == pytest.approx(quality.mean().item(), abs=1e-4)
     slope = torch.linalg.lstsq((score - score.mean())[:, None], quality - quality.mean()).solution
     assert slope.item() == pytest.approx(1, abs=1e-3)
@@ -155,7 +155,7 @@ def test_learns_to_tell_the_spoilt_region(localization: float, least: float, mos
     batch, _, copies = spoilt_toy(1)
     distorted, region = distort_region(batch, copies, torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        fall = model(batch).quality - model(distorted).quality
+        fall = model(batch).region_quality - model(distorted).region_quality
     assert least <= (fall.argmax(-1) == region).float().mean() <= most
 
 
