@@ -162,7 +162,7 @@ def pack(source: Path, target: Path, test_metrics: dict[str, float]) -> None:
     model, card = read(source)
     tuned = read_backbone(source, card)
     split, _ = read_table(split_path(source), "split", SPLIT, VERSION)
-    stages = None if tuned is None else tuned.stages
+    stages = None if tuned is None else tuned.network
     write(target, model, replace(card, test_metrics=test_metrics), split, stages, half=True)
 
 
@@ -248,12 +248,12 @@ def read_backbone(folder: Path, card: Card) -> "Backbone | None":
         return None
     from safetensors.torch import load_file
 
-    from rsfiqa.backbones import loading as backbones
+    from rsfiqa.backbones.loading import load_finetuned
 
     path = weights_path(folder)
     state = load_file(path)
     own = {k.removeprefix(BACKBONE): v for k, v in state.items() if k.startswith(BACKBONE)}
-    return backbones.load_stages(card.backbone["backbone"], own, path)
+    return load_finetuned(card.backbone["backbone"], own, path)
 
 
 def label_of(card: Card, digest: str) -> str:
