@@ -64,9 +64,7 @@ def load_finetuned(backbone: str, state: Mapping[str, Tensor], path: Path) -> Ba
 
 
 def _backbone(backbone: str, network: Any, path: Path) -> Backbone:
-    config = timm.data.resolve_data_config(
-        pretrained_cfg=timm.get_pretrained_cfg(backbone).to_dict()
-    )
+    config = timm.data.resolve_model_data_config(network)
     min_side, side_multiple = _accepted_sides(backbone, network)
     return Backbone(
         network=network.eval().requires_grad_(False),

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from rsfiqa import splits
-from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones import weights as backbone_weights
+from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
