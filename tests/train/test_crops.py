@@ -9,7 +9,7 @@ SEEDS = range(12)
 
 @pytest.fixture
 def scene():
-    """An image 60 x 80 and its label map; 0 is left, 1 top right, 2 bottom right, each of one color."""
+    """An image 60 x 80 of three colors, one per region: left, top right, bottom right."""
     labels = np.zeros((30, 40), np.uint16)
     labels[:, 20:] = 1
     labels[15:, 20:] = 2
