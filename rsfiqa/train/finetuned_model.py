@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from rsfiqa.backbones.backbone import Backbone, grid_statistics
 from rsfiqa.model import RSA, Batch, Prediction
-from rsfiqa.train.optim import ParameterGroup, parameter_groups
+from rsfiqa.train.optim import parameter_groups
 from rsfiqa.train.options import TrainOptions
 
 MIN_VARIANCE = 1e-8  # channels in use vary by 0.01 or more within a grid cell
@@ -101,7 +102,7 @@ class FinetunedModel(nn.Module):
         return prediction, intact - lowered
 
 
-def finetuning_groups(finetuned: FinetunedModel, options: TrainOptions) -> list[ParameterGroup]:
+def finetuning_groups(finetuned: FinetunedModel, options: TrainOptions) -> list[dict[str, Any]]:
     """Return parameter groups whose learning rates fall from the last layer to the first.
 
     timm's `param_groups_layer_decay` is not used: it takes the layers from the model's

@@ -3,21 +3,13 @@
 import inspect
 import math
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from rsfiqa.errors import InputError
-
-
-class ParameterGroup(TypedDict):
-    """Parameters with their own settings of AdamW."""
-
-    params: list[nn.Parameter]
-    lr: float
-    weight_decay: float
 
 
 class EagerAdamW(torch.optim.AdamW):
@@ -29,20 +21,20 @@ class EagerAdamW(torch.optim.AdamW):
 
     add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
     zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))  # type: ignore[assignment]
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
 def parameter_groups(
     named: Iterable[tuple[str, nn.Parameter]], *, lr: float, weight_decay: float
-) -> list[ParameterGroup]:
+) -> list[dict[str, Any]]:
     """Return groups for AdamW: weight decay applies to matrices, not to biases and gains."""
     decayed: list[nn.Parameter] = []
     other: list[nn.Parameter] = []
     for name, parameter in named:
         (decayed if parameter.ndim > 1 and "bias" not in name else other).append(parameter)
-    groups = [
-        ParameterGroup(params=decayed, lr=lr, weight_decay=weight_decay),
-        ParameterGroup(params=other, lr=lr, weight_decay=0.0),
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "lr": lr, "weight_decay": weight_decay},
+        {"params": other, "lr": lr, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 

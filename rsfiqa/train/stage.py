@@ -208,7 +208,7 @@ def train(
     Returns:
         Mean loss of each epoch.
     """
-    best = None
+    best: BestEpoch[RSA] | None = None
     if validation is not None:
         best = BestEpoch(lambda candidate: validation_srcc(candidate, validation), options.patience)
     with progress_bar("train", options.epochs) as update:

@@ -22,8 +22,15 @@ class BestEpoch(Generic[M]):
         self.metrics: list[float] = []
         self.weights: dict[str, Tensor] = {}
 
-    def update(self, module: M) -> bool:
-        """Evaluate the module after one more epoch; return whether training should stop."""
+    def update(self, module: Any) -> bool:
+        """Evaluate a module after one more epoch.
+
+        Args:
+            module: an `M`; `AveragedModel.module`, which is typed as any module, is one too.
+
+        Returns:
+            Whether training should stop.
+        """
         was_training = module.training
         module.eval()
         self.metrics.append(self.evaluate(module))

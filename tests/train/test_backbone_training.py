@@ -49,6 +49,10 @@ def change(folder):
     return torch.cat([(after[name] - before[name]).flatten() for name in names])
 
 
+def cosine(first, second):
+    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))
+
+
 def test_a_checkpoint_is_tested_and_scores_with_its_own_backbone(root, finetuned):
     model, card = checkpoints.read(finetuned)
     assert card.finetuned
@@ -144,10 +148,18 @@ def test_how_it_is_computed_changes_little(root, finetuned, options, split, tmp_
         for name, value in reference.state_dict().items():
             assert torch.equal(value, model.state_dict()[name])
     else:
-        similarity = torch.nn.functional.cosine_similarity(
-            change(tmp_path), change(finetuned), dim=0
-        )
-        assert 0.5 < float(similarity) < 0.9999
+        assert 0.5 < cosine(change(tmp_path), change(finetuned)) < 0.9999
+
+
+def test_micro_batches_change_the_result(root, options, split, tmp_path):
+    """Correlation and ranking are those within a micro-batch.
+
+    Without localization: a micro-batch of this size has one view with a distorted region, or none.
+    """
+    for number in (1, 2):
+        settings = options({"micro_batches": number}, localization_weight=0)
+        train.run(root / "tiny", tmp_path / str(number), settings, **split)
+    assert 0.1 < cosine(change(tmp_path / "2"), change(tmp_path / "1")) < 0.999
 
 
 @pytest.mark.parametrize(
