@@ -305,16 +305,13 @@ def test_two_processes_have_the_same_weights_in_the_end(root, options, changes, 
 
 @pytest.mark.slow
 def test_the_first_process_writes_the_checkpoint(root, options, tmp_path):
-    flags = [
-        f"--{prefix}{name.replace('_', '-')}={str(value).lower()}"
-        for prefix, section in (("", options()), ("finetune.", options().finetune))
-        for name, value in section
-        if name in section.model_fields_set and name != "finetune"
-    ]
-    ended = torchrun(
-        "-m", "rsfiqa", "train", str(root / "tiny"), f"--output={tmp_path}", *flags,
-        f"--test-fraction={TEST_FRACTION}",
-    )  # fmt: skip
+    finetune = options().finetune.model_dump(include={"epochs", "batch_size", "crop"})
+    small = options().model_dump(include={"min_images", "epochs", "width", "hidden"})
+    values = {f"finetune.{name}": value for name, value in finetune.items()} | small
+    values |= {"output": tmp_path, "test_fraction": TEST_FRACTION}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    command = ("-m", "rsfiqa", "train", str(root / "tiny"), "--finetune.enabled", *flags)
+    ended = torchrun(*command)
     assert ended.returncode == 0, ended.stderr
     model, card = checkpoints.read(tmp_path)
     assert card.finetuned
