@@ -66,10 +66,10 @@ def train_backbone(
     model: RSA,
     backbone: Backbone,
     data: Samples,
-    folder: Path,
-    state: Path,
     options: TrainOptions,
     *,
+    folder: Path,
+    state: Path,
     seed: int,
     validation: Samples | None = None,
 ) -> tuple[FinetunedModel, list[float]]:
@@ -79,9 +79,9 @@ def train_backbone(
         model: trained on frozen features; on the device where it is to be trained.
         backbone: the backbone that made the features.
         data: the training images.
+        options: of the training.
         folder: folder of the data set.
         state: file for the state between steps.
-        options: of the training.
         seed: seed of crops, shuffling, dropout and calibration images.
         validation: images that choose the best epoch, if any.
 

@@ -103,9 +103,9 @@ def fit(
                     model,
                     batch.to(device),
                     quality[index].to(device),
-                    views,
-                    localization_weight,
-                    random,
+                    distorted_views=views,
+                    localization_weight=localization_weight,
+                    random=random,
                 )
                 loss.backward()
                 optimizer.step()
@@ -136,6 +136,7 @@ def _loss(
     model: RSA,
     batch: Batch,
     quality: Tensor,
+    *,
     distorted_views: Tensor | None,
     localization_weight: float,
     random: torch.Generator,

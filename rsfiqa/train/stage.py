@@ -75,14 +75,14 @@ def run(
         backbone = backbone_training.load_source(parts.train, options, weights)
         # both trainings: on a CPU the one on frozen features takes minutes
         model.to(backbone_training.training_device(options))
-        losses = train(model, parts.train, options, training_seed, parts.validation)
+        losses = train(model, parts.train, options, seed=training_seed, validation=parts.validation)
         finetuned, finetune_losses = backbone_training.train_backbone(
             model,
             backbone,
             parts.train,
-            folder,
-            state,
             options,
+            folder=folder,
+            state=state,
             seed=training_seed,
             validation=parts.validation,
         )
@@ -90,7 +90,7 @@ def run(
         if Processes.current().rank != 0:
             return  # the first process writes the checkpoint
     else:
-        losses = train(model, parts.train, options, training_seed, parts.validation)
+        losses = train(model, parts.train, options, seed=training_seed, validation=parts.validation)
     card = checkpoints.Card(
         **make_card(parts.train, options, model_arguments(parts.train, options, variant)),
         split={
@@ -193,6 +193,7 @@ def train(
     model: RSA,
     data: Samples,
     options: TrainOptions,
+    *,
     seed: int,
     validation: Samples | None = None,
 ) -> list[float]:

@@ -90,7 +90,7 @@ class Setup:
     def _model(self) -> RSA:
         options = finetune_options()
         model = train.make_model(self.train_data, options, "full", SEED)
-        train.train(model, self.train_data, options, SEED)
+        train.train(model, self.train_data, options, seed=SEED)
         return model
 
     def model(self, variant: str = "full") -> FinetunedModel:

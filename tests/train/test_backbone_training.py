@@ -99,14 +99,14 @@ def test_any_architecture_is_trained_written_and_read(tiny, options, split, name
     parts = train.divide(data, changed, split="split-00", test_fraction=TEST_FRACTION, seed=SEED)
     _, card = checkpoints.read(tmp_path / "stage")
     model = train.make_model(parts.train, changed, "full", card.seed)
-    train.train(model, parts.train, changed, card.seed)
+    train.train(model, parts.train, changed, seed=card.seed)
     in_memory, _ = backbone_training.train_backbone(
         model,
         load_backbone(name, str(weights)),
         parts.train,
-        tiny,
-        tmp_path / "state.pt",
         changed,
+        folder=tiny,
+        state=tmp_path / "state.pt",
         seed=card.seed,
     )
     before = load_backbone(name, str(weights)).network.state_dict()
@@ -268,7 +268,7 @@ parts = stage.divide(data, options, split="split-00", test_fraction=test_fractio
 backbone = backbone_training.load_source(parts.train, options, "packaged")
 model = stage.make_model(parts.train, options, "full", 0)
 finetuned, _ = backbone_training.train_backbone(
-    model, backbone, parts.train, folder, output / "state.pt", options, seed=0,
+    model, backbone, parts.train, options, folder=folder, state=output / "state.pt", seed=0,
     validation=parts.validation,
 )
 torch.save(finetuned.state_dict(), output / f"{Processes.current().rank}.pt")
