@@ -1,27 +1,27 @@
-"""What a subcommand imports, in an interpreter of its own."""
+"""What importing a module costs."""
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = """
+
+def imported_by(*modules: str) -> set[str]:
+    """Names of all modules that a fresh interpreter has loaded after importing these."""
+    code = f"import sys; import {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+COMMAND = """
 import sys
 from rsfiqa.cli import main
 
-assert main(sys.argv[2:]) == 0
-print("imported", *[name for name in sys.argv[1].split(",") if name in sys.modules])
+assert main(sys.argv[1:]) == 0
+print(*sys.modules)
 """
 
 
-def imported(modules: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """Run a subcommand with these arguments; return those of the modules that it imported."""
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, ",".join(modules), *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return ended.stdout.splitlines()[-1].split()[1:]
+def imported_by_command(*arguments: str) -> set[str]:
+    """Names of all modules that a fresh interpreter has loaded after running a subcommand."""
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines()[-1].split())
