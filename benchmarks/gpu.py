@@ -29,7 +29,7 @@ from segment_anything.modeling import Sam
 
 from benchmarks import segment
 from benchmarks.figures import FOLDER, ROOT, parser, write
-from rsfiqa.backbones import loading as backbones
+from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.extract.options import ExtractOptions
@@ -45,7 +45,7 @@ from rsfiqa.teach.examples import Example, correct_answer
 from rsfiqa.teach.models import load_processor, with_lora
 from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
 from rsfiqa.teach.train import make_trainer
-from rsfiqa.train.finetune import Tuned, parameter_groups
+from rsfiqa.train.finetuned_model import FinetunedModel, finetuning_groups
 from rsfiqa.train.options import TrainOptions
 
 DEVICE = torch.device("cuda")
@@ -192,13 +192,15 @@ def finetune_options(**changes: Any) -> TrainOptions:
 def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str, float]]:
     """Steps of fine-tuning with these options, named so in the figures."""
     extract = ExtractOptions()
-    source = backbones.load(extract.backbone, extract.weights)
+    source = load_backbone(extract.backbone, extract.weights)
     torch.manual_seed(0)
     model = RSA(stage_channels=source.channels, text_dim=TEXT)
     size, grid = options.finetune.batch_size, extract.grid
-    tuned = Tuned(source, model, grid, options.finetune.precision == "bf16").to(DEVICE)
+    tuned = FinetunedModel(source, model, grid, bf16=options.finetune.precision == "bf16").to(
+        DEVICE
+    )
     if options.finetune.compile:
-        tuned.stages.compile()
+        tuned.network.compile()
     pixels = [
         np.ascontiguousarray(
             smooth(i, options.finetune.crop, options.finetune.crop).transpose(2, 0, 1)
@@ -218,7 +220,7 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
     model.standardise(
         replace(batch, grid_features=torch.rand_like(batch.grid_features)).to(DEVICE), quality
     )
-    optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
+    optimizer = torch.optim.AdamW(finetuning_groups(tuned, options))
     tuned.train()
 
     def step() -> None:

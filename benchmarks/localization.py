@@ -11,7 +11,7 @@ from rsfiqa import Scorer
 from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load, resize
 from rsfiqa.images.distort import distort
-from rsfiqa.train.distorted import draw_region
+from rsfiqa.train.distorted import choose_region
 
 SEVERITIES = (1, 3, 5)  # of localization
 KINDS = {name: name for name in ("noise", "blur", "compression")} | {"color": "saturation_low"}
@@ -46,7 +46,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
         whole = scorer.predict(image)
         labels, before = whole.regions.labels, whole.prediction
         areas = np.bincount(labels.ravel()) / labels.size
-        region = draw_region(areas, np.random.default_rng(i))
+        region = choose_region(areas, np.random.default_rng(i))
         mask = resize.fit_labels(labels, image.shape[:2]) == region
         chances.append(1 / len(areas))
         for kind, found in hits.items():

@@ -171,7 +171,9 @@ def test_differences_that_do_not_vary(differences, p):
 
 
 def test_bins_of_like_prediction_by_hand():
-    found = calibration(np.array([4.0, 1, 3, 2]), np.array([40.0, 10, 36, 16]), bins=2, min_images=1)
+    found = calibration(
+        np.array([4.0, 1, 3, 2]), np.array([40.0, 10, 36, 16]), bins=2, min_images=1
+    )
     assert found.predicted.tolist() == [1.5, 3.5]
     assert found.scores.tolist() == [13, 38]
     # the standard deviation of 10 and 16 is 3 * sqrt(2), that of two values' mean 3

@@ -15,7 +15,7 @@ from aiohttp import web
 from PIL import Image
 
 from rsfiqa import encoders
-from rsfiqa.backbones import loading as backbones
+from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import answer, client, vllm_command
 from rsfiqa.captioners.vlm.captioner import VLMCaptioner
@@ -56,7 +56,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, zipped):
     else:
         path.write_bytes(pickle.dumps({"weight": Bomb(place)}, protocol=2))
     with pytest.raises(InputError, match="must be a state dict in safetensors") as caught:
-        backbones.load("tf_efficientnet_lite0", str(path))
+        load_backbone("tf_efficientnet_lite0", str(path))
     assert "\n" not in str(caught.value)
     options = SegmentOptions(backend="sam", checkpoint=str(path))
     with pytest.raises(InputError, match="must be a checkpoint of segment-anything"):

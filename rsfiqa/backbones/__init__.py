@@ -1,1 +1,5 @@
-"""Backbones: timm models as multi-scale feature extractors."""
+"""Backbones: timm models that turn an image into feature maps.
+
+A backbone is added by registering its model in timm (`timm.models.register_model`); every timm
+model with feature maps can be named in the options.
+"""

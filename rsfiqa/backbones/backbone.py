@@ -1,4 +1,4 @@
-"""A frozen feature extractor with its preprocessing."""
+"""A pretrained feature extractor with its preprocessing; needs torch only."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,71 +11,102 @@ from torch.nn.functional import adaptive_avg_pool2d, pad
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen feature extractor with its preprocessing.
+    """A pretrained feature extractor with its preprocessing.
 
     Attributes:
-        stages: the timm model; gives one map (B, C_s, h_s, w_s) per stage, earliest first.
-        channels: C_s of each stage.
-        channels_last: the model gives its maps as (B, h_s, w_s, C_s).
-        fit: least length of an image's sides in pixels, and what they must be a multiple of.
-        mean: of each color channel of an image in [0, 1], shape (3, 1, 1).
-        std: likewise.
-        sha256: of the weights' file.
+        network: timm model made with `features_only=True`; returns S feature maps, the one of
+            highest resolution first.
+        channels: number of channels C_s of each feature map.
+        channels_last: `network` returns maps of shape (B, h_s, w_s, C_s) instead of
+            (B, C_s, h_s, w_s).
+        min_side: smallest image side that `network` accepts, pixels.
+        side_multiple: image sides must be a multiple of this number of pixels.
+        mean: mean of each color channel for images in [0, 1], shape (3, 1, 1).
+        std: standard deviation of each color channel, shape (3, 1, 1).
+        sha256: checksum of the weights file.
     """
 
-    stages: nn.Module
+    network: nn.Module
     channels: tuple[int, ...]
     channels_last: bool
-    fit: tuple[int, int]
+    min_side: int
+    side_multiple: int
     mean: Tensor
     std: Tensor
     sha256: str
 
     def to(self, device: torch.device) -> "Backbone":
-        """The same on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("stages", "mean", "std")}
-        return replace(self, **moved)
+        """Return the backbone on another device."""
+        return replace(
+            self,
+            network=self.network.to(device),
+            mean=self.mean.to(device),
+            std=self.std.to(device),
+        )
 
-    def maps(self, x: Tensor) -> list[Tensor]:
-        """The maps (B, C_s, h_s, w_s) of images float (B, 3, H, W), normalised.
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
+        """Compute the feature maps (B, C_s, h_s, w_s) of normalized images float (B, 3, H, W).
 
-        Images are mirrored at their right and lower borders until they fit a model that cuts them
-        into patches or windows.
+        Images whose sides `network` does not accept are padded by reflection at the right and the
+        lower border; the maps are cropped to the part that shows the image.
         """
-        least, multiple = self.fit
         height, width = x.shape[2:]
-        below, right = (-(-max(side, least) // multiple) * multiple - side for side in x.shape[2:])
-        if below or right:
-            small = below >= height or right >= width  # to be mirrored
-            x = pad(x, (0, right, 0, below), "replicate" if small else "reflect")
-        found = self.stages(x)
+        bottom, right = self._padding(height), self._padding(width)
+        if bottom or right:
+            # reflection can add at most one pixel less than the side
+            mode = "replicate" if bottom >= height or right >= width else "reflect"
+            x = pad(x, (0, right, 0, bottom), mode)
+        maps = list(self.network(x))
         if self.channels_last:
-            found = [stage.permute(0, 3, 1, 2) for stage in found]
-        if not (below or right):
-            return list(found)
-        down, across = height / (height + below), width / (width + right)  # not mirrored
-        ends = [(math.ceil(s.shape[2] * down), math.ceil(s.shape[3] * across)) for s in found]
-        return [s[..., :rows, :columns] for s, (rows, columns) in zip(found, ends, strict=True)]
+            maps = [feature_map.permute(0, 3, 1, 2) for feature_map in maps]
+        if not (bottom or right):
+            return maps
+        kept_height, kept_width = height / (height + bottom), width / (width + right)
+        return [
+            feature_map[
+                ...,
+                : math.ceil(feature_map.shape[2] * kept_height),
+                : math.ceil(feature_map.shape[3] * kept_width),
+            ]
+            for feature_map in maps
+        ]
+
+    def _padding(self, side: int) -> int:
+        """Return the number of pixels by which a side must grow to be accepted."""
+        multiple = self.side_multiple
+        return -(-max(side, self.min_side) // multiple) * multiple - side
 
     @torch.inference_mode()
     def grid_features(self, image: np.ndarray, grid: int) -> np.ndarray:
-        """Mean and standard deviation of every channel in every cell: float32 (2, C, G, G).
+        """Compute mean and standard deviation of each channel per grid cell.
 
         Args:
-            image: uint8, sRGB, shape (H, W, 3), seen whole at this size.
-            grid: G, cells on each side.
+            image: uint8, sRGB, shape (H, W, 3); processed at its own resolution.
+            grid: number G of grid cells per side.
+
+        Returns:
+            float32 (2, C, G, G): means, then standard deviations; C counts the channels of all
+            feature maps.
         """
         x = torch.from_numpy(image).to(self.mean.device).permute(2, 0, 1).float() / 255
         x = ((x - self.mean) / self.std)[None]  # (1, 3, H, W)
-        found = [statistics(stage, grid) for stage in self.maps(x)]
-        return torch.cat(found, dim=2)[0].cpu().numpy()
+        features = [grid_statistics(feature_map, grid) for feature_map in self.feature_maps(x)]
+        return torch.cat(features, dim=2)[0].cpu().numpy()
 
 
-def statistics(stage: Tensor, grid: int, floor: float = 0) -> Tensor:
-    """Mean and standard deviation within cells: float (B, 2, C, G, G) of a map (B, C, h, w).
+def grid_statistics(feature_map: Tensor, grid: int, min_variance: float = 0) -> Tensor:
+    """Compute mean and standard deviation of each channel per grid cell.
 
-    In training a `floor` of the variance keeps the root's slope finite.
+    Args:
+        feature_map: float (B, C, h, w).
+        grid: number G of grid cells per side.
+        min_variance: lower bound of the variance; a positive bound keeps the gradient of the
+            square root finite in training.
+
+    Returns:
+        float (B, 2, C, G, G): means, then standard deviations.
     """
-    mean = adaptive_avg_pool2d(stage, grid)
-    square = adaptive_avg_pool2d(stage.square(), grid)
-    return torch.stack([mean, (square - mean.square()).clamp_min(floor).sqrt()], dim=1)
+    mean = adaptive_avg_pool2d(feature_map, grid)
+    mean_square = adaptive_avg_pool2d(feature_map.square(), grid)
+    variance = (mean_square - mean.square()).clamp_min(min_variance)
+    return torch.stack([mean, variance.sqrt()], dim=1)

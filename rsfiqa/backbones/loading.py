@@ -1,4 +1,4 @@
-"""Any timm backbone as multi-scale statistics on a grid."""
+"""Builds backbones from timm models, with pretrained or fine-tuned weights."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,128 +10,135 @@ import torch
 from torch import Tensor, nn
 
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.backbones.weights import PACKAGED, _read_state, weights_path
+from rsfiqa.backbones.weights import PACKAGED, read_state_dict, weights_path
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.checksum import sha256_of
 
-SCALES = 4  # layers of a model of one scale
+SINGLE_SCALE_MAPS = 4  # feature maps taken from a model whose maps all have one resolution
+PROBE_SIZE = (3, 5)  # height and width of a trial image, in strides of the model
 
 
-TRIED = (3, 5)  # strides high and wide
-
-
-def load(backbone: str, weights: str) -> Backbone:
-    """A backbone of this name with these weights, in evaluation mode on the CPU.
-
-    Raises:
-        InputError: an unknown name, no such weights, or weights of another architecture.
-    """
-    path = weights_path(backbone, weights)
-    whole = _create(backbone)
-    state = _read_state(path)
-    if weights == PACKAGED:  # same tensors in the same order under other names
-        state = dict(zip(whole.state_dict(), state.values(), strict=True))
-    try:
-        whole.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:  # TypeError: not a mapping
-        raise _unfit(path, backbone, error) from error
-    stages = _create_stages(backbone)
-    own = {_flat(name): value for name, value in whole.state_dict().items()}
-    stages.load_state_dict({name: own[_flat(name)] for name in stages.state_dict()})
-    return _backbone(backbone, stages, path)
-
-
-def load_stages(backbone: str, state: Mapping[str, Tensor], path: Path) -> Backbone:
-    """A backbone with the weights of one that was fine-tuned.
+def load_backbone(backbone: str, weights: str, *, option: str = "extract.weights") -> Backbone:
+    """Load a pretrained backbone, in evaluation mode on the CPU.
 
     Args:
         backbone: name of a timm model.
-        state: of `Backbone.stages`.
-        path: where it comes from.
+        weights: `packaged`, `hub` or the path of a state dict.
+        option: the option that gave `weights`, for error messages.
 
     Raises:
-        InputError: an unknown name, or weights of another architecture.
+        InputError: the name is unknown, the weights are missing or of another architecture.
     """
-    stages = _create_stages(backbone)
+    path = weights_path(backbone, weights, option=option)
+    model = _create_model(backbone)
+    state = read_state_dict(path)
+    if weights == PACKAGED:  # the same tensors in the same order under other names
+        state = dict(zip(model.state_dict(), state.values(), strict=True))
     try:
-        stages.load_state_dict(state)
+        model.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:  # TypeError: not a mapping
+        raise _wrong_architecture(path, backbone, error) from error
+    network = _create_network(backbone)
+    by_name = {_normalized(name): value for name, value in model.state_dict().items()}
+    network.load_state_dict({name: by_name[_normalized(name)] for name in network.state_dict()})
+    return _backbone(backbone, network, path)
+
+
+def load_finetuned(backbone: str, state: Mapping[str, Tensor], path: Path) -> Backbone:
+    """Build a backbone with fine-tuned weights, in evaluation mode on the CPU.
+
+    Args:
+        backbone: name of a timm model.
+        state: state dict of `Backbone.network`.
+        path: file that holds `state`, for the checksum and error messages.
+
+    Raises:
+        InputError: the name is unknown, or the weights are of another architecture.
+    """
+    network = _create_network(backbone)
+    try:
+        network.load_state_dict(state)
     except RuntimeError as error:
-        raise _unfit(path, backbone, error) from error
-    return _backbone(backbone, stages, path)
+        raise _wrong_architecture(path, backbone, error) from error
+    return _backbone(backbone, network, path)
 
 
-def _backbone(backbone: str, stages: Any, path: Path) -> Backbone:
-    config = timm.data.resolve_data_config(
-        pretrained_cfg=timm.get_pretrained_cfg(backbone).to_dict()
-    )
+def _backbone(backbone: str, network: Any, path: Path) -> Backbone:
+    config = timm.data.resolve_model_data_config(network)
+    min_side, side_multiple = _accepted_sides(backbone, network)
     return Backbone(
-        stages=stages.eval().requires_grad_(False),
-        channels=tuple(stages.feature_info.channels()),
-        channels_last=str(getattr(stages, "output_fmt", "")).upper().endswith("NHWC"),
-        fit=_fit(backbone, stages),
+        network=network.eval().requires_grad_(False),
+        channels=tuple(network.feature_info.channels()),
+        channels_last=str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"),
+        min_side=min_side,
+        side_multiple=side_multiple,
         mean=torch.tensor(config["mean"]).view(3, 1, 1),
         std=torch.tensor(config["std"]).view(3, 1, 1),
         sha256=sha256_of(path),
     )
 
 
-def _create_stages(backbone: str) -> Any:
-    """Timm's extractor of feature maps, for images of any size.
+def _create_network(backbone: str) -> Any:
+    """Create timm's feature extractor for images of any size.
 
-    A model of one scale, such as a ViT, gives the maps of four layers at even distances.
+    For a model of one resolution, such as a ViT, it returns the outputs of four evenly spaced
+    blocks.
     """
     for any_size in ({"dynamic_img_size": True}, {"strict_img_size": False}, {}):
-        with suppress(TypeError):  # it has no such argument
-            stages = _create(backbone, features_only=True, **any_size)
+        with suppress(TypeError):  # the model has no such argument
+            network = _create_model(backbone, features_only=True, **any_size)
             break
-    if len(set(stages.feature_info.reduction())) == 1:
-        depth = len(stages.model.blocks)
-        layers = [depth * i // SCALES - 1 for i in range(1, SCALES + 1)]
-        stages = _create(backbone, features_only=True, out_indices=layers, **any_size)
-    return stages
+    if len(set(network.feature_info.reduction())) == 1:
+        depth = len(network.model.blocks)
+        blocks = [depth * i // SINGLE_SCALE_MAPS - 1 for i in range(1, SINGLE_SCALE_MAPS + 1)]
+        network = _create_model(backbone, features_only=True, out_indices=blocks, **any_size)
+    return network
 
 
-def _fit(backbone: str, stages: Any) -> tuple[int, int]:
-    """See `Backbone.fit`; found by trying.
+def _accepted_sides(backbone: str, network: Any) -> tuple[int, int]:
+    """Find `min_side` and `side_multiple` of a backbone with trial images.
 
     Raises:
         InputError: the model takes images of one size only.
     """
-    stages.eval()
-    stride = max(stages.feature_info.reduction())
-    if (error := _refuses(stages, *(stride * n for n in TRIED))) is not None:
+    network.eval()
+    stride = max(network.feature_info.reduction())
+    if (error := _error_for(network, *(stride * n for n in PROBE_SIZE))) is not None:
         raise InputError(
             f"extract.backbone: must take images of any size, found {backbone}"
             f" ({first_line(error)}); choose another"
         ) from error
-    odd = _refuses(stages, *(stride * n + 1 for n in TRIED)) is None
-    tiny = _refuses(stages, 1, 1) is None
-    return 1 if tiny else stride, 1 if odd else stride
+    any_side = _error_for(network, *(stride * n + 1 for n in PROBE_SIZE)) is None
+    single_pixel = _error_for(network, 1, 1) is None
+    return 1 if single_pixel else stride, 1 if any_side else stride
 
 
-def _refuses(stages: nn.Module, height: int, width: int) -> Exception | None:
+def _error_for(network: nn.Module, height: int, width: int) -> Exception | None:
+    """Return the error that an image of this size raises, None if the network accepts it."""
     try:
         with torch.inference_mode():
-            stages(torch.zeros(1, 3, height, width))
+            network(torch.zeros(1, 3, height, width))
     except (RuntimeError, AssertionError) as error:
         return error
     return None
 
 
-def _create(backbone: str, **arguments: Any) -> Any:
+def _create_model(backbone: str, **arguments: Any) -> Any:
     try:
         return timm.create_model(backbone, pretrained=False, **arguments)
     except (RuntimeError, AttributeError) as error:
         raise InputError(
             f"extract.backbone: must be a timm model with feature maps, found {backbone}"
-            f" ({first_line(error)})"
+            f" ({first_line(error)}); choose another"
         ) from error
 
 
-def _flat(name: str) -> str:
-    """A tensor's name as in the whole model and in each of timm's extractors."""
+def _normalized(name: str) -> str:
+    """Return a tensor's name in the form that timm's model and its extractor have in common."""
     return name.removeprefix("model.").replace(".", "_")
 
 
-def _unfit(path: Path, backbone: str, error: Exception) -> InputError:
-    return InputError(f"{path}: must hold weights of {backbone} ({first_line(error)})")
+def _wrong_architecture(path: Path, backbone: str, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: must hold weights of {backbone} ({first_line(error)}); give another file"
+    )

@@ -1,1 +1,1 @@
-"""The extract stage: images to features of a frozen backbone."""
+"""The extract stage: computes the features of a frozen backbone, once for all trainings."""

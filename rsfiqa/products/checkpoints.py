@@ -98,7 +98,7 @@ def pack(source: Path, target: Path, test_metrics: dict[str, float]) -> None:
     model, card = read(source)
     backbone = read_backbone(source, card)
     split, _ = read_table(split_path(source), "split", SPLIT, VERSION)
-    stages = None if backbone is None else backbone.stages
+    stages = None if backbone is None else backbone.network
     write(target, model, replace(card, test_metrics=test_metrics), split, stages, float16=True)
 
 
@@ -169,7 +169,7 @@ def read_backbone(folder: Path, card: Card) -> "Backbone | None":
         return None
     from safetensors.torch import load_file
 
-    from rsfiqa.backbones import loading as backbones
+    from rsfiqa.backbones.loading import load_finetuned
 
     path = weights_path(folder)
     state = {
@@ -177,4 +177,4 @@ def read_backbone(folder: Path, card: Card) -> "Backbone | None":
         for name, value in load_file(path).items()
         if name.startswith(BACKBONE_PREFIX)
     }
-    return backbones.load_stages(card.backbone["backbone"], state, path)
+    return load_finetuned(card.backbone["backbone"], state, path)

@@ -1,4 +1,4 @@
-"""Where and in which arithmetic models run, by the options' words."""
+"""Devices and number formats of the models, by the values of the options."""
 
 import torch
 
@@ -8,16 +8,18 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat
 
 
 def device_of(name: str, option: str) -> torch.device:
-    """The device that an option names; auto takes a GPU where there is one.
+    """Return the device that an option names.
 
     Args:
-        name: auto, cuda or cpu.
-        option: for the message, such as segment.device.
+        name: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+        option: name of the option, such as segment.device, for error messages.
 
     Raises:
-        InputError: cuda, and there is none.
+        InputError: `cuda` on a machine without a GPU.
     """
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise InputError(f"{option}: must be there, found no cuda; set device to auto or cpu")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError(
+            f"{option}: must be a device of this machine, found no cuda; set it to auto or cpu"
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

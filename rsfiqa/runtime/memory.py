@@ -1,33 +1,29 @@
-"""Memory that is freed stays with the process, for the next tensor of the same size.
+"""Tuning of glibc's malloc, so that a process reuses freed memory.
 
-As released, the C library of Linux gives large blocks back to the system at once; each layer's
-output is then new memory, whose pages the system must find and clear one by one. On a processor
-that takes a third of the time of a convolutional backbone, and half of it in training.
+By default glibc returns large blocks to the system as soon as they are freed. The output of each
+layer is then a new mapping, whose pages the kernel must find and clear one by one. On a CPU this
+takes a third of the time of a convolutional backbone, and half of it in training.
 """
 
 import ctypes
 
-TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of mallopt(3)
-
-
-LARGEST = 32 * 2**20  # bytes; the C library takes no higher threshold
-
-
-KEPT, KEPT_LARGE = 2**29, 2**31 - 1  # bytes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # parameters of mallopt(3)
+MMAP_THRESHOLD = 32 * 2**20  # bytes; the highest value that glibc accepts
+TRIM_THRESHOLD, TRIM_THRESHOLD_LARGE = 2**29, 2**31 - 1  # bytes
 
 
 def tune_malloc(*, large: bool = False) -> None:
-    """Tell the C library to keep freed memory; others than glibc go on as they do.
+    """Make malloc keep freed memory; does nothing without glibc.
 
     Args:
-        large: blocks above 32 MiB, too: for trainings, whose tensors have the same sizes in every
-            step; elsewhere such blocks would leave gaps.
+        large: keep blocks above 32 MiB too. For trainings, whose tensors have the same sizes in
+            every step; elsewhere such blocks fragment the heap.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, TypeError):  # TypeError: Windows has no library without a name
         return
-    mallopt(TRIM_THRESHOLD, KEPT_LARGE if large else KEPT)
-    mallopt(MMAP_THRESHOLD, LARGEST)
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_LARGE if large else TRIM_THRESHOLD)
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
     if large:
-        mallopt(MMAP_MAX, 0)
+        mallopt(M_MMAP_MAX, 0)

@@ -214,7 +214,7 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
     finetuned = checkpoints.read_backbone(folder, card)
     if finetuned is not None:
         return finetuned
-    frozen = backbones.load(card.backbone["backbone"], weights)
+    frozen = backbones.load_backbone(card.backbone["backbone"], weights, option="--weights")
     if frozen.sha256 != card.backbone["sha256"]:
         raise InputError(
             f"--weights: must be the weights of the backbone trained on"

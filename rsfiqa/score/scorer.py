@@ -83,7 +83,7 @@ class Scorer(nn.Module):
         _ = self.region_pipeline.caption_image  # reports a missing server now
         self._backbone = pipeline.load_backbone(folder, self.card, options.weights)
         self.encoder = pipeline.load_encoder(folder, self.card, options.device)
-        self.model, self.stages = model, self._backbone.stages
+        self.model, self.stages = model, self._backbone.network
         self.register_buffer("mean", self._backbone.mean, persistent=False)
         self.register_buffer("std", self._backbone.std, persistent=False)
         if pipeline.needs_torch(self.card):
@@ -219,7 +219,7 @@ class Scorer(nn.Module):
 
     def _grid_features(self, pixels: np.ndarray) -> np.ndarray:
         """Grid features (2, C, G, G); of a frozen backbone in float16, as the extract stage's."""
-        backbone = replace(self._backbone, stages=self.stages, mean=self.mean, std=self.std)
+        backbone = replace(self._backbone, network=self.stages, mean=self.mean, std=self.std)
         small = resize.reduce(pixels, self.card.backbone["long_side"])
         grid_features = backbone.grid_features(small, self.card.backbone["grid"])
         return grid_features if self.card.finetuned else features.to_float16(grid_features)

@@ -1,1 +1,1 @@
-"""The train stage: one model on one split of one data set."""
+"""The train stage: trains one model on one split of one data set."""

@@ -1,4 +1,4 @@
-"""Training pictures for fine-tuning: random crops and flips of images with their label maps."""
+"""Training images for fine-tuning: random crops and flips of images with their label maps."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +13,22 @@ from rsfiqa.products import regions
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
-from rsfiqa.train.distorted import draw_region
+from rsfiqa.train.distorted import choose_region
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of an image, and what is left of its R regions there.
+    """A part of an image, and the parts of its R regions in it.
+
+    All are arrays: a tensor would take a file descriptor on its way from a worker process.
 
     Attributes:
-        pixels: uint8 (3, h, w), sRGB. All are arrays, not tensors, which would take a file
-            descriptor each on their way from another process.
-        coverage: float32 (R, G * G), share of each cell that each region covers.
-        geometry: float32 (R, 7), as in `Batch`, within the crop.
-        present: bool (R,), which regions have a pixel in it.
-        spoilt: uint8 (3, h, w), the same with one region distorted; None in most crops.
-        region: which region that is; -1 where there is none.
+        pixels: uint8 (3, h, w), sRGB.
+        coverage: float32 (R, G * G), fraction of each grid cell that each region covers.
+        geometry: float32 (R, 7), as in `Batch`, relative to the crop.
+        present: bool (R,), whether the region has a pixel in the crop.
+        distorted: uint8 (3, h, w), the crop with one region distorted; None in most crops.
+        region: index of that region; -1 without one.
     """
 
     pixels: np.ndarray
@@ -38,26 +39,26 @@ class Crop:
     region: int
 
 
-def crop_of(
+def random_crop(
     image: np.ndarray,
     labels: np.ndarray,
     *,
-    rows: int,
+    max_regions: int,
     side: int,
     grid: int,
     seed: int,
     distorted_fraction: float = 0,
 ) -> Crop:
-    """A random square of an image, perhaps mirrored; image and label map stay together.
+    """Cut a random square from an image and its label map, mirrored with probability 1/2.
 
     Args:
         image: uint8 (H, W, 3).
-        labels: uint16 (h, w), its label map, of any size.
-        rows: R, at least as many as the label map has regions.
-        side: of the square in pixels; along a shorter side all of the image is taken.
-        grid: G, cells on each side.
-        seed: of place and mirroring, and of what is spoilt.
-        distorted_fraction: chance that a region of the crop is also spoilt, in [0, 1].
+        labels: uint16 (h, w), label map of the image, of any size.
+        max_regions: R, at least the number of regions in the label map.
+        side: side of the square, pixels; a shorter side of the image is kept whole.
+        grid: number G of grid cells per side.
+        seed: seed of position, mirroring and distortion.
+        distorted_fraction: probability of a view with one distorted region, in [0, 1].
     """
     random = np.random.default_rng(seed)
     labels = resize.fit_labels(labels, image.shape[:2])
@@ -67,37 +68,40 @@ def crop_of(
     image, labels = image[y : y + height, x : x + width], labels[y : y + height, x : x + width]
     if random.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
-    found, dense = np.unique(labels, return_inverse=True)  # the regions that are left
-    dense = dense.reshape(labels.shape).astype(np.uint16)
-    part = regions.ImageRegions("", dense, regions.region_table(dense))
-    layout = region_layout(part.labels, part.table, grid).placed(found, rows)
+    kept, dense = np.unique(labels, return_inverse=True)
+    dense = dense.reshape(labels.shape).astype(np.uint16)  # labels 0 .. len(kept) - 1
+    table = regions.region_table(dense)
+    layout = region_layout(dense, table, grid).placed(kept, max_regions)
     distorted, region = None, -1
     if random.random() < distorted_fraction:
-        chosen = draw_region(part.table["area"] / dense.size, random)
+        chosen = choose_region(table["area"] / dense.size, random)
         family, severity = distort.draw_distortion(random)
-        distorted_image = distort.distort_region(image, dense == chosen, family, severity, random)
-        distorted, region = _planar(distorted_image), int(found[chosen])
-    return Crop(_planar(image), layout.coverage, layout.geometry, layout.present, distorted, region)
+        view = distort.distort_region(image, dense == chosen, family, severity, random)
+        distorted, region = _channels_first(view), int(kept[chosen])
+    return Crop(
+        _channels_first(image), layout.coverage, layout.geometry, layout.present, distorted, region
+    )
 
 
-def _planar(image: np.ndarray) -> np.ndarray:
-    """An image (h, w, 3) as (3, h, w)."""
+def _channels_first(image: np.ndarray) -> np.ndarray:
+    """Return an image (h, w, 3) as (3, h, w)."""
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
-class Crops(Dataset):
-    """A crop of image i for `(epoch, i)`, whatever process makes it.
+class CropDataset(Dataset[tuple[int, Crop | InputError]]):
+    """Random crops of the training images; the key `(epoch, i)` gives a crop of image i.
 
-    An `InputError` takes its place where that image cannot be read any more: raised in another
-    process it would come back as a trace.
+    A crop depends on its key alone, not on the process that makes it. If the image cannot be read
+    any more, the item is an `InputError`: raised in a worker process, it would come back with a
+    traceback as its message.
 
     Args:
         data: the training images.
-        folder: of the data set, which has their label maps.
-        side: of the crops in pixels.
-        long_side: larger images are reduced to it first.
-        seed: of all crops.
-        distorted_fraction: see `crop_of`.
+        folder: folder of the data set, which holds the label maps.
+        side: side of the crops, pixels.
+        long_side: images with a longer side are first reduced to it, pixels.
+        seed: seed of all crops.
+        distorted_fraction: see `random_crop`.
     """
 
     def __init__(
@@ -110,34 +114,36 @@ class Crops(Dataset):
         seed: int,
         distorted_fraction: float = 0,
     ) -> None:
-        self.rows = data.rows.select(["image_id", "path", "shard"]).to_pylist()
-        self.grid = data.batch.grid_features.shape[-1]
-        self.most = data.batch.present.shape[1]
+        self.image_ids = data.image_ids
+        self.paths: list[str] = data.rows["path"].to_pylist()
+        self.shards: list[int] = data.rows["shard"].to_pylist()
         self.readers = {
             shard: regions.Reader(product_path(folder, "segment", shard_name(shard)))
-            for shard in sorted({row["shard"] for row in self.rows})
+            for shard in sorted(set(self.shards))
         }
+        self.grid = data.batch.grid_features.shape[-1]
+        self.max_regions = data.batch.present.shape[1]
         self.side, self.long_side, self.seed = side, long_side, seed
         self.distorted_fraction = distorted_fraction
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.image_ids)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[int, Crop | InputError]:
         epoch, index = key
-        row = self.rows[index]
+        image_id = self.image_ids[index]
         try:
-            labels = self.readers[row["shard"]][row["image_id"]].labels
-            image = resize.reduce(load.reload_rgb(row["path"]), self.long_side)
+            labels = self.readers[self.shards[index]][image_id].labels
+            image = resize.reduce(load.reload_rgb(self.paths[index]), self.long_side)
         except InputError as error:
             return index, error
-        crop = crop_of(
+        crop = random_crop(
             image,
             labels,
-            rows=self.most,
+            max_regions=self.max_regions,
             side=self.side,
             grid=self.grid,
-            seed=seed_of(self.seed, epoch, row["image_id"]),
+            seed=seed_of(self.seed, epoch, image_id),
             distorted_fraction=self.distorted_fraction,
         )
         return index, crop

@@ -1,4 +1,8 @@
-"""Images in which one region is spoilt, put together from cells: no image is read again."""
+"""Images with one distorted region, for distorted-region localization.
+
+On frozen features such an image is mixed from the grid features of the image and of its distorted
+view; no image is read again.
+"""
 
 from dataclasses import replace
 
@@ -8,57 +12,63 @@ from torch import Tensor
 
 from rsfiqa.model import Batch
 
-SMALLEST = 0.03  # share of the image that a spoilt region takes at least, where there is one
+MIN_AREA = 0.03  # fraction of the image; smaller regions are distorted only if there is no other
 
 
-def distort_region(
-    batch: Batch, augmented_views: Tensor, random: torch.Generator
+def mix_distorted_region(
+    batch: Batch, distorted_views: Tensor, random: torch.Generator
 ) -> tuple[Batch, Tensor]:
-    """The images with one region each as in a distorted copy, and which: int64 (B,).
+    """Replace one random region of each image by the same region of its distorted view.
 
-    Captions and ratings stay those of the intact images: what is to be learnt is seen.
+    Captions and ratings stay those of the undistorted image: the model is to recognize the
+    distortion by the image features.
 
     Args:
         batch: B images.
-        augmented_views: (B, 2, C, G, G), cells of the copies, distorted all over.
+        distorted_views: (B, 2, C, G, G), grid features of the images with a distortion all over.
         random: chooses the regions.
+
+    Returns:
+        The images, and the indices of their distorted regions: int64 (B,).
     """
     area = batch.coverage.mean(-1)  # (B, R)
-    likely = (area >= SMALLEST) + 1e-3 * batch.present
+    eligible = (area >= MIN_AREA) + 1e-3 * batch.present
     chance = torch.rand(area.shape, generator=random).to(area.device)
-    region = (chance * likely).argmax(-1)
-    fraction = batch.coverage[torch.arange(len(batch), device=area.device), region]  # (B, N)
-    return replace(
-        batch, grid_features=blend(batch.grid_features, augmented_views, fraction)
-    ), region
+    region = (chance * eligible).argmax(-1)
+    fraction = batch.coverage[torch.arange(len(batch), device=area.device), region]  # (B, G * G)
+    mixed = mix_statistics(batch.grid_features, distorted_views, fraction)
+    return replace(batch, grid_features=mixed), region
 
 
-def draw_region(area: np.ndarray, random: np.random.Generator) -> int:
-    """A region to be spoilt in pixels, of those that take SMALLEST or more if there are any.
+def choose_region(area: np.ndarray, random: np.random.Generator) -> int:
+    """Choose the region to be distorted in the pixels of an image.
 
     Args:
-        area: (R,), share of the image that each region takes.
-        random: chooses it.
+        area: (R,), fraction of the image that each region covers.
+        random: chooses among the regions of `MIN_AREA` or more, or among all if there is none.
     """
-    large = np.flatnonzero(area >= SMALLEST)
+    large = np.flatnonzero(area >= MIN_AREA)
     return int(random.choice(large if len(large) else len(area)))
 
 
-def blend(grid_features: Tensor, augmented_views: Tensor, fraction: Tensor) -> Tensor:
-    """Means and standard deviations of cells that consist of two parts: float32 (B, 2, C, G, G).
+def mix_statistics(first: Tensor, second: Tensor, fraction: Tensor) -> Tensor:
+    """Compute means and standard deviations of grid cells that consist of two parts.
 
     Args:
-        grid_features: (B, 2, C, G, G), of the one part.
-        augmented_views: likewise, of the other.
-        fraction: float (B, G * G), in [0, 1], how much of each cell is of the other.
+        first: grid features (B, 2, C, G, G) of the first part.
+        second: grid features of the second part, of the same shape.
+        fraction: float (B, G * G), fraction of each cell that belongs to the second part.
+
+    Returns:
+        float32 (B, 2, C, G, G).
     """
-    grid = grid_features.shape[-1]
-    other = fraction.view(-1, 1, grid, grid)
-    (mean, std), (mean_other, std_other) = (
-        x.float().unbind(1) for x in (grid_features, augmented_views)
+    grid = first.shape[-1]
+    weight = fraction.view(-1, 1, grid, grid)
+    mean_1, std_1 = first.float().unbind(1)
+    mean_2, std_2 = second.float().unbind(1)
+    mean = torch.lerp(mean_1, mean_2, weight)
+    mean_square = torch.lerp(
+        std_1.square() + mean_1.square(), std_2.square() + mean_2.square(), weight
     )
-    mixed = torch.lerp(mean, mean_other, other)
-    square = torch.lerp(
-        std.square() + mean.square(), std_other.square() + mean_other.square(), other
-    )
-    return torch.stack([mixed, (square - mixed.square()).clamp_min(0).sqrt()], 1)
+    std = (mean_square - mean.square()).clamp_min(0).sqrt()
+    return torch.stack([mean, std], 1)

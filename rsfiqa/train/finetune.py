@@ -1,160 +1,96 @@
-"""Training backbone and model together, from a model that was trained on frozen features."""
+"""Training of backbone and model together, from a model trained on frozen features."""
 
-import io
-import logging
-import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from rsfiqa.backbones.backbone import Backbone, statistics
 from rsfiqa.errors import InputError
-from rsfiqa.io.atomic import write_bytes
-from rsfiqa.model import (
-    RSA,
-    Batch,
-    Prediction,
-    localization_loss,
-    quality_loss,
-    with_layouts,
-)
+from rsfiqa.model import Batch, localization_loss, quality_loss, with_layouts
 from rsfiqa.samples import Samples
 from rsfiqa.splits import seed_of
-from rsfiqa.train.crops import Crop, Crops
-from rsfiqa.train.fit import averaged, decay_groups, expect_number, rate_of
+from rsfiqa.train.crops import Crop, CropDataset
+from rsfiqa.train.finetuned_model import FinetunedModel, finetuning_groups
+from rsfiqa.train.optim import average_weights, check_finite, warmup_cosine
 from rsfiqa.train.options import TrainOptions
+from rsfiqa.train.state import Stateful, TrainingState
 from rsfiqa.train.stopping import BestEpoch
 
-log = logging.getLogger("rsfiqa")
-WARMUP = 0.1  # share of the steps in which rates rise
-FLOOR = 1e-8  # of variances; live channels have 0.01 and more
-CLIP = 5.0  # longest gradient
-DISTORTED_EVERY = 8  # one in so many crops is also seen with a region spoilt
-POINTING = 0.1  # weight of that, over its weight on frozen features, where a step has more copies
-SAVE_STEPS = 50  # a training that is killed loses fewer steps than these
+WARMUP = 0.1  # fraction of the steps in which the learning rates rise
+MAX_GRADIENT_NORM = 5.0
+DISTORTED_EVERY = 8  # one in so many crops also has a view with a distorted region
+# times train.localization_weight: a step has fewer views with a distorted region than a step on
+# frozen features
+LOCALIZATION_WEIGHT = 0.1
+SAVE_EVERY = 50  # steps
+
+Item = tuple[int, Crop | InputError]
 
 
-class Tuned(nn.Module):
-    """A backbone and the model on top of it.
+@dataclass(frozen=True)
+class Processes:
+    """The processes that share a training, as torchrun sets them up.
 
-    Args:
-        backbone: its normalisation layers keep their statistics.
-        model: trained on frozen features of the same backbone.
-        grid: G, cells on each side.
-        bf16: the backbone computes in bfloat16.
+    Attributes:
+        rank: number of this process, from 0.
+        count: number of processes.
     """
 
-    mean: Tensor
-    std: Tensor
+    rank: int
+    count: int
 
-    def __init__(self, backbone: Backbone, model: RSA, grid: int, bf16: bool = False) -> None:
-        super().__init__()
-        # channels last: half the time a step on a processor
-        self.stages = backbone.stages.to(memory_format=torch.channels_last).requires_grad_(True)
-        self.model, self.grid, self.bf16 = model, grid, bf16
-        self.backbone = backbone
-        self.register_buffer("mean", backbone.mean, persistent=False)
-        self.register_buffer("std", backbone.std, persistent=False)
+    @classmethod
+    def current(cls) -> "Processes":
+        """Read the environment variables of torchrun; a single process without it."""
+        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
-    def train(self, mode: bool = True) -> "Tuned":
-        """As usual, but for batch normalisation, which stays as it was trained."""
-        super().train(mode)
-        for module in self.stages.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
-        return self
-
-    @property
-    def extractor(self) -> Backbone:
-        """The backbone as it is now, where it is now."""
-        return replace(self.backbone, stages=self.stages, mean=self.mean, std=self.std)
-
-    def grid_features(self, pixels: Sequence[np.ndarray]) -> Tensor:
-        """Float (B, 2, C, G, G) of B images uint8 (3, h, w); those of one size go together."""
-        shapes = sorted({tuple(image.shape) for image in pixels})
-        found: list[Tensor | None] = [None] * len(pixels)
-        for shape in shapes:
-            places = [i for i, image in enumerate(pixels) if tuple(image.shape) == shape]
-            x = torch.from_numpy(np.stack([pixels[i] for i in places]))
-            x = x.to(self.mean.device).float() / 255
-            x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-                found_maps = self.backbone.maps(x)
-            stages = [statistics(stage.float(), self.grid, FLOOR) for stage in found_maps]
-            for i, grid_features in zip(places, torch.cat(stages, dim=2), strict=True):
-                found[i] = grid_features
-        return torch.stack(found)  # type: ignore[arg-type]
-
-    def forward(
-        self,
-        pixels: Sequence[np.ndarray],
-        batch: Batch,
-        augmented_views: Mapping[int, np.ndarray] | None = None,
-    ) -> tuple[Prediction, Tensor]:
-        """What the model says of B images, and of copies of some in which a region is spoilt.
-
-        From the copies the model learns, and not the backbone, which opinions alone change.
-
-        Args:
-            pixels: uint8 (3, h, w) of each image.
-            batch: of the images; its cells are not looked at.
-            augmented_views: S copies, by the place of their image.
-
-        Returns:
-            The prediction of the images, and float (S, R), the fall of each region's quality.
-        """
-        grid_features = self.grid_features(pixels)
-        found = self.model(replace(batch, grid_features=grid_features))
-        if not augmented_views:
-            return found, found.region_quality[:0]
-        some = torch.tensor(list(augmented_views), device=grid_features.device)
-        with torch.no_grad():
-            distorted = self.grid_features(list(augmented_views.values()))
-        both = torch.cat([grid_features.detach()[some], distorted])
-        intact, distorted_image = self.model(
-            replace(batch.take(some.repeat(2)), grid_features=both)
-        ).region_quality.chunk(2)
-        return found, intact - distorted_image
+    def broadcast(self, value: bool, device: torch.device) -> bool:
+        """Return the value of the first process."""
+        if self.count == 1:
+            return value
+        shared = torch.tensor(int(value), device=device)
+        torch.distributed.broadcast(shared, src=0)
+        return bool(shared.item())
 
 
-def fit_tuned(
-    tuned: Tuned,
+def finetune(
+    finetuned: FinetunedModel,
     data: Samples,
     folder: Path,
     options: TrainOptions,
     *,
     seed: int,
     state: Path,
-    lineage: str,
+    fingerprint: str,
     long_side: int,
-    best: BestEpoch | None = None,
+    best: BestEpoch[FinetunedModel] | None = None,
     progress: Callable[[int, float], None] | None = None,
+    save_every: int = SAVE_EVERY,
+    distorted_every: int = DISTORTED_EVERY,
 ) -> list[float]:
-    """Train in place and leave it in evaluation mode, with averaged weights.
+    """Train a model in place; leave it in evaluation mode, with averaged weights.
 
-    Every step's pictures and dropout depend on the seed and the step's number alone, so that a
-    training that was killed goes on from its last saved state to the same result. Under torchrun
-    every process takes its share of each batch.
+    Crops and dropout of a step depend on the seed and the number of the step alone, so that a
+    killed training resumes from its last saved state to the same result. Under torchrun each
+    process computes its part of each batch.
 
     Args:
-        tuned: on the device where it is to be trained.
+        finetuned: on the device where it is to be trained.
         data: the training images.
-        folder: of the data set, for label maps.
-        options: epochs, rates, sizes.
-        seed: of crops, shuffling and dropout.
-        state: file for the state between steps; the caller removes it when the result is kept.
-        lineage: of the training; a state of another is not taken up.
-        long_side: larger images are reduced to it.
-        best: judges the averaged weights after each epoch; the best are taken.
-        progress: called with the epoch, from 1, and its mean loss.
+        folder: folder of the data set, which holds the label maps.
+        options: epochs, learning rates, sizes.
+        seed: seed of crops, shuffling and dropout.
+        state: file for the state between steps; the caller deletes it when the result is written.
+        fingerprint: see `TrainingState`.
+        long_side: images with a longer side are first reduced to it, pixels.
+        best: evaluates the averaged weights after each epoch; the best ones are kept.
+        progress: called after each epoch with its number, from 1, and its mean loss.
+        save_every: number of steps between two saved states.
+        distorted_every: one in so many crops also has a view with a distorted region.
 
     Returns:
         Mean training loss of each epoch.
@@ -162,219 +98,198 @@ def fit_tuned(
     Raises:
         InputError: an image or label map cannot be read any more, or the training diverges.
     """
-    device = tuned.mean.device
-    rank, world = processes()
-    parts = options.finetune.micro_batches * world
-    size = min(options.finetune.batch_size, len(data) // parts * parts)
-    steps = len(data) // size
-    total = options.finetune.epochs * steps
-    optimizer = torch.optim.AdamW(parameter_groups(tuned, options))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate_of(step, total, WARMUP)
-    )
-    parallel: nn.Module = tuned
-    if world > 1:  # gives all processes the weights of the first
-        parallel = nn.parallel.DistributedDataParallel(tuned, broadcast_buffers=False)
-    average = averaged(tuned, options.ema)
-    kept = {"tuned": tuned, "average": average, "optimizer": optimizer, "schedule": schedule}
-    kept |= {} if best is None else {"best": best}
-    losses = _resume(state, lineage, kept)
-    first = len(losses)
-    localization = POINTING * options.localization_weight if tuned.model.regions is not None else 0
-    crops = Crops(
+    device, processes = finetuned.mean.device, Processes.current()
+    batches = BatchSchedule.of(options, images=len(data), seed=seed, processes=processes)
+    optimizer = torch.optim.AdamW(finetuning_groups(finetuned, options))
+    schedule = warmup_cosine(optimizer, steps=batches.epochs * batches.steps, warmup=WARMUP)
+    module: nn.Module = finetuned
+    if processes.count > 1:  # gives all processes the weights of the first
+        module = nn.parallel.DistributedDataParallel(finetuned, broadcast_buffers=False)
+    average = average_weights(finetuned, options.ema)
+    parts: dict[str, Stateful] = {
+        "finetuned": finetuned,
+        "average": average,
+        "optimizer": optimizer,
+        "schedule": schedule,
+    }
+    if best is not None:
+        parts["best"] = best
+    saved = TrainingState(state, fingerprint, parts)
+    losses = saved.resume()
+    stopped = best is not None and best.should_stop  # killed after the last step
+    weight = LOCALIZATION_WEIGHT * options.localization_weight
+    if finetuned.model.regions is None:
+        weight = 0
+    crops = CropDataset(
         data,
         folder,
         side=options.finetune.crop,
         long_side=long_side,
         seed=seed,
-        distorted_fraction=1 / DISTORTED_EVERY if localization else 0,
+        distorted_fraction=1 / distorted_every if weight else 0,
     )
-    loader = DataLoader(
+    loader: DataLoader[Item] = DataLoader(
         crops,
-        batch_sampler=_Steps(
-            len(data), size, options.finetune.epochs, seed, first=first, rank=rank, world=world
-        ),
+        batch_sampler=batches.after(len(losses)),
         num_workers=options.finetune.workers,
         collate_fn=list,
     )
     quality = torch.from_numpy(data.quality)
-    tuned.train()
-    over = best is not None and best.over  # killed after its last step
-    for step, items in enumerate(() if over else loader, start=first):
-        for _, crop in items:
-            if isinstance(crop, InputError):
-                raise crop
-        torch.manual_seed(seed_of(seed, step, rank))  # of dropout
+    finetuned.train()
+    for step, items in enumerate(() if stopped else loader, start=len(losses)):
+        torch.manual_seed(seed_of(seed, step, processes.rank))  # of dropout
         optimizer.zero_grad()
-        value = 0.0
-        split = _split(items, options.finetune.micro_batches)
-        for part in split:
-            index = torch.tensor([i for i, _ in part])
-            seen = [crop for _, crop in part]
-            batch = with_layouts(data.batch.take(index), seen).to(device)
-            loss = _loss(parallel, seen, batch, quality[index].to(device), localization) / len(
-                split
-            )
+        total = 0.0
+        for index, part in _micro_batches(_readable(items), options.finetune.micro_batches):
+            batch = with_layouts(data.batch.take(index), part).to(device)
+            loss = batch_loss(module, part, batch, quality[index].to(device), weight)
+            loss = loss / options.finetune.micro_batches
             loss.backward()
-            value += loss.item()
-        expect_number(value, step // steps + 1, "train.finetune.lr")
-        nn.utils.clip_grad_norm_(tuned.parameters(), CLIP)
+            total += loss.item()
+        check_finite(total, epoch=step // batches.steps + 1, option="train.finetune.lr")
+        nn.utils.clip_grad_norm_(finetuned.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         schedule.step()
-        average.update_parameters(tuned)
-        losses.append(value)
-        ended = (step + 1) % steps == 0
-        if progress and ended:
-            progress((step + 1) // steps, sum(losses[-steps:]) / steps)
-        enough = best is not None and ended and _agreed(best.stop(average.module), device)
-        if rank == 0 and (step + 1) % SAVE_STEPS == 0:
-            _save(state, lineage, kept, losses)
-        if enough:
+        average.update_parameters(finetuned)
+        losses.append(total)
+        if (step + 1) % batches.steps == 0:
+            if progress:
+                progress((step + 1) // batches.steps, batches.epoch_losses(losses)[-1])
+            if best is not None:  # processes round differently and may disagree
+                stopped = processes.broadcast(best.update(average.module), device)
+        if processes.rank == 0 and (step + 1) % save_every == 0:
+            saved.save(losses)
+        if stopped:
             break
-    tuned.load_state_dict(average.module.state_dict() if best is None else best.best)
-    tuned.eval()
-    return [sum(losses[i : i + steps]) / steps for i in range(0, len(losses), steps)]
+    finetuned.load_state_dict(average.module.state_dict() if best is None else best.weights)
+    finetuned.eval()
+    return batches.epoch_losses(losses)
 
 
-def _loss(
-    tuned: nn.Module, crops: Sequence[Crop], batch: Batch, quality: Tensor, localization: float
-) -> Tensor:
-    """Of the scores of B crops, and of telling the region that is spoilt in some of them."""
-    augmented_views = {
-        i: crop.distorted for i, crop in enumerate(crops) if crop.distorted is not None
-    }
-    found, fall = tuned([crop.pixels for crop in crops], batch, augmented_views)
-    loss = quality_loss(found.head_quality, quality)
-    if not augmented_views:
-        return loss
-    region = torch.tensor([crops[i].region for i in augmented_views], device=fall.device)
-    return loss + localization * localization_loss(
-        fall, region, batch.present[list(augmented_views)]
-    )
-
-
-def processes() -> tuple[int, int]:
-    """The number of this process and how many there are, as torchrun tells them."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
-def _agreed(enough: bool, device: torch.device) -> bool:
-    """What the first process says: sums in another order may have led others to another view."""
-    if processes()[1] == 1:
-        return enough
-    said = torch.tensor(int(enough), device=device)
-    torch.distributed.broadcast(said, src=0)
-    return bool(said.item())
-
-
-def check(options: TrainOptions, images: int) -> None:
-    """Refuse batches that cannot be split evenly, in which images would count unequally.
+def _readable(items: Sequence[Item]) -> list[tuple[int, Crop]]:
+    """Return the crops of a step.
 
     Raises:
-        InputError: so it is, or there are too few images for one.
+        InputError: an image could not be read.
     """
-    parts = options.finetune.micro_batches * processes()[1]
-    if options.finetune.batch_size % parts or options.finetune.batch_size < 2 * parts:
+    crops = []
+    for index, crop in items:
+        if isinstance(crop, InputError):
+            raise crop
+        crops.append((index, crop))
+    return crops
+
+
+def _micro_batches(
+    items: Sequence[tuple[int, Crop]], number: int
+) -> list[tuple[Tensor, list[Crop]]]:
+    """Divide the crops of a step into equal micro-batches, each with the indices of its images."""
+    size = len(items) // number
+    parts = [items[start : start + size] for start in range(0, len(items), size)]
+    return [(torch.tensor([i for i, _ in part]), [crop for _, crop in part]) for part in parts]
+
+
+def batch_loss(
+    finetuned: nn.Module,
+    crops: Sequence[Crop],
+    batch: Batch,
+    quality: Tensor,
+    localization_weight: float,
+) -> Tensor:
+    """Compute the loss of a micro-batch.
+
+    Args:
+        finetuned: a `FinetunedModel` or a wrapper of it.
+        crops: B crops.
+        batch: the same, as a batch.
+        quality: float (B,), their targets.
+        localization_weight: weight of distorted-region localization in the crops that have a view
+            with a distorted region.
+    """
+    distorted = {i: crop.distorted for i, crop in enumerate(crops) if crop.distorted is not None}
+    prediction, drop = finetuned([crop.pixels for crop in crops], batch, distorted)
+    loss = quality_loss(prediction.head_quality, quality)
+    if not distorted:
+        return loss
+    index = list(distorted)
+    region = torch.tensor([crops[i].region for i in index], device=drop.device)
+    return loss + localization_weight * localization_loss(drop, region, batch.present[index])
+
+
+def check_batch_size(options: TrainOptions, images: int) -> None:
+    """Refuse batches that cannot be divided into micro-batches of equal size.
+
+    Raises:
+        InputError: the batch size is no multiple of the micro-batches of all processes, or there
+            are too few images for one batch.
+    """
+    parts = options.finetune.micro_batches * Processes.current().count
+    size = options.finetune.batch_size
+    if size % parts or size < 2 * parts:
         raise InputError(
-            f"train.finetune.batch_size: must be a multiple, at least twofold, of micro_batches times"
-            f" processes ({parts}), found {options.finetune.batch_size}; change one of them"
+            "train.finetune.batch_size: must be a multiple, at least twofold, of"
+            f" train.finetune.micro_batches times processes ({parts}), found {size}; change one of"
+            " them"
         )
     if images < 2 * parts:
         raise InputError(
-            f"train.finetune.micro_batches: times processes ({parts}) takes {2 * parts} images to train on"
-            f" or more, found {images}; lower it"
+            f"train.finetune.micro_batches: times processes ({parts}) takes {2 * parts} images to"
+            f" train on or more, found {images}; lower it"
         )
 
 
-def parameter_groups(tuned: Tuned, options: TrainOptions) -> list[dict]:
-    """Rates that fall from the top of the backbone to its bottom; the model's own on top.
+@dataclass(frozen=True)
+class BatchSchedule:
+    """The crops of each step: a batch sampler that can start at any step.
 
-    Biases and the gains of normalisation are not decayed.
+    Attributes:
+        images: number of training images.
+        size: images per step, over all processes.
+        epochs: passes over the images.
+        seed: seed of shuffling.
+        processes: each takes its part of each batch.
+        first: step to start at, from 0.
     """
-    layers: dict[str, list[tuple[str, nn.Parameter]]] = {}
-    for name, parameter in tuned.stages.named_parameters():
-        layers.setdefault(layer_of(name), []).append((name, parameter))
-    groups = []
-    for depth, layer in enumerate(reversed(layers.values())):
-        rate = options.finetune.lr * options.finetune.layer_decay**depth
-        groups += decay_groups(layer, rate, options.weight_decay)
-    return groups + decay_groups(
-        tuned.model.named_parameters(), options.finetune.head_lr, options.weight_decay
-    )
 
+    images: int
+    size: int
+    epochs: int
+    seed: int
+    processes: Processes
+    first: int = 0
 
-def layer_of(name: str) -> str:
-    """The layer of a backbone's tensor: its name up to the first numbers in it.
+    @classmethod
+    def of(
+        cls, options: TrainOptions, *, images: int, seed: int, processes: Processes
+    ) -> "BatchSchedule":
+        """Return the schedule of a whole training; small data sets have smaller batches."""
+        parts = options.finetune.micro_batches * processes.count
+        size = min(options.finetune.batch_size, images // parts * parts)
+        return cls(images, size, options.finetune.epochs, seed, processes)
 
-    `blocks.3.1.conv_pw.weight` is of `blocks.3.1`, `layer1.0.downsample.0.weight` of `layer1.0`,
-    `model.blocks.5.attn.qkv.weight` of `model.blocks.5`.
-    """
-    parts = name.split(".")
-    numbers = [part.isdigit() for part in parts]
-    if True not in numbers[:4]:
-        return parts[0]
-    end = numbers.index(True)
-    while end < len(parts) and numbers[end]:
-        end += 1
-    return ".".join(parts[:end])
+    @property
+    def steps(self) -> int:
+        """Number of steps in an epoch."""
+        return self.images // self.size
 
+    def after(self, step: int) -> "BatchSchedule":
+        """Return the schedule without the first steps."""
+        return replace(self, first=step)
 
-class _Steps:
-    """Keys of the crops of each step that is left, of this process's share."""
-
-    def __init__(
-        self,
-        images: int,
-        size: int,
-        epochs: int,
-        seed: int,
-        *,
-        first: int,
-        rank: int,
-        world: int,
-    ) -> None:
-        self.images, self.size, self.steps, self.epochs = images, size, images // size, epochs
-        self.seed, self.first, self.rank, self.world = seed, first, rank, world
+    def epoch_losses(self, losses: Sequence[float]) -> list[float]:
+        """Return the mean loss of each epoch from the loss of each step."""
+        starts = range(0, len(losses), self.steps)
+        return [sum(losses[i : i + self.steps]) / self.steps for i in starts]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for epoch in range(self.first // self.steps, self.epochs):
-            shuffling = torch.Generator().manual_seed(seed_of(self.seed, epoch))
-            order = torch.randperm(self.images, generator=shuffling).tolist()
+            random = torch.Generator().manual_seed(seed_of(self.seed, epoch))
+            order = torch.randperm(self.images, generator=random).tolist()
             for step in range(self.steps):
                 if epoch * self.steps + step >= self.first:
                     batch = order[step * self.size : (step + 1) * self.size]
-                    yield [(epoch, index) for index in batch[self.rank :: self.world]]
+                    own = batch[self.processes.rank :: self.processes.count]
+                    yield [(epoch, index) for index in own]
 
     def __len__(self) -> int:
         return self.epochs * self.steps - self.first
-
-
-def _split(items: list, parts: int) -> list[list]:
-    """The items in about equal parts, none of them empty."""
-    size = math.ceil(len(items) / parts)
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _save(path: Path, lineage: str, kept: Mapping[str, Any], losses: list[float]) -> None:
-    content = {name: part.state_dict() for name, part in kept.items()}
-    state = io.BytesIO()
-    torch.save({"origin": lineage, **content, "losses": losses}, state)
-    write_bytes(path, state.getbuffer())
-
-
-def _resume(path: Path, lineage: str, kept: Mapping[str, Any]) -> list[float]:
-    """The losses of the steps so far, whose end the parts of `kept` are brought to."""
-    if not path.is_file():
-        return []
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        same = content["origin"] == lineage
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, UnpicklingError):
-        same = False
-    if not same:
-        log.warning("%s: of another training, or damaged; it is not taken up", path)
-        return []
-    for name, part in kept.items():
-        part.load_state_dict(content[name])
-    log.info("training goes on after step %d", len(content["losses"]))
-    return content["losses"]

@@ -1,20 +1,25 @@
-"""Training one model on images whose features are in memory."""
+"""Training of the RSA model on frozen features, which are in memory."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from rsfiqa.errors import InputError
 from rsfiqa.model import RSA, Batch, localization_loss, quality_loss
 from rsfiqa.model.inference import predict_batch
-from rsfiqa.train.distorted import distort_region
+from rsfiqa.train.distorted import mix_distorted_region
+from rsfiqa.train.optim import (
+    EagerAdamW,
+    average_weights,
+    check_finite,
+    parameter_groups,
+    warmup_cosine,
+)
 from rsfiqa.train.stopping import BestEpoch
 
-DISTORTED_EVERY = 4  # one in so many images of a step is also seen with a region spoilt
+DISTORTED_EVERY = 4  # a quarter of the images of a step also has a view with a distorted region
 
 
 def fit(
@@ -31,37 +36,35 @@ def fit(
     seed: int = 0,
     mirrored: Tensor | None = None,
     distorted: Tensor | None = None,
-    localization: float = 0.3,
-    best: BestEpoch | None = None,
+    localization_weight: float = 0.3,
+    best: BestEpoch[RSA] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
-    """Trains `model` in place and leaves it calibrated, in evaluation mode, with averaged weights.
+    """Train a model in place; leave it calibrated, in evaluation mode, with averaged weights.
 
-    The result depends on the arguments alone, not on the state of any global generator (which is
-    left as it was); on a CPU also on the number of threads. The model's initial weights are the
+    The result depends on the arguments alone, not on the state of a global random generator
+    (which is left as it was); on a CPU also on the number of threads. The initial weights are the
     caller's: make the model under `torch.random.fork_rng` for a reproducible run.
 
     Args:
         model: on the device where it is to be trained; `standardise` is called here.
-        data: the training images, (N, ...), on any device.
+        data: N training images, on any device.
         quality: float (N,), MOS mapped to [0, 1], higher is better.
-        epochs: passes over the images.
-        batch_size: images of a step; what is left over after whole batches waits for the next
-            shuffling.
-        lr: highest learning rate of AdamW; it rises in the `warmup` share of steps and falls to 0
-            along a cosine.
-        weight_decay: of AdamW, on matrices only.
-        warmup: share of the steps, in [0, 1).
-        ema: decay per step of the averaged weights, in [0, 1); less in the first steps, so that
-            a short training is not an average with its random start.
-        seed: of shuffling and dropout.
-        mirrored: (N, 2, C, G, G), cells of the mirrored images, in the place of their own; half of
-            the images of a step are seen so.
-        distorted: likewise of a distorted copy of each image, from which the model
-            learns to tell spoilt regions.
-        localization: weight of that in the loss.
-        best: judges the averaged weights after each epoch; the best are taken.
-        progress: called with the epoch, from 1, and its mean loss.
+        epochs: number of passes over the images.
+        batch_size: images per step; images beyond the last full batch are left out of an epoch.
+        lr: peak learning rate of AdamW; the rate rises during the warm-up and falls to 0 along a
+            cosine.
+        weight_decay: weight decay of AdamW, applied to matrices only.
+        warmup: fraction of the steps in the warm-up, in [0, 1).
+        ema: decay per step of the averaged weights, in [0, 1); see `ema_decay`.
+        seed: seed of shuffling and dropout.
+        mirrored: (N, 2, C, G, G), grid features of the mirrored images, mirrored back in place;
+            half of the images of a step are replaced by them.
+        distorted: (N, 2, C, G, G), grid features of distorted views of the images, for
+            distorted-region localization.
+        localization_weight: weight of distorted-region localization in the loss.
+        best: evaluates the averaged weights after each epoch; the best ones are kept.
+        progress: called after each epoch with its number, from 1, and its mean loss.
 
     Returns:
         Mean training loss of each epoch.
@@ -70,120 +73,90 @@ def fit(
         InputError: the training diverges.
     """
     device = next(model.parameters()).device
-    if model.regions is None:
-        localization = 0
+    if model.regions is None or not localization_weight:
+        distorted = None
     model.standardise(data, quality)
     size = min(batch_size, len(data))
     steps = len(data) // size
-    optimizer = torch.optim.AdamW(decay_groups(model.named_parameters(), lr, weight_decay))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate_of(step, epochs * steps, warmup)
+    optimizer = EagerAdamW(
+        parameter_groups(model.named_parameters(), lr=lr, weight_decay=weight_decay)
     )
-    average = averaged(model, ema)
-    shuffling = torch.Generator().manual_seed(seed)
-    losses = []
+    schedule = warmup_cosine(optimizer, steps=epochs * steps, warmup=warmup)
+    average = average_weights(model, ema)
+    random = torch.Generator().manual_seed(seed)
+    losses: list[float] = []
     model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed)  # of dropout
         for epoch in range(1, epochs + 1):
             total = 0.0
-            order = torch.randperm(len(data), generator=shuffling)
+            order = torch.randperm(len(data), generator=random)
             for index in order[: steps * size].view(steps, size):
                 batch = data.take(index)
                 if mirrored is not None:
-                    batch = _some_mirrored(batch, mirrored[index], shuffling)
-                batch = batch.to(device)
-                prediction = model(batch)
-                value = quality_loss(prediction.head_quality, quality[index].to(device))
-                if distorted is not None and localization:
-                    some = torch.arange(-(-size // DISTORTED_EVERY))
-                    augmented_views = distorted[index[some]].to(device)
-                    intact = prediction.region_quality[some]
-                    value = value + localization * _pointing(
-                        model, batch.take(some), intact, augmented_views, shuffling
-                    )
+                    batch = _mirror_some(batch, mirrored[index], random)
+                views = None
+                if distorted is not None:
+                    views = distorted[index[: math.ceil(size / DISTORTED_EVERY)]].to(device)
                 optimizer.zero_grad()
-                value.backward()
+                loss = _loss(
+                    model,
+                    batch.to(device),
+                    quality[index].to(device),
+                    distorted_views=views,
+                    localization_weight=localization_weight,
+                    random=random,
+                )
+                loss.backward()
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(model)
-                total += value.item()
+                total += loss.item()
             losses.append(total / steps)
-            expect_number(losses[-1], epoch, "train.lr")
+            check_finite(losses[-1], epoch=epoch, option="train.lr")
             if progress:
                 progress(epoch, losses[-1])
-            if best is not None and best.stop(average.module):
+            if best is not None and best.update(average.module):
                 break
-    model.load_state_dict(average.module.state_dict() if best is None else best.best)
+    model.load_state_dict(average.module.state_dict() if best is None else best.weights)
     model.eval()
     scores = predict_batch(model, data)
-    expect_number(float(scores.sum()), len(losses), "train.lr")
+    check_finite(float(scores.sum()), epoch=len(losses), option="train.lr")
     model.calibrate(scores, quality.to(device))
     return losses
 
 
-def expect_number(value: float, epoch: int, option: str) -> None:
-    """Refuse to go on with a training that diverges.
-
-    Raises:
-        InputError: a loss, or a sum of scores, is no number.
-    """
-    if not math.isfinite(value):
-        raise InputError(
-            f"{option}: must let the training converge, found {value} in epoch {epoch}; lower it"
-        )
+def _mirror_some(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:
+    """Replace each image by its mirrored view (2, C, G, G) with probability 1/2."""
+    chosen = (torch.rand(len(batch), generator=random) < 0.5).view(-1, 1, 1, 1, 1)
+    return replace(batch, grid_features=torch.where(chosen, mirrored, batch.grid_features))
 
 
-def _some_mirrored(batch: Batch, mirrored: Tensor, random: torch.Generator) -> Batch:
-    """The images, each with an even chance as its mirrored copy (B, 2, C, G, G) is seen."""
-    chosen = torch.rand(len(batch), generator=random) < 0.5
-    return replace(
-        batch, grid_features=torch.where(chosen.view(-1, 1, 1, 1, 1), mirrored, batch.grid_features)
-    )
-
-
-def _pointing(
-    model: RSA, batch: Batch, intact: Tensor, augmented_views: Tensor, random: torch.Generator
+def _loss(
+    model: RSA,
+    batch: Batch,
+    quality: Tensor,
+    *,
+    distorted_views: Tensor | None,
+    localization_weight: float,
+    random: torch.Generator,
 ) -> Tensor:
-    """The loss of telling which region of each image was spoilt, given its qualities before."""
-    distorted, region = distort_region(batch, augmented_views, random)
-    return localization_loss(intact - model(distorted).region_quality, region, batch.present)
+    """Compute the loss of a step.
 
-
-def decay_groups(
-    named: Iterable[tuple[str, nn.Parameter]], lr: float, weight_decay: float
-) -> list[dict[str, Any]]:
-    """Groups for AdamW: matrices decay; biases, norms and the spread of attention do not."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in named:
-        (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
-    groups = [
-        {"params": decayed, "lr": lr, "weight_decay": weight_decay},
-        {"params": free, "lr": lr, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
-
-
-def averaged(model: nn.Module, ema: float) -> torch.optim.swa_utils.AveragedModel:
-    """The running average of a model's weights, with a decay that rises to `ema`."""
-    return torch.optim.swa_utils.AveragedModel(
-        model, avg_fn=lambda old, new, step: old.lerp(new, 1 - decay_of(int(step), ema))
-    )
-
-
-def rate_of(step: int, steps: int, warmup: float) -> float:
-    """Share of the highest learning rate at a step, from 0, of so many.
-
-    It rises in the share `warmup` of the steps; one below a step is left out.
+    Args:
+        model: in training mode.
+        batch: B images.
+        quality: float (B,), their targets.
+        distorted_views: (K, 2, C, G, G), grid features of distorted views of the first K images;
+            None without distorted-region localization.
+        localization_weight: weight of distorted-region localization.
+        random: chooses the regions that are distorted.
     """
-    warmup = warmup if warmup * steps >= 1 else 0
-    done = step / steps
-    if done < warmup:
-        return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-
-def decay_of(step: int, ema: float) -> float:
-    """Decay of the averaged weights after `step` steps: rises from 0.1 to `ema`."""
-    return min(ema, (1 + step) / (10 + step))
+    prediction = model(batch)
+    loss = quality_loss(prediction.head_quality, quality)
+    if distorted_views is None:
+        return loss
+    first = torch.arange(len(distorted_views), device=quality.device)
+    mixed, region = mix_distorted_region(batch.take(first), distorted_views, random)
+    drop = prediction.region_quality[first] - model(mixed).region_quality
+    return loss + localization_weight * localization_loss(drop, region, mixed.present)

@@ -8,7 +8,10 @@ from rsfiqa.options import Device, Options
 
 
 class FinetuneOptions(Options):
-    """Fine-tuning of the backbone together with the model, on crops of the training images."""
+    """Fine-tuning of the backbone together with the model, on crops of the training images.
+
+    It continues the training on frozen features.
+    """
 
     enabled: bool = Field(
         False, description="Fine-tune the backbone after the training on frozen features."
@@ -32,19 +35,21 @@ class FinetuneOptions(Options):
         1,
         ge=1,
         le=4096,
-        description="Micro-batches that a batch is computed in, to save memory; correlation and"
-        " ranking losses are those within a micro-batch.",
+        description="Number of micro-batches that a batch is divided into, to save memory; the"
+        " correlation and ranking losses are computed within a micro-batch.",
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Arithmetic of the backbone.")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the backbone.")
     compile: bool = Field(False, description="Compile the backbone with torch.compile.")
-    device: Device = Field("auto", description="auto takes a GPU where there is one.")
-    workers: int = Field(
-        0, ge=0, le=64, description="Processes that read and crop images; 0 for none."
+    device: Device = Field(
+        "auto", description="Device of the fine-tuning; auto takes a GPU if there is one."
     )
-    threads: int = Field(1, ge=1, le=256, description="Processor threads, where there is no GPU.")
+    workers: int = Field(
+        0, ge=0, le=64, description="Number of processes that read and crop images; 0 for none."
+    )
+    threads: int = Field(1, ge=1, le=256, description="Number of CPU threads per process.")
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the weights; those of place and speed are left out."""
+        """Return the options that shape the weights; device and speed do not."""
         if not self.enabled:
             return {"enabled": False}
         return self.model_dump(exclude={"device", "workers", "compile"})
@@ -54,7 +59,7 @@ class TrainOptions(Options):
     """Training of the RSA model on frozen features, and fine-tuning of its backbone."""
 
     min_images: int = Field(
-        20, ge=2, description="Smallest data set that is accepted, images that could be read."
+        20, ge=2, description="Smallest number of readable images of a data set to train on."
     )
     epochs: int = Field(15, ge=1, le=10000, description="Passes over the training images.")
     validation_fraction: float = Field(
@@ -83,14 +88,14 @@ class TrainOptions(Options):
         description="Channels of the fused features and of the region tokens.",
     )
     ensemble_heads: int = Field(
-        8, ge=1, le=64, description="Heads whose mean prediction is the global term."
+        8, ge=1, le=64, description="Number of heads; their mean prediction is the global term."
     )
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each head.")
     localization_weight: float = Field(
         0.3,
         ge=0,
         le=100,
-        description="Weight of the loss of telling which region was distorted; a tenth of it during"
+        description="Weight of distorted-region localization in the loss; a tenth of it in"
         " fine-tuning; 0 turns it off.",
     )
     ema: float = Field(
@@ -102,6 +107,6 @@ class TrainOptions(Options):
     finetune: FinetuneOptions = Field(FinetuneOptions(), description="Fine-tuning of the backbone.")
 
     def recorded(self) -> dict[str, Any]:
-        """The options that shape the weights; those of place and speed are left out."""
+        """Return the options that shape the weights; device and speed do not."""
         recorded = self.model_dump(exclude={"min_images", "finetune"})
         return {**recorded, "finetune": self.finetune.recorded()}

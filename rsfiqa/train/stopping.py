@@ -1,48 +1,58 @@
-"""Stopping when a validation part of the training images gets no better."""
+"""Selection of the best epoch, and early stopping, by a validation metric."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
-class BestEpoch:
-    """The epoch that a judge finds best, and whether it is time to stop.
+class BestEpoch(Generic[M]):
+    """Keeps the weights of the epoch with the best validation metric.
 
     Args:
-        judge: how good a module is, such as its SRCC on validation images; higher is better.
-        patience: epochs without a better one after which it is time to stop.
+        evaluate: computes the metric of a module, such as the SRCC on the validation images;
+            higher is better.
+        patience: number of epochs without improvement after which training stops.
     """
 
-    def __init__(self, judge: Callable[[Any], float], patience: int) -> None:
-        self.judge, self.patience = judge, patience
-        self.scores: list[float] = []
-        self.best: dict[str, Any] = {}
+    def __init__(self, evaluate: Callable[[M], float], patience: int) -> None:
+        self.evaluate, self.patience = evaluate, patience
+        self.metrics: list[float] = []
+        self.weights: dict[str, Tensor] = {}
 
-    def stop(self, module: nn.Module) -> bool:
-        """Judge the module as it is after one more epoch; whether to stop."""
+    def update(self, module: Any) -> bool:
+        """Evaluate a module after one more epoch.
+
+        Args:
+            module: an `M`; `AveragedModel.module`, which is typed as any module, is one too.
+
+        Returns:
+            Whether training should stop.
+        """
         was_training = module.training
         module.eval()
-        self.scores.append(self.judge(module))
+        self.metrics.append(self.evaluate(module))
         module.train(was_training)
-        if self.epoch == len(self.scores):
-            self.best = {name: value.clone() for name, value in module.state_dict().items()}
-        return self.over
+        if self.epoch == len(self.metrics):
+            self.weights = {name: value.clone() for name, value in module.state_dict().items()}
+        return self.should_stop
 
     @property
-    def over(self) -> bool:
-        """Whether it is time to stop."""
-        return bool(self.scores) and len(self.scores) - self.epoch >= self.patience
+    def should_stop(self) -> bool:
+        """Whether `patience` epochs have passed without improvement."""
+        return bool(self.metrics) and len(self.metrics) - self.epoch >= self.patience
 
     @property
     def epoch(self) -> int:
-        """The best epoch, from 1; the first of equals."""
-        return self.scores.index(max(self.scores)) + 1
+        """Number of the best epoch, from 1; the first of equal ones."""
+        return self.metrics.index(max(self.metrics)) + 1
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it has seen."""
-        return {"scores": self.scores, "best": self.best}
+        """Return the metrics so far and the best weights."""
+        return {"metrics": self.metrics, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what was seen."""
-        self.scores, self.best = state["scores"], state["best"]
+        """Restore what `state_dict` returned."""
+        self.metrics, self.weights = state["metrics"], state["weights"]

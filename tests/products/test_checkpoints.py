@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rsfiqa import splits
-from rsfiqa.backbones import loading as backbones
 from rsfiqa.backbones import weights as backbone_weights
+from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
@@ -108,7 +108,7 @@ def test_written_twice_are_the_same_bytes(folder, tmp_path):
 
 def test_a_packed_copy_has_half_the_size_and_predicts_nearly_the_same(tmp_path):
     written = model()
-    stages = backbones.load("tf_efficientnet_lite0", backbone_weights.PACKAGED).stages
+    stages = load_backbone("tf_efficientnet_lite0", backbone_weights.PACKAGED).network
     tuned_card = card(finetuned=True, backbone={"backbone": "tf_efficientnet_lite0"})
     checkpoints.write(tmp_path / "whole", written, tuned_card, SPLIT, stages)
     checkpoints.pack(tmp_path / "whole", tmp_path / "small", {"livec_srcc": 0.9})
@@ -121,7 +121,7 @@ def test_a_packed_copy_has_half_the_size_and_predicts_nearly_the_same(tmp_path):
         assert torch.equal(value, restored.get_buffer(name)), name  # statistics lose nothing
     tuned = checkpoints.read_backbone(tmp_path / "small", read)
     for name, value in stages.state_dict().items():
-        torch.testing.assert_close(tuned.stages.state_dict()[name], value, atol=1e-6, rtol=1e-3)
+        torch.testing.assert_close(tuned.network.state_dict()[name], value, atol=1e-6, rtol=1e-3)
     sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "small")]
     assert sizes[1] < 0.55 * sizes[0]
     rows = [

@@ -326,6 +326,8 @@ def test_no_checkpoint_is_given():
 def test_a_gpu_that_is_not_there():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(InputError, match=r"segment.device: must be there, found no cuda"):
+    with pytest.raises(
+        InputError, match=r"segment.device: must be a device of this machine, found no cuda"
+    ):
         device_of("cuda", "segment.device")
     assert device_of("auto", "segment.device") == torch.device("cpu")

@@ -1,4 +1,4 @@
-"""The extract stage on real pictures: what the copies are."""
+"""The extract stage on real photographs: features and augmented views."""
 
 from pathlib import Path
 
@@ -22,12 +22,12 @@ OPTIONS = ExtractOptions(grid=4)
 def folder(tmp_path_factory):
     """A data set's folder: two photographs and the mirror image of the first."""
     root = tmp_path_factory.mktemp("extract")
-    pictures = root / "pictures"
-    pictures.mkdir()
+    images = root / "images"
+    images.mkdir()
     first, second = skimage.data.chelsea()[:120, :161], skimage.data.coffee()[:150, :100]
     for name, image in {"a": first, "b": second, "mirrored": first[:, ::-1]}.items():
-        Image.fromarray(image).save(pictures / f"{name}.png")
-    options = PrepareOptions(layout="folder", root=str(pictures))
+        Image.fromarray(image).save(images / f"{name}.png")
+    options = PrepareOptions(layout="folder", root=str(images))
     prepare.run(root / "set", options, shard_size=10, seed=0, max_failed_fraction=0)
     return root / "set"
 
@@ -37,31 +37,32 @@ def extracted(folder: Path, **changes) -> features.Features:
     return features.read(product_path(folder, "extract", "00000"))[0]
 
 
-def test_mirrored_cells_lie_in_the_place_of_their_own(folder):
-    found = extracted(folder)
-    assert found.image_ids == ["a.png", "b.png", "mirrored.png"]
-    np.testing.assert_array_equal(found.mirrored[0][..., ::-1], found.grid_features[2])
-    np.testing.assert_array_equal(found.mirrored[2][..., ::-1], found.grid_features[0])
-    assert not np.array_equal(found.mirrored[0], found.grid_features[0])
+def test_mirrored_grid_cells_lie_in_their_own_place(folder):
+    computed = extracted(folder)
+    assert computed.image_ids == ["a.png", "b.png", "mirrored.png"]
+    np.testing.assert_array_equal(computed.mirrored[0][..., ::-1], computed.grid_features[2])
+    np.testing.assert_array_equal(computed.mirrored[2][..., ::-1], computed.grid_features[0])
+    assert not np.array_equal(computed.mirrored[0], computed.grid_features[0])
 
 
-def test_distorted_copies_differ_and_are_the_same_again(folder):
-    found = extracted(folder)
-    assert found.distorted.shape == found.grid_features.shape
-    for grid_features, copy in zip(found.grid_features, found.distorted, strict=True):
-        assert np.abs(copy.astype(float) - grid_features).max() > 0.1
+def test_distorted_views_differ_and_are_reproducible(folder):
+    computed = extracted(folder)
+    assert computed.distorted.shape == computed.grid_features.shape
+    for grid_features, view in zip(computed.grid_features, computed.distorted, strict=True):
+        assert np.abs(view.astype(float) - grid_features).max() > 0.1
     again = extracted(folder, device="cpu")
-    np.testing.assert_array_equal(again.distorted, found.distorted)
+    np.testing.assert_array_equal(again.distorted, computed.distorted)
 
 
-def test_no_copies_where_they_are_not_wanted(folder):
-    whole, found = extracted(folder), extracted(folder, augmented_views=False)
-    np.testing.assert_array_equal(found.grid_features, whole.grid_features)
-    assert found.mirrored.shape == found.distorted.shape == (0, *found.grid_features.shape[1:])
+def test_augmented_views_can_be_left_out(folder):
+    with_views, without = extracted(folder), extracted(folder, augmented_views=False)
+    np.testing.assert_array_equal(without.grid_features, with_views.grid_features)
+    empty = (0, *without.grid_features.shape[1:])
+    assert without.mirrored.shape == without.distorted.shape == empty
 
 
 @pytest.mark.parametrize("value", [7e4, -7e4, np.inf, np.nan])
-def test_features_that_cannot_be_kept_are_an_error(value):
+def test_features_beyond_float16_are_an_error(value):
     grid_features = np.ones((2, 3, 4, 4), np.float32)
     assert features.to_float16(grid_features).dtype == np.float16
     grid_features[1, 2, 0, 0] = value
