@@ -1,7 +1,7 @@
 """The checkpoint that comes with the package: LIVEC, all images, backbone fine-tuned, float16.
 
 About 20 minutes on two cores; an interrupted training is resumed from its last saved step. The card
-states what the same training reached on held-out splits, from the figures of the finetune benchmark.
+states the metrics of the same training on held-out splits, from the finetune benchmark.
 """
 
 import json

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from rsfiqa.errors import InputError
-from rsfiqa.model import Batch, Prediction, quality_loss
+from rsfiqa.model import Batch, Prediction, quality_loss, with_layouts
 from rsfiqa.splits import seed_of
 from rsfiqa.train.crops import Crop, CropDataset
-from rsfiqa.train.finetune import BatchSchedule, Processes, batch_loss, crop_batch, finetune
+from rsfiqa.train.finetune import BatchSchedule, Processes, batch_loss, finetune
 from rsfiqa.train.finetuned_model import FinetunedModel
 from rsfiqa.train.options import TrainOptions
 from rsfiqa.train.stopping import BestEpoch
@@ -142,7 +142,7 @@ def test_a_step_takes_the_mean_gradient_of_its_micro_batches(setup, options, tun
     for part in (items[:2], items[2:]):
         index = torch.tensor([i for i, _ in part])
         chosen = [crop for _, crop in part]
-        batch = crop_batch(data.batch.take(index), chosen)
+        batch = with_layouts(data.batch.take(index), chosen)
         quality = torch.from_numpy(data.quality)[index]
         loss = batch_loss(reference, chosen, batch, quality, 0)
         gradients.append(torch.autograd.grad(loss, list(weights.values())))

@@ -17,9 +17,10 @@ def test_the_backbone_gets_no_gradient_from_localization(setup):
     pixels = list(random.integers(0, 256, (3, 3, 64, 64), dtype=np.uint8))
     batch = setup.data.batch.take(torch.arange(2))
     prediction, drop = model(pixels[:2], batch, {1: pixels[2]})
-    single = [model(pixels[i : i + 1], batch.take(torch.tensor([1])))[0].quality for i in (1, 2)]
+    second = batch.take(torch.tensor([1]))
+    single = [model(pixels[i : i + 1], second)[0].region_quality for i in (1, 2)]
     torch.testing.assert_close(drop, single[0] - single[1])
-    torch.testing.assert_close(prediction.quality[1:], single[0])
+    torch.testing.assert_close(prediction.region_quality[1:], single[0])
     drop[0, 0].backward()
     assert all(weight.grad is None for weight in model.network.parameters())
     assert any(weight.grad is not None and weight.grad.any() for weight in model.model.parameters())
