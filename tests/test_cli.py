@@ -1,7 +1,12 @@
+import json
 import re
 import shlex
+import subprocess
+import sys
+import typing
 
 import pytest
+from PIL import Image
 
 from rsfiqa import cli
 from rsfiqa.caption.options import CaptionOptions
@@ -10,8 +15,11 @@ from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.report.options import ReportOptions
+from rsfiqa.segment.command import Segment
 from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.train.command import Train
 from rsfiqa.train.options import TrainOptions
+from tests.support.pipeline import made
 
 STAGES = (
     *("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"),
@@ -52,19 +60,36 @@ def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
 
 @pytest.mark.parametrize("stage", OWN)
 def test_every_option_is_a_flag_with_the_same_default(capsys, stage):
-    flags = set(re.findall(r"--[a-z-]+", help_of(capsys, stage)))
-    command = getattr(cli, stage.capitalize())
+    flags = set(re.findall(r"--[a-z.-]+", help_of(capsys, stage)))
+    (command,) = (
+        kind
+        for kind in typing.get_args(cli.Rsfiqa.model_fields[stage].annotation)
+        if kind is not type(None)
+    )
     for name, field in OWN[stage].model_fields.items():
-        assert f"--{name.replace('_', '-')}" in flags
+        parts = getattr(field.annotation, "model_fields", {})  # of a nested section
+        for key in [f"{name}.{part}" for part in parts] or [name]:
+            assert f"--{key.replace('_', '-')}" in flags
         assert command.model_fields[name].default == field.default
+
+
+@pytest.mark.parametrize("stage", ["train", "caption"])
+def test_a_nested_section_is_not_offered_as_json(capsys, stage):
+    assert "[JSON]" not in help_of(capsys, stage)
 
 
 @pytest.mark.parametrize(
     ("line", "status", "message"),
     [
         ("segment /nowhere", 1, "rsfiqa segment: /nowhere/manifest.parquet: no such file; run"),
-        ("segment x --long-side 3", 2, "segment.long_side: input should be greater than or equal"),
+        ("segment x --long-side 3", 2, "rsfiqa segment: --long-side: input should be greater"),
         ("segment x --backend sum", 2, "found 'sum'; change it"),
+        ("train x --finetune.lr 7", 2, "rsfiqa train: --finetune.lr: input should be less"),
+        (
+            "train x --output y --split split-00 --split split-01",
+            1,
+            "rsfiqa train: --output: must be left out where several splits are trained, found 2",
+        ),
         ("train x --variant no_such", 2, "found 'no_such'; change it"),
         ("train /nowhere --split first", 1, "/nowhere/manifest.parquet: no such file; run"),
         ("prepare x --layout csv", 1, "csv: mos_range must be given, found none; set it"),
@@ -72,8 +97,8 @@ def test_every_option_is_a_flag_with_the_same_default(capsys, stage):
         ("report /nowhere", 1, "holds no table of results; run the benchmark stage first"),
         ("report", 1, "report: needs the folder of all results or --scores, found neither"),
         ("report x --scores y.parquet", 1, "results or --scores, found both"),
-        ("teach data x --source /nowhere", 1, "rsfiqa teach: /nowhere/manifest.parquet: no such"),
-        ("teach data x", 2, "teach.data.source is required, found nothing; add it"),
+        ("teach data x --source /nowhere", 1, "rsfiqa teach data: /nowhere/manifest.parquet: no"),
+        ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
     ],
@@ -99,10 +124,53 @@ def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, number, reason):
     def full(self):
         raise OSError(number, "", "x/00000.h5")
 
-    monkeypatch.setattr(cli.Segment, "run", full)
+    monkeypatch.setattr(Segment, "run", full)
     assert cli.main(["segment", "x"]) == 1
     shown = capsys.readouterr().err
     assert re.fullmatch(rf"rsfiqa segment: x/00000.h5: cannot be written \({reason}.*\n", shown)
+
+
+def test_a_missing_package_is_one_line_that_names_the_extra():
+    code = (
+        "import sys; sys.modules['h5py'] = None; from rsfiqa.cli import main;"
+        " sys.exit(main(['segment', 'x']))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 1
+    assert shown.stderr == (
+        "rsfiqa segment: needs the package h5py, found none; install it with pip install"
+        " 'rsfiqa[pipeline]'\n"
+    )
+
+
+def test_errors_name_the_option_that_was_typed(capsys, tmp_path, tmp_path_factory, noise):
+    checkpoint = made(tmp_path_factory) / "train/tiny.full/split-00"
+    Image.fromarray(noise).save(tmp_path / "photo.jpg")
+    photo = str(tmp_path / "photo.jpg")
+    line = ["score", photo, "--checkpoint", str(checkpoint), "--weights", "/nowhere"]
+    assert cli.main(line) == 1
+    shown = capsys.readouterr().err
+    assert shown == "rsfiqa score: --weights: must be a file, found none at /nowhere\n"
+
+
+def test_keys_of_the_configuration_become_options_where_they_are_some():
+    for message, sections, typed in (
+        ("train.finetune.lr: must be lower", ("train",), "--finetune.lr: must be lower"),
+        ("x: few images (train.min_images)", ("train",), "x: few images (--min-images)"),
+        ("extract.weights: no file", ("train",), "--weights: no file"),
+        ("extract.grid: no", ("train",), "extract.grid: no"),  # train has no such option
+        ("a/train.lr: no", ("train",), "a/train.lr: no"),  # a path
+        ("train.lr_x: no", ("train",), "train.lr_x: no"),
+        ("caption.server.python: no", ("caption.server",), "caption.server.python: no"),
+    ):
+        assert Train.names_typed(message, sections) == typed
+
+
+def test_help_imports_no_heavy_library():
+    code = "import json, sys, rsfiqa.cli; print(json.dumps(sorted(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "timm", "matplotlib", "numpy", "scipy", "cv2", "pyarrow", "transformers"}
+    assert heavy.isdisjoint(json.loads(shown.stdout))
 
 
 def test_no_arguments_show_the_help(capsys):

@@ -1,0 +1,63 @@
+"""The subcommand `rsfiqa score`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import CliPositionalArg
+
+from rsfiqa.command import Command
+from rsfiqa.score.options import ScoreOptions
+
+PARTLY_FAILED = 3  # exit status
+
+
+class Score(Command, ScoreOptions):
+    """Score images: the quality of each, and the region that costs it most.
+
+    PATHS are images, folders, patterns, text files of paths, or - to read paths from standard
+    input. Reads a checkpoint, by default the one in the package. Prints a line per image, or
+    writes a table (.parquet, .csv or .jsonl); the same command run again completes the table.
+    Exit status 3: some images could not be scored.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "caption.endpoints": "endpoint",
+        "caption.key_variable": "key_variable",
+        "embed.device": "device",
+        "extract.device": "device",
+        "extract.weights": "weights",
+        "segment.checkpoint": "sam_checkpoint",
+        "segment.device": "device",
+    }
+
+    paths: CliPositionalArg[tuple[str, ...]] = Field(min_length=1, description="Images to score.")
+    output: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("o", "output"),
+        description="Table to write: .parquet, .csv or .jsonl.",
+    )
+    checkpoint: Path | None = Field(
+        None, description="Folder of a checkpoint; by default the one in the package."
+    )
+    heatmaps: Path | None = Field(None, description="Folder for heat maps of the attention.")
+    explain: bool = Field(False, description="Print each region too.")
+    workers: int = Field(
+        0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."
+    )
+
+    def run(self) -> int:
+        """Score; status 3 if some images could not be scored."""
+        from rsfiqa.score import stage
+
+        complete = stage.run(
+            self.paths,
+            self.stage_options(ScoreOptions),
+            checkpoint=self.checkpoint,
+            output=self.output,
+            heatmaps=self.heatmaps,
+            explain=self.explain,
+            workers=self.workers,
+        )
+        return 0 if complete else PARTLY_FAILED
