@@ -100,6 +100,16 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def starts_server(caption: Mapping[str, Any]) -> bool:
+    """Whether a caption job with these options starts a model server of its own."""
+    return caption["backend"] == "vllm" and not caption["endpoints"]
+
+
+def segment_threads(segment: Mapping[str, Any]) -> int:
+    """Threads of a segment job: a mask generator has processes that load images beside it."""
+    return 1 + segment["workers"] if segment["backend"] == "sam" else 1
+
+
 def _check_gpus(config: Config, source: str) -> None:
     """Refuse fewer GPUs for a caption job than its own server takes; 0 is a server without any."""
     caption, asked = config.caption, config.gpus.caption

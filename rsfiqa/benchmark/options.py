@@ -41,6 +41,11 @@ class BenchmarkOptions(Options):
     splits: int = Field(
         10, ge=1, le=1000, description="Number of random splits by group of each data set."
     )
+    batch_splits: bool = Field(
+        False,
+        description="Train on all random splits of a data set in one job per variant, which saves"
+        " the start of a process per split: for data sets of a few thousand images or fewer.",
+    )
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="Fraction of images in the test part of a random split."
     )

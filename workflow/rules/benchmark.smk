@@ -3,38 +3,41 @@ rule benchmark:
         products=products_of("train", "test"),
         checkpoints=checkpoints_of,
     output:
-        results=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.parquet",
-        predictions=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.predictions.parquet",
-        stats=f"{RESULTS}/benchmark/{{train}}.{{test}}.{{variant}}.stats.json",
+        results=tables(METHODS),
+        predictions=tables(METHODS, ".predictions.parquet"),
+        stats=tables(METHODS, ".stats.json"),
     log:
-        "logs/benchmark/{train}.{test}.{variant}.log",
+        "logs/benchmark/{train}.{test}.log",
     benchmark:
-        "logs/benchmark/{train}.{test}.{variant}.tsv"
+        "logs/benchmark/{train}.{test}.tsv"
+    wildcard_constraints:
+        test="(?P=train)",
     priority: 30
     conda:
         "../../envs/core.yaml"
     threads: 1
     resources:
-        gpu=min(1, TRAIN_GPUS),  # a fine-tuned backbone sees the images anew
+        gpu=min(1, TRAIN_GPUS),  # a fine-tuned backbone computes its features of the images
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:
-        root=subpath(output.results, ancestor=2),
-        flags=flags(
-            {
-                "seed": config["seed"],
-                "test_fraction": config["benchmark"]["test_fraction"],
-            }
-        ),
-        number=benchmark_number,
-        official=lambda wildcards: (
-            "--official" if split_kind(wildcards) == "official" else ""
-        ),
+        root=results_folder,
+        flags=benchmark_flags,
         version=VERSIONS["benchmark"],
     message:
-        "benchmark {wildcards.variant}: train on {wildcards.train}, test on {wildcards.test}"
+        "benchmark: train on {wildcards.train}, test on {wildcards.test}"
     shell:
         "exec python -m rsfiqa benchmark {params.root} --train {wildcards.train} --test"
-        " {wildcards.test} --variant {wildcards.variant} --number {params.number}"
-        " {params.official} {params.flags}"
-        " > {log} 2>&1"
+        " {wildcards.test} {params.flags} > {log} 2>&1"
+
+
+if CROSS_METHODS:
+
+    # across two data sets, without the variants that are trained for the ablation alone
+    use rule benchmark as benchmark_cross with:
+        output:
+            results=tables(CROSS_METHODS),
+            predictions=tables(CROSS_METHODS, ".predictions.parquet"),
+            stats=tables(CROSS_METHODS, ".stats.json"),
+        wildcard_constraints:
+            test=r"(?!(?P=train)\.)[a-z0-9_]+",

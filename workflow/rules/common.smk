@@ -14,8 +14,8 @@ from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.segmenters import SEGMENTERS
-from workflow.configuration import check
+from rsfiqa.splits import split_name
+from workflow.configuration import check, segment_threads, starts_server
 
 try:
     config = check(config)
@@ -34,12 +34,6 @@ shell.prefix(
 )
 
 
-# a mask generator has processes that read ahead beside it
-SEGMENT_THREADS = (
-    1 + config["segment"]["workers"]
-    if SEGMENTERS[config["segment"]["backend"]].uses_processes
-    else 1
-)
 FINETUNE = config["train"]["finetune"]["enabled"]
 TRAIN_GPUS = config["gpus"]["train"] if FINETUNE else 0  # a process on each
 TRAIN_THREADS = (
@@ -48,13 +42,14 @@ TRAIN_THREADS = (
     if FINETUNE
     else 1
 )
-# captions that a job's own server makes need vllm beside the stage, and a machine that feeds its
-# GPUs: processes that prepare pictures, and memory through which the weights of each copy go
-OWN_SERVER = (
-    CAPTIONERS[config["caption"]["backend"]].uses_server
-    and not config["caption"]["endpoints"]
-)
+# a job's own model server needs vllm beside the stage, and a machine that feeds its GPUs:
+# processes that prepare images, and memory through which the weights of each copy go
+OWN_SERVER = starts_server(config["caption"])
 SERVED_GPUS = max(1, config["gpus"]["caption"])
+VARIANTS = config["benchmark"]["variants"]
+METHODS = VARIANTS + config["benchmark"]["baselines"]
+CROSS_METHODS = [method for method in METHODS if method not in set(VARIANTS) - {"full"}]
+RANDOM_SPLITS = [split_name("split", i) for i in range(config["benchmark"]["splits"])]
 FINETUNED_MODEL = f"{RESULTS}/teach/finetuned/model"
 
 
@@ -71,19 +66,16 @@ def flags(options, prefix=""):
     """Options of a stage as command line flags, for every value that is set."""
     words = []
     for key, value in sorted(options.items()):
-        flag = f"--{prefix}{key.replace('_', '-')}"
-        if value is None or value == []:
-            continue
+        name = f"{prefix}{key.replace('_', '-')}"
         if isinstance(value, dict):
-            words.append(flags(value, f"{flag[2:]}."))
-            continue
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
+            words.append(flags(value, f"{name}."))
+        elif isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        elif value is not None:
             values = value if isinstance(value, list) else [value]
             # with = because a value may begin with a dash
-            words += [f"{flag}={shlex.quote(str(item))}" for item in values]
-    return " ".join(words)
+            words += [f"--{name}={shlex.quote(str(item))}" for item in values]
+    return " ".join(filter(None, words))
 
 
 def stage_flags(stage):
@@ -139,29 +131,68 @@ def captioner_flags(wildcards):
 
 
 def checkpoints_of(wildcards):
-    """The checkpoints that a benchmark job tests; none for a peer, which is fitted there."""
-    if wildcards.variant in config["benchmark"]["baselines"]:
-        return []
+    """The checkpoints that a benchmark job tests; a baseline is fitted in the job."""
     kind = split_kind(wildcards)
-    folder = f"{RESULTS}/train/{wildcards.train}.{wildcards.variant}"
     return [
-        f"{folder}/{kind}-{i:02d}/card.json" for i in range(benchmark_number(wildcards))
+        f"{RESULTS}/train/{wildcards.train}.{variant}/{split_name(kind, i)}/card.json"
+        for variant in methods(wildcards.train, wildcards.test)
+        if variant in VARIANTS
+        for i in range(benchmark_number(wildcards))
     ]
 
 
 def split_kind(wildcards):
-    """What the splits of a benchmark job are called: split, official or all."""
+    """The kind of the splits of a benchmark job: split, official or all."""
     if wildcards.train != wildcards.test:
         return "all"
     return "official" if wildcards.train in config["benchmark"]["official"] else "split"
 
 
 def benchmark_number(wildcards):
-    """How many splits or seeds a benchmark job covers; a peer has no seed."""
-    if split_kind(wildcards) == "split":
-        return config["benchmark"]["splits"]
-    peer = wildcards.variant in config["benchmark"]["baselines"]
-    return 1 if peer else config["benchmark"]["seeds"]
+    """The number of splits of a benchmark job, or of seeds."""
+    kind = split_kind(wildcards)
+    return config["benchmark"]["splits" if kind == "split" else "seeds"]
+
+
+def results_folder(wildcards, output):
+    """The folder of all results, of a benchmark job."""
+    return Path(output[0]).parents[1]
+
+
+def benchmark_flags(wildcards):
+    """The flags of a benchmark job: its methods and their splits."""
+    options = {
+        "variant": methods(wildcards.train, wildcards.test),
+        "number": benchmark_number(wildcards),
+        "seed": config["seed"],
+        "test_fraction": config["benchmark"]["test_fraction"],
+    }
+    if split_kind(wildcards) == "official":
+        options["official"] = True
+    return flags(options)
+
+
+def checkpoint_files(name):
+    """A file of the checkpoints of all random splits."""
+    folder = f"{RESULTS}/train/{{dataset}}.{{variant}}"
+    return [f"{folder}/{split}/{name}" for split in RANDOM_SPLITS]
+
+
+def train_flags(*splits):
+    """The flags of a train job for these splits; they may hold wildcards."""
+    options = config["train"] | {
+        "seed": config["seed"],
+        "split": list(splits),
+        "test_fraction": config["benchmark"]["test_fraction"],
+    }
+    if FINETUNE:
+        options["weights"] = config["extract"]["weights"]
+    return flags(options)
+
+
+def methods(train, test):
+    """The methods that are tested on a pair of data sets."""
+    return METHODS if train == test else CROSS_METHODS
 
 
 def shards(dataset):
@@ -183,22 +214,25 @@ def products_of(*names):
     return products
 
 
-def tables():
-    """All tables of results: every variant and peer within sets, model and baselines across."""
-    variants = config["benchmark"]["variants"] + config["benchmark"]["baselines"]
-    across = [
-        v for v in variants if v == "full" or v in config["benchmark"]["baselines"]
+def tables(methods, suffix=".parquet"):
+    """The tables of results of a pair of data sets, one for each method."""
+    return [
+        f"{RESULTS}/benchmark/{{train}}.{{test}}.{method}{suffix}" for method in methods
     ]
+
+
+def all_tables():
+    """All tables of results that the report shows."""
     pairs = [
-        (a, b)
-        for a in DATASETS
-        for b in DATASETS
-        if a == b or config["benchmark"]["cross"]
+        (train, test)
+        for train in DATASETS
+        for test in DATASETS
+        if train == test or config["benchmark"]["cross"]
     ]
     return [
-        f"{RESULTS}/benchmark/{a}.{b}.{variant}.parquet"
-        for a, b in pairs
-        for variant in (variants if a == b else across)
+        table.format(train=train, test=test)
+        for train, test in pairs
+        for table in tables(methods(train, test))
     ]
 
 

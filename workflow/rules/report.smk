@@ -1,6 +1,6 @@
 rule report:
     input:
-        tables(),
+        all_tables(),
     output:
         page=report(
             f"{RESULTS}/report/index.html",

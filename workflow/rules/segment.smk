@@ -12,7 +12,7 @@ rule segment:
     priority: 80
     conda:
         "../../envs/core.yaml"
-    threads: SEGMENT_THREADS
+    threads: segment_threads(config["segment"])
     resources:
         gpu=config["gpus"]["segment"],
         mem_mb=memory(2000),

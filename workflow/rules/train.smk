@@ -21,19 +21,35 @@ rule train:
         runtime=minutes(240),
     params:
         folder=subpath(input.manifest, parent=True),
-        output=subpath(output.card, parent=True),
         python=processes(TRAIN_GPUS),
-        flags=flags(
-            config["train"]
-            | {
-                "seed": config["seed"],
-                "test_fraction": config["benchmark"]["test_fraction"],
-            }
-            | ({"weights": config["extract"]["weights"]} if FINETUNE else {})
-        ),
+        flags=lambda wildcards: train_flags(wildcards.split),
         version=VERSIONS["train"],
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:
-        "exec {params.python} -m rsfiqa train {params.folder} --output {params.output} --variant"
-        " {wildcards.variant} --split {wildcards.split} {params.flags} > {log} 2>&1"
+        "exec {params.python} -m rsfiqa train {params.folder} --variant {wildcards.variant}"
+        " {params.flags} > {log} 2>&1"
+
+
+if config["benchmark"]["batch_splits"]:
+
+    # all random splits in one process: on small data most of a job is its start
+    use rule train as train_batch with:
+        output:
+            weights=checkpoint_files("model.safetensors"),
+            card=checkpoint_files("card.json"),
+            split=checkpoint_files("split.parquet"),
+            stats=checkpoint_files("stats.json"),
+        log:
+            "logs/train/{dataset}.{variant}.log",
+        benchmark:
+            "logs/train/{dataset}.{variant}.tsv"
+        params:
+            folder=subpath(input.manifest, parent=True),
+            python=processes(TRAIN_GPUS),
+            flags=train_flags(*RANDOM_SPLITS),
+            version=VERSIONS["train"],
+        message:
+            "train {wildcards.variant} on {wildcards.dataset}, all random splits"
+
+    ruleorder: train_batch > train
