@@ -1,4 +1,4 @@
-"""config.yaml: read, checked, and its JSON schema."""
+"""Read and check config.yaml; its JSON schema."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from rsfiqa import captioners, segmenters
+from rsfiqa import captioners
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
@@ -21,34 +21,48 @@ from rsfiqa.options import Fraction, Name, Options, describe
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.report.options import ReportOptions
 from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.teach.options import TeachOptions
 from rsfiqa.train.options import TrainOptions
 
 
 class GpuOptions(Options):
-    """GPUs that a job of each stage asks of the scheduler; 0 for none."""
+    """GPUs that a job of each stage requests from the scheduler; 0 for none."""
 
-    segment: int = Field(0, ge=0, le=16, description="SAM fills one.")
-    caption: int = Field(0, ge=0, le=16, description="As many as the model server spreads over.")
-    embed: int = Field(0, ge=0, le=16, description="A large encoder gains from one.")
-    extract: int = Field(0, ge=0, le=16, description="A large backbone gains from one.")
-    train: int = Field(0, ge=0, le=16, description="Fine-tuning: a process on each.")
-    teach: int = Field(0, ge=0, le=16, description="One at least, for models worth teaching.")
+    segment: int = Field(0, ge=0, le=16, description="GPUs of a segment job; SAM uses one.")
+    caption: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="GPUs of a caption job; as many as its model server is spread over.",
+    )
+    embed: int = Field(
+        0, ge=0, le=16, description="GPUs of an embed job; useful for a large encoder."
+    )
+    extract: int = Field(
+        0, ge=0, le=16, description="GPUs of an extract job; useful for a large backbone."
+    )
+    train: int = Field(
+        0, ge=0, le=16, description="GPUs of a fine-tuning job, which runs one process on each."
+    )
+    teach: int = Field(
+        0, ge=0, le=16, description="GPUs of a job that fine-tunes a vision-language model."
+    )
 
 
 class Config(Options):
     """The whole of config.yaml."""
 
     results: str = Field("results", min_length=1, description="Folder of all products.")
-    seed: int = Field(0, ge=0, description="Of splits and trainings.")
+    seed: int = Field(0, ge=0, description="Seed of splits and trainings.")
     shard_size: int = Field(
-        1000, ge=1, description="Images per shard: 1,000 to 10,000 on a cluster."
+        1000, ge=1, description="Images per shard; 1,000 to 10,000 on a cluster."
     )
     max_failed_fraction: Fraction = Field(
-        0.01, description="A shard with a larger share of unusable images fails."
+        0.01, description="Largest fraction of unusable images that is accepted in a shard."
     )
     datasets: dict[Name, PrepareOptions] = Field(
-        min_length=1, description="Data sets by name; what they are used for stands in benchmark."
+        min_length=1, description="Data sets by name; benchmark.datasets selects among them."
     )
     gpus: GpuOptions
     segment: SegmentOptions
@@ -64,115 +78,134 @@ class Config(Options):
 def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
     """The configuration with every default filled in.
 
+    Model files are looked for, not read: Snakemake checks the configuration in every job, and the
+    stage that loads a file checks its content.
+
+    Args:
+        content: of config.yaml.
+        source: file name for messages.
+
     Raises:
         InputError: an unknown key, a wrong type, a value out of range, a data set that is used
-            but not described, a folder or model file that does not exist or is another, fewer
-            GPUs than a job's own server takes. Names the key and the value.
+            but not described, a folder or model file that does not exist, or fewer GPUs than a
+            job's own server needs. Names the key and the value.
     """
     try:
         config = Config.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise InputError(describe(error, source)) from error
-    for section, used in (("benchmark", config.benchmark), ("teach", config.teach)):
-        for name in used.datasets:
-            if name not in config.datasets:
-                raise InputError(
-                    f"{source}: {section}.datasets must name entries of datasets, found {name!r};"
-                    f" describe it there or use one of {', '.join(sorted(config.datasets))}"
-                )
-    for name in config.benchmark.official:
-        if name not in config.benchmark.datasets:
-            raise InputError(
-                f"{source}: benchmark.official must name data sets of benchmark.datasets, found"
-                f" {name!r}; use one of {', '.join(sorted(config.benchmark.datasets))}"
-            )
-        layout = config.datasets[name].layout
-        layouts = [key for key, spec in DATASETS.items() if spec.rated and spec.official_split]
-        if layout not in layouts:
-            raise InputError(
-                f"{source}: benchmark.official must name data sets with an official split (layouts"
-                f" {', '.join(layouts)}), found {name!r} of layout {layout}; take random splits"
-            )
-    for name in sorted(set(config.benchmark.datasets)):
-        _check_root(name, config.datasets[name].layout, config.datasets[name].root, source)
+    _check_datasets(config, source)
     _check_gpus(config, source)
     _check_models(config)
     return config.model_dump(mode="json")
 
 
-def starts_server(caption: Mapping[str, Any]) -> bool:
-    """Whether a caption job with these options starts a model server of its own."""
-    return caption["backend"] == "vllm" and not caption["endpoints"]
-
-
 def segment_threads(segment: Mapping[str, Any]) -> int:
-    """Threads of a segment job: a mask generator has processes that load images beside it."""
-    return 1 + segment["workers"] if segment["backend"] == "sam" else 1
+    """Threads of a segment job, with those of the processes that load images for it."""
+    return 1 + segment["workers"] if SEGMENTERS[segment["backend"]].uses_processes else 1
+
+
+def _check_datasets(config: Config, source: str) -> None:
+    """Raise where a data set is used but not described, or where its files do not exist."""
+    benchmark = config.benchmark
+    for key, names, known, section in (
+        ("benchmark.datasets", benchmark.datasets, config.datasets, "datasets"),
+        ("benchmark.official", benchmark.official, benchmark.datasets, "benchmark.datasets"),
+        ("teach.datasets", config.teach.datasets, config.datasets, "datasets"),
+    ):
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"{source}: {key} must name entries of {section}, found {name!r}; add it there"
+                    f" or use one of {', '.join(sorted(known))}"
+                )
+    for name in benchmark.official:
+        _check_official(name, config.datasets[name].layout, source)
+    for name in sorted(set(benchmark.datasets)):
+        _check_root(name, config.datasets[name], source)
+
+
+def _check_official(name: str, layout: str, source: str) -> None:
+    """Raise where a data set has no official split."""
+    layouts = [key for key, spec in DATASETS.items() if spec.rated and spec.official_split]
+    if layout not in layouts:
+        raise InputError(
+            f"{source}: benchmark.official must name data sets with an official split (layouts"
+            f" {', '.join(layouts)}), found {name!r} of layout {layout}; take random splits"
+        )
+
+
+def _check_root(name: str, options: PrepareOptions, source: str) -> None:
+    """Raise where the folder of a data set is missing."""
+    key = f"{source}: datasets.{name}.root"
+    if not DATASETS[options.layout].needs_root:
+        return
+    if options.root is None:
+        raise InputError(
+            f"{key} must be given for layout {options.layout}, found nothing; set it to the data"
+            " set's folder"
+        )
+    if not Path(options.root).expanduser().exists():
+        raise InputError(f"{key} must exist, found {options.root}; correct the path")
 
 
 def _check_gpus(config: Config, source: str) -> None:
-    """Refuse fewer GPUs for a caption job than its own server takes; 0 is a server without any."""
-    caption, asked = config.caption, config.gpus.caption
-    taken = caption.server.tensor_parallel * caption.server.data_parallel
-    if caption.starts_server and 0 < asked < taken:
+    """Raise where a caption job has fewer GPUs than its server needs; with 0 it uses none."""
+    server, gpus = config.caption.server, config.gpus.caption
+    needed = server.tensor_parallel * server.data_parallel
+    if config.caption.starts_server and 0 < gpus < needed:
         raise InputError(
-            f"{source}: gpus.caption must cover tensor_parallel x data_parallel = {taken}, found"
-            f" {asked}; raise it"
+            f"{source}: gpus.caption must cover tensor_parallel x data_parallel = {needed} of"
+            f" caption.server, found {gpus}; raise it"
         )
 
 
 def _check_models(config: Config) -> None:
-    """Refuse missing or wrong model files; those that need no look cost no import of torch."""
-    segmenters.checkpoint_of(config.segment)
+    """Raise where a model's file is missing; imports neither torch nor timm."""
+    if SEGMENTERS[config.segment.backend].needs_checkpoint:
+        _check_file("segment.checkpoint", config.segment.checkpoint)
+    if config.extract.weights not in ("packaged", "hub"):
+        _check_file("extract.weights", config.extract.weights)
     if CAPTIONERS[config.caption.backend].uses_server:
         captioners.check(config.caption)
+    encoders.check(config.embed.encoder)
     if config.teach.train.model:
         _check_base(Path(config.teach.train.model).expanduser())
-    if _differs(config.extract, "backbone", "weights"):
-        from rsfiqa.backbones import weights as backbone_weights
 
-        backbone_weights.weights_path(config.extract.backbone, config.extract.weights)
-    if _differs(config.embed, "encoder"):
-        encoders.check(config.embed.encoder)
+
+def _check_file(key: str, path: str | None) -> None:
+    """Raise where an option names no file."""
+    if path is None:
+        raise InputError(f"{key}: must be given, found nothing; set it to a file of weights")
+    if not Path(path).expanduser().is_file():
+        raise InputError(f"{key}: must be a file, found none at {path}; correct the path")
 
 
 def _check_base(folder: Path) -> None:
-    """Refuse a model's folder that holds none to be taught; a name on the hub is not looked at."""
+    """Raise where a folder holds no model that can be fine-tuned; a hub name is not checked."""
     if not folder.is_dir():
         return
     from rsfiqa.captioners.vlm.vllm_command import PROCESSORS
 
     names = {path.name for path in folder.iterdir()}
-    words = folder / "tokenizer_config.json"
-    chat = words.is_file() and '"chat_template"' in words.read_text("utf-8")
-    for part, there in (
+    tokenizer = folder / "tokenizer_config.json"
+    in_tokenizer = tokenizer.is_file() and '"chat_template"' in tokenizer.read_text("utf-8")
+    for part, exists in (
         ("an image processor", not names.isdisjoint(PROCESSORS)),
-        ("a chat template", chat or any(name.startswith("chat_template.") for name in names)),
+        (
+            "a chat template",
+            in_tokenizer or any(name.startswith("chat_template.") for name in names),
+        ),
     ):
-        if not there:
+        if not exists:
             raise InputError(
                 f"teach.train.model: must have {part}, found none in {folder}; use a"
-                " vision-language model that was made for chat"
+                " vision-language model made for chat"
             )
 
 
-def _differs(options: Options, *names: str) -> bool:
-    fields = type(options).model_fields
-    return any(getattr(options, name) != fields[name].default for name in names)
-
-
-def _check_root(name: str, layout: str, root: str | None, source: str) -> None:
-    key = f"{source}: datasets.{name}.root"
-    if not DATASETS[layout].needs_root:
-        return
-    if root is None:
-        raise InputError(f"{key} must be given for layout {layout}, found nothing")
-    if not Path(root).expanduser().exists():
-        raise InputError(f"{key} must exist, found {root}; correct the path")
-
-
 def read(path: Path) -> dict[str, Any]:
-    """A checked configuration file.
+    """The checked content of a configuration file, with every default filled in.
 
     Raises:
         InputError: as `check`, or a file that is missing or not YAML.
@@ -187,7 +220,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of config.yaml, as kept in workflow/schemas/config.schema.yaml."""
+    """The JSON schema of config.yaml, as in workflow/schemas/config.schema.yaml."""
     return Config.model_json_schema()
 
 

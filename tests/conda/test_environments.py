@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow import conda
-from tests.workflow.conftest import ROOT, Workflow
+from tests.support import conda
+from tests.support.workflow import ROOT, Workflow
 
-MAKE = f'{sys.executable} {Path(__file__).with_name("made.py")} "$file" "$prefix"'
+MAKE = f'{sys.executable} {ROOT / "tests/support/make_environment.py"} "$file" "$prefix"'
 RULES = {"prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"}
 TINY = ROOT / "tests/support/tiny_qwen.py"
 
@@ -62,11 +62,13 @@ def test_captions_of_an_own_server_with_the_pins_of_the_server(environments, tmp
     caption = {
         "backend": "vllm",
         "model": "tiny-qwen",
-        "weights": str(tmp_path / "tiny-qwen"),
-        "dtype": "float32",
         "max_pixels": 50_000,
         "max_tokens": 400,
-        "server_arguments": "--enforce-eager",
+        "server": {
+            "weights": str(tmp_path / "tiny-qwen"),
+            "dtype": "float32",
+            "arguments": "--enforce-eager",
+        },
     }
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("VLLM_NO_USAGE_STATS", "1")

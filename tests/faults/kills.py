@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.work import STAGES, Work, digests, run, running, start
-from tests.workflow.conftest import Workflow
+from tests.support.workflow import Workflow
 
 STAGE_KILLS = 104  # 13 of each stage
 WORKFLOW_KILLS = 3

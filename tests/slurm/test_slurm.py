@@ -11,14 +11,17 @@ import psutil
 import pytest
 import yaml
 
-from tests.slurm.cluster import Cluster, missing, until
-from tests.workflow.conftest import ROOT, Workflow
+from tests.support.slurm import Cluster, missing, until
+from tests.support.workflow import ROOT, Workflow
 
 PROFILE = (
     *("--profile", str(ROOT / "profiles/slurm"), "--slurm-init-seconds-before-status-checks", "4"),
     *("--latency-wait", "5", "--set-resources", "caption:gpu_model=fake"),
 )
-RULES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
+RULES = (
+    *("prepare", "segment", "caption", "embed", "extract", "train_batch"),
+    *("benchmark", "report"),
+)
 GPUS = {"segment": 1, "caption": 1, "embed": 0, "extract": 1}
 SMALL = {"datasets": ["tiny"], "splits": 1, "variants": ["full"]}
 
@@ -141,7 +144,7 @@ def disturb(cluster: Cluster, workflow: Workflow, run: subprocess.Popen) -> None
     for daemon in ("slurmctld", "slurmd"):
         cluster.start(daemon)
     run.send_signal(signal.SIGCONT)
-    begun(cluster, workflow, run, "train")
+    begun(cluster, workflow, run, "train_batch")
     run.kill()
 
 

@@ -5,11 +5,10 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Workflow
+from tests.support.workflow import ROOT, Workflow
 
 COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct")
 STATUS = ROOT / "profiles/generic/status.sh"
@@ -22,7 +21,7 @@ def jobs(tmp_path, monkeypatch):
     note.touch()
     folder = tmp_path / "commands"
     folder.mkdir()
-    stand_in = Path(__file__).with_name("batch_system.py")
+    stand_in = ROOT / "tests/support/batch_system.py"
     for name in COMMANDS:
         (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} {name} "$@"\n')
         (folder / name).chmod(0o755)
@@ -46,7 +45,11 @@ def submit(workflow, profile: str, *arguments: str):
 
 def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
     gpus = {"segment": 1, "caption": 4, "embed": 0, "extract": 0, "train": 2}
-    server = {"backend": "vllm", "model": "m", "tensor_parallel": 2, "data_parallel": 2}
+    server = {
+        "backend": "vllm",
+        "model": "m",
+        "server": {"tensor_parallel": 2, "data_parallel": 2},
+    }
     workflow = Workflow(tmp_path / "run", gpus=gpus, caption=server)
     found = submit(workflow, "generic", "--max-status-checks-per-second", "100", "--cores", "64")
     assert found.returncode == 0, found.stdout
@@ -62,7 +65,7 @@ def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
         "caption": {("4", "32", "112000M", "240")},
         "embed": {("0", "1", "3000M", "240")},
         "extract": {("0", "1", "3000M", "240")},
-        "train": {("0", "1", "4000M", "240")},  # on frozen features
+        "train_batch": {("0", "1", "4000M", "240")},  # on frozen features
         "benchmark": {("0", "1", "4000M", "60")},
         "report": {("0", "1", "4000M", "60")},
     }

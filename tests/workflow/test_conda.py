@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.workflow import conda
+from tests.support import conda
 
 # a folder whose python notes that it was called
 CREATE = f"""mkdir -p "$prefix/bin" "$prefix/conda-meta"

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,15 +73,15 @@ def test_defaults_are_filled_in():
             "benchmark",
             "datasets",
             ["mine"],
-            "config: benchmark.datasets must name entries of datasets, found 'mine'; describe it"
+            "config: benchmark.datasets must name entries of datasets, found 'mine'; add it"
             " there or use one of demo",
         ),
         (
             "benchmark",
             "official",
             ["mine"],
-            "config: benchmark.official must name data sets of benchmark.datasets, found 'mine';"
-            " use one of demo",
+            "config: benchmark.official must name entries of benchmark.datasets, found 'mine'; add"
+            " it there or use one of demo",
         ),
         ("datasets", "Mine!", {"layout": "demo"}, "string should match pattern"),
     ],
@@ -125,13 +127,13 @@ def test_fewer_gpus_than_the_own_server_takes():
     content["caption"] |= {
         "backend": "vllm",
         "model": "m",
-        "tensor_parallel": 2,
-        "data_parallel": 2,
+        "server": {"tensor_parallel": 2, "data_parallel": 2},
     }
     assert configuration.check(content)["gpus"]["caption"] == 0  # a server without GPUs
     content["gpus"]["caption"] = 3
     message = (
-        r"config: gpus.caption must cover tensor_parallel x data_parallel = 4, found 3; raise it"
+        r"config: gpus.caption must cover tensor_parallel x data_parallel = 4 of caption.server,"
+        r" found 3; raise it"
     )
     with pytest.raises(InputError, match=message):
         configuration.check(content)
@@ -160,3 +162,24 @@ def test_a_layout_without_an_official_split_is_refused():
     message = r"an official split \(layouts koniq10k, flive, csv\), found 'demo' of layout livec; t"
     with pytest.raises(InputError, match=message):
         configuration.check(content)
+
+
+def test_models_are_looked_for_without_importing_torch(tmp_path):
+    """Snakemake reads the configuration anew in every job."""
+    content = shipped()
+    weights = tmp_path / "weights.pth"
+    weights.touch()
+    content["segment"] |= {"backend": "sam", "checkpoint": str(weights)}
+    content["caption"] |= {"backend": "vllm", "model": "m"}
+    content["embed"]["encoder"] = "owner/encoder"
+    content["extract"] |= {"backbone": "convnext_base", "weights": str(weights)}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    code = (
+        "import sys; from pathlib import Path; from workflow import configuration;"
+        " configuration.read(Path(sys.argv[1]));"
+        " print({'torch', 'timm', 'transformers'} & set(sys.modules))"
+    )
+    line = [sys.executable, "-c", code, str(path)]
+    run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"

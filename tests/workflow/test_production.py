@@ -6,14 +6,13 @@ import sys
 import pytest
 import yaml
 
-from tests.support.sam import checkpoint  # noqa: F401
-from tests.workflow.conftest import ROOT
+from tests.support.workflow import ROOT
 
 PRODUCTION = ROOT / "config/production.yaml"
 
 
 @pytest.fixture
-def models(tmp_path, checkpoint):  # noqa: F811
+def models(tmp_path, checkpoint):
     """Files as small as they can be in place of the models, for an overlay."""
     for folder, names in (
         ("mllm", ["config.json", "preprocessor_config.json"]),
@@ -25,7 +24,7 @@ def models(tmp_path, checkpoint):  # noqa: F811
             (tmp_path / folder / name).write_text("{}")
     return {
         "segment": {"checkpoint": str(checkpoint), "model_type": "auto"},
-        "caption": {"weights": str(tmp_path / "mllm")},
+        "caption": {"server": {"weights": str(tmp_path / "mllm")}},
         "embed": {"encoder": str(tmp_path / "encoder")},
         "extract": {"weights": str(tmp_path / "backbone.safetensors")},
     }
@@ -56,13 +55,20 @@ def test_it_can_be_planned(tmp_path, models):
     ("section", "key", "message"),
     [
         ("segment", "checkpoint", "segment.checkpoint: must be a file, found none at /nowhere"),
-        ("caption", "weights", "caption.weights: must be a model's folder with config.json, found"),
+        (
+            "caption.server",
+            "weights",
+            "caption.server.weights: must be a model's folder with config.json, found",
+        ),
         ("embed", "encoder", "embed.encoder: must be packaged-minilm, a folder with config.json"),
         ("extract", "weights", "extract.weights: must be a file, found none at /nowhere"),
     ],
 )
 def test_a_missing_model_is_found_before_the_first_job(tmp_path, models, section, key, message):
-    models[section][key] = "/nowhere"
+    options = models
+    for name in section.split("."):
+        options = options[name]
+    options[key] = "/nowhere"
     found = plan(tmp_path, models)
     assert found.returncode != 0
     assert message in found.stdout

@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from tests.workflow.conftest import ROOT, Workflow
+from tests.support.workflow import ROOT, Workflow
 
 SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)  # in their order
-DOWNSTREAM = {"train": 4, "benchmark": 3, "report": 1, "all": 1}
+DOWNSTREAM = {"train_batch": 2, "benchmark": 1, "report": 1, "all": 1}
 
 
 def spans(workflow):
@@ -36,16 +36,47 @@ def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
     workflow = Workflow(tmp_path, benchmark=datasets)
     assert workflow.planned()["train"] == 3
     plan = workflow.snakemake("--dry-run", "--printshellcmds").stdout
-    assert "--variant full --number 3 --official" in plan
-    assert "--variant probe --number 1 --official" in plan
-    assert "official-02" in plan
+    assert (
+        "--number=3 --official --seed=0 --test-fraction=0.2 --variant=full --variant=probe" in plan
+    )
+    assert "--split=official-02" in plan
+
+
+def test_splits_are_trained_in_one_process_or_each_in_its_own(tmp_path):
+    options = {"datasets": ["tiny"], "splits": 3, "variants": ["full"]}
+    together = Workflow(tmp_path / "together", benchmark={**options, "batch_splits": True})
+    assert together.planned()["train_batch"] == 1
+    plan = together.snakemake("--dry-run", "--printshellcmds").stdout
+    assert "--split=split-00 --split=split-01 --split=split-02 " in plan
+    apart = Workflow(tmp_path / "apart", benchmark={**options, "batch_splits": False})
+    assert apart.planned()["train"] == 3
+    plan = apart.snakemake("--dry-run", "--printshellcmds").stdout
+    assert all(plan.count(f"--split=split-{i:02d}") == 1 for i in range(3))
+
+
+def test_every_pair_of_data_sets_is_one_benchmark_job(tmp_path):
+    workflow = Workflow(tmp_path)
+    config = yaml.safe_load(workflow.config.read_text("utf-8"))
+    config["datasets"]["other"] = config["datasets"]["tiny"]
+    config["benchmark"] |= {"datasets": ["tiny", "other"], "seeds": 2}
+    workflow.config.write_text(yaml.safe_dump(config), "utf-8")
+    planned = workflow.planned()
+    assert {name: planned[name] for name in ("train", "train_batch")} == {
+        "train": 4,  # on all of each data set, two seeds
+        "train_batch": 4,
+    }
+    assert (planned["benchmark"], planned["benchmark_cross"]) == (2, 2)
+    plan = workflow.snakemake("--dry-run", "--printshellcmds").stdout
+    within = "--train tiny --test tiny --number=2 .*--variant=full --variant=no_rsa --variant=probe"
+    assert re.search(within, plan)
+    assert re.search("--train tiny --test other --number=2 .*--variant=full --variant=probe", plan)
 
 
 def test_fine_tuning_has_a_process_on_each_gpu(tmp_path):
-    options = {"finetune": True, "threads": 2, "workers": 1}
+    options = {"finetune": {"enabled": True, "threads": 2, "workers": 1}}
     workflow = Workflow(tmp_path / "tuned", train=options, gpus={"train": 3})
     shown = workflow.snakemake("--dry-run", "--printshellcmds", "--cores", "64").stdout
-    assert shown.count("--nproc-per-node 3 -m rsfiqa train results/tiny") == 4
+    assert shown.count("--nproc-per-node 3 -m rsfiqa train results/tiny") == 2
     workflow = Workflow(
         tmp_path / "frozen", gpus={"train": 3}
     )  # on frozen features, which take none

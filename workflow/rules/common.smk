@@ -8,14 +8,14 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
-from rsfiqa.captioners import CAPTIONERS
+from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
 from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import split_name
-from workflow.configuration import check, segment_threads, starts_server
+from workflow.configuration import check, segment_threads
 
 try:
     config = check(config)
@@ -44,7 +44,7 @@ TRAIN_THREADS = (
 )
 # a job's own model server needs vllm beside the stage, and a machine that feeds its GPUs:
 # processes that prepare images, and memory through which the weights of each copy go
-OWN_SERVER = starts_server(config["caption"])
+OWN_SERVER = CaptionOptions(**config["caption"]).starts_server
 SERVED_GPUS = max(1, config["gpus"]["caption"])
 VARIANTS = config["benchmark"]["variants"]
 METHODS = VARIANTS + config["benchmark"]["baselines"]

