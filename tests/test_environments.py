@@ -1,4 +1,4 @@
-"""The pins stand in several files; they must be the same, and the project must fit them."""
+"""The pins stand in several files; they must be the same, and within the project's ranges."""
 
 import re
 import tomllib
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -32,17 +34,43 @@ def locked(path: str) -> set[str]:
     return pins
 
 
-def test_the_rules_environment_has_the_pins_of_the_package():
+def requirements(*extras: str) -> dict[str, Requirement]:
+    """The project's requirements, with those of extras, by name."""
+    optional = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in optional[extra])]
+    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
+
+
+def assert_within(pins: set[str], ranges: dict[str, Requirement]) -> None:
+    """Every pin of a required package must lie in its range, and none be missing."""
+    versions = dict(pin.split("==") for pin in pins)
+    assert ranges.keys() <= versions.keys()
+    for name, requirement in ranges.items():
+        assert requirement.specifier.contains(versions[name]), requirement
+
+
+def test_the_rules_environment_has_what_the_stages_import():
     conda, pip = environment("core.yaml")
-    assert sorted(pip) == sorted(PROJECT["dependencies"])
+    stages = {
+        name: requirement
+        for name, requirement in requirements("pipeline").items()
+        if not name.startswith("snakemake")
+    }
+    pins = {normal(pin) for pin in pip}
+    assert {pin.split("==")[0] for pin in pins} == set(stages)
+    assert_within(pins, stages)
     (python,) = (item for item in conda if item.startswith("python="))
     assert python.removeprefix("python=") in ("3.11", "3.12", "3.13")
 
 
-def test_the_lock_holds_every_direct_pin_once_and_only_exact_ones():
-    extras = PROJECT["optional-dependencies"]
-    direct = [*PROJECT["dependencies"], *(pin for extra in extras.values() for pin in extra)]
-    assert {normal(pin) for pin in direct} <= locked("requirements.lock")
+def test_the_lock_has_a_version_in_the_range_of_every_requirement():
+    assert_within(locked("requirements.lock"), requirements(*PROJECT["optional-dependencies"]))
+
+
+@pytest.mark.parametrize("extra", [(), ("pipeline",), ("teach",)])
+def test_every_range_has_both_ends(extra):
+    for requirement in requirements(*extra).values():
+        assert {part.operator for part in requirement.specifier} == {">=", "<"}, requirement
 
 
 @pytest.mark.parametrize("name", ["core", "teach", "vllm"])
@@ -53,14 +81,16 @@ def test_the_lock_of_an_environment_holds_each_of_its_pins(name):
 
 @pytest.mark.parametrize("name", ["core", "teach"])
 def test_the_rules_environment_is_the_one_that_is_tested(name):
-    found = {pin for pin in locked(f"envs/{name}.lock") if not pin.startswith("setuptools==")}
-    assert found <= locked("requirements.lock")
+    pins = {pin for pin in locked(f"envs/{name}.lock") if not pin.startswith("setuptools==")}
+    assert pins <= locked("requirements.lock")
 
 
 def test_the_environment_that_teaches_has_the_pins_of_the_package():
     _, pip = environment("teach.yaml")
-    extra = PROJECT["optional-dependencies"]["teach"]
-    assert set(extra) < set(pip) <= {*PROJECT["dependencies"], *extra}
+    ranges, own = requirements("pipeline", "teach"), requirements("teach")
+    names = {normal(pin).split("==")[0] for pin in pip}
+    assert own.keys() - requirements().keys() < names <= ranges.keys()
+    assert_within({normal(pin) for pin in pip}, {name: ranges[name] for name in names})
 
 
 def test_the_server_for_gpus_and_the_one_for_tests_are_of_one_release():
@@ -73,7 +103,7 @@ def test_the_server_for_gpus_and_the_one_for_tests_are_of_one_release():
 
 def test_the_servers_environment_has_the_rules_pins_of_what_it_shares():
     _, pip = environment("vllm.yaml")
-    core = {normal(pin) for pin in PROJECT["dependencies"]}
+    core = {normal(pin) for pin in environment("core.yaml")[1]}
     opencv = next(pin for pin in core if pin.startswith("opencv"))
     shared = {normal(pin) for pin in pip if not pin.startswith("vllm")}
     assert shared <= core | {opencv.replace("-contrib", "")}
