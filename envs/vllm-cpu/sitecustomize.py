@@ -20,7 +20,7 @@ class Declare:
     library = None  # kept alive: a library that is collected takes its operators along
 
     @classmethod
-    def find_spec(cls, name, path=None, target=None):  # noqa: ANN001, ANN206, D102
+    def find_spec(cls, name, path=None, target=None):  # noqa: ANN001, ANN206, ARG003, D102
         if name == "torchvision":
             sys.meta_path.remove(cls)
             import torch

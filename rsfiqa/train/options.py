@@ -63,7 +63,7 @@ class TrainOptions(Options):
     )
     epochs: int = Field(15, ge=1, le=10000, description="Passes over the training images.")
     validation_fraction: float = Field(
-        0,
+        0.0,
         ge=0,
         lt=1,
         description="Fraction of the training images, in whole groups, held out to choose the best"

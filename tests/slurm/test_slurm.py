@@ -93,12 +93,13 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
         pytest.fail.Exception: it has not begun after five minutes.
     """
     numbers: list[str] = []
+    folder = stage.removesuffix("_batch")
 
     def running() -> bool:
         assert run.poll() is None, (workflow.folder / "run.log").read_text("utf-8")[-4000:]
         jobs = cluster.jobs(workflow.folder, stage)
         numbers[:] = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING"]
-        return bool(numbers) and any(workflow.folder.glob(f"logs/{stage}/*/*.log"))
+        return bool(numbers) and any(workflow.folder.glob(f"logs/{folder}/**/*.log"))
 
     try:
         until(running, 300)

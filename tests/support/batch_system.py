@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 MARK = "# properties = "
 
@@ -33,7 +34,7 @@ def main(command: str, arguments: list[str]) -> None:
         print("MaxArraySize = 1001\nMinJobAge = 300 sec")
 
 
-def run(arguments: list[str], jobs: list[dict]) -> dict:
+def run(arguments: list[str], jobs: list[dict[str, Any]]) -> dict[str, Any]:
     """The job with its state; its outputs are made."""
     script = Path(arguments[-1])
     if not script.is_file():

@@ -70,7 +70,9 @@ class Server:
 
     def __init__(
         self,
-        respond: Callable[[dict, int], dict | int] = lambda body, number: completion(),
+        respond: Callable[[dict[str, Any], int], dict[str, Any] | int] = lambda body, number: (
+            completion()
+        ),
         *,
         key: str = "",
         delay: float = 0.0,

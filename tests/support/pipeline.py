@@ -3,6 +3,7 @@
 import csv
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ SEED, TEST_FRACTION = 0, 1 / 3
 BROKEN = "broken.png"  # its header can be read, its pixels cannot
 HOSTILE = """<script>alert("&'")</script>.png"""  # tested in split-00
 CAPTION = '"><img src="https://example.org/x" onerror=alert(2)>'  # of the regions of HOSTILE
-SPLITS = {"seed": SEED, "test_fraction": TEST_FRACTION}
+SPLITS: dict[str, Any] = {"seed": SEED, "test_fraction": TEST_FRACTION}
 EXTRACT = ExtractOptions(grid=4)
 TRAIN = TrainOptions(min_images=2, epochs=2, ensemble_heads=2, width=8, hidden=8)
 
@@ -66,7 +67,7 @@ def _name(i: int) -> str:
     return HOSTILE if i == 1 else f"{i:02d}.png"
 
 
-def _prepare(root: Path, name: str, rows: list[tuple], **options) -> None:
+def _prepare(root: Path, name: str, rows: list[tuple[Any, ...]], **options: Any) -> None:
     """Draw the pictures of a CSV, each noisier than the one before, and list them."""
     folder = root / "pictures" / name
     for i, row in enumerate(rows):
@@ -81,13 +82,13 @@ def _prepare(root: Path, name: str, rows: list[tuple], **options) -> None:
     table = folder / "scores.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("path", "mos", "mos_std", "group"), *rows])
-    options = PrepareOptions(layout="csv", root=str(table), **options)
-    prepare.run(root / name, options, shard_size=7, max_failed_fraction=0.0, seed=SEED)
+    described = PrepareOptions(layout="csv", root=str(table), **options)
+    prepare.run(root / name, described, shard_size=7, max_failed_fraction=0.0, seed=SEED)
 
 
 def _products(folder: Path) -> None:
     """Everything that a training needs of a data set, from default options."""
-    some = {"max_failed_fraction": 0.5}
+    some: dict[str, Any] = {"max_failed_fraction": 0.5}
     segment.run(folder, SegmentOptions(max_regions=4), **some)
     caption.run(folder, CaptionOptions(), **some)
     for name in manifest.shard_names(folder / "manifest.parquet"):

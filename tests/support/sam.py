@@ -1,6 +1,11 @@
+"""A small random model of segment-anything, and its checkpoint."""
+
+from pathlib import Path
+
 import pytest
 import torch
 from segment_anything.build_sam import _build_sam
+from segment_anything.modeling import Sam
 
 from rsfiqa.segmenters.sam import checkpoint as sam_checkpoint
 
@@ -12,7 +17,7 @@ SIZES = {
 }
 
 
-def write_checkpoint(path):
+def write_checkpoint(path: Path) -> Path:
     """A checkpoint file of a small random model of segment-anything's classes."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -21,10 +26,12 @@ def write_checkpoint(path):
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory):
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of the model."""
     return write_checkpoint(tmp_path_factory.mktemp("sam") / "small.pth")
 
 
 @pytest.fixture(scope="session")
-def model(checkpoint):
+def model(checkpoint: Path) -> Sam:
+    """The model, on the CPU."""
     return sam_checkpoint.load(checkpoint, torch.device("cpu"))

@@ -42,7 +42,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.configuration = folder / "slurm.conf"
-        self._daemons: dict[str, subprocess.Popen] = {}
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -92,10 +92,14 @@ class Cluster:
 
     def ask(self, *command: str) -> str:
         """What a command prints; nothing while Slurm does not answer."""
-        found = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | self.environment
+        run = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            env=os.environ | self.environment,
         )
-        return found.stdout
+        return run.stdout
 
     def jobs(self, folder: Path | None = None, rule: str = r"\w+?") -> list[dict[str, str]]:
         """Jobs in the order of their submission, ended ones too, as scontrol tells of them.

@@ -53,6 +53,7 @@ class Workflow:
         """Run Snakemake here; output and errors come back together, nothing is raised."""
         return subprocess.run(
             self.line(*arguments),
+            check=False,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

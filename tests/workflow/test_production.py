@@ -37,6 +37,7 @@ def plan(folder, overlay):
     place = ["--directory", str(folder), "--configfile", str(PRODUCTION), str(path)]
     return subprocess.run(
         [*command, *place, "--cores", "8", "--resources", "gpu=1", "--printshellcmds"],
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.support.completion_server import Server, completion
 
 FAULTS = json.loads(os.environ.get("STAND_IN", "{}"))
 
 
-def respond(body: dict, number: int) -> dict:
+def respond(body: dict[str, Any], number: int) -> dict[str, Any]:
     crashes = Path(FAULTS.get("crashes", "/nowhere"))
     if number > 5 and crashes.is_file() and (left := int(crashes.read_text())):
         crashes.write_text(str(left - 1))
