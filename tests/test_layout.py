@@ -33,6 +33,7 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
+PUBLIC = frozenset(("rsfiqa.Scorer", "rsfiqa.__version__"))  # of the package itself
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
@@ -65,7 +66,7 @@ def imports_of(module: str) -> Iterator[str]:
 def own_imports(module: str) -> Iterator[str]:
     """What a module imports from the package, without the options of stages."""
     for name in imports_of(module):
-        own = name.startswith("rsfiqa.") and name != "rsfiqa.__version__"
+        own = name.startswith("rsfiqa.") and name not in PUBLIC
         if own and not is_options(".".join(name.split(".")[:3])):
             yield name
 
@@ -83,6 +84,11 @@ def test_a_module_imports_from_its_own_room_and_lower_ones(module):
 def test_a_stage_imports_no_other_stage(module):
     rooms = {room_of(name) for name in own_imports(module)}
     assert rooms & STAGES <= {room_of(module)}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name) in STAGES])
+def test_only_a_subcommand_hands_the_scorer_to_a_stage(module):
+    assert module.endswith(".command") or "rsfiqa.Scorer" not in imports_of(module)
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if is_options(name)])
