@@ -14,21 +14,21 @@ class Page(HTMLParser):
 
     def __init__(self, source: str) -> None:
         super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []  # every run of text
         self.code = ""  # of scripts and styles
         self.feed(source)
         self.close()
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self.cdata_elem:
             self.code += data
         self.texts.append(data)
 
-    def all(self, tag: str, **attributes) -> list[dict[str, str]]:
+    def all(self, tag: str, **attributes: str | None) -> list[dict[str, str | None]]:
         """Attributes of the elements of a kind that have these."""
         return [
             found
@@ -51,12 +51,16 @@ def cells(html: str) -> list[list[str]]:
 
 def section(html: str, name: str) -> str:
     """The section of a page with this identifier."""
-    return re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)[0]
+    match = re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)
+    assert match
+    return match[0]
 
 
 def decode(uri: str) -> tuple[str, np.ndarray]:
     """Kind and pixels of a data URI."""
-    kind, data = re.fullmatch(r"data:(image/\w+);base64,([A-Za-z0-9+/=]+)", uri).groups()
+    match = re.fullmatch(r"data:(image/\w+);base64,([A-Za-z0-9+/=]+)", uri)
+    assert match
+    kind, data = match.groups()
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     return kind, np.asarray(image.convert("RGBA") if image.mode == "P" else image)
 

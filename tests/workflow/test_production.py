@@ -59,7 +59,7 @@ def test_it_can_be_planned(tmp_path, models):
         (
             "caption.server",
             "weights",
-            "caption.server.weights: must be a model's folder with config.json, found",
+            "caption.server.weights: must be the folder of a model with config.json",
         ),
         ("embed", "encoder", "embed.encoder: must be packaged-minilm, a folder with config.json"),
         ("extract", "weights", "extract.weights: must be a file, found none at /nowhere"),
