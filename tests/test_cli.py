@@ -151,8 +151,8 @@ def test_errors_name_the_option_that_was_typed(capsys, tmp_path, tmp_path_factor
     photo = str(tmp_path / "photo.jpg")
     line = ["score", photo, "--checkpoint", str(checkpoint), "--weights", "/nowhere"]
     assert cli.main(line) == 1
-    shown = capsys.readouterr().err
-    assert shown == "rsfiqa score: --weights: must be a file, found none at /nowhere\n"
+    message = "rsfiqa score: --weights: must be a file, found none at /nowhere; correct the path\n"
+    assert capsys.readouterr().err == message
 
 
 def test_keys_of_the_configuration_become_options_where_they_are_some():
