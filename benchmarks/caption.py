@@ -28,7 +28,7 @@ from rsfiqa.captioners.vlm.requests import Request, read_requests
 from rsfiqa.captioners.vlm.server import Server
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products import regions
+from rsfiqa.products import manifest, regions
 from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
 from rsfiqa.segment import stage as segment
@@ -59,7 +59,7 @@ def options(**changes: Any) -> CaptionOptions:
 
 def shard_of(data: Path) -> shards.Shard:
     """The one shard of the bench."""
-    table, _ = prepare.manifest.read(data / "manifest.parquet", SHARD)
+    table, _ = manifest.read(data / "manifest.parquet", SHARD)
     return shards.Shard(data, SHARD, "caption", table.to_pylist())
 
 
@@ -71,7 +71,7 @@ def make_data(folder: Path) -> Path:
         prepare.run(
             folder / "demo", PrepareOptions(), shard_size=10**6, max_failed_fraction=0, seed=0
         )
-        rows = prepare.manifest.read(folder / "demo/manifest.parquet")[0].to_pylist()
+        rows = manifest.read(folder / "demo/manifest.parquet")[0].to_pylist()
         chosen = rows[:: len(rows) // IMAGES][:IMAGES]
         (folder / "pictures").mkdir(exist_ok=True)
         for row in chosen:

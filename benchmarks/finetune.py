@@ -17,11 +17,10 @@ import torch
 
 from benchmarks.figures import FOLDER, add_data, parser, write
 from benchmarks.pipeline import RUN, SETS, SPLIT, run_pipeline, with_interval
-from rsfiqa import samples, splits
+from rsfiqa import checkpoints, samples, splits
 from rsfiqa.benchmark import stage as benchmark
+from rsfiqa.checkpoints import Card
 from rsfiqa.metrics import Metrics, compute_metrics
-from rsfiqa.products import checkpoints
-from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.samples import Samples
 from rsfiqa.train import stage as train
@@ -37,13 +36,14 @@ def train_and_test(
     output: Path,
     options: TrainOptions,
     split: str,
+    *,
     settings: Mapping[str, Any] = SPLIT,
 ) -> Metrics:
     """Train on a split, unless that is done with these options, and test.
 
     `data` are the samples of `folder`; `settings` are test fraction and seed of the splits.
     """
-    if not is_trained(output, options, data, split, settings):
+    if not is_trained(output, options, data, split, settings=settings):
         train.run(folder, output, options, variant="full", split=split, **settings)
     predict, part = benchmark.predictor(output, data, split, **settings)
     chosen = data.take(part)
@@ -55,6 +55,7 @@ def is_trained(
     options: TrainOptions,
     data: Samples,
     split: str,
+    *,
     settings: Mapping[str, Any] = SPLIT,
 ) -> bool:
     """Whether a checkpoint of these options, trained on these images and scores, is there."""

@@ -33,6 +33,7 @@ from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.io.provenance import Provenance
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.products import regions
 from rsfiqa.products.manifest import ManifestRow
@@ -41,7 +42,7 @@ from rsfiqa.runtime import shards
 from rsfiqa.segmenters.sam.generator import MaskGenerator
 from rsfiqa.segmenters.sam.segmenter import SamSegmenter
 from rsfiqa.teach.batches import Collator
-from rsfiqa.teach.examples import Example, correct_answer
+from rsfiqa.teach.examples import Example, Message, Part, correct_answer
 from rsfiqa.teach.models import load_processor, with_lora
 from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
 from rsfiqa.teach.train import make_trainer
@@ -156,11 +157,11 @@ def segment_shard(folder: Path, rows: list[ManifestRow], generator: MaskGenerato
     regions.write(
         shard.path,
         found,
-        regions.Provenance("regions", regions.VERSION, "segment", VERSIONS["segment"]),
+        Provenance("regions", regions.VERSION, "segment", VERSIONS["segment"]),
     )
 
 
-def measure_compile(folder: Path) -> Iterator[tuple[str, float]]:
+def measure_compile(_: Path) -> Iterator[tuple[str, float]]:
     """What torch.compile brings SAM's encoder and fine-tuning, and takes at first."""
     batch = torch.zeros(4, 3, 1024, 1024, device=DEVICE)
     model = segment_model()
@@ -178,7 +179,7 @@ def measure_compile(folder: Path) -> Iterator[tuple[str, float]]:
     yield from measure_finetune_as("compiled", finetune_options(precision="bf16", compile=True))
 
 
-def measure_finetune(folder: Path) -> Iterator[tuple[str, float]]:
+def measure_finetune(_: Path) -> Iterator[tuple[str, float]]:
     """Steps of fine-tuning EfficientNet-Lite0 on pictures that are at hand."""
     yield from measure_finetune_as("fp32", finetune_options())
     yield from measure_finetune_as("bf16", finetune_options(precision="bf16"))
@@ -251,14 +252,20 @@ def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
         processor = load_processor(options)
         pixels = TeachDataOptions(**recipe["data"]).max_pixels
         for part in (processor.image_processor, processor.video_processor):
-            part.size = {"shortest_edge": prompt.LEAST**2, "longest_edge": pixels}
+            part.size = {"shortest_edge": prompt.MIN_SIDE**2, "longest_edge": pixels}
         example = teach_example(folder, pixels)
         collator = Collator(processor, folder)
         yield f"teach_{name}_tokens", collator.row(example)["input_ids"].shape[1]
         model = with_lora(seven_billion(processor), options)
         number = TEACH_STEPS * options.batch_size * options.gradient_accumulation_steps
         trainer = make_trainer(
-            model, collator, [example] * number, [], folder / f"steps-{name}", options, 0
+            model,
+            collator,
+            [example] * number,
+            [],
+            folder / f"steps-{name}",
+            options=options,
+            seed=0,
         )
         trainer.args.save_strategy = "no"
         peak_gb()
@@ -279,9 +286,16 @@ def teach_example(folder: Path, pixels: int) -> Example:
     for i, name in enumerate(names):
         Image.fromarray(smooth(i, side, side)).save(folder / name)
     answer = correct_answer("a bright sky", [Distortion(family="noise", severity=3)])
-    asked = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": "Rate the region."}]
-    said = [{"type": "text", "text": answer.model_dump_json()}]
-    messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": said})
+    question: list[Part] = [
+        {"type": "image"},
+        {"type": "image"},
+        {"type": "text", "text": "Rate the region."},
+    ]
+    response: list[Part] = [{"type": "text", "text": answer.model_dump_json()}]
+    messages: tuple[Message, ...] = (
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": response},
+    )
     return Example("x", "x", "local", 0, (), "x", names, messages)
 
 

@@ -31,9 +31,10 @@ from torch import Tensor, nn
 from benchmarks.figures import FOLDER, ROOT, add_data, parser, write
 from benchmarks.pipeline import SETS
 from rsfiqa.images import load, resize
+from rsfiqa.io.provenance import Provenance
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products import regions
+from rsfiqa.products import manifest, regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path
 from rsfiqa.runtime import shards
@@ -73,7 +74,7 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def timed(self, function: Callable) -> Callable:
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, its time added up."""
 
         def run(*arguments: Any, **named: Any) -> Any:
@@ -127,8 +128,8 @@ def record(
     x, y = (points * [width, height]).astype(int).T
     region: list[np.ndarray] = []
     distance: list[np.ndarray] = []
-    for labels in scales:
-        labels = resize.fit_labels(labels.astype(np.int32), (height, width))
+    for scale in scales:
+        labels = resize.fit_labels(scale.astype(np.int32), (height, width))
         region.append(labels[y, x] + len(distance))
         for label in range(labels.max() + 1):
             inside, outside = labels == label, labels != label
@@ -302,7 +303,7 @@ def run_ours(
     """This stage on one shard."""
     generator = Counting(model, options(side, folder / "small.pth"), recorded.decode)
     found = SamSegmenter(generator).segment_shard(shard)
-    origin = regions.Provenance("regions", regions.VERSION, "segment", 1)
+    origin = Provenance("regions", regions.VERSION, "segment", 1)
     regions.write(shard.path, found, origin)
     return generator.before.seconds, generator.found
 
@@ -364,7 +365,7 @@ def superpixel_figures(rows: list[dict[str, Any]], folder: Path) -> dict[str, fl
         found.append(regions.ImageRegions(row["image_id"], labels, regions.region_table(labels)))
     seconds = time.process_time() - started
     path = folder / "superpixel.h5"
-    regions.write(path, found, regions.Provenance("regions", regions.VERSION, "segment", 1))
+    regions.write(path, found, Provenance("regions", regions.VERSION, "segment", 1))
     reader = regions.Reader(path)
     order = np.random.default_rng(0).permutation(len(rows))
     ids = [rows[i]["image_id"] for i in order]
@@ -466,13 +467,13 @@ def main(arguments: Sequence[str]) -> None:
     given = parser(__name__, __doc__)
     add_data(given, SETS["livec"], "kodak")
     given.add_argument("--images", type=int, default=20, help="number of images")
-    asked = given.parse_args(arguments)
-    data, count = asked.data, asked.images
+    options = given.parse_args(arguments)
+    data, count = options.data, options.images
     folder = FOLDER / "segment"
     folder.mkdir(parents=True, exist_ok=True)
     livec = PrepareOptions(layout="livec", root=str(data / "ChallengeDB_release"))
     prepare.run(folder, livec, shard_size=10**6, max_failed_fraction=0.01, seed=0)
-    table, _ = prepare.manifest.read(folder / "manifest.parquet")
+    table, _ = manifest.read(folder / "manifest.parquet")
     every = table.select(["image_id", "path"]).to_pylist()
     (folder / "images.json").write_text(json.dumps(every[:: len(every) // count][:count]), "utf-8")
     torch.manual_seed(0)

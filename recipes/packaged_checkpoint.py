@@ -12,8 +12,7 @@ from pathlib import Path
 from benchmarks.figures import FOLDER, add_data, parser
 from benchmarks.finetune import FINETUNED, card_of, is_trained
 from benchmarks.pipeline import RUN, SETS, SPLIT, run_pipeline
-from rsfiqa import samples, splits
-from rsfiqa.products import checkpoints
+from rsfiqa import checkpoints, samples, splits
 from rsfiqa.train import stage as train
 
 METRICS = ("finetune_livec_srcc", "finetune_livec_plcc", "splits")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsfiqa.products import checkpoints, scores
+from rsfiqa import checkpoints
+from rsfiqa.products import scores
 from rsfiqa.score.options import ScoreOptions
 from tests.support.pipeline import made
 

@@ -28,7 +28,7 @@ LAYERS = (
     {"products"},
     {"images", "runtime"},
     {"datasets", "backbones", "segmenters", "captioners", "encoders", "model"},
-    {"samples", "command"},
+    {"checkpoints", "samples", "command"},
     STAGES,
     {"cli"},
     {"__main__"},

@@ -14,7 +14,7 @@ import torch
 from aiohttp import web
 from PIL import Image
 
-from rsfiqa import encoders
+from rsfiqa import checkpoints, encoders
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.caption.options import CaptionOptions, ServerOptions
 from rsfiqa.captioners.vlm import answer, client, vllm_command
@@ -24,7 +24,7 @@ from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.io.json_files import LARGEST_JSON, write_json
-from rsfiqa.products import checkpoints, manifest
+from rsfiqa.products import manifest
 from rsfiqa.runtime import shards
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.segment.options import SegmentOptions
@@ -117,10 +117,12 @@ def test_an_image_with_too_much_text_is_refused_or_its_text_left_out(tmp_path, k
     chunk = len(content).to_bytes(4, "big") + kind + content + crc
     whole = png(4, 4, zlib.compress(bytes(20)))
     (tmp_path / "a.png").write_bytes(whole[:33] + chunk + whole[33:])
+    found: tuple[int, ...] | str
     try:
-        assert load.load_rgb(tmp_path / "a.png").shape == (4, 4, 3)
+        found = load.load_rgb(tmp_path / "a.png").shape
     except ImageError as error:
-        assert "\n" not in str(error)
+        found = str(error)
+    assert found == (4, 4, 3) or "\n" not in found
 
 
 def test_no_outside_program_reads_an_image(tmp_path):

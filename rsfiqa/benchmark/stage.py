@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from rsfiqa import samples, splits
+from rsfiqa import checkpoints, samples, splits
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
 from rsfiqa.errors import InputError
@@ -20,7 +20,7 @@ from rsfiqa.io.provenance import Provenance
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
 from rsfiqa.model.inference import predict_batch
-from rsfiqa.products import checkpoints, results
+from rsfiqa.products import results
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
 from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS

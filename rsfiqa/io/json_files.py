@@ -37,7 +37,7 @@ def read_json_with_checksum(path: Path) -> dict[str, Any]:
     """
     content = read_json(path)
     if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__}")
+        raise ValueError(f"a {type(content).__name__}")  # noqa: TRY004 - the file is wrong
     if (stored := content.pop("sha256", None)) is not None:
         blank = _checksum_line(BLANK_DIGEST)
         text = path.read_bytes().replace(_checksum_line(str(stored)), blank)

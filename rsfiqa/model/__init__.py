@@ -12,7 +12,8 @@ from rsfiqa.model.assemble import (
 from rsfiqa.model.batch import Batch, collate
 from rsfiqa.model.loss import LossWeights, localization_loss, plcc_loss, quality_loss, ranking_loss
 from rsfiqa.model.mhf import MHF
-from rsfiqa.model.rsa import RSA, VARIANTS, Prediction
+from rsfiqa.model.rsa import RSA, Prediction
+from rsfiqa.vocabulary import VARIANTS
 
 __all__ = [
     "MHF",

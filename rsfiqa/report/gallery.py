@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.model import Prediction
-from rsfiqa.products import captions, checkpoints, manifest, regions
+from rsfiqa.products import captions, manifest, regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.report.dataset import DataSet

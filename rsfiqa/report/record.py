@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsfiqa import checkpoints
+from rsfiqa.checkpoints import Card
 from rsfiqa.io.json_files import read_json
-from rsfiqa.products import captions, checkpoints, failures
-from rsfiqa.products.checkpoints import Card
+from rsfiqa.products import captions, failures
 from rsfiqa.products.paths import checkpoints_in, product_path, shard_name, train_folder
 
 

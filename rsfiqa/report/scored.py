@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rsfiqa.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.parquet import read_table
-from rsfiqa.products.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import SCHEMA, VERSION, Row
 from rsfiqa.report import page, record

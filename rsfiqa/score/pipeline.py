@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ValidationError
 
-from rsfiqa import captioners, encoders, segmenters
+from rsfiqa import captioners, checkpoints, encoders, segmenters
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
+from rsfiqa.checkpoints import Card
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
 from rsfiqa.encoders.files import encoder_folder, weight_hashes
@@ -23,9 +24,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.images import resize
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.options import Options, describe
-from rsfiqa.products import checkpoints
 from rsfiqa.products.captions import CaptionRow
-from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.lineage import LINEAGE, weights_digest
 from rsfiqa.products.paths import card_path
 from rsfiqa.products.versions import VERSIONS

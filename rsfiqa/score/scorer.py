@@ -11,12 +11,13 @@ from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from rsfiqa import checkpoints
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load, resize
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.model import Prediction, batch_images, image_inputs
 from rsfiqa.options import describe
-from rsfiqa.products import captions, checkpoints, features, regions
+from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import device_of
 from rsfiqa.score import pipeline
 from rsfiqa.score.options import ScoreOptions

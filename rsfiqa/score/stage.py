@@ -7,10 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from rsfiqa import checkpoints
+from rsfiqa.checkpoints import label_of
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import display_path, expand_paths
-from rsfiqa.products import checkpoints, scores
-from rsfiqa.products.checkpoints import label_of
+from rsfiqa.products import scores
 from rsfiqa.products.scores import Row
 from rsfiqa.score.journal import Journal
 from rsfiqa.score.options import ScoreOptions

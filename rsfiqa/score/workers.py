@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from rsfiqa import checkpoints
+from rsfiqa.checkpoints import label_of
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.io.atomic import atomic
-from rsfiqa.products import checkpoints, scores
-from rsfiqa.products.checkpoints import label_of
+from rsfiqa.products import scores
 from rsfiqa.products.scores import Row
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.score import pipeline

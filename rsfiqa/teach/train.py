@@ -72,7 +72,7 @@ def run(
         model = models.with_lora(model, options)
     elif options.frozen_weights:
         models.freeze(model, options.frozen_weights)
-    trainer = make_trainer(model, collator, train, validation, steps, options, seed)
+    trainer = make_trainer(model, collator, train, validation, steps, options=options, seed=seed)
     for callback in callbacks:
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=last_saved(steps))
@@ -95,6 +95,7 @@ def make_trainer(
     train: Sequence[Example],
     validation: Sequence[Example],
     steps: Path,
+    *,
     options: TeachTrainOptions,
     seed: int,
 ) -> Any:

@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from rsfiqa import samples, splits
+from rsfiqa import checkpoints, samples, splits
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.model import RSA
-from rsfiqa.products import checkpoints
 from rsfiqa.products.card import SplitRecord
 from rsfiqa.products.paths import checkpoint_stats_path
 from rsfiqa.products.versions import VERSIONS

@@ -10,11 +10,10 @@ from timm import create_model
 from timm.models import build_model_with_cfg, register_model
 from torch import Tensor, nn
 
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.extract import stage as extract
 from rsfiqa.extract.options import ExtractOptions
-from rsfiqa.products import checkpoints
 from rsfiqa.train import stage as train
 from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN, made
 

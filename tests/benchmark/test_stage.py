@@ -12,14 +12,14 @@ import torch
 from pydantic import ValidationError
 from scipy import stats
 
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.benchmark.baselines import BASELINES, Baseline
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
-from rsfiqa.products import checkpoints, features, manifest, results
+from rsfiqa.products import features, manifest, results
 from rsfiqa.products.paths import checkpoint_folder
 from rsfiqa.train import stage as train
 from tests.support.columns import with_column

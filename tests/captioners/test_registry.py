@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from rsfiqa import captioners
+from rsfiqa import captioners, checkpoints
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS, CaptionerEntry
 from rsfiqa.errors import InputError
-from rsfiqa.products import captions, checkpoints
+from rsfiqa.products import captions
 from rsfiqa.products.paths import product_path
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline

@@ -1,14 +1,12 @@
 """The undisturbed run that all faults are compared with, and the figures of the campaign."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.figures import write
-from tests.faults.work import Work
-
-Count = Callable[[str, tuple[int, int]], None]
+from tests.faults.work import Count, Work
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from rsfiqa import checkpoints
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import read_table
 from rsfiqa.products import (
     captions,
-    checkpoints,
     embeddings,
     failures,
     features,

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import clocks, disks, flips, hostile, kills
-from tests.faults.conftest import Count
-from tests.faults.work import Work
+from tests.faults.work import Count, Work
 
 pytestmark = pytest.mark.faults
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,9 @@ LIMIT_S = 600  # after which a command is taken to hang
 # what differs from run to run, by design
 VOLATILE = ("*.stats.json", "stats.json", "index.html")
 TRAINING = ("--min-images=2", "--epochs=2", "--ensemble-heads=2", "--width=8", "--hidden=8")
+
+
+Count = Callable[[str, tuple[int, int]], None]  # takes a fault, its (trials, survivals)
 
 
 @dataclass

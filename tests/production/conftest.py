@@ -2,15 +2,14 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from rsfiqa.caption.options import ServerOptions
 from rsfiqa.captioners.vlm.server import Server
 from tests.support.captioning import TINY_QWEN, uncaptioned_folder
+from tests.support.workflow import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-vllm/bin/python"
 
 

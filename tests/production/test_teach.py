@@ -121,7 +121,8 @@ def test_answers_are_those_of_transformers(options, folder, chosen, finetuned, t
         assert reply.text == text
         found = [token.logprob for token in reply.tokens]
         assert len(found) in (len(tokens), len(tokens) - 1)  # the end of the turn may be left out
-        worst = max(worst, max(abs(a - b) for a, b in zip(found, logprobs, strict=False)))
+        pairs = zip(found, logprobs, strict=False)
+        worst = max(worst, *(abs(a - b) for a, b in pairs))
         totals.append(sum(logprobs))
     assert worst < TOLERANCE
     assert np.std(totals) > 10 * TOLERANCE  # answers depend on prompts and images

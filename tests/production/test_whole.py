@@ -15,8 +15,8 @@ from timm import create_model
 
 from rsfiqa.products import captions, regions
 from rsfiqa.products.paths import product_path
-from tests.production.conftest import ROOT
 from tests.support.sam import SIZES
+from tests.support.workflow import ROOT
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "hubble_deep_field")
 
@@ -75,12 +75,14 @@ def small(tmp_path):
             "ensemble_heads": 2,
             "width": 8,
             "hidden": 8,
-            "tune_epochs": 1,
-            "tune_batch_size": 2,
-            "crop": 96,
-            "compile": False,
-            "device": "auto",
-            "workers": 0,
+            "finetune": {
+                "epochs": 1,
+                "batch_size": 2,
+                "crop": 96,
+                "compile": False,
+                "device": "auto",
+                "workers": 0,
+            },
         },
         "benchmark": {
             "datasets": ["pictures"],
@@ -101,6 +103,7 @@ def snakemake(folder, overlay, *arguments, config="production.yaml"):
     profile = ["--workflow-profile", str(ROOT / "profiles/default")]
     return subprocess.run(
         [*command, *arguments, *profile, "--directory", str(folder), *files],
+        check=False,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from rsfiqa import checkpoints
 from rsfiqa.datasets import demo
 from rsfiqa.images.distort import distort
-from rsfiqa.products import checkpoints
 from rsfiqa.score.scorer import Scorer
 
 MOST_MB = 12

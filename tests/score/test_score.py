@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from rsfiqa import checkpoints
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import expand_paths
-from rsfiqa.products import checkpoints, scores
+from rsfiqa.products import scores
 from rsfiqa.score import heatmap, rows, workers
 from rsfiqa.score import stage as score
 from rsfiqa.score.journal import Journal

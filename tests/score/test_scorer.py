@@ -12,14 +12,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import rsfiqa
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.encoders.files import PACKAGED, encoder_folder
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum
-from rsfiqa.products import checkpoints
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.scorer import Scorer
 from rsfiqa.segment.options import SegmentOptions

@@ -37,9 +37,10 @@ def test_the_rule_based_captioner_answers_in_the_schema(folder):
 
 def test_an_interrupted_test_requests_what_is_missing(folder):
     failing = Server(lambda _, number: completion() if number <= 25 else 503)
-    with failing, pytest.raises(InputError, match="found HTTP 503"):
+    with failing:
         options = vlm(failing, retry_timeout=0.5, concurrency=1)
-        evaluate.run(folder, "test", options, name="model", chunk=10)
+        with pytest.raises(InputError, match="found HTTP 503"):
+            evaluate.run(folder, "test", options, name="model", chunk=10)
     assert not (folder / "tests/model.test.json").exists()
     with Server() as server:
         table = evaluate.run(folder, "test", vlm(server), name="model")

@@ -14,13 +14,13 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.extract.options import ExtractOptions
-from rsfiqa.products import checkpoints, manifest
+from rsfiqa.products import manifest
 from rsfiqa.score.scorer import Scorer
 from rsfiqa.train import backbone_training
 from rsfiqa.train import stage as train

@@ -22,7 +22,7 @@ from rsfiqa.train.stopping import BestEpoch
 SEED = 3
 
 
-class Ended(Exception):
+class EndedError(Exception):
     """Raised to end a training early."""
 
 
@@ -196,10 +196,10 @@ def test_regions_are_distorted_where_the_model_can_localize_them(
     def hook(_, arguments) -> None:
         pixels, _, views = arguments
         assert len(views) == (len(pixels) if distorted else 0)
-        raise Ended
+        raise EndedError
 
     model.register_forward_pre_hook(hook)
-    with pytest.raises(Ended):
+    with pytest.raises(EndedError):
         tune(model, options(localization_weight=weight), distorted_every=1)
 
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from rsfiqa import samples
+from rsfiqa import checkpoints, samples
 from rsfiqa.errors import InputError
-from rsfiqa.products import checkpoints, manifest
+from rsfiqa.products import manifest
 from rsfiqa.train import stage as train
 from rsfiqa.train.options import FinetuneOptions, TrainOptions
 from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN

@@ -110,11 +110,11 @@ def _gradient(grey: np.ndarray) -> np.ndarray:
 def _blocks(grey: np.ndarray, labels: np.ndarray, count: int, side: int) -> np.ndarray:
     """Step at the borders of blocks over steps elsewhere, in both directions: (R,); 1 is none."""
     sums = np.zeros((2, count))
-    for steps, regions in (
+    for unclipped, regions in (
         (np.abs(np.diff(grey, axis=1)), labels[:, 1:]),
         (np.abs(np.diff(grey, axis=0)).T, labels[1:].T),
     ):
-        steps = np.minimum(steps, MAX_STEP)
+        steps = np.minimum(unclipped, MAX_STEP)
         border = np.arange(1, steps.shape[1] + 1) % side == 0
         for i, chosen in enumerate((border, ~border)):
             flat = regions[:, chosen].ravel().astype(np.intp)

@@ -125,9 +125,11 @@ class Server:
                 self.restarts,
             )
             try:
-                return self._start()
+                self._start()
             except ServerEndedError as error:
                 cause = error.cause
+            else:
+                return
 
     def _start(self) -> None:
         """Start the server and wait until it is ready.

@@ -33,7 +33,10 @@ def main(command: list[str], grace: float = GRACE_S) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: over.set())
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread runs yet
     )
     waits: list[Callable[[], object]] = [_wait_for_input_to_close, child.wait]
     for wait in waits:

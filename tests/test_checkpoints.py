@@ -7,16 +7,15 @@ import pyarrow as pa
 import pytest
 import torch
 
-from rsfiqa import splits
+from rsfiqa import checkpoints, splits
 from rsfiqa.backbones import weights as backbone_weights
 from rsfiqa.backbones.loading import load_backbone
+from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checksum
 from rsfiqa.io.parquet import read_table
 from rsfiqa.model import RSA, Batch
-from rsfiqa.products import checkpoints
-from rsfiqa.products.checkpoints import Card
 from rsfiqa.products.versions import VERSIONS
 from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN, made
 
@@ -286,7 +285,7 @@ def test_variants_and_splits_start_from_seeds_of_their_own(trained):
 def test_reading_a_card_imports_no_torch(folder):
     """`rsfiqa score` checks its arguments before it loads the model."""
     script = (
-        "import sys; from pathlib import Path; from rsfiqa.products import checkpoints;"
+        "import sys; from pathlib import Path; from rsfiqa import checkpoints;"
         f" checkpoints.read_card(Path({str(folder)!r}));"
         " sys.exit(f'imported {name}' if (name := 'torch') in sys.modules else 0)"
     )

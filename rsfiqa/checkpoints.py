@@ -2,7 +2,7 @@
 
 model.safetensors  weights of `RSA`; those of a fine-tuned backbone have names with a prefix
 split.parquet      part (train, validation, test) of each image
-card.json          see `card.Card`; written last
+card.json          see `products.card.Card`; written last
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from rsfiqa.products.card import VERSION, Card, label_of, read_card, write_card
 from rsfiqa.products.paths import card_path, split_path, weights_path
 from rsfiqa.products.versions import VERSIONS
 
-if TYPE_CHECKING:  # torch and timm take 3 s, which reading a card need not wait for
+if TYPE_CHECKING:  # torch and timm take 3 s
     from torch import nn
 
     from rsfiqa.backbones.backbone import Backbone
