@@ -197,7 +197,7 @@ def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, floa
         prefix = usage["prompt_tokens"] - tail + 1  # and the token that begins the picture
         for request in requests[1:]:
             answer = known[request.keys[0]]
-            if answer.attempts == 1:  # what is asked again finds its whole prompt
+            if answer.attempts == 1:  # a repeated request finds its whole prompt
                 cached += answer.cached_tokens
                 prompt_tokens += answer.prompt_tokens
                 possible += prefix // block * block

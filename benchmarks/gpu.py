@@ -134,8 +134,8 @@ def measure_segment(folder: Path) -> Iterator[tuple[str, float]]:
     known = {}  # an image is known by its embedding, which depends on the precision
     for mode, precision in (("exact", "fp32"), ("exact", "bf16"), ("adaptive", "bf16")):
         name = f"{mode}_{precision}"
-        asked = segment.options(mode, Path("x"), workers=4, precision=precision)
-        generator = MaskGenerator(model, asked)
+        chosen = segment.options(mode, Path("x"), workers=4, precision=precision)
+        generator = MaskGenerator(model, chosen)
         if precision not in known:
             known[precision] = segment.Recorded(segment.records(rows, generator, grid_features_of))
         generator.decode = known[precision].decode

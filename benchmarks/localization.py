@@ -35,7 +35,7 @@ def distort_region(
 
 
 def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of trials in which the spoilt region's quality falls most; and by kind.
+    """Share of trials in which the distorted region's quality falls most; and by kind.
 
     `localization_accuracy_kept` is over the photographs that nothing was fitted on.
     """

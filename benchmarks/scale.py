@@ -212,7 +212,7 @@ def in_child(work: Callable[[], dict[str, float] | None]) -> dict[str, float]:
 def overhead(folder: Path) -> dict[str, float]:
     """Milliseconds per image of the pipeline itself, by stage; memory with few and many shards.
 
-    The start of a process for each stage and shard is told apart: it counts less, the larger a
+    The start of a process for each stage and shard is measured apart: it counts less, the larger a
     shard is.
     """
     found = {}

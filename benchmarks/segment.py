@@ -53,7 +53,7 @@ SIDES = ("stock", "exact", "adaptive")
 SCALES = (10, 36, 110)  # superpixels per image behind the three masks of a point
 LOGITS = 256  # pixels of a mask on each side
 SLOPE = 3.0  # logits per pixel of distance from a border
-WAVER = 0.35  # pixels by which masks of one region, asked at other points, differ
+WAVER = 0.35  # pixels by which masks of one region, prompted at other points, differ
 TOLERANCE = 2  # pixels by which a border may be missed
 SMALL = {
     "encoder_embed_dim": 96,
@@ -202,7 +202,7 @@ class StockDecoder(nn.Module):
 
 
 def options(mode: str, checkpoint: Path, **more: Any) -> SegmentOptions:
-    """What our side is asked, but for the mode and what more is given the same as the package's."""
+    """Options of our side: those of the package, but for the mode and what is given."""
     return SegmentOptions(
         backend="sam",
         checkpoint=str(checkpoint),

@@ -14,7 +14,7 @@ MIN_EARLY_STOPPING = 20  # training images; with fewer, a tenth of them is too f
 def fit_predict(train: Samples, test: Samples) -> np.ndarray:
     """Quality float64 (N,) by a network with one hidden layer.
 
-    Training stops early, judged by a tenth of the training images, if there are enough of them.
+    Training stops early, by the error on a tenth of the training images, where they suffice.
     """
     network = MLPRegressor(
         hidden_layer_sizes=(256,),

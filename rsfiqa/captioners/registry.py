@@ -69,7 +69,7 @@ class Captioner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionerEntry:
-    """A captioner that `caption.backend` can name, and what the rest of the program asks about it.
+    """A captioner that `caption.backend` can name, and its properties.
 
     Attributes:
         target: its class, `module:name`, imported when it is loaded; see `Captioner`.

@@ -17,7 +17,7 @@ def tune_malloc(*, large: bool = False) -> None:
 
     Args:
         large: keep blocks above 32 MiB too. For trainings, whose tensors have the same sizes in
-            every step; elsewhere such blocks fragment the heap.
+            every step; elsewhere such blocks fragment the memory.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

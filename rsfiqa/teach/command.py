@@ -18,7 +18,7 @@ class TeachData(Command, TeachDataOptions):
     Reads SOURCE/manifest.parquet, SOURCE/segment and the photographs. Writes FOLDER/train.jsonl,
     validation.jsonl and test.jsonl in the chat format that trainers read, the images below
     FOLDER/sources, data.json (which photographs are in which part) and data.failures.parquet. By
-    default makes 25 views of each photograph and asks about 3 regions of each; finished
+    default makes 25 views of each photograph and requests 3 regions of each; finished
     photographs are skipped.
     """
 

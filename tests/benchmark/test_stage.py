@@ -228,10 +228,10 @@ def test_a_baseline_is_not_tested_on_other_features(copy):
 
 
 def test_an_image_of_both_data_sets_is_refused(pipeline, copy):
-    shutil.copytree(pipeline / "tiny", copy / "twin")
-    message = r"twin: must share no image with tiny, found the bytes of .* in .*; leave one of them"
+    shutil.copytree(pipeline / "tiny", copy / "copy")
+    message = r"copy: must share no image with tiny, found the bytes of .* in .*; leave one of them"
     with pytest.raises(InputError, match=message):
-        benchmark.run(copy, **TINY | {"test": "twin"})
+        benchmark.run(copy, **TINY | {"test": "copy"})
 
 
 def test_a_missing_checkpoint_is_named(pipeline):

@@ -54,21 +54,21 @@ def survived_by_workflow(folder: Path) -> tuple[int, int]:
     if (ended := workflow.snakemake()).returncode:
         sys.exit(f"snakemake failed without a fault:\n{ended.stdout}")
     seconds = time.monotonic() - began
-    wanted = {stage: digests(workflow.results, stage) for stage in STAGES}
+    expected = {stage: digests(workflow.results, stage) for stage in STAGES}
     kept = 0
     for number in range(WORKFLOW_KILLS):
         # in the same folder, because a manifest holds the pictures' paths
         shutil.rmtree(workflow.results)
         shutil.rmtree(folder / ".snakemake")
         fraction = (number + random.Random(number).random()) / WORKFLOW_KILLS
-        differs = _disturbed(workflow, wanted, fraction * seconds)
+        differs = _disturbed(workflow, expected, fraction * seconds)
         if differs:
             print(f"snakemake killed after {fraction * seconds:.1f} s: {differs}", file=sys.stderr)
         kept += not differs
     return WORKFLOW_KILLS, kept
 
 
-def _disturbed(workflow: Workflow, wanted: dict[str, dict[str, str]], moment: float) -> str:
+def _disturbed(workflow: Workflow, expected: dict[str, dict[str, str]], moment: float) -> str:
     """In what a workflow differs from an undisturbed one once Snakemake was killed and rerun."""
     if not _killed(workflow.line(), moment):
         return "it had ended before"
@@ -76,7 +76,7 @@ def _disturbed(workflow: Workflow, wanted: dict[str, dict[str, str]], moment: fl
     if unlocked.returncode or again.returncode:
         return f"the rerun failed: {unlocked.stdout}{again.stdout}"
     found = {stage: digests(workflow.results, stage) for stage in STAGES}
-    if differing := [stage for stage in STAGES if found[stage] != wanted[stage]]:
+    if differing := [stage for stage in STAGES if found[stage] != expected[stage]]:
         return f"{differing[0]} has other files"
     calm = time.monotonic() + CALM_S
     while processes := running(workflow.folder):

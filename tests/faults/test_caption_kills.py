@@ -90,10 +90,10 @@ def digest(body: dict[str, Any]) -> str:
 
 def start_job(data: Path, folder: Path, *more: str) -> subprocess.Popen[bytes]:
     """The caption stage, as a rule starts it."""
-    wanted = options().model_dump(
+    chosen = options().model_dump(
         include={"backend", "model", "concurrency", "max_pixels", "max_tokens"}
     )
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in wanted.items()]
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
     with (folder / "jobs.log").open("ab") as log_file:
         return subprocess.Popen(
             [sys.executable, "-m", "rsfiqa", "caption", data, *flags, *more],

@@ -105,10 +105,10 @@ class Work:
 
     def differs(self, stage: str, results: Path) -> str:
         """In what a stage's outputs differ from those of the undisturbed run; empty for nothing."""
-        wanted, found = digests(self.results, stage), digests(results, stage)
-        if missing := sorted(wanted.keys() - found.keys()):
+        expected, found = digests(self.results, stage), digests(results, stage)
+        if missing := sorted(expected.keys() - found.keys()):
             return f"{missing[0]} is missing"
-        if changed := sorted(name for name in wanted if wanted[name] != found[name]):
+        if changed := sorted(name for name in expected if expected[name] != found[name]):
             return f"{changed[0]} has other bytes"
         known = {path.relative_to(self.results) for path in self.results.rglob("*")}
         left = sorted(p for p in results.rglob("*") if p.relative_to(results) not in known)

@@ -202,7 +202,7 @@ def test_hashes_and_options_are_recorded(pipeline, html):
 
 
 def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
-    """With as many pictures as can be asked for, each as large as its share allows."""
+    """With as many images as options allow, each as large as its share allows."""
     random = np.random.default_rng(0)
     labels = np.kron(np.arange(12).reshape(3, 4), np.ones((128, 128), int))
     labels = np.roll(labels, random.integers(-9, 9, 512), axis=1)

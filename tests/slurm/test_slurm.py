@@ -65,9 +65,9 @@ def products(workflow: Workflow) -> dict[str, bytes]:
 
 
 def assert_same(one: Workflow, other: Workflow) -> None:
-    found, wanted = products(one), products(other)
-    assert sorted(found) == sorted(wanted)
-    assert [name for name in wanted if found[name] != wanted[name]] == []
+    actual, expected = products(one), products(other)
+    assert sorted(actual) == sorted(expected)
+    assert [name for name in expected if actual[name] != expected[name]] == []
     assert (one.results / "report/index.html").is_file()
 
 
@@ -104,7 +104,7 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
     try:
         until(running, 300)
     except TimeoutError:
-        pytest.fail(f"{stage} has not begun\n{cluster.told(workflow.folder)}")
+        pytest.fail(f"{stage} has not begun\n{cluster.status(workflow.folder)}")
     return numbers[0]
 
 

@@ -1,4 +1,4 @@
-"""A stand-in for conda: it answers what Snakemake asks, and fills environments as a test likes."""
+"""A stand-in for conda: it answers Snakemake, and fills environments as a test likes."""
 
 import os
 from pathlib import Path

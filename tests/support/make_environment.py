@@ -24,8 +24,8 @@ def main() -> None:
     served = any(pin.startswith("vllm==") for pin in pins)
     venv.create(prefix, with_pip=True)
     pip = (prefix / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet")
-    wanted = ("-r", SERVER / "requirements.txt") if served else tuple(pins)
-    subprocess.run([*pip, "install", *wanted], check=True)
+    chosen = ("-r", SERVER / "requirements.txt") if served else tuple(pins)
+    subprocess.run([*pip, "install", *chosen], check=True)
     (site,) = prefix.glob("lib/python*/site-packages")
     if served:
         subprocess.run([*pip, "uninstall", "--yes", "torchaudio", "torchcodec"], check=True)

@@ -129,7 +129,7 @@ class Cluster:
         jobs = self.jobs()
         times = [job[name] for job in jobs for name in ("SubmitTime", "StartTime", "EndTime")]
         past = [datetime.fromisoformat(at).timestamp() for at in times if at[0] == "2"]
-        latest = max(at for at in past if at <= time.time()) + 1  # they are told in whole seconds
+        latest = max(at for at in past if at <= time.time()) + 1  # given in whole seconds
         state = self.folder / "state/job_state"
         if state.is_file() and state.stat().st_mtime >= latest:
             return not any(job["JobState"] == "COMPLETING" for job in jobs)
@@ -138,7 +138,7 @@ class Cluster:
                 self.ask("scontrol", "update", f"JobId={job['JobId']}", f"Comment={job['Comment']}")
         return False
 
-    def told(self, folder: Path) -> str:
+    def status(self, folder: Path) -> str:
         """Node, jobs, and the ends of the logs of Slurm and of Snakemake's run in a folder."""
         parts = {
             "node": self.ask("scontrol", "--oneliner", "show", "nodes"),

@@ -30,7 +30,7 @@ def jobs(tmp_path, monkeypatch):
     return lambda: [json.loads(line) for line in note.read_text("utf-8").splitlines()]
 
 
-def asked(job: dict, option: str) -> str | None:
+def requested(job: dict, option: str) -> str | None:
     """The value of an option of sbatch: --mem=2000 or --mem 2000."""
     found = re.search(rf"(?:^| ){option}[= ](\S+)", " ".join(job["arguments"]))
     return found and found[1]
@@ -56,9 +56,9 @@ def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
     by_rule = defaultdict(set)
     for job in jobs():
         by_rule[job["rule"]].add(
-            tuple(asked(job, name) for name in ("--gpus", "--cpus-per-task", "--mem", "--time"))
+            tuple(requested(job, name) for name in ("--gpus", "--cpus-per-task", "--mem", "--time"))
         )
-        assert asked(job, "--nodes") == "1"
+        assert requested(job, "--nodes") == "1"
     assert by_rule == {
         "prepare": {("0", "1", "2000M", "60")},
         "segment": {("1", "1", "2000M", "240")},
@@ -85,20 +85,20 @@ def test_every_attempt_gets_twice_the_memory_and_time(workflow, jobs, monkeypatc
     monkeypatch.setenv("BATCH_FAILING", "prepare")
     found = submit(workflow, "generic", "--until", "prepare", *limit)
     assert found.returncode == 0, found.stdout
-    assert [asked(job, "--mem") for job in jobs()] == ["2000M", "4000M", "8000M"]
-    assert tuple(asked(job, "--time") for job in jobs()) == times
+    assert [requested(job, "--mem") for job in jobs()] == ["2000M", "4000M", "8000M"]
+    assert tuple(requested(job, "--time") for job in jobs()) == times
 
 
 def test_slurms_own_executor_submits_as_often_and_as_much(workflow, jobs):
     fast = ("--slurm-init-seconds-before-status-checks", "1")
     found = submit(workflow, "slurm", *fast, "--until", "prepare")
     assert found.returncode != 0
-    assert [(asked(job, "--mem"), asked(job, "-t")) for job in jobs()] == [
+    assert [(requested(job, "--mem"), requested(job, "-t")) for job in jobs()] == [
         ("2000", "60"),
         ("4000", "120"),
         ("8000", "240"),
     ]
-    assert {asked(job, "--gpus") for job in jobs()} == {None}
+    assert {requested(job, "--gpus") for job in jobs()} == {None}
     assert all("--requeue" in job["arguments"] for job in jobs())
 
 

@@ -58,7 +58,7 @@ def rate(prediction: Prediction) -> dict[str, np.ndarray]:
     """Continuous ratings in [1, 5], float64 (R,) for each of `RATINGS`.
 
     A rating falls with the expected severity of the families that it describes. The overall rating
-    is midway between the mean and the lowest of the others, since observers judge by what disturbs
+    is midway between the mean and the lowest of the others, since observers rate by what disturbs
     them most.
     """
     expected = prediction.probabilities * prediction.severities
