@@ -53,9 +53,9 @@ def main(arguments: Sequence[str]) -> None:
     given = parser(__name__, __doc__)
     add_data(given, SETS["livec"])
     given.add_argument("--images", type=int, default=IMAGES, help="number of images")
-    options = given.parse_args(arguments)
-    number, folder = options.images, FOLDER / "large"
-    source = options.data / SETS["livec"]
+    args = given.parse_args(arguments)
+    number, folder = args.images, FOLDER / "large"
+    source = args.data / SETS["livec"]
     table = repeated(source, folder / "pictures", number)
     options = {
         "shard_size": SHARD_SIZE,

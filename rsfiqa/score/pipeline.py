@@ -206,12 +206,17 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
         weights: see `ScoreOptions.weights`.
 
     Raises:
-        InputError: other weights than those used for training.
+        InputError: other weights than those used for training, or weights beside fine-tuned ones.
     """
     from rsfiqa.backbones import loading as backbones
 
     finetuned = checkpoints.read_backbone(folder, card)
     if finetuned is not None:
+        if weights != "packaged":
+            raise InputError(
+                f"--weights: must not be given with {folder}, which holds a fine-tuned backbone,"
+                f" found {weights}; leave it out"
+            )
         return finetuned
     frozen = backbones.load_backbone(card.backbone["backbone"], weights, option="--weights")
     if frozen.sha256 != card.backbone["sha256"]:

@@ -6,6 +6,7 @@ import torch
 
 from rsfiqa import checkpoints
 from rsfiqa.datasets import demo
+from rsfiqa.errors import InputError
 from rsfiqa.images.distort import distort
 from rsfiqa.score.scorer import Scorer
 
@@ -32,6 +33,12 @@ def test_the_card_names_its_training_and_metrics(scorer):
     assert card.split["name"] == "all-00"
     assert card.test_metrics["splits"] >= 3
     assert 0.8 < card.test_metrics["finetune_livec_srcc"] < 1
+
+
+def test_weights_beside_a_fine_tuned_backbone_are_refused():
+    wrong = r"--weights: must not be given with .*, found mine\.pth; leave it out"
+    with pytest.raises(InputError, match=wrong):
+        Scorer.load(device="cpu", weights="mine.pth")
 
 
 def test_the_checkpoint_is_small():
