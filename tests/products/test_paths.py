@@ -28,7 +28,6 @@ OUTPUTS = {
         paths.split_path(CHECKPOINT),
         paths.checkpoint_stats_path(CHECKPOINT),
     },
-    "benchmark": {RESULTS, paths.predictions_path(RESULTS), paths.stats_path(RESULTS)},
     "report": {paths.report_path(ROOT), paths.headline_path(ROOT)},
 }
 
@@ -40,6 +39,17 @@ def test_a_rule_writes_the_paths_of_its_stage(rule):
     patterns = re.findall(r'f"([^"]+)"', block)
     written = {Path(pattern.replace("{{", "{").replace("}}", "}")) for pattern in patterns}
     assert written == OUTPUTS[rule]
+
+
+def test_the_benchmark_rule_writes_the_paths_of_its_stage():
+    """Its outputs are listed by a function, one for each method."""
+    common = (RULES / "common.smk").read_text("utf-8")
+    (pattern,) = re.findall(r'def tables\(.*?f"([^"]+)"', common, re.S)
+    path = pattern.replace("{{", "{").replace("}}", "}").replace("{method}", "{variant}")
+    text = (RULES / "benchmark.smk").read_text("utf-8")
+    suffixes = re.findall(r'tables\(METHODS(?:, "([^"]+)")?\)', text)
+    written = {Path(path.replace("{suffix}", suffix or ".parquet")) for suffix in suffixes}
+    assert written == {RESULTS, paths.predictions_path(RESULTS), paths.stats_path(RESULTS)}
 
 
 def test_names_of_shards():

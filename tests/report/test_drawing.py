@@ -7,7 +7,7 @@ from matplotlib.path import Path as Polygon
 
 from rsfiqa.report import drawing
 from rsfiqa.report.drawing import heat_uri, outline, photo_uri
-from tests.support.html import decode, rings
+from tests.support.html_page import decode, rings
 
 
 def test_an_outline_runs_a_quarter_of_a_pixel_inside_the_edge():

@@ -12,7 +12,7 @@ from rsfiqa.products import manifest, results
 from rsfiqa.report import gallery
 from rsfiqa.report.dataset import DataSet
 from rsfiqa.scale import MosScale
-from tests.support.html import decode, rings
+from tests.support.html_page import decode, rings
 from tests.support.pipeline import CAPTION, HOSTILE
 
 TINY = DataSet("tiny", 13, MosScale(1, 5))

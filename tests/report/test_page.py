@@ -18,7 +18,7 @@ from rsfiqa.report.record import Failure
 from rsfiqa.report.tables import DatasetPair
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
-from tests.support.html import Page, cells, section
+from tests.support.html_page import Page, cells, section
 from tests.support.pipeline import BROKEN, CAPTION, HOSTILE
 
 LOADS = {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "ping"}

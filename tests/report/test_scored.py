@@ -16,7 +16,7 @@ from rsfiqa.report import scored
 from rsfiqa.score import stage as score
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.scorer import Scorer
-from tests.support.html import Page, cells, section
+from tests.support.html_page import Page, cells, section
 from tests.support.pipeline import HOSTILE, made
 
 NAMES = ["a/0.png", "a/1.png", "b/2.png", f"b/{HOSTILE}".replace("/script", "script")]
