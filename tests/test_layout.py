@@ -1,6 +1,7 @@
 """The layers of the package: a module imports from its own room and from lower ones only."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,9 @@ def test_the_package_knows_nothing_of_the_workflow(module):
 
 def test_every_room_has_a_layer():
     assert {room_of(module) for module in MODULES} == set(RANK)
+
+
+def test_helpers_of_tests_hide_no_module_of_the_standard_library():
+    """Some of them are run as scripts, whose folder comes first in the path."""
+    names = {path.stem for path in Path(__file__).with_name("support").glob("*.py")}
+    assert names & sys.stdlib_module_names == set()
