@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,12 @@ def forget(data: Path) -> None:
 
 def call(url: str, body: dict[str, Any] | None = None, method: str = "POST") -> bytes:
     """What a server says."""
-    content = None if body is None else json.dumps(body).encode()
+    data = None if body is None else json.dumps(body).encode()
     head = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, content, head, method=method)
+    request = urllib.request.Request(url, data, head, method=method)
     with urllib.request.urlopen(request) as answer:
-        return answer.read()
+        content: bytes = answer.read()
+    return content
 
 
 # ---- throughput and cache
@@ -110,7 +111,10 @@ def throughput(folder: Path, data: Path) -> dict[str, float]:
         ratios, ours, ceiling = [], [], []
         for pair in range(PAIRS):
             rates = {}
-            sides = [("stage", lambda: stage(data, given)), ("bare", lambda: bare(own.url, bodies))]
+            sides: list[tuple[str, Callable[[], float]]] = [
+                ("stage", lambda: stage(data, given)),
+                ("bare", lambda: bare(own.url, bodies)),
+            ]
             for name, side in sides if pair % 2 else reversed(sides):
                 for cache in ("prefix", "mm", "encoder"):
                     call(f"{root}/reset_{cache}_cache")

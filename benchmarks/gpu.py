@@ -98,7 +98,8 @@ def peak_gb() -> float:
 def smooth(seed: int, height: int, width: int) -> np.ndarray:
     """A picture of smooth noise: uint8 (height, width, 3)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3)).astype(np.uint8)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    picture: np.ndarray = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return picture
 
 
 def grid_features_of(image: np.ndarray) -> list[np.ndarray]:
@@ -227,7 +228,7 @@ def measure_finetune_as(name: str, options: TrainOptions) -> Iterator[tuple[str,
     def step() -> None:
         optimizer.zero_grad()
         found, _ = tuned(pixels, batch.to(DEVICE))
-        quality_loss(found.head_quality, quality.to(DEVICE)).backward()
+        torch.autograd.backward(quality_loss(found.head_quality, quality.to(DEVICE)))
         optimizer.step()
 
     first = timed(step)

@@ -57,13 +57,13 @@ def main(arguments: Sequence[str]) -> None:
     number, folder = args.images, FOLDER / "large"
     source = args.data / SETS["livec"]
     table = repeated(source, folder / "pictures", number)
-    options = {
+    changes = {
         "shard_size": SHARD_SIZE,
         "datasets": {"large": {"layout": "csv", "root": str(table), "mos_range": [0, 100]}},
         "extract": {"augmented_views": False},
         "benchmark": {"datasets": ["large"], "splits": 1, "variants": ["full"], "baselines": []},
     }
-    data = run_with(options, folder) / "large"
+    data = run_with(changes, folder) / "large"
     names = manifest.shard_names(data / "manifest.parquet")
     lost = sum(
         failures.read(failures_path(product_path(data, stage, name))).num_rows

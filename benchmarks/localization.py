@@ -31,7 +31,10 @@ def distort_region(
     """
     worse = distort(image, KINDS[kind], severity, np.random.default_rng(seed))
     fraction = gaussian(mask.astype(np.float32), 1.0)[..., None]
-    return np.rint(image + fraction * (worse.astype(np.float32) - image)).astype(np.uint8)
+    blended: np.ndarray = np.rint(image + fraction * (worse.astype(np.float32) - image)).astype(
+        np.uint8
+    )
+    return blended
 
 
 def localization(scorer: Scorer, folder: Path) -> dict[str, float]:

@@ -61,7 +61,9 @@ def seconds_per_image(folder: Path) -> float:
     Wall-clock time would count the other core's work and that of other users.
     """
     stats = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
-    return sum(shard["cpu_s"] for shard in stats) / sum(shard["images"] for shard in stats)
+    cpu_s: float = sum(shard["cpu_s"] for shard in stats)
+    images: int = sum(shard["images"] for shard in stats)
+    return cpu_s / images
 
 
 def wall_seconds(root: Path) -> float:

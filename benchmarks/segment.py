@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import cv2
 import numpy as np
@@ -67,6 +67,9 @@ FINE: dict[str, Any] = {"max_regions": 64, "min_area_fraction": 0.002}
 COARSE: dict[str, Any] = {"max_regions": 12, "min_area_fraction": 0.01}
 THRESHOLDS = {"pred_iou_thresh": 0.88, "stability_score_thresh": 0.75}
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class Clock:
     """Seconds spent in some part of a side's work."""
@@ -74,10 +77,10 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def timed(self, function: Callable[P, R]) -> Callable[P, R]:
         """The function, its time added up."""
 
-        def run(*arguments: Any, **named: Any) -> Any:
+        def run(*arguments: P.args, **named: P.kwargs) -> R:
             started = time.perf_counter()
             try:
                 return function(*arguments, **named)
@@ -310,7 +313,8 @@ def run_ours(
 
 def rows_of(folder: Path) -> list[ManifestRow]:
     """The images of the bench, with image_id and path only."""
-    return json.loads((folder / "images.json").read_text("utf-8"))
+    rows: list[ManifestRow] = json.loads((folder / "images.json").read_text("utf-8"))
+    return rows
 
 
 def compute_metrics(folder: Path, side: str) -> dict[str, float]:
@@ -413,7 +417,8 @@ def blob(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
     for k in range(2, 6):
         radius += random.normal(0, 0.25 / k) * np.cos(k * angle + random.uniform(0, 2 * np.pi))
     distance = np.hypot(y - cy, x - cx) / np.maximum(radius, 0.2)
-    return distance <= np.sqrt(area / np.pi)
+    inside: np.ndarray = distance <= np.sqrt(area / np.pi)
+    return inside
 
 
 def boundary_recall(truth: np.ndarray, labels: np.ndarray) -> float:

@@ -66,7 +66,8 @@ def _correlation(function: Callable[..., Any], a: np.ndarray, b: np.ndarray) -> 
 
 def logistic4(x: np.ndarray, high: float, low: float, middle: float, scale: float) -> np.ndarray:
     """The 4-parameter logistic: low + (high - low) / (1 + exp(-(x - middle) / |scale|))."""
-    return low + (high - low) * special.expit((x - middle) / max(abs(scale), 1e-12))
+    y: np.ndarray = low + (high - low) * special.expit((x - middle) / max(abs(scale), 1e-12))
+    return y
 
 
 def fit_logistic4(predicted: np.ndarray, scores: np.ndarray) -> tuple[float, ...]:

@@ -58,27 +58,31 @@ class Samples:
     manifest: pa.Table
 
     def __len__(self) -> int:
-        return self.rows.num_rows
+        return int(self.rows.num_rows)
 
     @property
     def image_ids(self) -> list[str]:
         """Relative path of each image."""
-        return self.rows["image_id"].to_pylist()
+        image_ids: list[str] = self.rows["image_id"].to_pylist()
+        return image_ids
 
     @property
     def quality(self) -> np.ndarray:
         """MOS mapped to [0, 1], higher is better: float32 (N,)."""
-        return self.rows["quality"].to_numpy().astype(np.float32)
+        quality: np.ndarray = self.rows["quality"].to_numpy().astype(np.float32)
+        return quality
 
     @property
     def mos(self) -> np.ndarray:
         """MOS in native units and direction: float64 (N,)."""
-        return self.rows["mos"].to_numpy().astype(np.float64)
+        mos: np.ndarray = self.rows["mos"].to_numpy().astype(np.float64)
+        return mos
 
     @property
     def groups(self) -> list[str]:
         """Reference, prompt or scene of each image."""
-        return self.rows["group"].to_pylist()
+        groups: list[str] = self.rows["group"].to_pylist()
+        return groups
 
     @property
     def lineage(self) -> Lineage:

@@ -31,7 +31,8 @@ def fit_predict(train: Samples, test: Samples) -> np.ndarray:
     folds = GroupKFold(min(FOLDS, len(set(groups))))
     search = GridSearchCV(regression, GRID, cv=folds)
     search.fit(brisque_features(train), train.quality, groups=groups)
-    return search.predict(brisque_features(test))
+    predicted: np.ndarray = search.predict(brisque_features(test))
+    return predicted
 
 
 def brisque_features(data: Samples) -> np.ndarray:
@@ -49,4 +50,5 @@ def _features_of(path: str) -> np.ndarray:
         features = cv2.quality.QualityBRISQUE_computeFeatures(image)[0]  # type: ignore[attr-defined]
     except cv2.error:  # too small for the second scale
         return np.zeros(FEATURES)
-    return np.nan_to_num(features.astype(float))  # NaN for a constant image
+    finite: np.ndarray = np.nan_to_num(features.astype(float))  # NaN for a constant image
+    return finite

@@ -29,9 +29,11 @@ def fit_predict(train: Samples, test: Samples) -> np.ndarray:
         make_pipeline(StandardScaler(), network), transformer=StandardScaler()
     )
     regression.fit(_mean_pooled(train), train.quality)
-    return regression.predict(_mean_pooled(test))
+    predicted: np.ndarray = regression.predict(_mean_pooled(test))
+    return predicted
 
 
 def _mean_pooled(data: Samples) -> np.ndarray:
     """Mean of each backbone channel over the image: float64 (N, C)."""
-    return data.batch.grid_features[:, 0].flatten(2).double().numpy().mean(axis=-1)
+    means: np.ndarray = data.batch.grid_features[:, 0].flatten(2).double().numpy().mean(axis=-1)
+    return means

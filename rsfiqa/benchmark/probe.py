@@ -12,7 +12,8 @@ def fit_predict(train: Samples, test: Samples) -> np.ndarray:
     """Quality float64 (N,) by RBF support vector regression on whole-image statistics."""
     regression = make_pipeline(StandardScaler(), SVR(C=1.0, epsilon=0.05))
     regression.fit(whole_image_statistics(train), train.quality)
-    return regression.predict(whole_image_statistics(test))
+    predicted: np.ndarray = regression.predict(whole_image_statistics(test))
+    return predicted
 
 
 def whole_image_statistics(data: Samples) -> np.ndarray:

@@ -83,7 +83,8 @@ class MiniLM(nn.Module):
             torch.tensor([getattr(text, name) for text in tokens], device=self.words.device)
             for name in ("ids", "attention_mask")
         )
-        return self(ids, present.bool()).cpu().numpy()
+        vectors: np.ndarray = self(ids, present.bool()).cpu().numpy()
+        return vectors
 
     def exceeds_limit(self, texts: list[str]) -> np.ndarray:
         """Which texts are truncated: bool (N,)."""

@@ -26,7 +26,7 @@ class SentenceTransformerEncoder:
     """
 
     def __init__(self, folder: Path, options: EmbedOptions, device: torch.device) -> None:
-        logging.disable_progress_bar()  # loading takes 0.1 s
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # loading takes 0.1 s
         try:
             self.model = SentenceTransformer(
                 str(folder),
@@ -51,7 +51,8 @@ class SentenceTransformerEncoder:
             show_progress_bar=sys.stderr.isatty(),
             convert_to_tensor=True,
         )
-        return vectors.float().cpu().numpy()
+        rows: np.ndarray = vectors.float().cpu().numpy()
+        return rows
 
     def exceeds_limit(self, texts: list[str]) -> np.ndarray:
         """Which texts are truncated: bool (N,)."""

@@ -170,7 +170,8 @@ def quantization(image: np.ndarray, severity: int, _random: np.random.Generator)
 
 
 def _to_uint8(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    rounded: np.ndarray = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _encoded(image: np.ndarray, **parameters: Any) -> np.ndarray:
@@ -191,7 +192,8 @@ def _with_contrast(image: np.ndarray, factor: float) -> np.ndarray:
 def _with_chroma(image: np.ndarray, factor: float) -> np.ndarray:
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     lab[..., 1:] = NEUTRAL + (lab[..., 1:] - NEUTRAL) * factor
-    return cv2.cvtColor(_to_uint8(lab), cv2.COLOR_LAB2RGB)
+    rgb: np.ndarray = cv2.cvtColor(_to_uint8(lab), cv2.COLOR_LAB2RGB)
+    return rgb
 
 
 def _padded_extent(inside: np.ndarray) -> slice:

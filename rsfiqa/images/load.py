@@ -79,9 +79,10 @@ def _upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        orientation: int = image.getexif().get(ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError):
         return 1
+    return orientation
 
 
 def load_rgb(path: Path) -> np.ndarray:

@@ -12,7 +12,8 @@ def reduce(image: np.ndarray, long_side: int) -> np.ndarray:
     shape = reduced_shape(image.shape[:2], long_side)
     if shape == image.shape[:2]:
         return image
-    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    reduced: np.ndarray = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    return reduced
 
 
 def reduced_shape(shape: tuple[int, int], long_side: int) -> tuple[int, int]:
@@ -31,4 +32,5 @@ def fit_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """
     if labels.shape == shape:
         return labels
-    return cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    resized: np.ndarray = cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return resized

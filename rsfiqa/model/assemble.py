@@ -101,7 +101,8 @@ def coverage(labels: np.ndarray, grid: int) -> np.ndarray:
     code = (labels.astype(np.intp) * grid + rows[:, None]) * grid + columns
     pixels = np.bincount(code.ravel(), minlength=regions * grid * grid)
     pixels = pixels.reshape(regions, grid * grid)
-    return (pixels / pixels.sum(axis=0)).astype(np.float32)
+    coverage: np.ndarray = (pixels / pixels.sum(axis=0)).astype(np.float32)
+    return coverage
 
 
 def geometry(labels: np.ndarray, table: np.ndarray) -> np.ndarray:

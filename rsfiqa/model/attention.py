@@ -49,7 +49,9 @@ class RegionSelfAttention(nn.Module):
             query, key, value, attn_mask=present[:, None, None, :]
         )
         tokens = tokens + self.out_proj(attended.transpose(1, 2).reshape(images, regions, width))
-        return tokens + self.fc2(self.dropout(functional.gelu(self.fc1(self.norm2(tokens)))))
+        hidden = self.dropout(functional.gelu(self.fc1(self.norm2(tokens))))
+        added: Tensor = self.fc2(hidden)
+        return tokens + added
 
 
 def attend_within(logits: Tensor, coverage: Tensor) -> Tensor:

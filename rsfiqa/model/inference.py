@@ -17,5 +17,5 @@ def predict_batch(model: RSA, batch: Batch, chunk: int = 256) -> Tensor:
         chunk: largest number of images on the device of the model at a time.
     """
     device = model.mean_quality.device
-    chunks = torch.arange(len(batch)).split(chunk)
+    chunks = torch.split(torch.arange(len(batch)), chunk)
     return torch.cat([model(batch.take(index).to(device)).quality for index in chunks])

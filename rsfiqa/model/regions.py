@@ -37,7 +37,8 @@ class CaptionProjection(nn.Module):
         centred = torch.where(known, (batch.ratings - 3) / 2, 0.0)  # [-1, 1]
         ratings = self.ratings(torch.cat([centred, known.to(centred.dtype)], -1))
         keep_mask = self.dropout(torch.ones_like(centred[..., :1]))  # of whole captions
-        return CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * keep_mask
+        captions: Tensor = CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * keep_mask
+        return captions
 
 
 class RegionAttention(nn.Module):
@@ -122,7 +123,8 @@ class RegionAttention(nn.Module):
         across, down = (at.square()[None, :] * (5 * self.prior_width).exp()[:, None]) / (
             2 * CENTER_PRIOR_WIDTH**2
         )
-        return -(down[:, None] + across[None, :]).flatten()
+        logit: Tensor = -(down[:, None] + across[None, :]).flatten()
+        return logit
 
 
 def _mean_within(coverage: Tensor, features: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class EnsembleHeads(nn.Module):
         """One number per head and image, float (M, B), from `x` (B, inputs)."""
         x = self.drop_input(x.expand(len(self.w1), *x.shape))  # (M, B, inputs)
         hidden = nn.functional.gelu(x @ self.w1 + self.bias)  # (M, B, hidden)
-        return (self.drop_hidden(hidden) @ self.w2).squeeze(-1)
+        quality: Tensor = (self.drop_hidden(hidden) @ self.w2).squeeze(-1)
+        return quality
 
 
 class RSA(nn.Module):
@@ -159,7 +160,7 @@ class RSA(nn.Module):
             quality: float (B,), MOS mapped to [0, 1].
         """
         images, first, second = [], [], []
-        for part in batch.grid_features.split(STANDARDISE_SIZE):
+        for part in torch.split(batch.grid_features, STANDARDISE_SIZE):
             grid_features = self._select_channels(part)
             images.append(pool_statistics(grid_features, _uniform(grid_features)[:, None])[:, 0])
             first.append(grid_features.mean(1, dtype=torch.float64))

@@ -185,7 +185,8 @@ class Reader:
     def table(self, image_id: str) -> np.ndarray:
         """The table of regions of one image: `REGION` (R,)."""
         row = self._rows[image_id]
-        return self._table[self._offsets[row] : self._offsets[row + 1]]
+        table: np.ndarray = self._table[self._offsets[row] : self._offsets[row + 1]]
+        return table
 
     def __getitem__(self, image_id: str) -> ImageRegions:
         row = self._rows[image_id]

@@ -62,7 +62,8 @@ def _predict(checkpoint: Path, data: Samples) -> Prediction:
     if backbone is not None:
         data = data.with_grid_features(backbone, card.backbone["long_side"])
     with torch.inference_mode():
-        return model(data.batch)
+        prediction: Prediction = model(data.batch)
+        return prediction
 
 
 def _explanation(

@@ -79,7 +79,8 @@ class Shard:
             total: number of items, for iterables without a length.
         """
         name = f"{self.stage} {self.name}"
-        return tqdm(items, name, total, unit="image", disable=None, mininterval=0.5)
+        shown: Iterable[T] = tqdm(items, name, total, unit="image", disable=None, mininterval=0.5)
+        return shown
 
 
 def run(

@@ -227,8 +227,9 @@ class Scorer(nn.Module):
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         """Vectors float32 (R, D) as the embed stage's: rounded to float16, zero without text."""
-        vectors = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
-        return vectors * (np.array(texts) != "")[:, None]
+        vectors: np.ndarray = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
+        vectors *= (np.array(texts) != "")[:, None]
+        return vectors
 
 
 def loaded(source: Source) -> LoadedImage:

@@ -130,4 +130,5 @@ def number_by_area(labels: np.ndarray) -> np.ndarray:
     names = np.flatnonzero(areas)
     rank = np.zeros(len(areas), np.intp)
     rank[names[np.lexsort((first[names], -areas[names]))]] = np.arange(len(names))
-    return rank[labels]
+    numbered: np.ndarray = rank[labels]
+    return numbered

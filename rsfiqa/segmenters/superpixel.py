@@ -67,7 +67,8 @@ def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> 
     with warnings.catch_warnings():
         # a superpixel can be enclosed by another one; scikit-learn then completes the graph itself
         warnings.filterwarnings("ignore", "the number of connected components")
-        return ward.fit_predict(_features(lab, labels))[labels]
+        merged: np.ndarray = ward.fit_predict(_features(lab, labels))[labels]
+    return merged
 
 
 def _seeds(image: np.ndarray, superpixels: int) -> np.ndarray:

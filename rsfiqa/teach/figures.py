@@ -150,7 +150,8 @@ def _interval(hits: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
 
 
 def _most_common(values: np.ndarray) -> Hashable:
-    return Counter(values.tolist()).most_common(1)[0][0]
+    value: Hashable = Counter(values.tolist()).most_common(1)[0][0]
+    return value
 
 
 def _srcc(values: np.ndarray, severity: np.ndarray) -> float:

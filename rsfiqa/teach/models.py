@@ -48,7 +48,9 @@ def load_processor(options: TeachTrainOptions) -> Any:
             " it, or a model of the hub"
         )
     try:
-        processor = AutoProcessor.from_pretrained(Path(name).expanduser())
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            Path(name).expanduser()
+        )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"teach.train.model: must be a vision-language model of transformers, found {name}"

@@ -168,4 +168,5 @@ def _large_regions(labels: np.ndarray, random: np.random.Generator) -> list[int]
     """The regions of at least `MIN_AREA_FRACTION`, shuffled; the largest one if there is none."""
     areas = np.bincount(labels.ravel())
     large = np.flatnonzero(areas >= MIN_AREA_FRACTION * labels.size)
-    return random.permutation(large if len(large) else [areas.argmax()]).tolist()
+    shuffled = random.permutation(large if len(large) else [areas.argmax()])
+    return [int(region) for region in shuffled]

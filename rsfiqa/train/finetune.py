@@ -144,7 +144,7 @@ def finetune(
             batch = with_layouts(data.batch.take(index), part).to(device)
             loss = batch_loss(module, part, batch, quality[index].to(device), weight)
             loss = loss / options.finetune.micro_batches
-            loss.backward()
+            torch.autograd.backward(loss)
             total += loss.item()
         check_finite(total, epoch=step // batches.steps + 1, option="train.finetune.lr")
         nn.utils.clip_grad_norm_(finetuned.parameters(), MAX_GRADIENT_NORM)

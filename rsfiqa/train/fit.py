@@ -107,7 +107,7 @@ def fit(
                     localization_weight=localization_weight,
                     random=random,
                 )
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(model)

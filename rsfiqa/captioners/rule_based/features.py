@@ -104,7 +104,8 @@ def _histogram(values: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
 
 def _gradient(grey: np.ndarray) -> np.ndarray:
     """Magnitude of the gradient of a grey image, (H, W)."""
-    return cv2.magnitude(difference(grey, 1, 0), difference(grey, 0, 1))
+    magnitude: np.ndarray = cv2.magnitude(difference(grey, 1, 0), difference(grey, 0, 1))
+    return magnitude
 
 
 def _blocks(grey: np.ndarray, labels: np.ndarray, count: int, side: int) -> np.ndarray:
@@ -120,7 +121,8 @@ def _blocks(grey: np.ndarray, labels: np.ndarray, count: int, side: int) -> np.n
             flat = regions[:, chosen].ravel().astype(np.intp)
             total = np.bincount(flat, steps[:, chosen].ravel(), count)
             sums[i] += (total + 40) / (np.bincount(flat, minlength=count) + 20)
-    return (sums[0] + 0.4) / (sums[1] + 0.4)
+    ratio: np.ndarray = (sums[0] + 0.4) / (sums[1] + 0.4)
+    return ratio
 
 
 def _steps(

@@ -81,7 +81,8 @@ def _linear(
 ) -> np.ndarray:
     """One linear function of the features (R, S) for each name: float64 (R, len(names))."""
     table = np.array([weights[name] for name in names])
-    return standardized @ table[:, :-1].T + table[:, -1]
+    predicted: np.ndarray = standardized @ table[:, :-1].T + table[:, -1]
+    return predicted
 
 
 @cache

@@ -63,7 +63,8 @@ def _weighted_means(
     total = np.bincount(flat, (values * weights).ravel(), count)
     weight = np.bincount(flat, weights.ravel(), count)
     whole = total.sum() / max(weight.sum(), 1e-9)
-    return (total + PRIOR_WEIGHT * whole) / (weight + PRIOR_WEIGHT)
+    means: np.ndarray = (total + PRIOR_WEIGHT * whole) / (weight + PRIOR_WEIGHT)
+    return means
 
 
 def _noise(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
@@ -86,7 +87,8 @@ def _blur(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
         after = np.abs(difference(cv2.blur(grey, size), dx, dy))
         fraction = np.minimum(after, before) / np.maximum(before, 1e-6)
         survived.append(_weighted_means(fraction, before / 4, flat, count))
-    return np.maximum(*survived)
+    larger: np.ndarray = np.maximum(*survived)
+    return larger
 
 
 def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
@@ -104,7 +106,8 @@ def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     inside = _weighted_means(horizontal, 1 - columns, flat, count) + _weighted_means(
         vertical, 1 - rows, flat, count
     )
-    return (border + 0.2) / (inside + 0.2)
+    ratio: np.ndarray = (border + 0.2) / (inside + 0.2)
+    return ratio
 
 
 def difference(grey: np.ndarray, dx: int, dy: int) -> np.ndarray:

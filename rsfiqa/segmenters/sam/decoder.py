@@ -73,11 +73,12 @@ def upscale_masks(model: Sam, tokens: Tensor, grid: Tensor, chosen: Tensor, shap
     rows, columns = (-(-side * REDUCTION // PATCH) for side in shape)
     used = chosen.any(dim=1)
     side = model.prompt_encoder.image_embedding_size
-    coarse = grid[used].transpose(1, 2).unflatten(2, side)[..., :rows, :columns]  # (p, 256, h, w)
+    cells = torch.unflatten(grid[used].transpose(1, 2), 2, side)  # (p, 256, 64, 64)
+    coarse = cells[..., :rows, :columns]  # (p, 256, h, w)
     if not len(coarse):
         return coarse.new_zeros(0, *shape)
     fine = decoder.output_upscaling(coarse)[..., : shape[0], : shape[1]]  # (p, 32, h, w)
     weights = torch.stack(
         [mlp(tokens[used, i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps[1:])], dim=1
     )  # (p, 3, 32)
-    return (weights @ fine.flatten(2)).unflatten(2, shape)[chosen[used]]
+    return torch.unflatten(weights @ fine.flatten(2), 2, shape)[chosen[used]]

@@ -113,7 +113,7 @@ class MaskGenerator:
         masks = self._with_memory("points_per_batch", partial(self.masks, embedding, size, shape))
         with torch.inference_mode():
             masks = masks.take(visible(masks.logits > 0))
-            parts = masks.logits.split(MASKS_AT_ONCE)
+            parts = torch.split(masks.logits, MASKS_AT_ONCE)
             large = [(enlarge(part, size, shape) > 0).cpu() for part in parts]
             painted = paint(torch.cat(large).numpy())
         labels = merge_small_regions(
@@ -179,7 +179,7 @@ class MaskGenerator:
                 points = points[count_covering(accepted, points) < enough]
             candidates += [
                 self._stable_masks(embedding, part, (height, width), size, shape)
-                for part in points.split(self.points_per_batch)
+                for part in torch.split(points, self.points_per_batch)
                 if len(part)
             ]
             accepted = self._deduplicate(concatenate(candidates), size, shape)
@@ -237,10 +237,13 @@ def _main_mask(labels: np.ndarray, painted: np.ndarray) -> np.ndarray:
     """The painted label with the largest part of each region: int64 (R,)."""
     regions, masks = int(labels.max()) + 1, int(painted.max()) + 1
     code = labels.astype(np.intp) * masks + painted
-    return np.bincount(code.ravel(), minlength=regions * masks).reshape(regions, masks).argmax(1)
+    pixels = np.bincount(code.ravel(), minlength=regions * masks).reshape(regions, masks)
+    largest: np.ndarray = pixels.argmax(1)
+    return largest
 
 
 def _of_masks(source: np.ndarray, values: Tensor) -> np.ndarray:
     """The values float (K,) of each region's mask; NaN where `source` is a gap."""
     known = np.append(values.float().cpu().numpy(), np.float32(np.nan))
-    return known[np.minimum(source, len(values))]
+    chosen: np.ndarray = known[np.minimum(source, len(values))]
+    return chosen

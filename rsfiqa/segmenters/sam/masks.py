@@ -97,7 +97,7 @@ def visible(masks: Tensor) -> Tensor:
     order = masks.sum((1, 2)).argsort(stable=True)
     stack = masks[order]
     top = stack.byte().argmax(0)[stack.any(0)]  # first of the maxima: the smallest mask
-    return order[top.unique()].sort().values
+    return order[torch.unique(top)].sort().values
 
 
 def enlarge(logits: Tensor, size: Size, shape: Size) -> Tensor:
