@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.figures import write
-from tests.faults.work import Count, Work
+from tests.support.faults.work import Count, Work
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import clocks, disks, flips, hostile, kills
-from tests.faults.work import Count, Work
+from tests.support.faults import clocks, disks, flips, hostile, kills
+from tests.support.faults.work import Count, Work
 
 pytestmark = pytest.mark.faults
 

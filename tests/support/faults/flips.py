@@ -19,7 +19,7 @@ from rsfiqa.products import (
     results,
 )
 from rsfiqa.products.paths import failures_path, predictions_path, product_path
-from tests.faults.work import NAME, Work
+from tests.support.faults.work import NAME, Work
 
 FLIPS, CUTS = 12, 4  # of each kind of product
 

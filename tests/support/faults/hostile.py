@@ -13,7 +13,7 @@ from PIL import Image
 
 from rsfiqa.products import captions, failures, manifest, regions
 from rsfiqa.products.paths import failures_path, product_path
-from tests.faults.work import Work, run
+from tests.support.faults.work import Work, run
 
 MODES = {
     "png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rsfiqa.products.paths import SUFFIX
-from tests.faults.work import STAGES, Work, run
+from tests.support.faults.work import STAGES, Work, run
 
 LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rsfiqa.io.checksum import sha256_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAME = "tiny"
 STAGES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
 LIMIT_S = 600  # after which a command is taken to hang

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults.work import STAGES, Work, digests, run, running, start
+from tests.support.faults.work import STAGES, Work, digests, run, running, start
 from tests.support.workflow import Workflow
 
 STAGE_KILLS = 104  # 13 of each stage

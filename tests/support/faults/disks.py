@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.work import STAGES, Work, outputs, run
+from tests.support.faults.work import STAGES, Work, outputs, run
 
 SIZE_MB = 64  # of the disk; a tiny data set's products and models are a few
 LEFT = 1024  # bytes, of a full one
