@@ -16,8 +16,9 @@ from benchmarks.figures import FOLDER, add_data, parser, write
 from benchmarks.finetune import train_and_test
 from benchmarks.pipeline import RUN, SETS, run_pipeline, seconds_per_image
 from rsfiqa import samples, splits
-from rsfiqa.backbones import weights as backbone_weights
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.backbones.loading import load_backbone
+from rsfiqa.backbones.weights import PACKAGES
 from rsfiqa.extract import stage as extract
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.metrics import median_interval
@@ -45,7 +46,7 @@ def compare(folder: Path, name: str) -> dict[str, float]:
     data = samples.load(own)
     metrics = [train_and_test(own, data, root / "train" / part, options, part) for part in parts]
     srcc = np.array([one.srcc for one in metrics])
-    weights = load_backbone(name, backbone_weights.PACKAGED).network.parameters()
+    weights = load_backbone(name, PACKAGED).network.parameters()
     seconds = seconds_per_image(own / "extract")
     figures = dict(zip(("srcc", "srcc_low", "srcc_high"), median_interval(srcc), strict=True))
     figures |= {"parameters_m": sum(x.numel() for x in weights) / 1e6, "s_per_image": seconds}
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     add_data(options, SETS["livec"])
     given = options.parse_args(arguments)
     folder = run_pipeline(given.data, RUN, "--until", "embed", sets=["livec"]) / "livec"
-    names = sorted(backbone_weights.PACKAGES)
+    names = sorted(PACKAGES)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(compare, [folder] * len(names), names)
         figures = {name: value for part in parts for name, value in part.items()}

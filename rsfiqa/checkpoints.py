@@ -118,7 +118,8 @@ def folder_or_packaged(folder: Path | None, packaged: Path | None = None) -> Pat
     if not card_path(packaged).is_file():
         raise InputError(
             "checkpoint: must be given where none comes with the package, found nothing; name the"
-            " folder of one that the train stage wrote, or make one with make checkpoint DATA=DIR"
+            " folder of one that the train stage wrote, or make one with"
+            " python -m recipes.packaged_checkpoint"
         )
     return packaged
 

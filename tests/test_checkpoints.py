@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rsfiqa import checkpoints, splits
-from rsfiqa.backbones import weights as backbone_weights
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
@@ -107,7 +107,7 @@ def test_written_twice_are_the_same_bytes(folder, tmp_path):
 
 def test_a_packed_copy_has_half_the_size_and_predicts_nearly_the_same(tmp_path):
     written = model()
-    stages = load_backbone("tf_efficientnet_lite0", backbone_weights.PACKAGED).network
+    stages = load_backbone("tf_efficientnet_lite0", PACKAGED).network
     tuned_card = card(finetuned=True, backbone={"backbone": "tf_efficientnet_lite0"})
     checkpoints.write(tmp_path / "whole", written, tuned_card, SPLIT, stages)
     checkpoints.pack(tmp_path / "whole", tmp_path / "small", {"livec_srcc": 0.9})

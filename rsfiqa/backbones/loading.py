@@ -9,8 +9,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.backbones.weights import PACKAGED, read_state_dict, weights_path
+from rsfiqa.backbones.weights import read_state_dict, weights_path
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.checksum import sha256_of
 

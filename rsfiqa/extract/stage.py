@@ -44,7 +44,7 @@ def run(
         "extract",
         folder,
         schema=features.VERSION,
-        options=options.model_dump(exclude={"weights", "device"}),
+        options=options.recorded(),
         make=lambda shard: extract_shard(shard, backbone(), options),
         write=features.write,
         models={options.backbone: sha256_of(path)},

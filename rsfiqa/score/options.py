@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.options import Device, Options
 
 
@@ -14,7 +15,7 @@ class ScoreOptions(Options):
         "auto", description="Device of the models; auto uses a GPU if there is one."
     )
     weights: str = Field(
-        "packaged",
+        PACKAGED,
         description="Weights of a backbone that was not fine-tuned: packaged, hub, or the path of"
         " a state dict.",
     )

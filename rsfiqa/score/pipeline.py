@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from rsfiqa import captioners, checkpoints, encoders, segmenters
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.checkpoints import Card
@@ -208,17 +209,17 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
     Raises:
         InputError: other weights than those used for training, or weights beside fine-tuned ones.
     """
-    from rsfiqa.backbones import loading as backbones
+    from rsfiqa.backbones import loading
 
     finetuned = checkpoints.read_backbone(folder, card)
     if finetuned is not None:
-        if weights != "packaged":
+        if weights != PACKAGED:
             raise InputError(
                 f"--weights: must not be given with {folder}, which holds a fine-tuned backbone,"
                 f" found {weights}; leave it out"
             )
         return finetuned
-    frozen = backbones.load_backbone(card.backbone["backbone"], weights, option="--weights")
+    frozen = loading.load_backbone(card.backbone["backbone"], weights, option="--weights")
     if frozen.sha256 != card.backbone["sha256"]:
         raise InputError(
             f"--weights: must be the weights of the backbone trained on"

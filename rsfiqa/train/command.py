@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.command import DATASET, TEST_FRACTION, Command, Folder
 from rsfiqa.errors import InputError
 from rsfiqa.products.paths import checkpoint_folder, dataset_name
@@ -42,7 +43,7 @@ class Train(Command, TrainOptions):
     test_fraction: float = Field(0.2, gt=0, lt=1, description=TEST_FRACTION)
     seed: int = Field(0, ge=0, description="Seed of splits, initial weights and batches.")
     weights: str = Field(
-        "packaged", description="Weights of the backbone for fine-tuning, as given to extract."
+        PACKAGED, description="Weights of the backbone for fine-tuning, as given to extract."
     )
 
     def run(self) -> None:
@@ -52,10 +53,12 @@ class Train(Command, TrainOptions):
                 f"--output: must be left out where several splits are trained, found"
                 f" {len(self.split)} splits; give one split, or use the default folders"
             )
+        from rsfiqa import samples
         from rsfiqa.train import stage
 
         options = self.stage_options(TrainOptions)
         root, name = self.folder.parent, dataset_name(self.folder)
+        data = samples.load(self.folder) if len(self.split) > 1 else None  # once for all splits
         for split in self.split:
             stage.run(
                 self.folder,
@@ -66,4 +69,5 @@ class Train(Command, TrainOptions):
                 test_fraction=self.test_fraction,
                 seed=self.seed,
                 weights=self.weights,
+                data=data,
             )

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from rsfiqa import checkpoints, samples, splits
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.model import RSA
@@ -40,7 +41,8 @@ def run(
     split: str,
     test_fraction: float,
     seed: int,
-    weights: str = "packaged",
+    weights: str = PACKAGED,
+    data: Samples | None = None,
 ) -> None:
     """Train a variant on the training part of a split and write the checkpoint.
 
@@ -53,6 +55,7 @@ def run(
         test_fraction: fraction of the images in the test part of a random split.
         seed: seed of splits, initial weights and batches.
         weights: weights of the backbone, for fine-tuning, as in the extract stage.
+        data: samples of the folder; loaded if None.
 
     Raises:
         InputError: the data set or the options do not allow the training, or it diverges.
@@ -61,7 +64,7 @@ def run(
     if options.finetune.enabled:
         tune_malloc(large=True)
     started = time.time()
-    data = samples.load(folder)
+    data = samples.load(folder) if data is None else data
     check_scores(data, options.min_images)
     parts = divide(data, options, split=split, test_fraction=test_fraction, seed=seed)
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
