@@ -118,8 +118,9 @@ def test_a_single_step_learns() -> None:
 
 def test_scores_of_training_images_are_on_the_scale_of_quality() -> None:
     batch, quality = toy()
+    model, _ = trained()
     with torch.inference_mode():
-        score = trained()[0](batch).quality
+        score = model(batch).quality
     assert score.mean().item() == pytest.approx(quality.mean().item(), abs=1e-4)
     slope = torch.linalg.lstsq((score - score.mean())[:, None], quality - quality.mean()).solution
     assert slope.item() == pytest.approx(1, abs=1e-3)
