@@ -46,10 +46,12 @@ def test_the_benchmark_rule_writes_the_paths_of_its_stage():
     common = (RULES / "common.smk").read_text("utf-8")
     (pattern,) = re.findall(r'def tables\(.*?f"([^"]+)"', common, re.S)
     path = pattern.replace("{{", "{").replace("}}", "}").replace("{method}", "{variant}")
+    assert path == "{RESULTS}/benchmark/{train}.{test}.{variant}{suffix}"
     text = (RULES / "benchmark.smk").read_text("utf-8")
-    suffixes = re.findall(r'tables\(METHODS(?:, "([^"]+)")?\)', text)
-    written = {Path(path.replace("{suffix}", suffix or ".parquet")) for suffix in suffixes}
-    assert written == {RESULTS, paths.predictions_path(RESULTS), paths.stats_path(RESULTS)}
+    for methods, test in (("METHODS", ', test="{train}"'), ("CROSS_METHODS", "")):
+        suffixes = re.findall(rf'=tables\({methods}(?:, "([^"]+)")?{test}\)', text)
+        written = {Path(path.replace("{suffix}", suffix or ".parquet")) for suffix in suffixes}
+        assert written == {RESULTS, paths.predictions_path(RESULTS), paths.stats_path(RESULTS)}
 
 
 def test_names_of_shards():

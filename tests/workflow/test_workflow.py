@@ -72,6 +72,17 @@ def test_every_pair_of_data_sets_is_one_benchmark_job(tmp_path):
     assert re.search("--train tiny --test other --number=2 .*--variant=full --variant=probe", plan)
 
 
+def test_a_cluster_job_finds_its_rule_by_wildcards(tmp_path):
+    """Snakemake starts the job on the node by the name of its rule and the wildcards."""
+    workflow = Workflow(tmp_path)
+    config = yaml.safe_load(workflow.config.read_text("utf-8"))
+    config["datasets"]["other"] = config["datasets"]["tiny"]
+    config["benchmark"] |= {"datasets": ["tiny", "other"]}
+    workflow.config.write_text(yaml.safe_dump(config), "utf-8")
+    for job in ("benchmark:train=tiny", "benchmark_cross:train=tiny,test=other"):
+        assert workflow.planned("--target-jobs", job)[job.split(":")[0]] == 1
+
+
 def test_fine_tuning_has_a_process_on_each_gpu(tmp_path):
     options = {"finetune": {"enabled": True, "threads": 2, "workers": 1}}
     workflow = Workflow(tmp_path / "tuned", train=options, gpus={"train": 3})

@@ -1,17 +1,15 @@
 rule benchmark:
     input:
-        products=products_of("train", "test"),
+        products=products_of("train"),
         checkpoints=checkpoints_of,
     output:
-        results=tables(METHODS),
-        predictions=tables(METHODS, ".predictions.parquet"),
-        stats=tables(METHODS, ".stats.json"),
+        results=tables(METHODS, test="{train}"),
+        predictions=tables(METHODS, ".predictions.parquet", test="{train}"),
+        stats=tables(METHODS, ".stats.json", test="{train}"),
     log:
-        "logs/benchmark/{train}.{test}.log",
+        "logs/benchmark/{train}.{train}.log",
     benchmark:
-        "logs/benchmark/{train}.{test}.tsv"
-    wildcard_constraints:
-        test="(?P=train)",
+        "logs/benchmark/{train}.{train}.tsv"
     priority: 30
     conda:
         "../../envs/core.yaml"
@@ -22,22 +20,30 @@ rule benchmark:
         runtime=minutes(60),
     params:
         root=results_folder,
+        test=test_set,
         flags=benchmark_flags,
         version=VERSIONS["benchmark"],
     message:
-        "benchmark: train on {wildcards.train}, test on {wildcards.test}"
+        "benchmark: train on {wildcards.train}, test on {params.test}"
     shell:
         "exec python -m rsfiqa benchmark {params.root} --train {wildcards.train} --test"
-        " {wildcards.test} {params.flags} > {log} 2>&1"
+        " {params.test} {params.flags} > {log} 2>&1"
 
 
 if CROSS_METHODS:
 
     # across two data sets, without the variants that are trained for the ablation alone
     use rule benchmark as benchmark_cross with:
+        input:
+            products=products_of("train", "test"),
+            checkpoints=checkpoints_of,
         output:
             results=tables(CROSS_METHODS),
             predictions=tables(CROSS_METHODS, ".predictions.parquet"),
             stats=tables(CROSS_METHODS, ".stats.json"),
-        wildcard_constraints:
-            test=r"(?!(?P=train)\.)[a-z0-9_]+",
+        log:
+            "logs/benchmark/{train}.{test}.log",
+        benchmark:
+            "logs/benchmark/{train}.{test}.tsv"
+
+    ruleorder: benchmark > benchmark_cross

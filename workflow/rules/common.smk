@@ -135,15 +135,20 @@ def checkpoints_of(wildcards):
     kind = split_kind(wildcards)
     return [
         f"{RESULTS}/train/{wildcards.train}.{variant}/{split_name(kind, i)}/card.json"
-        for variant in methods(wildcards.train, wildcards.test)
+        for variant in methods(wildcards.train, test_set(wildcards))
         if variant in VARIANTS
         for i in range(benchmark_number(wildcards))
     ]
 
 
+def test_set(wildcards):
+    """The data set that a benchmark job tests on; within one there is no such wildcard."""
+    return wildcards.get("test", wildcards.train)
+
+
 def split_kind(wildcards):
     """The kind of the splits of a benchmark job: split, official or all."""
-    if wildcards.train != wildcards.test:
+    if wildcards.train != test_set(wildcards):
         return "all"
     return "official" if wildcards.train in config["benchmark"]["official"] else "split"
 
@@ -162,7 +167,7 @@ def results_folder(wildcards, output):
 def benchmark_flags(wildcards):
     """The flags of a benchmark job: its methods and their splits."""
     options = {
-        "variant": methods(wildcards.train, wildcards.test),
+        "variant": methods(wildcards.train, test_set(wildcards)),
         "number": benchmark_number(wildcards),
         "seed": config["seed"],
         "test_fraction": config["benchmark"]["test_fraction"],
@@ -214,10 +219,10 @@ def products_of(*names):
     return products
 
 
-def tables(methods, suffix=".parquet"):
+def tables(methods, suffix=".parquet", test="{test}"):
     """The tables of results of a pair of data sets, one for each method."""
     return [
-        f"{RESULTS}/benchmark/{{train}}.{{test}}.{method}{suffix}" for method in methods
+        f"{RESULTS}/benchmark/{{train}}.{test}.{method}{suffix}" for method in methods
     ]
 
 
