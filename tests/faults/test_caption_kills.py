@@ -137,7 +137,7 @@ def job_kills(folder: Path, data: Path) -> dict[str, float]:
         forget(data)
         before: dict[str, Any] = {}
         while True:
-            asked_before = proxy.counts.copy()
+            requests_before = proxy.counts.copy()
             job = start_job(data, folder, f"--endpoints={proxy.url}")
             try:
                 status = job.wait(chance.uniform(1.5, 7.0) if tried < JOB_KILLS else 600)
@@ -146,9 +146,9 @@ def job_kills(folder: Path, data: Path) -> dict[str, float]:
                 job.wait()
                 tried, status = tried + 1, -signal.SIGKILL
             time.sleep(0.5)  # what was under way reaches the server
-            new = proxy.counts - asked_before
+            new = proxy.counts - requests_before
             twice += sum(new[name] for name, key in by_digest.items() if key in before)
-            again += sum(new[name] > 0 and asked_before[name] > 0 for name in by_digest)
+            again += sum(new[name] > 0 and requests_before[name] > 0 for name in by_digest)
             after = stored(data, keys)
             lost += sum(after.get(key) != answer for key, answer in before.items())
             before = after
@@ -162,7 +162,12 @@ def job_kills(folder: Path, data: Path) -> dict[str, float]:
                 proxy.counts.clear()
             elif status > 0:
                 raise SystemExit(f"the job failed, see {folder / 'jobs.log'}")
-    return {"job_kills_tried": tried, "lost": lost, "asked_twice": twice, "asked_again": again}
+    return {
+        "job_kills_tried": tried,
+        "lost": lost,
+        "requests_repeated_after_response": twice,
+        "requests_repeated": again,
+    }
 
 
 def processes(folder: Path) -> list[int]:
@@ -291,4 +296,4 @@ def test_kills_lose_nothing(folder: Path, kill: Callable[[Path, Path], dict[str,
     figures = kill(folder, make_data(folder))
     write(f"test-faults-{kill.__name__}", figures, "make test-faults")
     assert figures.get("lost", 0) == figures.get("orphans", 0) == 0
-    assert figures.get("asked_twice", 0) == 0
+    assert figures.get("requests_repeated_after_response", 0) == 0

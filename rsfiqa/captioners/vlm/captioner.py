@@ -17,10 +17,10 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.vlm import prompt, vllm_command
 from rsfiqa.captioners.vlm.cache import CachedResponse, ResponseCache, cache_path, key_of
 from rsfiqa.captioners.vlm.client import BusyError, Client
-from rsfiqa.captioners.vlm.probe import check_server
 from rsfiqa.captioners.vlm.requests import PendingImage, Request, image_requests
 from rsfiqa.captioners.vlm.responses import caption_row, complete_image, statistics
 from rsfiqa.captioners.vlm.server import Server
+from rsfiqa.captioners.vlm.server_check import check_server
 from rsfiqa.captioners.vlm.work import ShardWork
 from rsfiqa.errors import InputError
 from rsfiqa.products import regions
