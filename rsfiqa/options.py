@@ -1,7 +1,8 @@
 """What the options of all stages have in common."""
 
 import inspect
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,15 +15,42 @@ Device = Literal["auto", "cuda", "cpu"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+@dataclass(frozen=True)
+class _Operational:
+    """Type of the mark `OPERATIONAL`."""
+
+
+# Marks an option that says where, how fast or how tolerantly a stage runs, but not what it makes:
+# `workers: Annotated[int, OPERATIONAL] = Field(...)`. Products do not record it, and changing it
+# makes nothing again. Files are recorded by their SHA-256, so their paths are operational too.
+OPERATIONAL = _Operational()
+
+
 class Options(BaseModel):
     """Frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def recorded(self) -> dict[str, Any]:
+        """The options that shape the product: all but those marked `OPERATIONAL`."""
+        names = shaping(type(self))
+        nested = {
+            name: value.recorded()
+            for name in names
+            if isinstance(value := getattr(self, name), Options)
+        }
+        return self.model_dump(include=names) | nested
+
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         """The docstring is the help text; Python before 3.13 keeps its indentation."""
         cls.__doc__ = inspect.cleandoc(cls.__doc__ or "")
+
+
+def shaping(options: type[BaseModel]) -> set[str]:
+    """The names of the options that shape the product, see `OPERATIONAL`."""
+    fields = options.model_fields.items()
+    return {name for name, field in fields if OPERATIONAL not in field.metadata}
 
 
 def describe(error: ValidationError, source: str) -> str:

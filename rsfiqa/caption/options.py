@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from rsfiqa.captioners import CAPTIONERS
-from rsfiqa.options import Options
+from rsfiqa.options import OPERATIONAL, Options
 from rsfiqa.registry import choice
 
 Endpoint = Annotated[str, Field(pattern=r"^https?://")]
@@ -18,12 +18,12 @@ else:
 class ServerOptions(Options):
     """The vLLM server that a caption job starts if no endpoint is given."""
 
-    weights: str | None = Field(
+    weights: Annotated[str | None, OPERATIONAL] = Field(
         None,
         description="Folder of the model as transformers saves it, ~ is expanded; without it vLLM"
         " downloads what `model` names.",
     )
-    python: str | None = Field(
+    python: Annotated[str | None, OPERATIONAL] = Field(
         None,
         description="Interpreter of an environment with vllm; by default the one that runs the"
         " stage.",
@@ -31,29 +31,31 @@ class ServerOptions(Options):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="Data type of weights and arithmetic; auto takes that of the weights."
     )
-    tensor_parallel: int = Field(
+    tensor_parallel: Annotated[int, OPERATIONAL] = Field(
         1, ge=1, le=64, description="GPUs over which one copy of the model is spread."
     )
-    data_parallel: int = Field(
+    data_parallel: Annotated[int, OPERATIONAL] = Field(
         1, ge=1, le=64, description="Copies of the model that share the requests."
     )
-    max_model_len: int = Field(
+    max_model_len: Annotated[int, OPERATIONAL] = Field(
         8192, ge=256, le=10**7, description="Longest request with its response, tokens."
     )
-    gpu_memory_utilization: float = Field(
+    gpu_memory_utilization: Annotated[float, OPERATIONAL] = Field(
         0.9, gt=0, le=1, description="Fraction of a GPU's memory that the server takes."
     )
-    prefix_caching: bool = Field(True, description="Compute the common beginning of requests once.")
-    structured_backend: Literal["xgrammar", "guidance", "outlines"] = Field(
+    prefix_caching: Annotated[bool, OPERATIONAL] = Field(
+        True, description="Compute the common beginning of requests once."
+    )
+    structured_backend: Annotated[Literal["xgrammar", "guidance", "outlines"], OPERATIONAL] = Field(
         "xgrammar", description="Library that constrains responses to their JSON schema."
     )
     arguments: str = Field(
         "", description="Further arguments of vllm's api_server, quoted as in a shell."
     )
-    startup_timeout: float = Field(
+    startup_timeout: Annotated[float, OPERATIONAL] = Field(
         1200, gt=0, le=86400, description="Longest time until the server is ready, seconds."
     )
-    max_restarts: int = Field(
+    max_restarts: Annotated[int, OPERATIONAL] = Field(
         2, ge=0, le=100, description="How often the server is restarted after a crash."
     )
 
@@ -76,7 +78,7 @@ class CaptionOptions(Options):
     model: str | None = Field(
         None, description="vllm: name of the model on the servers; recorded with the captions."
     )
-    endpoints: tuple[Endpoint, ...] = Field(
+    endpoints: Annotated[tuple[Endpoint, ...], OPERATIONAL] = Field(
         (),
         description="vllm: base URLs of servers, such as http://localhost:8000/v1; without any, the"
         " job starts a server of its own.",
@@ -86,7 +88,7 @@ class CaptionOptions(Options):
         description="vllm: regions sends one request per region, with a crop of it; image sends one"
         " request per image, with numbered marks on its regions.",
     )
-    key_variable: str = Field(
+    key_variable: Annotated[str, OPERATIONAL] = Field(
         "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' API key."
     )
     max_pixels: int = Field(
@@ -101,13 +103,13 @@ class CaptionOptions(Options):
     attempts: int = Field(
         3, ge=1, le=20, description="vllm: requests for one region until its response is valid."
     )
-    concurrency: int = Field(
+    concurrency: Annotated[int, OPERATIONAL] = Field(
         32, ge=1, le=4096, description="vllm: concurrent requests to each server."
     )
-    request_timeout: float = Field(
+    request_timeout: Annotated[float, OPERATIONAL] = Field(
         120, gt=0, le=86400, description="vllm: longest time of one request, seconds."
     )
-    retry_timeout: float = Field(
+    retry_timeout: Annotated[float, OPERATIONAL] = Field(
         600,
         ge=0,
         le=10**6,
@@ -127,5 +129,5 @@ class CaptionOptions(Options):
         names = {"backend", "long_side", *CAPTIONERS[self.backend].recorded}
         recorded = self.model_dump(include=names)
         if self.starts_server:
-            recorded["server"] = self.server.model_dump(include={"dtype", "arguments"})
+            recorded["server"] = self.server.recorded()
         return recorded

@@ -1,27 +1,30 @@
 """Options of the embed stage."""
 
-from typing import Any, Literal
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.options import Device, Options
+from rsfiqa.encoders.files import PACKAGED
+from rsfiqa.options import OPERATIONAL, Device, Options
 
 
 class EmbedOptions(Options):
     """How captions are turned into vectors."""
 
     encoder: str = Field(
-        "packaged-minilm",
+        PACKAGED,
         description="Text encoder: packaged-minilm (all-MiniLM-L6-v2 from a Python package), the"
         " folder of a transformers text encoder, or its name on the Hugging Face hub.",
     )
-    device: Device = Field(
+    device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="Device of the encoder; auto uses a GPU if there is one."
     )
     precision: Literal["fp32", "fp16", "bf16"] = Field(
         "fp32", description="Precision of the encoder's weights and arithmetic."
     )
-    batch_size: int = Field(
+    batch_size: Annotated[int, OPERATIONAL] = Field(
         64,
         ge=1,
         le=4096,
@@ -29,5 +32,9 @@ class EmbedOptions(Options):
     )
 
     def recorded(self) -> dict[str, Any]:
-        """Options that shape the vectors, without those of location and speed."""
-        return self.model_dump(exclude={"device", "batch_size"})
+        """The options that shape the vectors; a folder by its absolute path, however spelt."""
+        recorded = super().recorded()
+        folder = Path(self.encoder).expanduser()
+        if self.encoder != PACKAGED and folder.is_dir():
+            recorded["encoder"] = os.path.abspath(folder)
+        return recorded

@@ -1,11 +1,11 @@
 """Options of the extract stage."""
 
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field
 
 from rsfiqa.backbones import PACKAGED
-from rsfiqa.options import Device, Options
+from rsfiqa.options import OPERATIONAL, Device, Options
 
 
 class ExtractOptions(Options):
@@ -14,7 +14,7 @@ class ExtractOptions(Options):
     backbone: str = Field(
         "tf_efficientnet_lite0", description="Name of a timm model with feature maps."
     )
-    weights: str = Field(
+    weights: Annotated[str, OPERATIONAL] = Field(
         PACKAGED,
         description="Weights of the backbone: packaged (ImageNet weights of tf_efficientnet_lite0,"
         " lite1 or lite2, from Python packages), hub (timm's weights, from the Hugging Face hub or"
@@ -32,10 +32,6 @@ class ExtractOptions(Options):
         description="Compute the features of a mirrored and a distorted view of each image too,"
         " for training; triples the time.",
     )
-    device: Device = Field(
+    device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="Device of the backbone; auto takes a GPU if there is one."
     )
-
-    def recorded(self) -> dict[str, Any]:
-        """The options that shape the features, without those of location and speed."""
-        return self.model_dump(exclude={"weights", "device"})

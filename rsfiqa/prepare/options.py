@@ -1,11 +1,11 @@
 """Options of the prepare stage."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from rsfiqa.datasets.registry import DATASETS
-from rsfiqa.options import Options
+from rsfiqa.options import OPERATIONAL, Options
 from rsfiqa.registry import choice
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class PrepareOptions(Options):
         " the layout in which its authors release it; csv is a table of scores, folder a folder of"
         " images without scores; demo is generated and needs no root.",
     )
-    root: str | None = Field(
+    root: Annotated[str | None, OPERATIONAL] = Field(
         None, description="Folder of the data set; for csv, the CSV file. ~ is expanded."
     )
     mos_range: tuple[float, float] | None = Field(

@@ -1,10 +1,10 @@
 """Options of the segment stage."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.options import Device, Options
+from rsfiqa.options import OPERATIONAL, Device, Options
 from rsfiqa.registry import choice
 from rsfiqa.segmenters import SEGMENTERS
 
@@ -46,7 +46,7 @@ class SegmentOptions(Options):
         le=4000,
         description="superpixel: approximate number of superpixels before merging.",
     )
-    checkpoint: str | None = Field(
+    checkpoint: Annotated[str | None, OPERATIONAL] = Field(
         None, description="sam: path of a checkpoint of segment-anything; ~ is expanded."
     )
     model_type: Literal["auto", "vit_b", "vit_l", "vit_h"] = Field(
@@ -84,20 +84,22 @@ class SegmentOptions(Options):
         "fp32",
         description="sam: precision of the model; masks are filtered in fp32.",
     )
-    device: Device = Field(
+    device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="sam: device of the model; auto uses a GPU if there is one."
     )
-    compile: bool = Field(False, description="sam: compile the image encoder (torch.compile).")
-    points_per_batch: int = Field(
+    compile: Annotated[bool, OPERATIONAL] = Field(
+        False, description="sam: compile the image encoder (torch.compile)."
+    )
+    points_per_batch: Annotated[int, OPERATIONAL] = Field(
         64,
         ge=1,
         le=4096,
         description="sam: points in a batch; halved when memory runs out.",
     )
-    images_per_batch: int = Field(
+    images_per_batch: Annotated[int, OPERATIONAL] = Field(
         4, ge=1, le=64, description="sam: images in a batch of the image encoder."
     )
-    workers: int = Field(
+    workers: Annotated[int, OPERATIONAL] = Field(
         2, ge=0, le=64, description="sam: processes that load images ahead; 0 for none."
     )
 

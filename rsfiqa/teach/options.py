@@ -1,10 +1,10 @@
 """Options of the teach stage."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.options import Name, Options
+from rsfiqa.options import OPERATIONAL, Name, Options
 
 
 class TeachDataOptions(Options):
@@ -63,7 +63,7 @@ class TeachDataOptions(Options):
 class TeachTrainOptions(Options):
     """The vision-language model and the training."""
 
-    model: str | None = Field(
+    model: Annotated[str | None, OPERATIONAL] = Field(
         None,
         description="Folder or hub name of an image-text-to-text model of transformers; ~ is"
         " expanded.",
@@ -113,15 +113,15 @@ class TeachTrainOptions(Options):
         True,
         description="Recompute activations in the backward pass: less memory, a third more time.",
     )
-    save_steps: int = Field(
+    save_steps: Annotated[int, OPERATIONAL] = Field(
         100, ge=1, description="Optimizer steps between checkpoints from which a run resumes."
     )
-    log_steps: int = Field(10, ge=1, description="Optimizer steps between recorded losses.")
-    workers: int = Field(0, ge=0, le=256, description="Processes that prepare examples.")
-
-    def recorded(self) -> dict[str, Any]:
-        """The options that determine the trained weights."""
-        return self.model_dump(exclude={"model", "save_steps", "log_steps", "workers"})
+    log_steps: Annotated[int, OPERATIONAL] = Field(
+        10, ge=1, description="Optimizer steps between recorded losses."
+    )
+    workers: Annotated[int, OPERATIONAL] = Field(
+        0, ge=0, le=256, description="Processes that prepare examples."
+    )
 
 
 class TeachOptions(Options):

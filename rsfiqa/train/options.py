@@ -1,10 +1,10 @@
 """Options of the train stage."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.options import Device, Options
+from rsfiqa.options import OPERATIONAL, Device, Options
 
 
 class FinetuneOptions(Options):
@@ -39,26 +39,28 @@ class FinetuneOptions(Options):
         " correlation and ranking losses are computed within a micro-batch.",
     )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of the backbone.")
-    compile: bool = Field(False, description="Compile the backbone with torch.compile.")
-    device: Device = Field(
+    compile: Annotated[bool, OPERATIONAL] = Field(
+        False, description="Compile the backbone with torch.compile."
+    )
+    device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="Device of the fine-tuning; auto takes a GPU if there is one."
     )
-    workers: int = Field(
+    workers: Annotated[int, OPERATIONAL] = Field(
         0, ge=0, le=64, description="Number of processes that read and crop images; 0 for none."
     )
-    threads: int = Field(1, ge=1, le=256, description="Number of CPU threads per process.")
+    threads: Annotated[int, OPERATIONAL] = Field(
+        1, ge=1, le=256, description="Number of CPU threads per process."
+    )
 
     def recorded(self) -> dict[str, Any]:
-        """Return the options that shape the weights; device and speed do not."""
-        if not self.enabled:
-            return {"enabled": False}
-        return self.model_dump(exclude={"device", "workers", "compile"})
+        """Return the options that shape the weights: none where the backbone stays frozen."""
+        return super().recorded() if self.enabled else {"enabled": False}
 
 
 class TrainOptions(Options):
     """Training of the RSA model on frozen features, and fine-tuning of its backbone."""
 
-    min_images: int = Field(
+    min_images: Annotated[int, OPERATIONAL] = Field(
         20, ge=2, description="Smallest number of readable images of a data set to train on."
     )
     epochs: int = Field(15, ge=1, le=10000, description="Passes over the training images.")
@@ -105,8 +107,3 @@ class TrainOptions(Options):
         description="Decay of the exponential moving average of the weights; 0 turns it off.",
     )
     finetune: FinetuneOptions = Field(FinetuneOptions(), description="Fine-tuning of the backbone.")
-
-    def recorded(self) -> dict[str, Any]:
-        """Return the options that shape the weights; device and speed do not."""
-        recorded = self.model_dump(exclude={"min_images", "finetune"})
-        return {**recorded, "finetune": self.finetune.recorded()}
