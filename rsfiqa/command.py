@@ -16,6 +16,7 @@ Folder = CliPositionalArg[Path]
 
 DATASET = "Folder of the data set, results/<dataset>; its last part names the data set."
 MAX_FAILED = "Largest fraction of unusable images that is accepted in a shard."
+REPLACE = "Make products again that were made with other options, which is refused otherwise."
 TEST_FRACTION = "Fraction of the images in the test part of a random split."
 
 
@@ -96,11 +97,16 @@ class ShardCommand(Command):
         (), description="Shard to process, such as 00000; can be given several times."
     )
     max_failed_fraction: Fraction = Field(0.01, description=MAX_FAILED)
+    replace: bool = Field(False, description=REPLACE)
 
     @property
     def shard_arguments(self) -> dict[str, Any]:
         """The arguments that the `run` of each of these stages takes."""
-        return {"only": self.shard, "max_failed_fraction": self.max_failed_fraction}
+        return {
+            "only": self.shard,
+            "max_failed_fraction": self.max_failed_fraction,
+            "replace": self.replace,
+        }
 
 
 class DatasetCommand(Command):

@@ -9,6 +9,7 @@ import numpy as np
 from rsfiqa.errors import InputError
 
 NAME = re.compile(r"(split|official|all)-(\d+)")
+RANDOM, OFFICIAL = "split", "official"  # kinds of splits within one data set
 TEST = "test"  # subset of a manifest's row in the test part of the official split
 
 
@@ -30,6 +31,11 @@ def split_name(kind: str, number: int) -> str:
     all of its images, both with training seed 3.
     """
     return f"{kind}-{number:02d}"
+
+
+def is_random(name: str) -> bool:
+    """Whether this is the name of a random split, which depends on the test fraction."""
+    return name.partition("-")[0] == RANDOM
 
 
 def test_mask(

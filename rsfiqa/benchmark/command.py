@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from rsfiqa.benchmark.options import Method
-from rsfiqa.command import TEST_FRACTION, Command, Folder
+from rsfiqa.command import REPLACE, TEST_FRACTION, Command, Folder
 from rsfiqa.options import Name
 
 
@@ -36,6 +36,7 @@ class Benchmark(Command):
     )
     test_fraction: float = Field(0.2, gt=0, lt=1, description=TEST_FRACTION)
     seed: int = Field(0, ge=0, description="Seed of the random splits.")
+    replace: bool = Field(False, description=REPLACE)
 
     def run(self) -> None:
         """Run the stage."""
@@ -50,4 +51,5 @@ class Benchmark(Command):
             official=self.official,
             test_fraction=self.test_fraction,
             seed=self.seed,
+            replace=self.replace,
         )

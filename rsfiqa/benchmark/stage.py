@@ -1,5 +1,6 @@
 """Test trained models and baselines against opinion scores."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,12 +12,14 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from rsfiqa import checkpoints, samples, splits
+from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
+from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
-from rsfiqa.io.provenance import Provenance
+from rsfiqa.io.parquet import read_provenance
+from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
 from rsfiqa.model.inference import predict_batch
@@ -26,6 +29,7 @@ from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.devices import device_of
 from rsfiqa.samples import Samples
+from rsfiqa.splits import OFFICIAL, RANDOM
 
 log = logging.getLogger("rsfiqa")
 
@@ -43,6 +47,7 @@ def run(
     test_fraction: float,
     seed: int,
     official: bool = False,
+    replace: bool = True,
 ) -> list[Path]:
     """Test methods that are trained on one data set on the same or on another data set.
 
@@ -55,27 +60,46 @@ def run(
         test_fraction: fraction of images in the test part of a random split, in (0, 1).
         seed: of the random splits.
         official: use the official split of the data set instead of random ones.
+        replace: replace tables of results that were made with other options; else refuse to.
 
     Returns:
         The table of results of each method.
 
     Raises:
         InputError: a product or checkpoint that is missing or was made in another way; images
-            that are in both data sets.
+            that are in both data sets; a table that was made with other options and must not be
+            replaced.
     """
+    kind = "all" if train != test else OFFICIAL if official else RANDOM
+    recorded = {
+        method: recorded_options(
+            method, kind=kind, number=number, test_fraction=test_fraction, seed=seed
+        )
+        for method in methods
+    }
+    if not replace:
+        for method in methods:
+            _refuse_other_options(results_path(root, train, test, method), recorded[method])
     torch.set_num_threads(1)
     started = time.time()  # loading the data counts as work of the first method
     test_data = samples.load(root / test)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
         _check_overlap(train_data, test_data)
-    kind = "all" if train != test else "official" if official else "split"
     task = _Task(root, train_data, test_data, kind, number, test_fraction, seed)
     paths = []
     for method in methods:
-        paths.append(_run_method(task, method, started))
+        paths.append(_run_method(task, method, recorded[method], started))
         started = time.time()
     return paths
+
+
+def _refuse_other_options(path: Path, given: Mapping[str, Any]) -> None:
+    """Raise if the table at hand was made with other options than those given."""
+    if path.is_file():
+        recorded = read_provenance(path)
+        if recorded.version == VERSIONS["benchmark"]:
+            refuse_other_options(path, recorded.options, given, "benchmark")
 
 
 def _check_overlap(train: Samples, test: Samples) -> None:
@@ -107,11 +131,6 @@ class _Task:
         """Whether training and test images come from the same data set."""
         return self.train is self.test
 
-    def split_names(self, method: str) -> list[str]:
-        """The splits that a method is tested on; a baseline has no training seed."""
-        number = 1 if self.kind != "split" and method in BASELINES else self.number
-        return [splits.split_name(self.kind, i) for i in range(number)]
-
     def predictor(self, method: str, split: str) -> tuple[Predict, np.ndarray]:
         """Predictions of a method trained on a split, and the test part of the split."""
         fraction, seed = self.test_fraction, self.seed
@@ -121,10 +140,10 @@ class _Task:
         return predictor(folder, self.train, split, test_fraction=fraction, seed=seed)
 
 
-def _run_method(task: _Task, method: str, started: float) -> Path:
+def _run_method(task: _Task, method: str, recorded: dict[str, Any], started: float) -> Path:
     """Test one method on all splits and write its results; returns the path of the table."""
-    rows, predictions = [], []
-    for split in task.split_names(method):
+    rows, predictions, tested = [], [], {}
+    for split in splits_of(method, task.kind, task.number):
         predict, test_part = task.predictor(method, split)
         data = task.test.take(test_part) if task.within else task.test
         predicted = predict(data)
@@ -132,12 +151,32 @@ def _run_method(task: _Task, method: str, started: float) -> Path:
         log.info("%s %s: SRCC %.3f, PLCC %.3f, n %d", method, split, row.srcc, row.plcc, row.n)
         rows.append(row)
         predictions.append(_predictions(data, split, predicted))
+        tested[split] = _digest(data)
     path = results_path(task.root, task.train.dataset, task.test.dataset, method)
-    provenance = Provenance("results", results.VERSION, "benchmark", VERSIONS["benchmark"])
+    provenance = Provenance(
+        "results",
+        results.VERSION,
+        "benchmark",
+        VERSIONS["benchmark"],
+        options=recorded,
+        inputs=tested,
+    )
+    stats_path(path).unlink(missing_ok=True)  # its presence marks a finished table
     results.write(path, rows, pa.concat_tables(predictions), provenance)
-    stats = {"started": started, "ended": time.time(), "images": len(task.test)}
+    stats = {
+        "provenance": provenance.to_json(),
+        "started": started,
+        "ended": time.time(),
+        "images": len(task.test),
+    }
     write_json(stats_path(path), stats)
     return path
+
+
+def _digest(data: Samples) -> str:
+    """SHA-256 of the tested images and their scores."""
+    digests = data.image_digests(np.ones(len(data), bool))
+    return hashlib.sha256("".join(digests[name] for name in sorted(digests)).encode()).hexdigest()
 
 
 def _result_row(

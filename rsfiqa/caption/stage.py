@@ -18,6 +18,7 @@ def run(
     max_failed_fraction: float,
     only: tuple[str, ...] = (),
     server_log: Path | None = None,
+    replace: bool = True,
 ) -> None:
     """Write the captions of all shards of a data set's folder, or of those named.
 
@@ -27,6 +28,7 @@ def run(
         max_failed_fraction: see `failures.check_failed_fraction`.
         only: names of shards; empty for all.
         server_log: log file of a server that the job starts; by default caption/server.log.
+        replace: see `shards.run`.
 
     Raises:
         InputError: a server cannot be used; and as `shards.run`.
@@ -37,18 +39,16 @@ def run(
         def make(shard: Shard) -> pa.Table:
             return captions.to_table(captioner.caption_shard(shard))
 
-        recorded = options.recorded()
-        if captioner.version is not None:
-            recorded["version"] = captioner.version
         shards.run(
             "caption",
             folder,
             schema=captions.VERSION,
-            options=recorded,
+            options=captioners.recorded(options),
             make=make,
             write=captions.write,
             inputs={"regions": "segment"},
             models=captioner.model_digests,
             shards=only,
             max_failed_fraction=max_failed_fraction,
+            replace=replace,
         )

@@ -12,6 +12,13 @@ Adding a captioner is one registration. `ImageCaptioner` of `captioners.by_image
     CAPTIONERS.register("toy", CaptionerEntry(target="my.package:ToyCaptioner"))
 """
 
-from rsfiqa.captioners.registry import CAPTIONERS, Captioner, CaptionerEntry, check, load
+from rsfiqa.captioners.registry import (
+    CAPTIONERS,
+    Captioner,
+    CaptionerEntry,
+    check,
+    load,
+    recorded,
+)
 
-__all__ = ["CAPTIONERS", "Captioner", "CaptionerEntry", "check", "load"]
+__all__ = ["CAPTIONERS", "Captioner", "CaptionerEntry", "check", "load", "recorded"]

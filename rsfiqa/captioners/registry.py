@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from rsfiqa.registry import Registry, resolve
 
@@ -110,6 +110,12 @@ def check(options: "CaptionOptions") -> None:
         InputError: as `Captioner.check`.
     """
     _class_of(options).check(options)
+
+
+def recorded(options: "CaptionOptions") -> dict[str, Any]:
+    """The options that shape the captions, with the version of the captioner's prompt."""
+    version = _class_of(options).version
+    return options.recorded() | ({} if version is None else {"version": version})
 
 
 def load(options: "CaptionOptions", *, log: Path) -> Captioner:

@@ -1,20 +1,17 @@
 """Options of the embed stage."""
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.encoders.files import PACKAGED
-from rsfiqa.options import OPERATIONAL, Device, Options
+from rsfiqa.options import OPERATIONAL, Device, Options, absolute_folder
 
 
 class EmbedOptions(Options):
     """How captions are turned into vectors."""
 
     encoder: str = Field(
-        PACKAGED,
+        "packaged-minilm",
         description="Text encoder: packaged-minilm (all-MiniLM-L6-v2 from a Python package), the"
         " folder of a transformers text encoder, or its name on the Hugging Face hub.",
     )
@@ -33,8 +30,6 @@ class EmbedOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the vectors; a folder by its absolute path, however spelt."""
-        recorded = super().recorded()
-        folder = Path(self.encoder).expanduser()
-        if self.encoder != PACKAGED and folder.is_dir():
-            recorded["encoder"] = os.path.abspath(folder)
-        return recorded
+        packaged = type(self).model_fields["encoder"].default
+        encoder = self.encoder if self.encoder == packaged else absolute_folder(self.encoder)
+        return super().recorded() | {"encoder": encoder}

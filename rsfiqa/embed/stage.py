@@ -15,7 +15,12 @@ from rsfiqa.runtime.shards import Shard
 
 
 def run(
-    folder: Path, options: EmbedOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
+    folder: Path,
+    options: EmbedOptions,
+    *,
+    max_failed_fraction: float,
+    only: tuple[str, ...] = (),
+    replace: bool = True,
 ) -> None:
     """Write the embeddings of all shards of a data set.
 
@@ -24,6 +29,7 @@ def run(
         options: of the stage.
         max_failed_fraction: see `failures.check_failed_fraction`.
         only: names of the shards to process; empty for all.
+        replace: see `shards.run`.
 
     Raises:
         InputError: no such encoder; and as `shards.run`.
@@ -47,6 +53,7 @@ def run(
         models=weight_hashes(encoder_folder(options.encoder)),
         shards=only,
         max_failed_fraction=max_failed_fraction,
+        replace=replace,
     )
 
 

@@ -22,7 +22,12 @@ from rsfiqa.splits import seed_of
 
 
 def run(
-    folder: Path, options: ExtractOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
+    folder: Path,
+    options: ExtractOptions,
+    *,
+    max_failed_fraction: float,
+    only: tuple[str, ...] = (),
+    replace: bool = True,
 ) -> None:
     """Compute and write the features of a data set, shard by shard.
 
@@ -31,6 +36,7 @@ def run(
         options: of the stage.
         max_failed_fraction: largest fraction of unusable images that is accepted in a shard.
         only: names of the shards to process; all if empty.
+        replace: see `shards.run`.
     """
     tune_malloc()
     path = weights_path(options.backbone, options.weights)
@@ -50,6 +56,7 @@ def run(
         models={options.backbone: sha256_of(path)},
         shards=only,
         max_failed_fraction=max_failed_fraction,
+        replace=replace,
     )
 
 

@@ -4,10 +4,63 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import parse_json
+
+
+class Difference(NamedTuple):
+    """An option of a product that differs from the present one.
+
+    Attributes:
+        name: of the option; dots lead into nested options.
+        recorded: its value in the product; None if it has none.
+        given: its present value.
+    """
+
+    name: str
+    recorded: Any
+    given: Any
+
+
+def first_difference(recorded: Mapping[str, Any], given: Mapping[str, Any]) -> Difference | None:
+    """The first option that differs, in the order of the present ones; None if all agree.
+
+    Args:
+        recorded: options of a product.
+        given: the present options; tuples equal lists, as JSON has no tuples.
+    """
+    given = parse_json(json.dumps(given))
+    for name in [*given, *sorted(recorded.keys() - given.keys())]:
+        old, new = recorded.get(name), given.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if nested := first_difference(old, new):
+                return nested._replace(name=f"{name}.{nested.name}")
+        elif old != new:
+            return Difference(name, old, new)
+    return None
+
+
+def refuse_other_options(
+    path: Path, recorded: Mapping[str, Any], given: Mapping[str, Any], section: str
+) -> None:
+    """Reject options that differ from those of a product that would be replaced.
+
+    Args:
+        path: file of the product, for the message.
+        recorded: its options.
+        given: the present options.
+        section: section of config.yaml that holds them, for the message.
+
+    Raises:
+        InputError: names the first option that differs.
+    """
+    if found := first_difference(recorded, given):
+        raise InputError(
+            f"{path}: {section}.{found.name} must be {found.recorded}, with which it was made,"
+            f" found {found.given}; set it to that, or give --replace to make it again"
+        )
 
 
 @dataclass(frozen=True)

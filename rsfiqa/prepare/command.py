@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from rsfiqa.command import MAX_FAILED, DatasetCommand
+from rsfiqa.command import MAX_FAILED, REPLACE, DatasetCommand
 from rsfiqa.options import Fraction
 from rsfiqa.prepare.options import PrepareOptions
 
@@ -18,6 +18,7 @@ class Prepare(DatasetCommand, PrepareOptions):
     shard_size: int = Field(1000, ge=1, description="Images per shard.")
     max_failed_fraction: Fraction = Field(0.01, description=MAX_FAILED)
     seed: int = Field(0, ge=0, description="Seed of the noise in the demo set.")
+    replace: bool = Field(False, description=REPLACE)
 
     def run(self) -> None:
         """Run the stage."""
@@ -29,4 +30,5 @@ class Prepare(DatasetCommand, PrepareOptions):
             shard_size=self.shard_size,
             max_failed_fraction=self.max_failed_fraction,
             seed=self.seed,
+            replace=self.replace,
         )

@@ -4,17 +4,23 @@ The workflow imports this module while it is parsed; a layout's reader is import
 called.
 """
 
+import hashlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products.paths import images_folder, manifest_path, shard_names
+from rsfiqa.products.paths import images_folder, shard_names
 from rsfiqa.scale import MosScale
+
+STAT_THREADS = 16
 
 
 def mos_scale_of(options: PrepareOptions) -> MosScale | None:
@@ -92,11 +98,97 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
     return [by_id[image_id] for image_id in sorted(by_id)]
 
 
-def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:
-    """The names of the shards that the prepare stage makes, or has made, with these options.
+@dataclass(frozen=True)
+class Listing:
+    """The images of a data set before any of them is opened.
 
-    They are read from the manifest if it has the same layout and shard size. Otherwise the images
-    are counted; none is opened or generated.
+    Attributes:
+        images: number of images.
+        sha256: of all that the data set lists, and of the size and time of each file; empty where
+            images are generated.
+    """
+
+    images: int
+    sha256: str = ""
+
+
+def read_listing(folder: Path, options: PrepareOptions) -> Listing:
+    """The listing of a data set; none of its images is opened or generated.
+
+    Args:
+        folder: products of the data set.
+        options: layout and root.
+
+    Raises:
+        InputError: as `read_entries`.
+    """
+    if generated := DATASETS[options.layout].generated:
+        return Listing(generated)
+    entries = read_entries(folder, options, seed=0)
+    return Listing(len(entries), listing_digest(entries))
+
+
+def listing_digest(entries: Sequence[Entry]) -> str:
+    """SHA-256 of the entries, and of the size and time of their files.
+
+    It changes with any score, group, subset, name or file. A million images take ten seconds; the
+    threads help where the file system is another machine's.
+    """
+    digest = hashlib.sha256()
+    with ThreadPool(STAT_THREADS) as pool:
+        for entry, facts in zip(
+            entries, pool.imap(_size_and_time, entries, chunksize=1000), strict=True
+        ):
+            listed = (
+                entry.image_id,
+                str(entry.path),
+                entry.group,
+                entry.mos,
+                entry.mos_std,
+                entry.distortion,
+                entry.severity,
+                entry.subset,
+            )
+            digest.update(f"{listed!r} {facts}\n".encode())
+    return digest.hexdigest()
+
+
+def _size_and_time(entry: Entry) -> tuple[int, int] | None:
+    """Bytes of an image's file and its time of modification in ns; None without the file."""
+    try:
+        status = entry.path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def recorded_options(
+    options: PrepareOptions, *, shard_size: int, images: int, seed: int
+) -> dict[str, Any]:
+    """The options that shape a manifest, as it records them.
+
+    Without root: the same data in another place are the same data.
+
+    Raises:
+        InputError: as `mos_scale_of`.
+    """
+    spec, scale = DATASETS[options.layout], mos_scale_of(options)
+    recorded: dict[str, Any] = {
+        "layout": options.layout,
+        "mos_range": [scale.low, scale.high] if scale else None,
+        "lower_better": scale.lower_better if scale else False,
+        "shard_size": shard_size,
+        "shards": -(-images // shard_size),
+    }
+    if spec.pseudo_mos:
+        recorded["mos"] = spec.pseudo_mos
+    if spec.generated:
+        recorded["seed"] = seed
+    return recorded
+
+
+def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:
+    """The names of the shards that the prepare stage makes of a data set as it is now.
 
     Args:
         folder: products of the data set.
@@ -104,14 +196,8 @@ def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[
         shard_size: images per shard.
 
     Raises:
-        InputError: root is missing, or the files do not fit the layout.
+        InputError: as `read_entries`.
     """
-    path = manifest_path(folder)
-    if path.is_file():
-        from rsfiqa.io.parquet import read_provenance  # pyarrow takes 60 ms to import
-
-        recorded = read_provenance(path).options
-        if {"layout": options.layout, "shard_size": shard_size}.items() <= recorded.items():
-            return shard_names(recorded["shards"])
-    count = DATASETS[options.layout].generated or len(_read(folder, options, seed=0))
-    return shard_names(-(-count // shard_size))
+    generated = DATASETS[options.layout].generated
+    images = generated or len(read_entries(folder, options, seed=0))
+    return shard_names(-(-images // shard_size))

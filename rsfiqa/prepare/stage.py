@@ -15,13 +15,27 @@ from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
-from rsfiqa.io.provenance import Provenance
-from rsfiqa.prepare.entries import mos_scale_of, read_entries
+from rsfiqa.io.parquet import read_provenance
+from rsfiqa.io.provenance import Provenance, refuse_other_options
+from rsfiqa.prepare.entries import (
+    Listing,
+    listing_digest,
+    mos_scale_of,
+    read_entries,
+    recorded_options,
+)
 from rsfiqa.prepare.groups import check_groups
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
+from rsfiqa.products.finished import remove_superfluous_shards
 from rsfiqa.products.manifest import ManifestRow
-from rsfiqa.products.paths import failures_path, manifest_path, stats_path
+from rsfiqa.products.paths import (
+    dataset_name,
+    failures_path,
+    manifest_path,
+    shard_names,
+    stats_path,
+)
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.scale import MosScale
 
@@ -32,7 +46,13 @@ THREADS = 8  # most of the time they wait for the disk, and hashing releases the
 
 
 def run(
-    folder: Path, options: PrepareOptions, *, shard_size: int, max_failed_fraction: float, seed: int
+    folder: Path,
+    options: PrepareOptions,
+    *,
+    shard_size: int,
+    max_failed_fraction: float,
+    seed: int,
+    replace: bool = True,
 ) -> None:
     """Write the manifest of a data set, its failures and statistics; generate the demo's images.
 
@@ -47,14 +67,20 @@ def run(
             so that the number of shards is known before any image is opened.
         max_failed_fraction: see `failures.check_failed_fraction`.
         seed: of the demo's noise.
+        replace: replace a manifest that was made with other options; else refuse to.
 
     Raises:
         InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or a MOS lies outside
-            its scale, too many images failed, or none is usable.
+            its scale, too many images failed, none is usable, or the manifest was made with other
+            options and must not be replaced.
     """
     started = time.time()
+    if not replace:
+        _refuse_other_options(folder, options, shard_size, seed)
     scale = mos_scale_of(options)
     entries = read_entries(folder, options, seed)
+    spec = DATASETS[options.layout]
+    listing = Listing(len(entries), "" if spec.generated else listing_digest(entries))
     rows, reasons = _rows_and_failures(entries, options.layout, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
@@ -63,11 +89,36 @@ def run(
             f"{path}: a data set needs at least one usable image, found none of {len(entries)};"
             " check root and layout"
         )
-    check_groups(rows, DATASETS[options.layout])
+    check_groups(rows, spec)
+    stats_path(path).unlink(missing_ok=True)  # its presence marks a finished manifest
     failures.write(failures_path(path), "prepare", reasons)
-    provenance = _provenance(options.layout, scale, shard_size, len(entries), seed)
+    recorded = recorded_options(options, shard_size=shard_size, images=len(entries), seed=seed)
+    provenance = Provenance(
+        "manifest", manifest.VERSION, "prepare", VERSIONS["prepare"], options=recorded
+    )
     manifest.write(path, manifest.to_table(rows), provenance)
-    _write_stats(path, started, len(entries), len(reasons))
+    remove_superfluous_shards(folder, shard_names(recorded["shards"]))
+    _write_stats(path, provenance, listing, started, len(reasons))
+
+
+def _refuse_other_options(
+    folder: Path, options: PrepareOptions, shard_size: int, seed: int
+) -> None:
+    """Raise if the manifest at hand was made with other options."""
+    path = manifest_path(folder)
+    if not path.is_file():
+        return
+    recorded = read_provenance(path).options
+    given: dict[str, Any] = {"layout": options.layout}
+    if recorded.get("layout") == options.layout:
+        given = recorded_options(options, shard_size=shard_size, images=0, seed=seed)
+    names = given.keys() - {"shards", "mos"}  # they follow from the data and the layout
+    refuse_other_options(
+        path,
+        {name: recorded.get(name) for name in names},
+        {name: value for name, value in given.items() if name in names},
+        f"datasets.{dataset_name(folder)}",
+    )
 
 
 class _FileFacts(NamedTuple):
@@ -140,31 +191,15 @@ def _row(entry: Entry, facts: _FileFacts, shard: int, quality: float | None) -> 
     }
 
 
-def _provenance(
-    layout: str, scale: MosScale | None, shard_size: int, images: int, seed: int
-) -> Provenance:
-    """What made the manifest. Without root: the same data in another place are the same data."""
-    spec = DATASETS[layout]
-    recorded: dict[str, Any] = {
-        "layout": layout,
-        "mos_range": [scale.low, scale.high] if scale else None,
-        "lower_better": scale.lower_better if scale else False,
-        "shard_size": shard_size,
-        "shards": -(-images // shard_size),
-    }
-    if spec.pseudo_mos:
-        recorded["mos"] = spec.pseudo_mos
-    if spec.generated:
-        recorded["seed"] = seed
-    return Provenance(
-        "manifest", manifest.VERSION, "prepare", VERSIONS["prepare"], options=recorded
-    )
-
-
-def _write_stats(path: Path, started: float, images: int, failed: int) -> None:
+def _write_stats(
+    path: Path, provenance: Provenance, listing: Listing, started: float, failed: int
+) -> None:
     ended = time.time()
+    images = listing.images
     rate = images / max(ended - started, 1e-9)
     stats = {
+        "provenance": provenance.to_json(),
+        "listing": listing.sha256,
         "started": started,
         "ended": ended,
         "images": images,

@@ -1,6 +1,7 @@
 """The card of a checkpoint: everything that is needed to use it, without torch."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checks
 from rsfiqa.products.lineage import LINEAGE, BackboneRecord, Lineage, StageRecord
 from rsfiqa.products.paths import card_path
 from rsfiqa.scale import MosScale
+from rsfiqa.splits import is_random
 
 VERSION = 2  # schema of a checkpoint
 
@@ -110,9 +112,36 @@ class Card:
         return MosScale(low, high, self.lower_better)
 
     @property
+    def training(self) -> dict[str, Any]:
+        """What shaped the training beside its inputs; see `training_record`."""
+        options = {name: value for name, value in self.options.items() if name != "version"}
+        return training_record(
+            options,
+            split=self.split["name"],
+            seed=self.split["seed"],
+            test_fraction=self.split["test_fraction"],
+        )
+
+    @property
     def lineage(self) -> Lineage:
         """What made the model inputs of the training."""
         return {part: getattr(self, part) for part in LINEAGE}
+
+
+def training_record(
+    options: Mapping[str, Any], *, split: str, seed: int, test_fraction: float
+) -> dict[str, Any]:
+    """What shapes a training beside its inputs.
+
+    Args:
+        options: that the train stage records.
+        split: name of the split.
+        seed: of splits, initial weights and batches.
+        test_fraction: fraction of the images in the test part of a random split; other splits do
+            not depend on it.
+    """
+    size = {"test_fraction": test_fraction} if is_random(split) else {}
+    return {**options, "seed": seed, **size}
 
 
 def label_of(card: Card, digest: str) -> str:

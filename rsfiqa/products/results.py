@@ -66,7 +66,8 @@ def write(
         path: of the table of results; predictions are written beside it.
         rows: one per split.
         predictions: of all splits, by `PREDICTIONS`.
-        provenance: of both tables.
+        provenance: of both tables; its inputs are SHA-256 of the tested images and their scores,
+            by split.
     """
     write_table(predictions_path(path), predictions.cast(PREDICTIONS), provenance)
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)

@@ -8,7 +8,7 @@ VERSIONS = {
     "embed": 1,
     "extract": 5,
     "train": 9,
-    "benchmark": 1,
+    "benchmark": 2,
     "report": 3,
     "teach": 3,
 }

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.json_files import read_json, write_json
-from rsfiqa.io.provenance import Provenance
+from rsfiqa.io.json_files import write_json
+from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.products import failures, manifest
+from rsfiqa.products.finished import recorded_provenance
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import (
     PRODUCT,
@@ -95,6 +96,7 @@ def run(
     models: Mapping[str, str] = MappingProxyType({}),
     shards: Sequence[str] = (),
     max_failed_fraction: float,
+    replace: bool = True,
 ) -> None:
     """Run a stage over shards of a data set; finished shards are skipped.
 
@@ -110,12 +112,18 @@ def run(
         models: SHA-256 of each model file by name.
         shards: names of the shards to process; empty for all.
         max_failed_fraction: see `failures.check_failed_fraction`.
+        replace: make shards again that were made with other options; else refuse to, also where
+            only other shards than `shards` were.
 
     Raises:
-        InputError: an input is missing or damaged, or too many images failed.
+        InputError: an input is missing or damaged, too many images failed, or a shard was made
+            with other options and must not be replaced.
     """
     source = manifest_path(folder)
-    for name in shards or manifest.shard_names(source):
+    names = manifest.shard_names(source)
+    if not replace:
+        _refuse_others(stage, folder, names, options, models)
+    for name in shards or names:
         images, _ = manifest.read(source, name)
         provenance = Provenance(
             product=PRODUCT[stage],
@@ -150,14 +158,41 @@ def _input_digests(folder: Path, shard: str, inputs: Mapping[str, str]) -> dict[
     return digests
 
 
+def _refuse_others(
+    stage: str,
+    folder: Path,
+    names: Iterable[str],
+    options: Mapping[str, Any],
+    models: Mapping[str, str],
+) -> None:
+    """Raise if a finished shard has other options or weights than the present ones."""
+    for name in names:
+        path = product_path(folder, stage, name)
+        recorded = recorded_provenance(path) if path.is_file() else None
+        if recorded is None or recorded.version != VERSIONS[stage]:
+            continue
+        refuse_other_options(path, recorded.options, options, stage)
+        if recorded.models != models:
+            raise InputError(
+                f"{path}: must be made with the weights {_named(recorded.models)}, with which it"
+                f" was made, found {_named(models)}; give those, or --replace to make it again"
+            )
+
+
+def _named(models: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({models[name][:12]})" for name in sorted(models)) or "none"
+
+
 def _is_done(shard: Shard, provenance: Provenance) -> bool:
-    stats = stats_path(shard.path)
-    if not all(path.is_file() for path in (shard.path, failures_path(shard.path), stats)):
-        return False
-    try:
-        return bool(read_json(stats)["provenance"] == provenance.to_json())
-    except (ValueError, KeyError, TypeError):  # damaged: process the shard again
-        return False
+    """Whether product and failures are there; a damaged record means that they are not finished."""
+    paths = (shard.path, failures_path(shard.path))
+    return all(path.is_file() for path in paths) and _matches(shard.path, provenance)
+
+
+def _matches(product: Path, provenance: Provenance) -> bool:
+    """Whether a finished product was made in this way."""
+    recorded = recorded_provenance(product)
+    return recorded is not None and recorded.to_json() == provenance.to_json()
 
 
 def _run_one(

@@ -14,7 +14,12 @@ from rsfiqa.segmenters.base import Segmenter
 
 
 def run(
-    folder: Path, options: SegmentOptions, *, max_failed_fraction: float, only: tuple[str, ...] = ()
+    folder: Path,
+    options: SegmentOptions,
+    *,
+    max_failed_fraction: float,
+    only: tuple[str, ...] = (),
+    replace: bool = True,
 ) -> None:
     """Write the regions of all shards of a data set.
 
@@ -23,6 +28,7 @@ def run(
         options: of the stage.
         max_failed_fraction: see `failures.check_failed_fraction`.
         only: names of the shards to process; empty for all.
+        replace: see `shards.run`.
 
     Raises:
         InputError: a checkpoint that is missing or wrong; and as `shards.run`.
@@ -46,4 +52,5 @@ def run(
         models={} if checkpoint is None else {checkpoint.name: sha256_of(checkpoint)},
         shards=only,
         max_failed_fraction=max_failed_fraction,
+        replace=replace,
     )

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from rsfiqa.backbones import PACKAGED
-from rsfiqa.command import DATASET, TEST_FRACTION, Command, Folder
+from rsfiqa.command import DATASET, REPLACE, TEST_FRACTION, Command, Folder
 from rsfiqa.errors import InputError
 from rsfiqa.products.paths import checkpoint_folder, dataset_name
 from rsfiqa.train.options import TrainOptions
@@ -45,6 +45,7 @@ class Train(Command, TrainOptions):
     weights: str = Field(
         PACKAGED, description="Weights of the backbone for fine-tuning, as given to extract."
     )
+    replace: bool = Field(False, description=REPLACE)
 
     def run(self) -> None:
         """Run the stage, for one split after the other."""
@@ -70,4 +71,5 @@ class Train(Command, TrainOptions):
                 seed=self.seed,
                 weights=self.weights,
                 data=data,
+                replace=self.replace,
             )

@@ -14,9 +14,10 @@ from rsfiqa import checkpoints, samples, splits
 from rsfiqa.backbones import PACKAGED
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
+from rsfiqa.io.provenance import refuse_other_options
 from rsfiqa.model import RSA
-from rsfiqa.products.card import SplitRecord
-from rsfiqa.products.paths import checkpoint_stats_path
+from rsfiqa.products.card import SplitRecord, training_record
+from rsfiqa.products.paths import card_path, checkpoint_stats_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.samples import Samples
@@ -43,6 +44,7 @@ def run(
     seed: int,
     weights: str = PACKAGED,
     data: Samples | None = None,
+    replace: bool = True,
 ) -> None:
     """Train a variant on the training part of a split and write the checkpoint.
 
@@ -56,10 +58,18 @@ def run(
         seed: seed of splits, initial weights and batches.
         weights: weights of the backbone, for fine-tuning, as in the extract stage.
         data: samples of the folder; loaded if None.
+        replace: replace a checkpoint that was trained with other options; else refuse to.
 
     Raises:
-        InputError: the data set or the options do not allow the training, or it diverges.
+        InputError: the data set or the options do not allow the training, it diverges, or the
+            checkpoint was trained with other options and must not be replaced.
     """
+    if not replace and card_path(output).is_file():
+        given = training_record(
+            options.recorded(), split=split, seed=seed, test_fraction=test_fraction
+        )
+        recorded = checkpoints.read_card(output)[0].training
+        refuse_other_options(card_path(output), recorded, given, "train")
     torch.set_num_threads(options.finetune.threads if options.finetune.enabled else 1)
     if options.finetune.enabled:
         tune_malloc(large=True)

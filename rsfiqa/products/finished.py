@@ -1,0 +1,68 @@
+"""Finished products: how they were made, and which of them the manifest has no more.
+
+The statistics beside a product are written last, so that their presence marks a finished product.
+They are read in a tenth of a millisecond, whatever the format of the product.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rsfiqa.io.json_files import read_json
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products.paths import SUFFIX, stats_path
+
+log = logging.getLogger("rsfiqa")
+
+SHARD_FILE = re.compile(r"(\d{5,})\.[a-z0-9.]+")
+
+
+def recorded_provenance(product: Path) -> Provenance | None:
+    """The provenance of a finished product; None if it is not finished or its record is damaged.
+
+    Args:
+        product: path of the product.
+    """
+    try:
+        return Provenance.from_json(read_json(stats_path(product))["provenance"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def superfluous_files(folder: Path, shards: Sequence[str]) -> Iterator[Path]:
+    """The files of shards that a data set has no more, sorted within each stage.
+
+    Args:
+        folder: of the data set.
+        shards: names of the shards that it has.
+    """
+    kept = set(shards)
+    for stage, suffix in SUFFIX.items():
+        endings = tuple({suffix, ".failures.parquet", ".stats.json"})
+        for path in sorted((folder / stage).glob("*")):
+            match = SHARD_FILE.fullmatch(path.name)
+            if match and match[1] not in kept and path.name.endswith(endings):
+                yield path
+
+
+def remove_superfluous_shards(folder: Path, shards: Sequence[str]) -> None:
+    """Remove the products of shards that a data set has no more, and say so.
+
+    They hold the images of a division into other shards, and nothing reads them.
+
+    Args:
+        folder: of the data set.
+        shards: names of the shards that it has.
+    """
+    removed = 0
+    for path in superfluous_files(folder, shards):
+        path.unlink()
+        removed += 1
+    if removed:
+        log.info(
+            "prepare: %s has %d shards now; %d files of further ones were removed",
+            folder,
+            len(shards),
+            removed,
+        )
