@@ -1,17 +1,20 @@
 """The subcommand of the report stage."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from rsfiqa.command import Command
 from rsfiqa.errors import InputError
-from rsfiqa.report.options import ReportOptions
+from rsfiqa.report.options import TITLE, ReportOptions
 
 if TYPE_CHECKING:
     from rsfiqa import Scorer
+
+
+TableName = Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+\.[a-z0-9_]+$")]
 
 
 class Report(Command, ReportOptions):
@@ -23,7 +26,12 @@ class Report(Command, ReportOptions):
     """
 
     results: CliPositionalArg[Path | None] = Field(None, description="Folder of all results.")
-    title: str = Field("RSFIQA", description="Title of the page.")
+    table: tuple[TableName, ...] = Field(
+        (),
+        description="Table of results to show, <train>.<test>.<method>; can be given several times;"
+        " by default all in RESULTS/benchmark.",
+    )
+    title: str = Field(TITLE, description="Title of the page.")
     scores: Path | None = Field(
         None, description="Table of scores (.parquet) to report instead of results."
     )
@@ -50,7 +58,7 @@ class Report(Command, ReportOptions):
         if self.results is not None:
             from rsfiqa.report import stage
 
-            print(stage.run(self.results, images=self.images, title=self.title))
+            print(stage.run(self.results, images=self.images, title=self.title, names=self.table))
         if self.scores is not None:
             from rsfiqa.report import scored
 

@@ -1,15 +1,22 @@
 """The run record: experiments, options, failures and times, read from the products."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsfiqa import checkpoints
 from rsfiqa.checkpoints import Card
 from rsfiqa.io.json_files import read_json
-from rsfiqa.products import captions, failures
-from rsfiqa.products.paths import checkpoints_in, product_path, shard_name, train_folder
+from rsfiqa.products import captions, failures, manifest
+from rsfiqa.products.paths import (
+    checkpoints_in,
+    manifest_path,
+    product_path,
+    shard_name,
+    train_folder,
+)
+from rsfiqa.products.results import ResultRow
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,61 @@ class Experiment:
         return self.name.rpartition(".")[2]
 
 
-def read_experiments(root: Path) -> list[Experiment]:
-    """All experiments that have a checkpoint, sorted by name."""
+@dataclass(frozen=True)
+class Scope:
+    """The products behind the rows of a report; others may lie beside them.
+
+    Attributes:
+        datasets: names of the data sets that were trained on or tested on, and of each the names
+            of its shards; None where there is no manifest.
+        checkpoints: `<data set>.<variant>` and split of each training.
+        tables: names of the tables of results.
+    """
+
+    datasets: Mapping[str, Collection[str] | None]
+    checkpoints: Collection[tuple[str, str]]
+    tables: Collection[str]
+
+    @classmethod
+    def of(cls, root: Path, rows: Sequence[ResultRow]) -> "Scope":
+        """The scope of a report of these rows."""
+        names = sorted({name for row in rows for name in (row.train, row.test)})
+        return cls(
+            {name: _shards(root / name) for name in names},
+            {(f"{row.train}.{row.variant}", row.split) for row in rows},
+            {f"{row.train}.{row.test}.{row.variant}" for row in rows},
+        )
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether a file beside a product belongs to it, by its path under the root."""
+        folder, name = path.parts[0], path.name.partition(".")[0]
+        if folder == "train":
+            return path.parts[1:3] in self.checkpoints
+        if folder == "benchmark":
+            return path.name.removesuffix(".stats.json") in self.tables
+        if folder not in self.datasets:
+            return False
+        shards = self.datasets[folder]
+        return name == "manifest" or shards is None or name in shards
+
+
+def _shards(folder: Path) -> list[str] | None:
+    """The names of a data set's shards; None without a manifest."""
+    path = manifest_path(folder)
+    return manifest.shard_names(path) if path.is_file() else None
+
+
+def read_experiments(root: Path, scope: Scope | None = None) -> list[Experiment]:
+    """The experiments that have a checkpoint, sorted by name.
+
+    Args:
+        root: folder of all results.
+        scope: which checkpoints to read; None for all.
+    """
     folders = defaultdict(list)
     for folder in checkpoints_in(train_folder(root)):
-        folders[folder.parent.name].append(folder)
+        if scope is None or folder.relative_to(root) in scope:
+            folders[folder.parent.name].append(folder)
     return [read_experiment(name, splits) for name, splits in folders.items()]
 
 
@@ -85,10 +142,15 @@ class Failure:
     reason: str
 
 
-def read_failures(root: Path) -> list[Failure]:
-    """All failures under a root, sorted by product, then image."""
+def read_failures(root: Path, scope: Scope | None = None) -> list[Failure]:
+    """The failures under a root, sorted by product, then image.
+
+    Args:
+        root: folder of all results.
+        scope: whose failures to read; None for all.
+    """
     listed = []
-    for path in sorted(root.rglob("*.failures.parquet")):
+    for path in _files_below(root, ["**/*.failures.parquet"], scope):
         product = path.relative_to(root).as_posix().removesuffix(".failures.parquet")
         source = product.partition("/")[0]
         listed += [Failure(source, product, **row) for row in failures.read(path).to_pylist()]
@@ -119,10 +181,21 @@ class StageTime:
         return self.images / max(self.seconds, 1e-9)
 
 
-def read_times(root: Path) -> list[StageTime]:
-    """Times from the statistics beside the products, in the order in which stages began."""
+def _files_below(root: Path, patterns: Sequence[str], scope: Scope | None) -> list[Path]:
+    """The files that match a pattern and belong to products in the scope, sorted."""
+    paths = [path for pattern in patterns for path in root.glob(pattern)]
+    return sorted(path for path in paths if scope is None or path.relative_to(root) in scope)
+
+
+def read_times(root: Path, scope: Scope | None = None) -> list[StageTime]:
+    """Times from the statistics beside the products, in the order in which stages began.
+
+    Args:
+        root: folder of all results.
+        scope: whose times to read; None for all.
+    """
     jobs_of: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
-    for path in sorted([*root.rglob("*.stats.json"), *root.glob("train/*/*/stats.json")]):
+    for path in _files_below(root, ["**/*.stats.json", "train/*/*/stats.json"], scope):
         jobs_of[_stage_and_subject(path.relative_to(root))].append(read_json(path))
     begun = {key: min(job["started"] for job in jobs) for key, jobs in jobs_of.items()}
     return [

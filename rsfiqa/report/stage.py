@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsfiqa.io.atomic import atomic
+from rsfiqa.io.json_files import write_json
+from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import results
 from rsfiqa.products.paths import (
     SUFFIX,
@@ -16,14 +18,17 @@ from rsfiqa.products.paths import (
     headline_path,
     report_path,
     results_path,
+    stats_path,
 )
 from rsfiqa.products.results import ResultRow
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.report import page, pictures, record, tables
 from rsfiqa.report.dataset import DataSet, read_dataset
 from rsfiqa.report.headline import headline
 from rsfiqa.report.labels import FULL, method_label, method_order
+from rsfiqa.report.options import recorded_options
 from rsfiqa.report.pictures import Picture
-from rsfiqa.report.record import Experiment
+from rsfiqa.report.record import Experiment, Scope
 from rsfiqa.report.tables import DatasetPair
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import
@@ -32,7 +37,7 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import
 MAX_DOTS = 20_000  # of all scatter plots together; more are drawn as bitmaps
 
 
-def run(root: Path, *, images: int, title: str) -> str:
+def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> str:
     """Write report/index.html and report/headline.txt; returns the headline.
 
     The page shows what there is: tables need only results; pictures also need checkpoints and
@@ -42,12 +47,15 @@ def run(root: Path, *, images: int, title: str) -> str:
         root: folder of all results.
         images: number of images to show with regions and attention, divided among the data sets.
         title: of the page.
+        names: of the tables of results to show, `<train>.<test>.<method>`; empty for all.
 
     Raises:
-        InputError: no results, or a damaged product.
+        InputError: no results, results that cannot stand beside each other, or a damaged product.
     """
-    rows = tables.read(root)
-    experiments = record.read_experiments(root)
+    rows = tables.read(root, names)
+    scope = Scope.of(root, rows)
+    experiments = record.read_experiments(root, scope)
+    stats_path(report_path(root)).unlink(missing_ok=True)  # its presence marks a finished report
     dataset = cache(lambda name: read_dataset(root, name))
     backend = cache(lambda name: record.caption_backend(root, name, experiments))
     pairs = tables.dataset_pairs(rows, dataset, backend)
@@ -66,14 +74,17 @@ def run(root: Path, *, images: int, title: str) -> str:
         calibrations=_calibrations(root, within, rows),
         curves=_curves(experiments, dataset, backend),
         pictures=_pictures(root, within, rows, images),
-        failures=record.read_failures(root),
+        failures=record.read_failures(root, scope),
         experiments=experiments,
         settings=record.read_settings(experiments),
-        times=record.read_times(root),
+        times=record.read_times(root, scope),
     )
     text = headline(pairs)
     with atomic(headline_path(root)) as partial:
         partial.write_text(text, "utf-8")
+    options = recorded_options(scope.tables, images=images, title=title)
+    provenance = Provenance("report", 1, "report", VERSIONS["report"], options=options)
+    write_json(stats_path(report_path(root)), {"provenance": provenance.to_json()})
     return text
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,18 +95,62 @@ class DatasetPair:
         return "random splits by group" if random else "trainings that differ in their seed"
 
 
-def read(root: Path) -> list[ResultRow]:
-    """All rows of all tables of results under a root, sorted.
+def read(root: Path, names: Sequence[str] = ()) -> list[ResultRow]:
+    """The rows of tables of results under a root, sorted.
+
+    Args:
+        root: folder of all results.
+        names: of the tables, `<train>.<test>.<method>`; empty for all that there are.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, one is missing, or rows beside each other are not of the same
+            tested images and seed.
     """
-    paths = all_results(root)
+    folder = benchmark_folder(root)
+    paths = [folder / f"{name}.parquet" for name in names] or all_results(root)
     if not paths:
-        folder = benchmark_folder(root)
         raise InputError(f"{folder}: holds no table of results; run the benchmark stage first")
-    rows = [row for path in paths for row in results.read(path)[0]]
+    rows: list[ResultRow] = []
+    first: dict[tuple[str, str, str], tuple[Path, _Tested]] = {}
+    for path in paths:
+        table, provenance = results.read(path)
+        for row in table:
+            tested = _Tested(provenance.options.get("seed"), provenance.inputs.get(row.split))
+            key = (row.train, row.test, row.split)
+            _check_alike(path, row.split, tested, *first.setdefault(key, (path, tested)))
+        rows += table
     return sorted(rows, key=lambda row: (row.train, row.test, row.variant, row.split))
+
+
+class _Tested(NamedTuple):
+    """What rows must have in common to stand beside each other.
+
+    Attributes:
+        seed: of splits and trainings; None if it is not recorded.
+        images: SHA-256 of the tested images and their scores; None likewise.
+    """
+
+    seed: int | None
+    images: str | None
+
+
+def _check_alike(path: Path, split: str, tested: _Tested, other: Path, expected: _Tested) -> None:
+    """Raise if two tables do not test the same split.
+
+    Raises:
+        InputError: names both tables and what differs.
+    """
+    repair = "run the benchmark stage again for both, or name the tables to show (--table)"
+    if tested.seed != expected.seed:
+        raise InputError(
+            f"{path}: tables beside each other must have the same seed, found {tested.seed} here"
+            f" and {expected.seed} in {other.name}; {repair}"
+        )
+    if tested.images != expected.images:
+        raise InputError(
+            f"{path}: tables beside each other must test the same images, found others for {split}"
+            f" in {other.name}; {repair}"
+        )
 
 
 def rows_of(rows: Sequence[ResultRow], pair: DatasetPair, method: str) -> list[ResultRow]:
