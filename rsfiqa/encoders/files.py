@@ -58,6 +58,11 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
         ) from error
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights in an encoder's folder, sorted."""
+    return sorted(folder.rglob("*.safetensors"))
+
+
 def weight_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of the files of weights in an encoder's folder, by name."""
-    return {path.name: sha256_of(path) for path in sorted(folder.rglob("*.safetensors"))}
+    return {path.name: sha256_of(path) for path in weight_files(folder)}

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rsfiqa.io.json_files import read_json
 from rsfiqa.io.provenance import Provenance
@@ -18,6 +19,19 @@ log = logging.getLogger("rsfiqa")
 SHARD_FILE = re.compile(r"(\d{5,})\.[a-z0-9.]+")
 
 
+def statistics(product: Path) -> dict[str, Any]:
+    """The statistics of a product; empty if it is not finished or they are damaged.
+
+    Args:
+        product: path of the product.
+    """
+    try:
+        content = read_json(stats_path(product))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def recorded_provenance(product: Path) -> Provenance | None:
     """The provenance of a finished product; None if it is not finished or its record is damaged.
 
@@ -25,8 +39,8 @@ def recorded_provenance(product: Path) -> Provenance | None:
         product: path of the product.
     """
     try:
-        return Provenance.from_json(read_json(stats_path(product))["provenance"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Provenance.from_json(statistics(product)["provenance"])
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -1,5 +1,6 @@
 """The report of all results: tables, plots, pictures with regions and attention, on one page."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
     Raises:
         InputError: no results, results that cannot stand beside each other, or a damaged product.
     """
+    started = time.time()
     rows = tables.read(root, names)
     scope = Scope.of(root, rows)
     experiments = record.read_experiments(root, scope)
@@ -84,7 +86,8 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
         partial.write_text(text, "utf-8")
     options = recorded_options(scope.tables, images=images, title=title)
     provenance = Provenance("report", 1, "report", VERSIONS["report"], options=options)
-    write_json(stats_path(report_path(root)), {"provenance": provenance.to_json()})
+    stats = {"provenance": provenance.to_json(), "started": started, "ended": time.time()}
+    write_json(stats_path(report_path(root)), stats | {"images": images})
     return text
 
 

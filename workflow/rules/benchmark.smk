@@ -1,5 +1,6 @@
 rule benchmark:
     input:
+        outdated(outdated_tables),
         products=products_of("train"),
         checkpoints=checkpoints_of,
     output:
@@ -7,9 +8,9 @@ rule benchmark:
         predictions=tables(METHODS, ".predictions.parquet", test="{train}"),
         stats=tables(METHODS, ".stats.json", test="{train}"),
     log:
-        "logs/benchmark/{train}.{train}.log",
+        f"{LOGS}/benchmark/{{train}}.{{train}}.log",
     benchmark:
-        "logs/benchmark/{train}.{train}.tsv"
+        f"{LOGS}/benchmark/{{train}}.{{train}}.tsv"
     priority: 30
     conda:
         "../../envs/core.yaml"
@@ -21,8 +22,7 @@ rule benchmark:
     params:
         root=results_folder,
         test=test_set,
-        flags=benchmark_flags,
-        version=VERSIONS["benchmark"],
+        flags=untracked(benchmark_flags),
     message:
         "benchmark: train on {wildcards.train}, test on {params.test}"
     shell:
@@ -35,6 +35,7 @@ if CROSS_METHODS:
     # across two data sets, without the variants that are trained for the ablation alone
     use rule benchmark as benchmark_cross with:
         input:
+            outdated(outdated_tables),
             products=products_of("train", "test"),
             checkpoints=checkpoints_of,
         output:
@@ -42,8 +43,8 @@ if CROSS_METHODS:
             predictions=tables(CROSS_METHODS, ".predictions.parquet"),
             stats=tables(CROSS_METHODS, ".stats.json"),
         log:
-            "logs/benchmark/{train}.{test}.log",
+            f"{LOGS}/benchmark/{{train}}.{{test}}.log",
         benchmark:
-            "logs/benchmark/{train}.{test}.tsv"
+            f"{LOGS}/benchmark/{{train}}.{{test}}.tsv"
 
     ruleorder: benchmark > benchmark_cross

@@ -1,5 +1,6 @@
 rule caption:
     input:
+        outdated_shard("caption"),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         regions=f"{RESULTS}/{{dataset}}/segment/{{shard}}.h5",
     output:
@@ -7,10 +8,10 @@ rule caption:
         failures=f"{RESULTS}/{{dataset}}/caption/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/caption/{{shard}}.stats.json",
     log:
-        job="logs/caption/{dataset}/{shard}.log",
-        server="logs/caption/{dataset}/{shard}.server.log",
+        job=f"{LOGS}/caption/{{dataset}}/{{shard}}.log",
+        server=f"{LOGS}/caption/{{dataset}}/{{shard}}.server.log",
     benchmark:
-        "logs/caption/{dataset}/{shard}.tsv"
+        f"{LOGS}/caption/{{dataset}}/{{shard}}.tsv"
     priority: 70
     conda:
         "../../envs/vllm.yaml" if OWN_SERVER else "../../envs/core.yaml"
@@ -22,7 +23,6 @@ rule caption:
     params:
         folder=subpath(input.manifest, parent=True),
         flags=stage_flags("caption"),
-        version=VERSIONS["caption"],
     message:
         "caption {wildcards.dataset} {wildcards.shard}: regions to ratings and text"
     shell:

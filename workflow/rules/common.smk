@@ -7,15 +7,19 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.settings.enums import RerunTrigger
 
+from rsfiqa.backbones import HUB
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
-from rsfiqa.prepare.entries import plan_shards
-from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.options import absolute_folder
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import split_name
+from rsfiqa.teach.options import TeachTrainOptions
 from workflow.configuration import check, segment_threads
+from workflow.outdated import Outdated, manifest_shards
 
 try:
     config = check(config)
@@ -23,6 +27,8 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = config["results"]
+LOGS = f"{RESULTS}/logs"
+OUTDATED = Outdated(config)
 DATASETS = config["benchmark"]["datasets"]
 # a job's commands find the package in this checkout, and the interpreter that runs Snakemake
 # unless the rule's own conda environment has been activated
@@ -50,6 +56,14 @@ VARIANTS = config["benchmark"]["variants"]
 METHODS = VARIANTS + config["benchmark"]["baselines"]
 CROSS_METHODS = [method for method in METHODS if method not in set(VARIANTS) - {"full"}]
 RANDOM_SPLITS = [split_name("split", i) for i in range(config["benchmark"]["splits"])]
+EXAMPLES = config["teach"]["data"] | {
+    "datasets": config["teach"]["datasets"],
+    "seed": config["seed"],
+}
+FINETUNED = TeachTrainOptions(**config["teach"]["train"]).recorded() | {
+    "model": absolute_folder(config["teach"]["train"]["model"] or ""),
+    "seed": config["seed"],
+}
 FINETUNED_MODEL = f"{RESULTS}/teach/finetuned/model"
 
 
@@ -72,21 +86,120 @@ def flags(options, prefix=""):
         elif isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")
         elif value is not None:
-            values = value if isinstance(value, list) else [value]
+            values = value if isinstance(value, (list, tuple)) else [value]
             # with = because a value may begin with a dash
             words += [f"--{name}={shlex.quote(str(item))}" for item in values]
     return " ".join(filter(None, words))
 
 
+def untracked(function):
+    """A parameter that makes nothing again when it changes: products know their options.
+
+    Snakemake tracks parameters, but for those that it takes as made from the output's path.
+    """
+    return lambda wildcards, output: function(wildcards)
+
+
 def stage_flags(stage):
     """The flags of a stage that works shard by shard."""
-    return flags(config[stage] | {"max_failed_fraction": config["max_failed_fraction"]})
+    options = {"max_failed_fraction": config["max_failed_fraction"], "replace": True}
+    return untracked(lambda wildcards: flags(config[stage] | options))
 
 
 def prepare_flags(wildcards):
     """The flags that describe one data set."""
     common = {key: config[key] for key in ("max_failed_fraction", "seed", "shard_size")}
-    return flags(config["datasets"][wildcards.dataset] | common)
+    return flags(config["datasets"][wildcards.dataset] | common | {"replace": True})
+
+
+def remake(*products):
+    """Have Snakemake make products again that do not fit the configuration, and say why.
+
+    Args:
+        products: path of each product, and what differs; empty if it fits.
+    """
+    for path, difference in products:
+        if difference:
+            tracked = RerunTrigger.PARAMS in workflow.rerun_triggers
+            if tracked:
+                workflow.dag.forcefiles.add(path)
+            consequence = "made again" if tracked else "kept (--rerun-triggers)"
+            logger.info(f"{path}: {difference}; {consequence}")
+    return []
+
+
+def outdated(products):
+    """An input function that adds no files, but has outdated products made again.
+
+    Only where a run is planned: a job on another machine has been told to make its outputs.
+
+    Args:
+        products: function of the wildcards; see `remake`.
+    """
+
+    def no_files(wildcards):
+        try:
+            return remake(*products(wildcards)) if workflow.is_main_process else []
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+    return no_files
+
+
+def outdated_manifest(wildcards):
+    """The manifest of a data set, and why it is outdated."""
+    path = f"{RESULTS}/{wildcards.dataset}/manifest.parquet"
+    return [(path, OUTDATED.manifest(Path(path), wildcards.dataset))]
+
+
+def outdated_shard(stage):
+    """An input function for a stage that works shard by shard; see `outdated`."""
+
+    def shard(wildcards):
+        name = f"{wildcards.shard}{SUFFIX[stage]}"
+        path = f"{RESULTS}/{wildcards.dataset}/{stage}/{name}"
+        return [(path, OUTDATED.shard(Path(path), stage))]
+
+    return outdated(shard)
+
+
+def outdated_checkpoints(*splits):
+    """An input function for the checkpoints of these splits, by default of the job's."""
+
+    def checkpoints(wildcards):
+        folder = f"{RESULTS}/train/{wildcards.dataset}.{wildcards.variant}"
+        for split in splits or [wildcards.split]:
+            difference = OUTDATED.checkpoint(Path(folder) / split, split)
+            yield f"{folder}/{split}/card.json", difference
+
+    return outdated(checkpoints)
+
+
+def outdated_tables(wildcards):
+    """The tables of results of a benchmark job, and why they are outdated."""
+    kind, number = split_kind(wildcards), benchmark_number(wildcards)
+    test = test_set(wildcards)
+    for method in methods(wildcards.train, test):
+        path = f"{RESULTS}/benchmark/{wildcards.train}.{test}.{method}.parquet"
+        yield path, OUTDATED.table(Path(path), method, kind, number)
+
+
+def outdated_report(wildcards):
+    """The report, and why it is outdated."""
+    path = f"{RESULTS}/report/index.html"
+    return [(path, OUTDATED.report(Path(path), table_names()))]
+
+
+def outdated_examples(wildcards):
+    """The examples of the teach stage, and why they are outdated."""
+    path = f"{RESULTS}/teach/data.json"
+    return [(path, OUTDATED.examples(Path(path)))]
+
+
+def outdated_finetuned(wildcards):
+    """The model that the teach stage trained, and why it is outdated."""
+    path = f"{RESULTS}/teach/finetuned/teach.json"
+    return [(path, OUTDATED.finetuned(Path(path)))]
 
 
 def memory(megabytes):
@@ -100,9 +213,9 @@ def minutes(number):
 
 
 def processes(number):
-    """The command that starts a program in so many processes."""
+    """The command that starts a program in so many processes, which changes speed only."""
     many = f"python -m torch.distributed.run --standalone --nproc-per-node {number}"
-    return many if number > 1 else "python"
+    return untracked(lambda wildcards: many if number > 1 else "python")
 
 
 def pristine_regions(wildcards):
@@ -114,8 +227,18 @@ def pristine_regions(wildcards):
     ]
 
 
-def captioner_flags(wildcards):
-    """The flags of a model that is tested, with a server of its own."""
+def examples_flags(wildcards):
+    """The flags of the job that makes examples."""
+    options = {
+        "max_failed_fraction": config["max_failed_fraction"],
+        "seed": config["seed"],
+        "source": [f"{RESULTS}/{name}" for name in config["teach"]["datasets"]],
+    }
+    return flags(config["teach"]["data"] | options)
+
+
+def captioner_options(wildcards):
+    """The options of a model that is tested, with a server of its own."""
     base = config["teach"]["train"]["model"]
     if base is None:
         raise WorkflowError(
@@ -127,7 +250,7 @@ def captioner_flags(wildcards):
         weights = base if Path(base).expanduser().is_dir() else None
     server = config["caption"]["server"] | {"weights": weights}
     changes = {"backend": "vllm", "endpoints": [], "model": model, "server": server}
-    return flags(config["caption"] | changes)
+    return config["caption"] | changes
 
 
 def checkpoints_of(wildcards):
@@ -171,6 +294,7 @@ def benchmark_flags(wildcards):
         "number": benchmark_number(wildcards),
         "seed": config["seed"],
         "test_fraction": config["benchmark"]["test_fraction"],
+        "replace": True,
     }
     if split_kind(wildcards) == "official":
         options["official"] = True
@@ -184,15 +308,17 @@ def checkpoint_files(name):
 
 
 def train_flags(*splits):
-    """The flags of a train job for these splits; they may hold wildcards."""
+    """The flags of a train job for these splits, by default for its own."""
     options = config["train"] | {
         "seed": config["seed"],
-        "split": list(splits),
         "test_fraction": config["benchmark"]["test_fraction"],
+        "replace": True,
     }
     if FINETUNE:
         options["weights"] = config["extract"]["weights"]
-    return flags(options)
+    return untracked(
+        lambda wildcards: flags(options | {"split": splits or [wildcards.split]})
+    )
 
 
 def methods(train, test):
@@ -201,9 +327,14 @@ def methods(train, test):
 
 
 def shards(dataset):
-    """The names of a data set's shards, known before its images are opened."""
-    options = PrepareOptions(**config["datasets"][dataset])
-    return plan_shards(Path(RESULTS) / dataset, options, config["shard_size"])
+    """The names of a data set's shards, known before its images are opened.
+
+    A job on another machine, which only needs to find its own rule, takes those of the manifest.
+    """
+    known = None
+    if not workflow.is_main_process:
+        known = manifest_shards(Path(RESULTS) / dataset)
+    return known or OUTDATED.shards(dataset)
 
 
 def products_of(*names):
@@ -224,6 +355,11 @@ def tables(methods, suffix=".parquet", test="{test}"):
     return [
         f"{RESULTS}/benchmark/{{train}}.{test}.{method}{suffix}" for method in methods
     ]
+
+
+def table_names():
+    """The names of the tables of results that the report shows."""
+    return [Path(path).stem for path in all_tables()]
 
 
 def all_tables():

@@ -1,5 +1,6 @@
 rule embed:
     input:
+        outdated_shard("embed"),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         captions=f"{RESULTS}/{{dataset}}/caption/{{shard}}.parquet",
     output:
@@ -7,9 +8,9 @@ rule embed:
         failures=f"{RESULTS}/{{dataset}}/embed/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/embed/{{shard}}.stats.json",
     log:
-        "logs/embed/{dataset}/{shard}.log",
+        f"{LOGS}/embed/{{dataset}}/{{shard}}.log",
     benchmark:
-        "logs/embed/{dataset}/{shard}.tsv"
+        f"{LOGS}/embed/{{dataset}}/{{shard}}.tsv"
     priority: 60
     conda:
         "../../envs/core.yaml"
@@ -21,7 +22,6 @@ rule embed:
     params:
         folder=subpath(input.manifest, parent=True),
         flags=stage_flags("embed"),
-        version=VERSIONS["embed"],
     message:
         "embed {wildcards.dataset} {wildcards.shard}: text to vectors"
     shell:

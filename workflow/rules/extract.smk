@@ -1,14 +1,15 @@
 rule extract:
     input:
+        outdated_shard("extract"),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
     output:
         product=f"{RESULTS}/{{dataset}}/extract/{{shard}}.safetensors",
         failures=f"{RESULTS}/{{dataset}}/extract/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/extract/{{shard}}.stats.json",
     log:
-        "logs/extract/{dataset}/{shard}.log",
+        f"{LOGS}/extract/{{dataset}}/{{shard}}.log",
     benchmark:
-        "logs/extract/{dataset}/{shard}.tsv"
+        f"{LOGS}/extract/{{dataset}}/{{shard}}.tsv"
     priority: 50
     conda:
         "../../envs/core.yaml"
@@ -20,7 +21,7 @@ rule extract:
     params:
         folder=subpath(input.manifest, parent=True),
         flags=stage_flags("extract"),
-        version=VERSIONS["extract"],
+        hub=config["extract"]["weights"] == HUB,  # whose weights cannot be compared
     message:
         "extract {wildcards.dataset} {wildcards.shard}: images to backbone features"
     shell:

@@ -1,12 +1,14 @@
 rule prepare:
+    input:
+        outdated(outdated_manifest),
     output:
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         failures=f"{RESULTS}/{{dataset}}/manifest.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/manifest.stats.json",
     log:
-        "logs/prepare/{dataset}.log",
+        f"{LOGS}/prepare/{{dataset}}.log",
     benchmark:
-        "logs/prepare/{dataset}.tsv"
+        f"{LOGS}/prepare/{{dataset}}.tsv"
     priority: 90
     conda:
         "../../envs/core.yaml"
@@ -16,8 +18,7 @@ rule prepare:
         runtime=minutes(60),
     params:
         folder=subpath(output.manifest, parent=True),
-        flags=prepare_flags,
-        version=VERSIONS["prepare"],
+        flags=untracked(prepare_flags),
     message:
         "prepare {wildcards.dataset}: list images and scores"
     shell:

@@ -1,5 +1,6 @@
 rule report:
     input:
+        outdated(outdated_report),
         all_tables(),
     output:
         page=report(
@@ -10,9 +11,9 @@ rule report:
         ),
         headline=f"{RESULTS}/report/headline.txt",
     log:
-        "logs/report/report.log",
+        f"{LOGS}/report/report.log",
     benchmark:
-        "logs/report/report.tsv"
+        f"{LOGS}/report/report.tsv"
     priority: 20
     conda:
         "../../envs/core.yaml"
@@ -22,8 +23,9 @@ rule report:
         runtime=minutes(60),
     params:
         root=subpath(output.headline, ancestor=2),
-        flags=flags(config["report"]),
-        version=VERSIONS["report"],
+        flags=untracked(
+            lambda wildcards: flags(config["report"] | {"table": table_names()})
+        ),
     message:
         "report: tables, plots and pictures on one page"
     shell:

@@ -1,14 +1,15 @@
 rule segment:
     input:
+        outdated_shard("segment"),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
     output:
         product=f"{RESULTS}/{{dataset}}/segment/{{shard}}.h5",
         failures=f"{RESULTS}/{{dataset}}/segment/{{shard}}.failures.parquet",
         stats=f"{RESULTS}/{{dataset}}/segment/{{shard}}.stats.json",
     log:
-        "logs/segment/{dataset}/{shard}.log",
+        f"{LOGS}/segment/{{dataset}}/{{shard}}.log",
     benchmark:
-        "logs/segment/{dataset}/{shard}.tsv"
+        f"{LOGS}/segment/{{dataset}}/{{shard}}.tsv"
     priority: 80
     conda:
         "../../envs/core.yaml"
@@ -20,7 +21,6 @@ rule segment:
     params:
         folder=subpath(input.manifest, parent=True),
         flags=stage_flags("segment"),
-        version=VERSIONS["segment"],
     message:
         "segment {wildcards.dataset} {wildcards.shard}: images to regions"
     shell:

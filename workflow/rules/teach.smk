@@ -11,6 +11,7 @@ rule teach:
 
 rule teach_data:
     input:
+        outdated(outdated_examples),
         manifests=expand(
             f"{RESULTS}/{{dataset}}/manifest.parquet",
             dataset=config["teach"]["datasets"],
@@ -23,9 +24,9 @@ rule teach_data:
         sources=f"{TEACH}/data.json",
         failures=f"{TEACH}/data.failures.parquet",
     log:
-        "logs/teach/data.log",
+        f"{LOGS}/teach/data.log",
     benchmark:
-        "logs/teach/data.tsv"
+        f"{LOGS}/teach/data.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -34,11 +35,8 @@ rule teach_data:
         runtime=minutes(240),
     params:
         folder=subpath(output.train, parent=True),
-        flags=flags(
-            config["teach"]["data"]
-            | {key: config[key] for key in ("max_failed_fraction", "seed")}
-            | {"source": [f"{RESULTS}/{name}" for name in config["teach"]["datasets"]]}
-        ),
+        flags=untracked(examples_flags),
+        options=EXAMPLES,
         version=VERSIONS["teach"],
     message:
         "teach data: pristine photographs to examples"
@@ -48,14 +46,15 @@ rule teach_data:
 
 rule teach_train:
     input:
+        outdated(outdated_finetuned),
         train=rules.teach_data.output.train,
         validation=rules.teach_data.output.validation,
     output:
         card=f"{TEACH}/finetuned/teach.json",
     log:
-        "logs/teach/train.log",
+        f"{LOGS}/teach/train.log",
     benchmark:
-        "logs/teach/train.tsv"
+        f"{LOGS}/teach/train.tsv"
     conda:
         "../../envs/teach.yaml"
     threads: 8 * max(1, config["gpus"]["teach"])
@@ -67,7 +66,12 @@ rule teach_train:
         folder=subpath(input.train, parent=True),
         output=subpath(output.card, parent=True),
         python=processes(config["gpus"]["teach"]),
-        flags=flags(config["teach"]["train"] | {"seed": config["seed"]}),
+        flags=untracked(
+            lambda wildcards: flags(
+                config["teach"]["train"] | {"seed": config["seed"]}
+            )
+        ),
+        options=FINETUNED,
         version=VERSIONS["teach"],
     message:
         "teach train: examples to a model that vLLM serves"
@@ -83,9 +87,9 @@ rule teach_rule_based:
         figures=f"{TEACH}/tests/rule_based.test.json",
         answers=f"{TEACH}/tests/rule_based.test.jsonl",
     log:
-        "logs/teach/rule_based.test.log",
+        f"{LOGS}/teach/rule_based.test.log",
     benchmark:
-        "logs/teach/rule_based.test.tsv"
+        f"{LOGS}/teach/rule_based.test.tsv"
     conda:
         "../../envs/core.yaml"
     threads: 1
@@ -111,9 +115,9 @@ rule teach_test:
         figures=f"{TEACH}/tests/{{name}}.test.json",
         answers=f"{TEACH}/tests/{{name}}.test.jsonl",
     log:
-        "logs/teach/{name}.test.log",
+        f"{LOGS}/teach/{{name}}.test.log",
     benchmark:
-        "logs/teach/{name}.test.tsv"
+        f"{LOGS}/teach/{{name}}.test.tsv"
     wildcard_constraints:
         name="zero_shot|finetuned",
     conda:
@@ -125,7 +129,10 @@ rule teach_test:
         runtime=minutes(240),
     params:
         folder=subpath(input.test, parent=True),
-        flags=captioner_flags,
+        flags=untracked(lambda wildcards: flags(captioner_options(wildcards))),
+        options=lambda wildcards: CaptionOptions(
+            **captioner_options(wildcards)
+        ).recorded(),
         version=VERSIONS["teach"],
     message:
         "teach test: {wildcards.name}"

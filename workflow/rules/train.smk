@@ -1,5 +1,6 @@
 rule train:
     input:
+        outdated_checkpoints(),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         products=products_of("dataset"),
     output:
@@ -8,9 +9,9 @@ rule train:
         split=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/split.parquet",
         stats=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/stats.json",
     log:
-        "logs/train/{dataset}.{variant}/{split}.log",
+        f"{LOGS}/train/{{dataset}}.{{variant}}/{{split}}.log",
     benchmark:
-        "logs/train/{dataset}.{variant}/{split}.tsv"
+        f"{LOGS}/train/{{dataset}}.{{variant}}/{{split}}.tsv"
     priority: 40
     conda:
         "../../envs/core.yaml"
@@ -22,8 +23,7 @@ rule train:
     params:
         folder=subpath(input.manifest, parent=True),
         python=processes(TRAIN_GPUS),
-        flags=lambda wildcards: train_flags(wildcards.split),
-        version=VERSIONS["train"],
+        flags=train_flags(),
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:
@@ -35,20 +35,23 @@ if config["benchmark"]["batch_splits"]:
 
     # all random splits in one process: on small data most of a job is its start
     use rule train as train_batch with:
+        input:
+            outdated_checkpoints(*RANDOM_SPLITS),
+            manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
+            products=products_of("dataset"),
         output:
             weights=checkpoint_files("model.safetensors"),
             card=checkpoint_files("card.json"),
             split=checkpoint_files("split.parquet"),
             stats=checkpoint_files("stats.json"),
         log:
-            "logs/train/{dataset}.{variant}.log",
+            f"{LOGS}/train/{{dataset}}.{{variant}}.log",
         benchmark:
-            "logs/train/{dataset}.{variant}.tsv"
+            f"{LOGS}/train/{{dataset}}.{{variant}}.tsv"
         params:
             folder=subpath(input.manifest, parent=True),
             python=processes(TRAIN_GPUS),
             flags=train_flags(*RANDOM_SPLITS),
-            version=VERSIONS["train"],
         message:
             "train {wildcards.variant} on {wildcards.dataset}, all random splits"
 

@@ -93,10 +93,14 @@ def model_digests(options: ServerOptions) -> dict[str, str]:
     return {} if folder is None else digests_of(folder)
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model's folder, sorted, without notes such as README.md."""
+    return [path for path in sorted(folder.iterdir()) if path.suffix in MODEL_FILES]
+
+
 def digests_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a model's folder by name, without notes such as README.md."""
-    paths = [path for path in sorted(folder.iterdir()) if path.suffix in MODEL_FILES]
-    return {path.name: sha256_of(path) for path in paths}
+    """SHA-256 of each file of a model's folder by name, see `model_files`."""
+    return {path.name: sha256_of(path) for path in model_files(folder)}
 
 
 def _folder(options: ServerOptions) -> Path | None:
