@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
         "large_gb": sum(p.stat().st_size for p in data.rglob("*") if p.is_file()) / 1e9,
     }
     for stage in STAGES:
-        seconds, peak = cpu_and_memory((folder / "logs" / stage).rglob("*.tsv"))
+        seconds, peak = cpu_and_memory((folder / "results" / "logs" / stage).rglob("*.tsv"))
         figures |= {f"large_{stage}_cpu_s": seconds, f"large_{stage}_mb": peak}
     for stage in SUFFIX:
         figures[f"large_{stage}_s_per_image"] = seconds_per_image(data / stage)

@@ -9,10 +9,12 @@ from PIL import Image
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.prepare import stage as prepare
-from rsfiqa.prepare.entries import plan_shards
+from rsfiqa.prepare.command import Prepare
+from rsfiqa.prepare.entries import listing_digest, plan_shards, read_entries, read_listing
 from rsfiqa.prepare.groups import join_duplicates
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
+from rsfiqa.products.paths import failures_path, product_path, stats_path
 from rsfiqa.scale import MosScale
 
 
@@ -264,3 +266,109 @@ def test_shards_are_known_before_and_after(data):
     run(data, fraction=0.5, shard_size=2)
     assert planned == plan_shards(out, options, 2) == manifest.shard_names(out / "manifest.parquet")
     assert plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]
+
+
+def test_shards_are_planned_from_the_data_set_as_it_is_now(data):
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
+    run(data, shard_size=2)
+    write(data.parents[1], "path,mos\nb.png,5\na.png,1\nsub/c.png,2\nd.png,3\na2.png,3\n")
+    assert plan_shards(data.parents[1] / "out", options, 2) == ["00000", "00001", "00002"]
+
+
+def digest(data: Path) -> str:
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
+    return read_listing(data.parents[1] / "out", options).sha256
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "path,mos\nb.png,5\na.png,1\nsub/c.png,2\nd.png,4\n",  # a MOS
+        "path,mos\nb.png,5\na.png,1\nsub/c.png,2\n",  # an image less
+        "path,mos\nb.png,5\na.png,1\nsub/c.png,2\nd.png,3\ne.png,3\n",  # one more
+        "path,mos,group\nb.png,5,x\na.png,1,\nsub/c.png,2,\nd.png,3,\n",
+        "path,mos,subset\nb.png,5,test\na.png,1,\nsub/c.png,2,\nd.png,3,\n",
+        "path,mos,mos_std\nb.png,5,1\na.png,1,\nsub/c.png,2,\nd.png,3,\n",
+    ],
+)
+def test_the_listing_changes_with_the_table(data, table):
+    before = digest(data)
+    write(data.parents[1], table)
+    assert digest(data) != before
+
+
+def test_the_listing_changes_with_the_images_alone(data):
+    before = digest(data)
+    write(data.parents[1], "path,mos\nd.png,3\nb.png,5\na.png,1\nsub/c.png,2.0\n")
+    assert digest(data) == before  # other lines, the same data
+    os.utime(data.parent / "a.png", ns=(0, 0))
+    touched = digest(data)
+    picture(data.parent / "b.png", 7, size=(30, 30))
+    replaced = digest(data)
+    (data.parent / "d.png").unlink()
+    assert len({before, touched, replaced, digest(data)}) == 4
+
+
+def test_the_listing_of_a_folder_however_it_is_spelt(tmp_path, monkeypatch):
+    root = tmp_path / "pictures"
+    picture(root / "a.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    digests = {
+        read_listing(tmp_path / "out", PrepareOptions(layout="folder", root=spelling)).sha256
+        for spelling in ("~/pictures", str(root), f"{root}/", "pictures", "./pictures/")
+    }
+    assert len(digests) == 1
+    picture(root / os.fsdecode(b"\xe9.png"))
+    listing = read_listing(tmp_path / "out", PrepareOptions(layout="folder", root=str(root)))
+    assert (listing.images, len(listing.sha256)) == (2, 64)
+
+
+def test_the_statistics_hold_the_listing_and_the_options(data):
+    _, provenance = run(data)
+    stats = json.loads(stats_path(data.parents[1] / "out/manifest.parquet").read_text("utf-8"))
+    assert stats["provenance"] == provenance.to_json()
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
+    assert stats["listing"] == listing_digest(read_entries(data.parent, options, 0)) == digest(data)
+
+
+def test_a_manifest_of_another_layout_is_not_replaced_unasked(data):
+    run(data)
+    folder = data.parents[1] / "out"
+    before = (folder / "manifest.parquet").read_bytes()
+    message = r"manifest.parquet: datasets.out.layout must be csv, with which it was made, found de"
+    with pytest.raises(InputError, match=message):
+        Prepare(folder=folder).run()
+    described = {"layout": "csv", "root": str(data), "mos_range": (1, 5)}
+    with pytest.raises(InputError, match=r"datasets.out.shard_size must be 3, .*found 1000; set"):
+        Prepare(folder=folder, **described).run()
+    with pytest.raises(
+        InputError, match=r"datasets.out.mos_range must be \[1.0, 5.0\], .*\[0.0, 9"
+    ):
+        Prepare(folder=folder, **described | {"mos_range": (0, 9)}, shard_size=3).run()
+    assert (folder / "manifest.parquet").read_bytes() == before
+    Prepare(folder=folder, **described, shard_size=3).run()
+    assert (folder / "manifest.parquet").read_bytes() == before
+    Prepare(folder=folder, **described, shard_size=2, replace=True).run()
+    assert manifest.shard_names(folder / "manifest.parquet") == ["00000", "00001"]
+
+
+def test_products_of_shards_that_there_are_no_more_are_removed(data, caplog):
+    run(data, shard_size=1)
+    folder = data.parents[1] / "out"
+    kept = [folder / "segment/notes.txt", folder / "segment/00003.txt"]
+    for shard in ("00001", "00002", "00003"):
+        product = product_path(folder, "segment", shard)
+        product.parent.mkdir(exist_ok=True)
+        for path in (product, failures_path(product), stats_path(product), *kept):
+            path.touch()
+    caplog.set_level("INFO", "rsfiqa")
+    run(data, shard_size=2)
+    assert sorted(path.name for path in (folder / "segment").iterdir()) == [
+        "00001.failures.parquet",
+        "00001.h5",
+        "00001.stats.json",
+        "00003.txt",
+        "notes.txt",
+    ]
+    assert f"{folder} has 2 shards now; 6 files of further ones were removed" in caplog.text

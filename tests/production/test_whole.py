@@ -122,7 +122,7 @@ def test_six_pictures_through_everything(small, served, tmp_path):
         assert table.num_rows == sum(counts) > 3
         assert "ok" in table["status"].to_pylist()
         assert "model.safetensors" in origin.models
-        log_file = tmp_path / f"logs/caption/pictures/{shard}.server.log"
+        log_file = tmp_path / f"results/logs/caption/pictures/{shard}.server.log"
         assert "vllm.entrypoints.openai.api_server" in log_file.read_text("utf-8")
     card = json.loads((tmp_path / "results/train/pictures.full/split-00/card.json").read_text())
     assert card["backbone"]["backbone"] == "resnet10t"

@@ -88,6 +88,42 @@ def test_what_shapes_the_product_makes_it_again(folder, changes):
     assert stage.run(folder, **changes) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"options": {"x": 2}},
+            r"00000.h5: segment.x must be 1, with which it was made, found 2; set it to that, or"
+            r" give --replace to make it again$",
+        ),
+        ({"options": {"x": 1, "y": 3}}, r"segment.y must be None, with which it was made, found 3"),
+        (
+            {"models": {"sam": "0" * 64}},
+            r"00000.h5: must be made with the weights none, with which it was made, found sam"
+            r" \(000000000000\); give those, or --replace to make it again$",
+        ),
+    ],
+)
+def test_shards_of_other_options_are_not_replaced_unasked(folder, changes, message):
+    stage = Stage()
+    stage.run(folder, only=("00000",))
+    for only in ((), ("00000",), ("00002",)):  # nor is a shard put beside one of other options
+        with pytest.raises(InputError, match=message) as caught:
+            stage.run(folder, only=only, replace=False, **changes)
+        assert "\n" not in str(caught.value)
+    assert stage.made == []
+    assert product(folder)["options"] == {"x": 1}
+    assert stage.run(folder, replace=False) == ["00001", "00002"]
+    assert stage.run(folder, replace=True, **changes) == ["00000", "00001", "00002"]
+
+
+def test_a_shard_of_another_version_can_be_replaced(folder, monkeypatch):
+    stage = Stage()
+    stage.run(folder)
+    monkeypatch.setitem(VERSIONS, "segment", VERSIONS["segment"] + 1)
+    assert stage.run(folder, replace=False, options={"x": 2}) == ["00000", "00001", "00002"]
+
+
 def test_a_new_version_of_the_stage_makes_it_again(folder, monkeypatch):
     stage = Stage()
     stage.run(folder)

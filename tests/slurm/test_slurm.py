@@ -99,7 +99,7 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
         assert run.poll() is None, (workflow.folder / "run.log").read_text("utf-8")[-4000:]
         jobs = cluster.jobs(workflow.folder, stage)
         numbers[:] = [job["JobId"] for job in jobs if job["JobState"] == "RUNNING"]
-        return bool(numbers) and any(workflow.folder.glob(f"logs/{folder}/**/*.log"))
+        return bool(numbers) and any(workflow.folder.glob(f"results/logs/{folder}/**/*.log"))
 
     try:
         until(running, 300)

@@ -1,8 +1,10 @@
 """The workflow in a folder of its own, run as a user runs it."""
 
 import os
+import shutil
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,28 @@ class Workflow:
             **changes,
         }
         self.config = folder / "overlay.yaml"
+        self.config.write_text(yaml.safe_dump(config), "utf-8")
+
+    def copy(self, folder: Path, *, record: bool = True) -> "Workflow":
+        """The same results and configuration in another folder, on the same pictures.
+
+        Args:
+            folder: of the copy.
+            record: copy Snakemake's own record of the run, .snakemake, too.
+        """
+        ignored = shutil.ignore_patterns("pictures", *([] if record else [".snakemake"]))
+        shutil.copytree(self.folder, folder, ignore=ignored)
+        other = copy(self)
+        other.folder, other.results = folder, folder / self.results.name
+        other.config = folder / self.config.name
+        return other
+
+    def change(self, **changes: Any) -> None:
+        """Change keys of the configuration; sections are merged."""
+        config = yaml.safe_load(self.config.read_text("utf-8"))
+        for key, value in changes.items():
+            merged = isinstance(value, dict) and isinstance(config.get(key), dict)
+            config[key] = config[key] | value if merged else value
         self.config.write_text(yaml.safe_dump(config), "utf-8")
 
     def line(self, *arguments: str) -> list[str]:

@@ -48,7 +48,7 @@ def test_it_can_be_planned(tmp_path, models):
     found = plan(tmp_path, models)
     assert found.returncode == 0, found.stdout
     assert "--backend=sam" in found.stdout
-    assert "--server-log logs/caption/demo/00000.server.log" in found.stdout
+    assert "--server-log results/logs/caption/demo/00000.server.log" in found.stdout
     assert "--model=Qwen/Qwen2.5-VL-7B-Instruct" in found.stdout
 
 

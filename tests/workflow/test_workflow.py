@@ -154,8 +154,8 @@ def test_every_product_log_and_benchmark_is_there(finished):
             assert product in made
             assert re.sub(r"\.\w+$", ".failures.parquet", product) in made
             assert re.sub(r"\.\w+$", ".stats.json", product) in made
-        assert (finished.folder / f"logs/segment/tiny/{shard}.log").is_file()
-        assert (finished.folder / f"logs/segment/tiny/{shard}.tsv").is_file()
+        assert (finished.results / f"logs/segment/tiny/{shard}.log").is_file()
+        assert (finished.results / f"logs/segment/tiny/{shard}.tsv").is_file()
     assert {"benchmark/tiny.tiny.full.parquet", "report/index.html"} <= made
     assert not [name for name in made if "partial" in name]
 
@@ -187,7 +187,7 @@ def test_a_changed_option_reruns_its_stage_and_what_follows(finished, tmp_path):
 
 def test_a_rule_is_a_command_that_can_be_copied(finished):
     shown = finished.snakemake("--dry-run", "--forcerun", "segment", "--printshellcmds").stdout
-    commands = re.findall(r"exec python -m rsfiqa (\w+) .* > logs/\1/\S+ 2>&1", shown)
+    commands = re.findall(r"exec python -m rsfiqa (\w+) .* > results/logs/\1/\S+ 2>&1", shown)
     assert set(commands) == {"segment", "caption", "embed", "train", "benchmark", "report"}
 
 
