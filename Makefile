@@ -85,5 +85,5 @@ lock: ## requirements.lock and envs/*.lock: the newest versions in the ranges of
 	$(PINS) envs/teach.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/teach.lock -
 	$(PINS) envs/vllm.yaml | $(COMPILE) --output-file envs/vllm.lock -
 
-clean:
-	rm -rf .venv build .snakemake
+clean: ## environment and build files; .snakemake belongs to the results and stays with them
+	rm -rf .venv build

@@ -26,6 +26,8 @@ from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.teach.options import TeachOptions
 from rsfiqa.train.options import TrainOptions
 
+FOLDERS = frozenset({"train", "benchmark", "report", "teach", "logs"})  # beside data sets
+
 
 class GpuOptions(Options):
     """GPUs that a job of each stage requests from the scheduler; 0 for none."""
@@ -109,6 +111,11 @@ def segment_threads(segment: Mapping[str, Any]) -> int:
 def _check_datasets(config: Config, source: str) -> None:
     """Raise where a data set is used but not described, or where its files do not exist."""
     benchmark = config.benchmark
+    if taken := sorted(FOLDERS & set(config.datasets)):
+        raise InputError(
+            f"{source}: datasets must not be named like another folder of results"
+            f" ({', '.join(sorted(FOLDERS))}), found {taken[0]!r}; give it another name"
+        )
     for key, names, known, section in (
         ("benchmark.datasets", benchmark.datasets, config.datasets, "datasets"),
         ("benchmark.official", benchmark.official, benchmark.datasets, "benchmark.datasets"),

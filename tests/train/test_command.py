@@ -5,8 +5,10 @@ import shutil
 import pytest
 
 from rsfiqa.benchmark.command import Benchmark
+from rsfiqa.errors import InputError
 from rsfiqa.products import results
 from rsfiqa.train.command import Train
+from rsfiqa.train.options import FinetuneOptions
 from tests.support.pipeline import SPLITS, TRAIN, made
 
 FILES = ("model.safetensors", "card.json", "split.parquet")
@@ -39,3 +41,45 @@ def test_a_baseline_is_tested_once_where_the_model_has_several_seeds(root, tmp_p
     }
     assert len(rows["full"]) == 2
     assert len(rows["probe"]) == 1
+
+
+def test_a_checkpoint_of_other_options_is_not_replaced_unasked(root, tmp_path_factory):
+    shutil.copytree(made(tmp_path_factory) / "train", root / "train")
+    card = root / "train/tiny.full/split-00/card.json"
+    before = card.read_bytes()
+    given = TRAIN.model_dump() | SPLITS
+    for changes, option in (
+        ({"epochs": 3}, "train.epochs must be 2, with which it was made, found 3; set it to that"),
+        ({"seed": 1}, "train.seed must be 0, with which it was made, found 1; set it to that, or"),
+        ({"test_fraction": 0.5}, "train.test_fraction must be 0.33"),
+    ):
+        with pytest.raises(InputError, match=rf"card.json: {option}") as error:
+            Train(folder=root / "tiny", **given | changes).run()
+        assert "\n" not in str(error.value)
+    assert card.read_bytes() == before
+    Train(folder=root / "tiny", **given | {"finetune": FinetuneOptions(threads=2)}).run()
+    assert card.read_bytes() == before
+    Train(folder=root / "tiny", **given | {"epochs": 3}, replace=True).run()
+    assert card.read_bytes() != before
+
+
+def test_a_table_of_other_options_is_not_replaced_unasked(root, tmp_path_factory):
+    for name in ("train", "benchmark"):
+        shutil.copytree(made(tmp_path_factory) / name, root / name)
+    given = {"results": root, "train": "tiny", "test": "tiny", "variant": ("probe",), "number": 2}
+    path = root / "benchmark/tiny.tiny.probe.parquet"
+    before = path.read_bytes()
+    for changes, option in (
+        ({"seed": 1}, "seed must be 0, with which it was made, found 1"),
+        ({"number": 10}, "number must be 2, with which it was made, found 10"),
+        ({"official": True, "number": 1}, "number must be 2"),
+    ):
+        with pytest.raises(InputError, match=rf"probe.parquet: benchmark.{option}"):
+            Benchmark(**given | SPLITS | changes).run()
+    assert path.read_bytes() == before
+    Benchmark(**given | SPLITS).run()
+    assert path.read_bytes() == before
+    Benchmark(**given | SPLITS | {"seed": 1}, replace=True).run()
+    rows, provenance = results.read(path)
+    assert provenance.options == {"number": 2, "official": False, "seed": 1, "test_fraction": 1 / 3}
+    assert set(provenance.inputs) == {row.split for row in rows} == {"split-00", "split-01"}

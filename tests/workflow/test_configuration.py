@@ -95,6 +95,14 @@ def test_what_does_not_fit_is_named_in_one_line(section, key, value, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_data_set_named_like_another_folder_of_results():
+    content = shipped()
+    content["datasets"]["logs"] = {"layout": "demo"}
+    message = r"datasets must not be named like another folder of results \(.*\), found 'logs'; giv"
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)
+
+
 def test_the_number_of_further_findings():
     content = shipped() | {"seed": -1, "shard_size": 0, "results": ""}
     with pytest.raises(InputError, match=r"\(and 2 more\)$"):

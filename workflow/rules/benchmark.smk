@@ -26,7 +26,7 @@ rule benchmark:
     message:
         "benchmark: train on {wildcards.train}, test on {params.test}"
     shell:
-        "exec python -m rsfiqa benchmark {params.root} --train {wildcards.train} --test"
+        "exec python -m rsfiqa benchmark {params.root} --replace --train {wildcards.train} --test"
         " {params.test} {params.flags} > {log} 2>&1"
 
 

@@ -102,14 +102,14 @@ def untracked(function):
 
 def stage_flags(stage):
     """The flags of a stage that works shard by shard."""
-    options = {"max_failed_fraction": config["max_failed_fraction"], "replace": True}
-    return untracked(lambda wildcards: flags(config[stage] | options))
+    options = config[stage] | {"max_failed_fraction": config["max_failed_fraction"]}
+    return untracked(lambda wildcards: flags(options))
 
 
 def prepare_flags(wildcards):
     """The flags that describe one data set."""
     common = {key: config[key] for key in ("max_failed_fraction", "seed", "shard_size")}
-    return flags(config["datasets"][wildcards.dataset] | common | {"replace": True})
+    return flags(config["datasets"][wildcards.dataset] | common)
 
 
 def remake(*products):
@@ -294,7 +294,6 @@ def benchmark_flags(wildcards):
         "number": benchmark_number(wildcards),
         "seed": config["seed"],
         "test_fraction": config["benchmark"]["test_fraction"],
-        "replace": True,
     }
     if split_kind(wildcards) == "official":
         options["official"] = True
@@ -312,7 +311,6 @@ def train_flags(*splits):
     options = config["train"] | {
         "seed": config["seed"],
         "test_fraction": config["benchmark"]["test_fraction"],
-        "replace": True,
     }
     if FINETUNE:
         options["weights"] = config["extract"]["weights"]

@@ -27,7 +27,7 @@ rule train:
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:
-        "exec {params.python} -m rsfiqa train {params.folder} --variant {wildcards.variant}"
+        "exec {params.python} -m rsfiqa train {params.folder} --replace --variant {wildcards.variant}"
         " {params.flags} > {log} 2>&1"
 
 
