@@ -25,6 +25,7 @@ from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.io.provenance import Provenance, first_difference
+from rsfiqa.options import Options
 from rsfiqa.prepare.entries import Listing, read_listing
 from rsfiqa.prepare.entries import recorded_options as prepare_record
 from rsfiqa.prepare.options import PrepareOptions
@@ -158,7 +159,11 @@ class Outdated:
         section = self.config[stage]
         if stage == "caption":
             return captioners.recorded(CaptionOptions(**section))
-        kinds = {"segment": SegmentOptions, "embed": EmbedOptions, "extract": ExtractOptions}
+        kinds: dict[str, type[Options]] = {
+            "segment": SegmentOptions,
+            "embed": EmbedOptions,
+            "extract": ExtractOptions,
+        }
         return kinds[stage](**section).recorded()
 
     def _weights_digests(self, stage: str) -> list[str] | None:
