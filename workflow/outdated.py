@@ -8,6 +8,7 @@ product, such as the number of workers, is not recorded and makes nothing again.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,8 @@ def _digest(path: Path) -> str:
         known = {}
     if key not in known:
         known[key] = sha256_of(path)
-        write_json(DIGESTS, known)
+        with suppress(OSError):  # a plan may be made where nothing can be written
+            write_json(DIGESTS, known)
     return str(known[key])
 
 
