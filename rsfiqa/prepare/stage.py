@@ -16,7 +16,7 @@ from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
-from rsfiqa.prepare.entries import mos_scale_of, read_entries
+from rsfiqa.prepare.entries import check_scores, mos_scale_of, read_entries
 from rsfiqa.prepare.groups import check_groups
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
@@ -49,13 +49,14 @@ def run(
         seed: of the demo's noise.
 
     Raises:
-        InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or a MOS lies outside
-            its scale, too many images failed, or none is usable.
+        InputError: see `mos_scale_of`, `read_entries`, `check_scores` and `check_groups`; or too
+            many images failed, or none is usable.
     """
     started = time.time()
     scale = mos_scale_of(options)
     entries = read_entries(folder, options, seed)
-    rows, reasons = _rows_and_failures(entries, options.layout, scale, shard_size)
+    check_scores(entries, options)
+    rows, reasons = _rows_and_failures(entries, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
     if not rows:
@@ -77,7 +78,7 @@ class _FileFacts(NamedTuple):
 
 
 def _rows_and_failures(
-    entries: Sequence[Entry], layout: str, scale: MosScale | None, shard_size: int
+    entries: Sequence[Entry], scale: MosScale | None, shard_size: int
 ) -> tuple[list[ManifestRow], dict[str, str]]:
     """The rows of the usable images, and by image_id why the others failed."""
     rows, reasons = [], {}
@@ -86,7 +87,7 @@ def _rows_and_failures(
             reasons[entry.image_id] = facts
             log.warning("%s: %s", entry.image_id, facts)
         else:
-            rows.append(_row(entry, facts, number // shard_size, _quality(entry, scale, layout)))
+            rows.append(_row(entry, facts, number // shard_size, _quality(entry, scale)))
     return rows, reasons
 
 
@@ -108,18 +109,9 @@ def _examine(entry: Entry) -> _FileFacts | str:
         return first_line(error)
 
 
-def _quality(entry: Entry, scale: MosScale | None, layout: str) -> float | None:
+def _quality(entry: Entry, scale: MosScale | None) -> float | None:
     """The quality of an image in [0, 1]; None without a score."""
-    if scale is None or entry.mos is None:
-        return None
-    if entry.mos not in scale:
-        from_options = DATASETS[layout].scale_from_options
-        repair = "set mos_range" if from_options else "download the release again"
-        raise InputError(
-            f"{entry.location}: MOS must lie in [{scale.low:g}, {scale.high:g}], found"
-            f" {entry.mos:g} for '{entry.image_id}'; {repair}"
-        )
-    return scale.to_quality(entry.mos)
+    return None if scale is None or entry.mos is None else scale.to_quality(entry.mos)
 
 
 def _row(entry: Entry, facts: _FileFacts, shard: int, quality: float | None) -> ManifestRow:
