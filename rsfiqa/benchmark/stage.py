@@ -14,6 +14,7 @@ import torch
 from rsfiqa import checkpoints, samples, splits
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
+from rsfiqa.benchmark.overlap import check_overlap
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
@@ -68,7 +69,7 @@ def run(
     test_data = samples.load(root / test)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
-        _check_overlap(train_data, test_data)
+        check_overlap(train, train_data.rows, test, test_data.rows)
     kind = "all" if train != test else "official" if official else "split"
     task = _Task(root, train_data, test_data, kind, number, test_fraction, seed)
     paths = []
@@ -76,18 +77,6 @@ def run(
         paths.append(_run_method(task, method, started))
         started = time.time()
     return paths
-
-
-def _check_overlap(train: Samples, test: Samples) -> None:
-    """Raise if an image of the test set is in the training set, by its bytes."""
-    names = dict(zip(train.rows["sha256"].to_pylist(), train.image_ids, strict=True))
-    for digest, image_id in zip(test.rows["sha256"].to_pylist(), test.image_ids, strict=True):
-        if digest in names:
-            raise InputError(
-                f"{test.dataset}: must share no image with {train.dataset}, found the bytes of"
-                f" {image_id} in {names[digest]}; leave one of them out, or set benchmark.cross"
-                " false"
-            )
 
 
 @dataclass(frozen=True)
