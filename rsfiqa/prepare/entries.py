@@ -13,6 +13,7 @@ from pathlib import Path
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
+from rsfiqa.io.home import expand_home
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import images_folder, manifest_path, shard_names
 from rsfiqa.scale import MosScale
@@ -81,7 +82,7 @@ def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
         raise InputError(
             f"{options.layout}: needs root, found none; set it to where the data set is"
         )
-    return read(Path(os.path.abspath(Path(options.root).expanduser())))
+    return read(Path(os.path.abspath(expand_home(options.root))))
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:
@@ -130,6 +131,23 @@ def check_scores(entries: Sequence[Entry], options: PrepareOptions) -> None:
             high,
             100 * covered,
         )
+
+
+def check_official_split(name: str, options: PrepareOptions) -> None:
+    """Raise if a data set lacks the official split that its layout may have.
+
+    Args:
+        name: of the data set.
+        options: layout and root.
+
+    Raises:
+        InputError: see `splits.official_split`; or the files do not fit the layout.
+    """
+    from rsfiqa.splits import official_split  # numpy takes 0.1 s to import
+
+    entries = _read(Path(), options, seed=0)
+    groups = [entry.group for entry in entries]
+    official_split(groups, [entry.subset for entry in entries], dataset=name)
 
 
 def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:

@@ -24,4 +24,4 @@ rule extract:
     message:
         "extract {wildcards.dataset} {wildcards.shard}: images to backbone features"
     shell:
-        "exec python -m rsfiqa extract {params.folder} --shard {wildcards.shard} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa extract {params.folder:q} --shard {wildcards.shard} {params.flags} > {log:q} 2>&1"

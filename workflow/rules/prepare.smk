@@ -21,4 +21,4 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}: list images and scores"
     shell:
-        "exec python -m rsfiqa prepare {params.folder} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa prepare {params.folder:q} {params.flags} > {log:q} 2>&1"

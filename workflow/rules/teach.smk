@@ -43,7 +43,7 @@ rule teach_data:
     message:
         "teach data: pristine photographs to examples"
     shell:
-        "exec python -m rsfiqa teach data {params.folder} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa teach data {params.folder:q} {params.flags} > {log:q} 2>&1"
 
 
 rule teach_train:
@@ -72,8 +72,8 @@ rule teach_train:
     message:
         "teach train: examples to a model that vLLM serves"
     shell:
-        "exec {params.python} -m rsfiqa teach train {params.folder} --output {params.output}"
-        " {params.flags} > {log} 2>&1"
+        "{params.python} -m rsfiqa teach train {params.folder:q} --output {params.output:q}"
+        " {params.flags} > {log:q} 2>&1"
 
 
 rule teach_rule_based:
@@ -98,7 +98,7 @@ rule teach_rule_based:
     message:
         "teach test: rule_based"
     shell:
-        "exec python -m rsfiqa teach test {params.folder} --name rule_based > {log} 2>&1"
+        "python -m rsfiqa teach test {params.folder:q} --name rule_based > {log:q} 2>&1"
 
 
 rule teach_test:
@@ -130,5 +130,5 @@ rule teach_test:
     message:
         "teach test: {wildcards.name}"
     shell:
-        "exec python -m rsfiqa teach test {params.folder} --name {wildcards.name} {params.flags}"
-        " > {log} 2>&1"
+        "python -m rsfiqa teach test {params.folder:q} --name {wildcards.name} {params.flags}"
+        " > {log:q} 2>&1"
