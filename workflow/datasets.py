@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
-from rsfiqa.prepare.entries import mos_scale_of
+from rsfiqa.prepare.entries import mos_scale_of, read_entries
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import RESERVED
 
@@ -101,3 +102,20 @@ def _check_root(name: str, options: PrepareOptions, source: str) -> None:
         )
     if not expand_home(options.root).exists():
         raise InputError(f"{key} must exist, found {options.root}; correct the path")
+
+
+def check_official_split(name: str, options: PrepareOptions) -> None:
+    """Raise if a data set lacks the official split that its layout may have.
+
+    Args:
+        name: of the data set, which lies on disk.
+        options: layout and root.
+
+    Raises:
+        InputError: see `splits.official_split`; or the files do not fit the layout.
+    """
+    from rsfiqa.splits import official_split  # numpy takes 0.1 s to import
+
+    entries = read_entries(Path(), options, seed=0)
+    groups = [entry.group for entry in entries]
+    official_split(groups, [entry.subset for entry in entries], dataset=name)

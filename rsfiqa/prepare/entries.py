@@ -4,10 +4,9 @@ The workflow imports this module while it is parsed; a layout's reader is import
 called.
 """
 
-import logging
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from rsfiqa.datasets.entry import Entry
@@ -15,12 +14,9 @@ from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
 from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.prepare.scores import check_scores
 from rsfiqa.products.paths import images_folder, manifest_path, shard_names
 from rsfiqa.scale import MosScale
-
-log = logging.getLogger("rsfiqa")
-
-NARROW = 0.2  # of mos_range; ratings of published sets cover more than half of their scale
 
 
 def mos_scale_of(options: PrepareOptions) -> MosScale | None:
@@ -68,9 +64,11 @@ def read_entries(folder: Path, options: PrepareOptions, seed: int) -> list[Entry
 
     Raises:
         InputError: root is missing, the files do not fit the layout, or two images have the same
-            image_id.
+            image_id; see `mos_scale_of` and `check_scores`.
     """
-    return _sorted(_read(folder, options, seed))
+    entries = _sorted(_read(folder, options, seed))
+    check_scores(entries, mos_scale_of(options), options)
+    return entries
 
 
 def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
@@ -98,63 +96,11 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
     return [by_id[image_id] for image_id in sorted(by_id)]
 
 
-def check_scores(entries: Sequence[Entry], options: PrepareOptions) -> None:
-    """Raise if a MOS lies outside the scale; warn if all lie close together on a scale of options.
-
-    Scores from 1 to 5 under a mos_range of [0, 100] would all mean bad quality. It is no error: a
-    few images may honestly be alike.
-
-    Raises:
-        InputError: see `mos_scale_of`; or names the image and its MOS.
-    """
-    scale, spec = mos_scale_of(options), DATASETS[options.layout]
-    rated = [(entry.mos, entry) for entry in entries if entry.mos is not None]
-    if scale is None or not rated:
-        return
-    for mos, entry in rated:
-        if mos not in scale:
-            repair = "set mos_range" if spec.scale_from_options else "download the release again"
-            raise InputError(
-                f"{entry.location}: MOS must lie in [{scale.low:g}, {scale.high:g}], found"
-                f" {mos:g} for '{entry.image_id}'; {repair}"
-            )
-    low, high = min(mos for mos, _ in rated), max(mos for mos, _ in rated)
-    covered = (high - low) / abs(scale.span)
-    if spec.scale_from_options and covered <= NARROW:
-        log.warning(
-            "%s: MOS should cover mos_range [%g, %g], found %g to %g, %.0f %% of it; set mos_range"
-            " to the scale that people rated on, unless they did use so little of it",
-            options.root,
-            scale.low,
-            scale.high,
-            low,
-            high,
-            100 * covered,
-        )
-
-
-def check_official_split(name: str, options: PrepareOptions) -> None:
-    """Raise if a data set lacks the official split that its layout may have.
-
-    Args:
-        name: of the data set.
-        options: layout and root.
-
-    Raises:
-        InputError: see `splits.official_split`; or the files do not fit the layout.
-    """
-    from rsfiqa.splits import official_split  # numpy takes 0.1 s to import
-
-    entries = _read(Path(), options, seed=0)
-    groups = [entry.group for entry in entries]
-    official_split(groups, [entry.subset for entry in entries], dataset=name)
-
-
 def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:
     """The names of the shards that the prepare stage makes, or has made, with these options.
 
     They are read from the manifest if it has the same layout and shard size. Otherwise the images
-    and their scores are checked; none is opened or generated.
+    are counted; none is opened or generated.
 
     Args:
         folder: products of the data set.
@@ -162,7 +108,7 @@ def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[
         shard_size: images per shard.
 
     Raises:
-        InputError: see `read_entries` and `check_scores`.
+        InputError: see `read_entries`.
     """
     path = manifest_path(folder)
     if path.is_file():
@@ -171,9 +117,5 @@ def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[
         recorded = read_provenance(path).options
         if {"layout": options.layout, "shard_size": shard_size}.items() <= recorded.items():
             return shard_names(recorded["shards"])
-    count = DATASETS[options.layout].generated
-    if not count:
-        entries = read_entries(folder, options, seed=0)
-        check_scores(entries, options)
-        count = len(entries)
+    count = DATASETS[options.layout].generated or len(read_entries(folder, options, seed=0))
     return shard_names(-(-count // shard_size))

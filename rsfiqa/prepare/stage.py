@@ -16,7 +16,7 @@ from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
-from rsfiqa.prepare.entries import check_scores, mos_scale_of, read_entries
+from rsfiqa.prepare.entries import mos_scale_of, read_entries
 from rsfiqa.prepare.groups import check_groups
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
@@ -49,13 +49,12 @@ def run(
         seed: of the demo's noise.
 
     Raises:
-        InputError: see `mos_scale_of`, `read_entries`, `check_scores` and `check_groups`; or too
-            many images failed, or none is usable.
+        InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or too many images
+            failed, or none is usable.
     """
     started = time.time()
     scale = mos_scale_of(options)
     entries = read_entries(folder, options, seed)
-    check_scores(entries, options)
     rows, reasons = _rows_and_failures(entries, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)

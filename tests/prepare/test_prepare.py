@@ -195,7 +195,7 @@ def test_a_mos_outside_the_range_names_row_and_value(data):
 def test_a_range_far_wider_than_the_scores_is_warned_of(data, caplog):
     run(data, mos_range=(0, 100))
     message = (
-        f"{data}: MOS should cover mos_range [0, 100], found 1 to 5, 4 % of it; set mos_range to"
+        f"{data}: MOS should cover mos_range [0, 100], found 1 to 5, 4% of it; set mos_range to"
     )
     assert message in caplog.text
 

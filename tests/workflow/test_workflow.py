@@ -179,7 +179,7 @@ def test_a_range_far_wider_than_the_scores_is_warned_of_on_the_terminal(tmp_path
     content["datasets"]["tiny"]["mos_range"] = [0, 100]
     workflow.config.write_text(yaml.safe_dump(content), "utf-8")
     shown = workflow.snakemake("--until", "prepare").stdout
-    assert shown.count("MOS should cover mos_range [0, 100], found 1.17 to 5, 4 % of it") == 1
+    assert shown.count("MOS should cover mos_range [0, 100], found 1.17 to 5, 4% of it") == 1
 
 
 def test_every_product_log_and_benchmark_is_there(finished):

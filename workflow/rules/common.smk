@@ -13,12 +13,13 @@ from snakemake.exceptions import WorkflowError
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
-from rsfiqa.prepare.entries import check_official_split, plan_shards
+from rsfiqa.prepare.entries import plan_shards
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import split_name
 from workflow.configuration import check, segment_threads
+from workflow.datasets import check_official_split
 from workflow.keys import check_keys
 
 if set("{}") & set(str(workflow.basedir)):
@@ -285,6 +286,7 @@ try:
         ]
         for dataset in DATASETS
     }
+    logging.getLogger("rsfiqa").disabled = True  # all has been said
     for dataset in config["benchmark"]["official"] if workflow.is_main_process else []:
         check_official_split(dataset, PrepareOptions(**config["datasets"][dataset]))
 except InputError as error:
