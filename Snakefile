@@ -29,3 +29,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/teach.smk"
+
+
+onerror:
+    publish_report()

@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from rsfiqa.io.terminal import escape_unencodable
+
 BENCHMARKS = {
     "accuracy": "LIVEC and AGIQA-3K through the pipeline: splits, ablation, across data sets",
     "backbones": "the packaged backbones, frozen, on the same splits of LIVEC",
@@ -21,6 +23,7 @@ BENCHMARKS = {
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark that the first argument names; 2 if there is none."""
+    escape_unencodable()
     if arguments[:1] and arguments[0] in BENCHMARKS:
         import_module(f"benchmarks.{arguments[0]}").main(arguments[1:])
         return 0

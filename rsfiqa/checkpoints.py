@@ -15,6 +15,7 @@ import pyarrow as pa
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.home import expand_home
 from rsfiqa.io.parquet import read_table, write_table
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.card import VERSION, Card, label_of, read_card, write_card
@@ -113,7 +114,7 @@ def folder_or_packaged(folder: Path | None, packaged: Path | None = None) -> Pat
         InputError: no folder is given and no checkpoint is shipped.
     """
     if folder is not None:
-        return folder.expanduser()
+        return expand_home(folder)
     packaged = packaged or PACKAGED
     if not card_path(packaged).is_file():
         raise InputError(

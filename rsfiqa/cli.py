@@ -17,12 +17,13 @@ from pydantic_settings import (
     get_subcommand,
 )
 
-from rsfiqa.benchmark.command import Benchmark
+from rsfiqa.benchmark.command import Benchmark, Overlap
 from rsfiqa.caption.command import Caption, Serve
 from rsfiqa.command import Command
 from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
+from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
 from rsfiqa.report.command import Report
@@ -61,6 +62,7 @@ class Rsfiqa(BaseSettings):
     embed: CliSubCommand[Embed] = Field(description=Embed.summary())
     extract: CliSubCommand[Extract] = Field(description=Extract.summary())
     train: CliSubCommand[Train] = Field(description=Train.summary())
+    overlap: CliSubCommand[Overlap] = Field(description=Overlap.summary())
     benchmark: CliSubCommand[Benchmark] = Field(description=Benchmark.summary())
     report: CliSubCommand[Report] = Field(description=Report.summary())
     score: CliSubCommand[Score] = Field(description=Score.summary())
@@ -81,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 for success, 1 for an error of the input, 2 for one of the call.
     """
+    escape_unencodable()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)  # warnings of libraries
     logging.getLogger("rsfiqa").setLevel(logging.INFO)
     words = sys.argv[1:] if arguments is None else arguments

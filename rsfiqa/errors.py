@@ -7,7 +7,16 @@ DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zli
 
 
 class InputError(ValueError):
-    """One line: subject, rule, value found, way out. The command line prints it without a trace."""
+    """One line: subject, rule, value found, way out. The command line prints it without a trace.
+
+    Line breaks and other control characters in the value are shown as escapes.
+    """
+
+    def __str__(self) -> str:
+        return "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode()
+            for char in super().__str__()
+        )
 
 
 class ImageError(Exception):

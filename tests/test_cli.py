@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -189,6 +190,24 @@ def test_scoring_needs_the_packages_of_the_plain_installation_only(noise, tmp_pa
     shown = subprocess.run(line, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert "photo.jpg" in shown.stdout
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_that_cannot_show_a_character(tmp_path, tmp_path_factory, noise, encoding):
+    """The headline holds an arrow, the path of the picture bytes that are no UTF-8."""
+    root = made(tmp_path_factory)
+    picture = tmp_path / os.fsdecode(b"caf\xe9-\xe2\x86\x92.png")
+    Image.fromarray(noise).save(picture)
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    for words, expected in (
+        (["report", str(root), "--images", "0"], rb"tiny \u2192 tiny: median"),
+        (["score", str(picture)], rb"-\u2192.png  (worst region"),
+        (["score", "--help"], b"usage: rsfiqa score"),
+    ):
+        line = [sys.executable, "-m", "rsfiqa", *words]
+        shown = subprocess.run(line, capture_output=True, env=environment, check=False)
+        assert shown.returncode == 0, shown.stderr
+        assert expected in shown.stdout
 
 
 def test_no_arguments_show_the_help(capsys):

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from rsfiqa import checkpoints
-from rsfiqa.products import scores
+from rsfiqa.datasets import csv_table
+from rsfiqa.datasets.registry import DATASETS
+from rsfiqa.products import captions, regions, scores
 from rsfiqa.score.options import ScoreOptions
 from tests.support.pipeline import made
 
 ROOT = Path(__file__).resolve().parents[1]
+SHARDS = ("00000", "00001")  # of the data set tiny
 
 
 @pytest.fixture
@@ -35,6 +38,41 @@ def test_python_runs_as_it_stands(place, page, capsys):
     for block in blocks:
         exec(block, names)
     assert re.match(r"\d\.\d+\n", capsys.readouterr().out)  # of the first example
+
+
+def test_products_are_read_by_other_libraries_as_described(tmp_path_factory):
+    page = (ROOT / "docs/pipeline.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    root = made(tmp_path_factory)
+    read: dict = {}
+    exec(block.replace("results/mine", str(root / "tiny")), read)
+    own = regions.Reader(root / "tiny/segment/00000.h5")
+    image = own[own.image_ids[0]]
+    assert list(read["image_ids"]) == own.image_ids
+    np.testing.assert_array_equal(read["labels"], image.labels)
+    np.testing.assert_array_equal(read["regions"]["area"], image.table["area"])
+    shards = [captions.read(root / f"tiny/caption/{shard}.parquet")[0] for shard in SHARDS]
+    assert len(read["captions"]) == sum(map(len, shards))
+
+
+def test_every_layout_is_described():
+    for page in ("README.md", "docs/pipeline.md"):
+        text = (ROOT / page).read_text("utf-8")
+        for layout in DATASETS:
+            assert re.search(rf"^\| .*\b{layout}\b", text, re.MULTILINE), layout
+
+
+def test_the_table_of_the_documentation_is_read(tmp_path):
+    text = (ROOT / "docs/pipeline.md").read_text("utf-8")
+    table = re.search(r"```\n(path,mos,.*?)```", text, re.DOTALL)[1]
+    (tmp_path / "scores.csv").write_text(table, "utf-8")
+    entries = csv_table.read(tmp_path / "scores.csv")
+    assert [entry.image_id for entry in entries] == [
+        "beach/001.jpg",
+        "beach/002.jpg",
+        "night, city.png",
+    ]
+    assert [entry.subset for entry in entries] == ["train", "train", "test"]
 
 
 def test_results_are_what_their_figures_say(tmp_path):

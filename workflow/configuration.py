@@ -1,7 +1,11 @@
 """Read and check config.yaml; its JSON schema."""
 
 import json
+import os
+import re
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,11 @@ from rsfiqa.backbones import HUB, PACKAGED
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
-from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import files as encoders
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.io.home import expand_home
 from rsfiqa.options import Fraction, Name, Options, describe
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.report.options import ReportOptions
@@ -25,8 +29,10 @@ from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.teach.options import TeachOptions
 from rsfiqa.train.options import TrainOptions
+from workflow.datasets import check_datasets
+from workflow.keys import check_keys
 
-FOLDERS = frozenset({"train", "benchmark", "report", "teach", "logs"})  # beside data sets
+EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")  # YAML 1.1 wants point and sign
 
 
 class GpuOptions(Options):
@@ -93,68 +99,58 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
             but not described, a folder or model file that does not exist, or fewer GPUs than a
             job's own server needs. Names the key and the value.
     """
-    try:
-        config = Config.model_validate_json(json.dumps(content), strict=True)
-    except ValidationError as error:
-        raise InputError(describe(error, source)) from error
-    _check_datasets(config, source)
+    config = _validated(content, source)
+    config = config.model_copy(update={"results": _results(config.results, source)})
+    check_datasets(config, source)
     _check_gpus(config, source)
     _check_models(config)
     return config.model_dump(mode="json")
 
 
+def _validated(content: Mapping[str, Any], source: str) -> Config:
+    """The configuration; a number such as 1e-4, text in YAML 1.1, is taken where one is wanted."""
+    try:
+        # what is no JSON, such as a date, becomes text, which fits no option of another type
+        text = json.dumps(content, default=str, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{source}: must hold text as keys and finite numbers, found other ones ({error});"
+            " change them"
+        ) from error
+    try:
+        return Config.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        numbers = [
+            finding["loc"]
+            for finding in error.errors(include_url=False)
+            if finding["type"] in ("float_type", "int_type")
+            and isinstance(finding["input"], str)
+            and EXPONENT.fullmatch(finding["input"])
+        ]
+        if not numbers:
+            raise InputError(describe(error, source)) from error
+    changed = json.loads(text)
+    for *path, key in numbers:
+        section = reduce(getitem, path, changed)
+        number = float(section[key])
+        section[key] = int(number) if number.is_integer() else number
+    return _validated(changed, source)
+
+
+def _results(results: str, source: str) -> str:
+    """The folder of all products as the rules take it: expanded, without a slash at the end."""
+    if set("{}") & set(results):
+        raise InputError(
+            f"{source}: results must be without braces, which Snakemake takes for wildcards, found"
+            f" {results}; choose another folder"
+        )
+    folder = os.path.normpath(expand_home(results))
+    return f"./{folder}" if folder.startswith("-") else folder
+
+
 def segment_threads(segment: Mapping[str, Any]) -> int:
     """Threads of a segment job, with those of the processes that load images for it."""
     return 1 + segment["workers"] if SEGMENTERS[segment["backend"]].uses_processes else 1
-
-
-def _check_datasets(config: Config, source: str) -> None:
-    """Raise where a data set is used but not described, or where its files do not exist."""
-    benchmark = config.benchmark
-    if taken := sorted(FOLDERS & set(config.datasets)):
-        raise InputError(
-            f"{source}: datasets must not be named like another folder of results"
-            f" ({', '.join(sorted(FOLDERS))}), found {taken[0]!r}; give it another name"
-        )
-    for key, names, known, section in (
-        ("benchmark.datasets", benchmark.datasets, config.datasets, "datasets"),
-        ("benchmark.official", benchmark.official, benchmark.datasets, "benchmark.datasets"),
-        ("teach.datasets", config.teach.datasets, config.datasets, "datasets"),
-    ):
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    f"{source}: {key} must name entries of {section}, found {name!r}; add it there"
-                    f" or use one of {', '.join(sorted(known))}"
-                )
-    for name in benchmark.official:
-        _check_official(name, config.datasets[name].layout, source)
-    for name in sorted(set(benchmark.datasets)):
-        _check_root(name, config.datasets[name], source)
-
-
-def _check_official(name: str, layout: str, source: str) -> None:
-    """Raise where a data set has no official split."""
-    layouts = [key for key, spec in DATASETS.items() if spec.rated and spec.official_split]
-    if layout not in layouts:
-        raise InputError(
-            f"{source}: benchmark.official must name data sets with an official split (layouts"
-            f" {', '.join(layouts)}), found {name!r} of layout {layout}; take random splits"
-        )
-
-
-def _check_root(name: str, options: PrepareOptions, source: str) -> None:
-    """Raise where the folder of a data set is missing."""
-    key = f"{source}: datasets.{name}.root"
-    if not DATASETS[options.layout].needs_root:
-        return
-    if options.root is None:
-        raise InputError(
-            f"{key} must be given for layout {options.layout}, found nothing; set it to the data"
-            " set's folder"
-        )
-    if not Path(options.root).expanduser().exists():
-        raise InputError(f"{key} must exist, found {options.root}; correct the path")
 
 
 def _check_gpus(config: Config, source: str) -> None:
@@ -178,14 +174,14 @@ def _check_models(config: Config) -> None:
         captioners.check(config.caption)
     encoders.check(config.embed.encoder)
     if config.teach.train.model:
-        _check_base(Path(config.teach.train.model).expanduser())
+        _check_base(expand_home(config.teach.train.model))
 
 
 def _check_file(key: str, path: str | None) -> None:
     """Raise where an option names no file."""
     if path is None:
         raise InputError(f"{key}: must be given, found nothing; set it to a file of weights")
-    if not Path(path).expanduser().is_file():
+    if not expand_home(path).is_file():
         raise InputError(f"{key}: must be a file, found none at {path}; correct the path")
 
 
@@ -224,6 +220,7 @@ def read(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    check_keys(path)
     return check(content or {}, str(path))
 
 

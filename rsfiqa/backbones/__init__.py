@@ -6,3 +6,20 @@ model with feature maps can be named in the options. Importing this module impor
 
 PACKAGED = "packaged"  # as weights: those of a Python package
 HUB = "hub"  # as weights: those of timm, from the Hugging Face hub
+PREFIXES = ("hf-hub:", "hf_hub:", "timm/")  # of timm's models on the Hugging Face hub
+
+
+def timm_name(text: str) -> str:
+    """The name of a timm model, also where it is given as on the Hugging Face hub.
+
+    For example `resnet18` for `hf-hub:timm/resnet18`.
+
+    Raises:
+        ValueError: it has another owner, or is a path.
+    """
+    name = text.strip()
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    if not name or not name.isascii() or any(char in name for char in "/\\:@#? "):
+        raise ValueError("input should be the name of a timm model, such as resnet18")
+    return name

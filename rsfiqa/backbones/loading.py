@@ -9,9 +9,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.backbones import PACKAGED
+from rsfiqa.backbones import PACKAGED, timm_name
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.backbones.weights import read_state_dict, weights_path
+from rsfiqa.backbones.weights import read_state_dict, select_tensors, weights_path
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.checksum import sha256_of
 
@@ -24,24 +24,29 @@ def load_backbone(backbone: str, weights: str, *, option: str = "extract.weights
 
     Args:
         backbone: name of a timm model.
-        weights: `packaged`, `hub` or the path of a state dict.
+        weights: `packaged`, `hub` or the path of a state dict; see `select_tensors`.
         option: the option that gave `weights`, for error messages.
 
     Raises:
         InputError: the name is unknown, the weights are missing or of another architecture.
     """
+    backbone = _timm_name(backbone)
     path = weights_path(backbone, weights, option=option)
     model = _create_model(backbone)
+    network = _create_network(backbone)
+    known = model.state_dict()
     state = read_state_dict(path)
     if weights == PACKAGED:  # the same tensors in the same order under other names
-        state = dict(zip(model.state_dict(), state.values(), strict=True))
+        state = dict(zip(known, state.values(), strict=True))
+    names = {_normalized(name): name for name in known}
+    needed = {name: names[_normalized(name)] for name in network.state_dict()}
     try:
-        model.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:  # TypeError: not a mapping
+        tensors = select_tensors(state, {name: known[name] for name in needed.values()}, known)
+    except ValueError as error:
         raise _wrong_architecture(path, backbone, error) from error
-    network = _create_network(backbone)
-    by_name = {_normalized(name): value for name, value in model.state_dict().items()}
-    network.load_state_dict({name: by_name[_normalized(name)] for name in network.state_dict()})
+    network.load_state_dict(
+        {own: tensors[name] for own, name in needed.items() if name in tensors}, strict=False
+    )
     return _backbone(backbone, network, path)
 
 
@@ -124,10 +129,19 @@ def _error_for(network: nn.Module, height: int, width: int) -> Exception | None:
     return None
 
 
+def _timm_name(backbone: str) -> str:
+    try:
+        return timm_name(backbone)
+    except ValueError as error:
+        raise InputError(
+            f"extract.backbone: must be the name of a timm model, found {backbone}; choose another"
+        ) from error
+
+
 def _create_model(backbone: str, **arguments: Any) -> Any:
     try:
         return timm.create_model(backbone, pretrained=False, **arguments)
-    except (RuntimeError, AttributeError) as error:
+    except (RuntimeError, AttributeError, ValueError) as error:
         raise InputError(
             f"extract.backbone: must be a timm model with feature maps, found {backbone}"
             f" ({first_line(error)}); choose another"

@@ -1,4 +1,4 @@
-"""The subcommand of the benchmark stage."""
+"""The subcommands of the benchmark stage: the stage itself, and a check before it."""
 
 from pydantic import Field
 
@@ -53,3 +53,22 @@ class Benchmark(Command):
             seed=self.seed,
             replace=self.replace,
         )
+
+
+class Overlap(Command):
+    """Check that data sets share no images, before models are tested across them.
+
+    Reads RESULTS/<dataset>/manifest.parquet and compares the bytes of images by their SHA-256.
+    Writes RESULTS/benchmark/overlap.json; fails if two data sets share an image.
+    """
+
+    results: Folder = Field(description="Folder of all results.")
+    dataset: tuple[Name, ...] = Field(
+        min_length=2, description="Data set to compare; to be given at least twice."
+    )
+
+    def run(self) -> None:
+        """Run the check."""
+        from rsfiqa.benchmark import overlap
+
+        overlap.run(self.results, self.dataset)

@@ -15,6 +15,7 @@ import torch
 from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
+from rsfiqa.benchmark.overlap import check_overlap
 from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
@@ -85,7 +86,7 @@ def run(
     test_data = samples.load(root / test)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
-        _check_overlap(train_data, test_data)
+        check_overlap(train, train_data.rows, test, test_data.rows)
     task = _Task(root, train_data, test_data, kind, number, test_fraction, seed)
     paths = []
     for method in methods:
@@ -100,18 +101,6 @@ def _refuse_other_options(path: Path, given: Mapping[str, Any]) -> None:
         recorded = read_provenance(path)
         if recorded.version == VERSIONS["benchmark"]:
             refuse_other_options(path, recorded.options, given, "benchmark")
-
-
-def _check_overlap(train: Samples, test: Samples) -> None:
-    """Raise if an image of the test set is in the training set, by its bytes."""
-    names = dict(zip(train.rows["sha256"].to_pylist(), train.image_ids, strict=True))
-    for digest, image_id in zip(test.rows["sha256"].to_pylist(), test.image_ids, strict=True):
-        if digest in names:
-            raise InputError(
-                f"{test.dataset}: must share no image with {train.dataset}, found the bytes of"
-                f" {image_id} in {names[digest]}; leave one of them out, or set benchmark.cross"
-                " false"
-            )
 
 
 @dataclass(frozen=True)

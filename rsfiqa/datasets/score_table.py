@@ -52,7 +52,9 @@ class ScoreTable:
         if len(self.images) > 1:
             log.info("%s: images are taken from %s", path.name, images)
         required = {self.name, self.mos} | {col for col in (self.group, self.subset) if col}
-        return [self._entry(row, images, location) for location, row in _read_rows(path, required)]
+        optional = {self.mos_std} if self.mos_std else set()
+        rows = _read_rows(path, required, optional)
+        return [self._entry(row, images, location) for location, row in rows]
 
     def _entry(self, row: Mapping[str, str], images: Path, location: str) -> Entry:
         cell = row[self.name]
@@ -72,13 +74,16 @@ class ScoreTable:
     def _deviation(self, row: Mapping[str, str], location: str) -> float | None:
         if self.mos_std is None or not row.get(self.mos_std):
             return None
-        return number(row[self.mos_std], self.mos_std, location) * self.mos_std_unit
+        deviation = number(row[self.mos_std], self.mos_std, location, least=0)
+        return deviation * self.mos_std_unit
 
 
-def _read_rows(path: Path, required: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _read_rows(
+    path: Path, required: Collection[str], optional: Collection[str]
+) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The rows of a CSV file or of the first sheet of a workbook."""
     if path.suffix != ".xlsx":
         return csv_table.read_rows(path, required)
     from rsfiqa.datasets import spreadsheet  # openpyxl takes 80 ms to import
 
-    return spreadsheet.read_rows(path, required)
+    return spreadsheet.read_rows(path, required, optional=optional)

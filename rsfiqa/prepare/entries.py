@@ -16,7 +16,9 @@ from typing import Any
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
+from rsfiqa.io.home import expand_home
 from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.prepare.scores import check_scores
 from rsfiqa.products.paths import images_folder, shard_names
 from rsfiqa.scale import MosScale
 
@@ -68,9 +70,11 @@ def read_entries(folder: Path, options: PrepareOptions, seed: int) -> list[Entry
 
     Raises:
         InputError: root is missing, the files do not fit the layout, or two images have the same
-            image_id.
+            image_id; see `mos_scale_of` and `check_scores`.
     """
-    return _sorted(_read(folder, options, seed))
+    entries = _sorted(_read(folder, options, seed))
+    check_scores(entries, mos_scale_of(options), options)
+    return entries
 
 
 def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
@@ -82,7 +86,7 @@ def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
         raise InputError(
             f"{options.layout}: needs root, found none; set it to where the data set is"
         )
-    return read(Path(os.path.abspath(Path(options.root).expanduser())))
+    return read(Path(os.path.abspath(expand_home(options.root))))
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:

@@ -70,9 +70,9 @@ def run(
         replace: replace a manifest that was made with other options; else refuse to.
 
     Raises:
-        InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or a MOS lies outside
-            its scale, too many images failed, none is usable, or the manifest was made with other
-            options and must not be replaced.
+        InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or too many images
+            failed, none is usable, or the manifest was made with other options and must not be
+            replaced.
     """
     started = time.time()
     if not replace:
@@ -81,7 +81,7 @@ def run(
     entries = read_entries(folder, options, seed)
     spec = DATASETS[options.layout]
     listing = Listing(len(entries), "" if spec.generated else listing_digest(entries))
-    rows, reasons = _rows_and_failures(entries, options.layout, scale, shard_size)
+    rows, reasons = _rows_and_failures(entries, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
     if not rows:
@@ -128,7 +128,7 @@ class _FileFacts(NamedTuple):
 
 
 def _rows_and_failures(
-    entries: Sequence[Entry], layout: str, scale: MosScale | None, shard_size: int
+    entries: Sequence[Entry], scale: MosScale | None, shard_size: int
 ) -> tuple[list[ManifestRow], dict[str, str]]:
     """The rows of the usable images, and by image_id why the others failed."""
     rows, reasons = [], {}
@@ -137,7 +137,7 @@ def _rows_and_failures(
             reasons[entry.image_id] = facts
             log.warning("%s: %s", entry.image_id, facts)
         else:
-            rows.append(_row(entry, facts, number // shard_size, _quality(entry, scale, layout)))
+            rows.append(_row(entry, facts, number // shard_size, _quality(entry, scale)))
     return rows, reasons
 
 
@@ -159,18 +159,9 @@ def _examine(entry: Entry) -> _FileFacts | str:
         return first_line(error)
 
 
-def _quality(entry: Entry, scale: MosScale | None, layout: str) -> float | None:
+def _quality(entry: Entry, scale: MosScale | None) -> float | None:
     """The quality of an image in [0, 1]; None without a score."""
-    if scale is None or entry.mos is None:
-        return None
-    if entry.mos not in scale:
-        from_options = DATASETS[layout].scale_from_options
-        repair = "set mos_range" if from_options else "download the release again"
-        raise InputError(
-            f"{entry.location}: MOS must lie in [{scale.low:g}, {scale.high:g}], found"
-            f" {entry.mos:g} for '{entry.image_id}'; {repair}"
-        )
-    return scale.to_quality(entry.mos)
+    return None if scale is None or entry.mos is None else scale.to_quality(entry.mos)
 
 
 def _row(entry: Entry, facts: _FileFacts, shard: int, quality: float | None) -> ManifestRow:

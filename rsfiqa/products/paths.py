@@ -19,6 +19,8 @@ SUFFIX = {
     "embed": ".safetensors",
     "extract": ".safetensors",
 }
+# Folders of the results folder beside those of data sets, which therefore have other names.
+RESERVED = ("train", "benchmark", "report", "teach", "bench", "logs")
 
 
 def dataset_name(folder: Path) -> str:
@@ -104,6 +106,11 @@ def benchmark_folder(root: Path) -> Path:
 def results_path(root: Path, train: str, test: str, variant: str) -> Path:
     """The results of a variant on a pair of data sets, in the results folder."""
     return benchmark_folder(root) / f"{train}.{test}.{variant}.parquet"
+
+
+def overlap_path(root: Path) -> Path:
+    """What shows that no two data sets share an image, in the results folder."""
+    return benchmark_folder(root) / "overlap.json"
 
 
 def predictions_path(results: Path) -> Path:

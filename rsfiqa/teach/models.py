@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.home import expand_home
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.teach.options import TeachTrainOptions
 
@@ -49,7 +50,7 @@ def load_processor(options: TeachTrainOptions) -> Any:
         )
     try:
         processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            Path(name).expanduser()
+            expand_home(name)
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
@@ -82,7 +83,7 @@ def load_model(options: TeachTrainOptions) -> Any:
     dtype = torch.bfloat16 if half else torch.float32
     try:
         return AutoModelForImageTextToText.from_pretrained(
-            Path(str(options.model)).expanduser(), dtype=dtype
+            expand_home(str(options.model)), dtype=dtype
         )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(

@@ -13,6 +13,7 @@ import torch
 from rsfiqa.captioners.vlm.vllm_command import digests_of
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.home import expand_home
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.versions import VERSIONS
@@ -143,7 +144,7 @@ def make_trainer(
 
 def _provenance(folder: Path, options: TeachTrainOptions, seed: int) -> Provenance:
     """Everything that the trained weights depend on."""
-    base = Path(str(options.model)).expanduser()
+    base = expand_home(str(options.model))
     files = [name for name in (f"{part}.jsonl" for part in PARTS) if (folder / name).is_file()]
     return Provenance(
         product="model",

@@ -1,15 +1,19 @@
+import argparse
+
 import cv2
 import numpy as np
 import pytest
 import skimage
 import timm
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from rsfiqa.backbones.backbone import grid_statistics
 from rsfiqa.backbones.loading import load_backbone, load_finetuned
 from rsfiqa.backbones.weights import PACKAGES, weights_path
 from rsfiqa.errors import InputError
+from rsfiqa.extract.options import ExtractOptions
 
 LITE0 = "tf_efficientnet_lite0"
 
@@ -108,6 +112,103 @@ def test_weights_of_another_backbone(tmp_path):
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(InputError, match=r"must hold weights of test_resnet \(Error"):
         load_backbone("test_resnet", str(path))
+
+
+def resnet(name="test_resnet"):
+    torch.manual_seed(0)
+    return timm.create_model(name, pretrained=False)
+
+
+def prefixed(state: dict, prefix: str) -> dict:
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+WRAPPED = {
+    "another head": lambda state: {
+        k: v[:7] if k.startswith("fc.") else v for k, v in state.items()
+    },
+    "no head": lambda state: {k: v for k, v in state.items() if not k.startswith("fc.")},
+    "module": lambda state: prefixed(state, "module."),
+    "compiled": lambda state: prefixed(state, "module._orig_mod."),
+    "state_dict": lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}},
+    "model": lambda state: {"model": state, "args": argparse.Namespace(lr=0.1)},
+    "averaged": lambda state: {
+        "state_dict": prefixed(state, "not."),
+        "state_dict_ema": prefixed(state, "module."),
+    },
+    "lightning": lambda state: {
+        "state_dict": prefixed(state, "net.backbone.") | {"net.head.weight": torch.zeros(3)}
+    },
+    "old": lambda state: {k: v for k, v in state.items() if "num_batches" not in k},
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_weights_as_training_programs_save_them(tmp_path, form, noise):
+    state = resnet().state_dict()
+    torch.save(state, tmp_path / "plain.pth")
+    expected = load_backbone("test_resnet", str(tmp_path / "plain.pth")).grid_features(noise, 2)
+    torch.save(WRAPPED[form](state), tmp_path / "a.pth")
+    loaded = load_backbone("test_resnet", str(tmp_path / "a.pth"))
+    np.testing.assert_array_equal(loaded.grid_features(noise, 2), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda state: state | {"conv1.0.weight": torch.zeros(2, 3)},
+            r"\(Errors: 1 of other shapes, such as conv1.0.weight is \(2, 3\) instead of \(",
+        ),
+        (
+            lambda state: {k: v for k, v in state.items() if k != "conv1.0.weight"},
+            r"\(Errors: 1 of 90 tensors missing, such as conv1.0.weight\)",
+        ),
+        (
+            lambda state: state | {"layer4.9.conv1.weight": torch.zeros(1)},
+            r"\(Errors: 1 unknown, such as layer4.9.conv1.weight\)",
+        ),
+        (
+            lambda state: prefixed(state, "encoder_q.") | prefixed(state, "encoder_k."),
+            r"\(it holds several such models, encoder_k. and encoder_q.\)",
+        ),
+        (lambda state: {"model": state, "state_dict": {}}, r"\(Errors: 75 of 90 tensors missing"),
+    ],
+)
+def test_how_weights_differ(tmp_path, change, message):
+    torch.save(change(resnet().state_dict()), tmp_path / "a.pth")
+    with pytest.raises(InputError, match=f"a.pth: must hold weights of test_resnet {message}") as e:
+        load_backbone("test_resnet", str(tmp_path / "a.pth"))
+    assert str(e.value).endswith("; give another file")
+
+
+def test_weights_of_a_deeper_model(tmp_path):
+    torch.save(resnet("resnet34").state_dict(), tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"unknown, such as layer1.2.conv1.weight\)"):
+        load_backbone("resnet18", str(tmp_path / "a.pth"))
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"model": 3}, {}, torch.zeros(2)])
+def test_a_file_of_something_else(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"a.pth: must (be a state dict|hold weights)"):
+        load_backbone("test_resnet", str(tmp_path / "a.pth"))
+
+
+@pytest.mark.parametrize("name", ["timm/test_resnet", "hf-hub:timm/test_resnet", " test_resnet"])
+def test_a_name_as_on_the_hub(tmp_path, name):
+    torch.save(resnet().state_dict(), tmp_path / "a.pth")
+    assert load_backbone(name, str(tmp_path / "a.pth")).channels
+    assert ExtractOptions(backbone=name).backbone == "test_resnet"
+
+
+@pytest.mark.parametrize("name", ["hf-hub:owner/model", "local-dir:/x", "owner/model", "timm/", ""])
+def test_a_name_of_no_timm_model(tmp_path, name):
+    (tmp_path / "a.pth").touch()
+    with pytest.raises(InputError, match=f"must be the name of a timm model, found {name}; choose"):
+        load_backbone(name, str(tmp_path / "a.pth"))
+    with pytest.raises(ValidationError, match="should be the name of a timm model, such as resn"):
+        ExtractOptions(backbone=name)
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])

@@ -61,7 +61,7 @@ def test_a_path_that_leaves_the_folder_is_refused(table, outside):
         csv_table.read(path)
 
 
-@pytest.mark.parametrize("value", ["good", "", "nan", "inf", "3,5"])
+@pytest.mark.parametrize("value", ["good", "", "nan", "inf", "3,5", "1_000", "1,234.5", "1 000"])
 def test_a_mos_that_is_no_number_is_refused(table, value):
     cell = f'"{value}"'
     message = (
@@ -74,6 +74,80 @@ def test_a_mos_that_is_no_number_is_refused(table, value):
 def test_a_row_that_is_too_short_is_refused(table):
     with pytest.raises(InputError, match="line 2: 'mos' must be a number, found ''"):
         csv_table.read(table("path,mos\na.png\n"))
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "counts"),
+    [
+        ("path,mos", "100.jpg,32,5611", r"\(2\), found 3: 100.jpg,32,5611;"),
+        ("path,mos,", "100.jpg,32,5611", r"\(2\), found 3: 100.jpg,32,5611;"),
+        ("path,mos,mos_std", "100.jpg,32,5611,4,5", r"\(3\), found 5: "),
+        ("path,mos,note", "100.jpg,32.5,sharp, but dark", r"\(3\), found 4: "),
+    ],
+)
+def test_a_row_with_more_cells_than_headings_is_refused(table, header, row, counts):
+    message = (
+        rf"scores.csv line 3: a row must have no more cells than the first line has headings"
+        rf" {counts}.* write numbers with a decimal point, and quote a cell that holds a comma"
+    )
+    with pytest.raises(InputError, match=message):
+        csv_table.read(table(f"{header}\na.png,1\n{row}\n"))
+
+
+def test_empty_cells_and_columns_at_the_margins_do_not_matter(table):
+    entries = csv_table.read(table(",path,mos,,\n0,a.png,1,,\n1,b.png,2\n,,,\n2,c.png,3,\n"))
+    assert [(entry.image_id, entry.mos) for entry in entries] == [
+        ("a.png", 1),
+        ("b.png", 2),
+        ("c.png", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("path,mos,mos", "mos"),
+        ("path,mos, mos ", "mos"),
+        ("path,MOS,mos", "mos"),
+        ("path,mos,group,Group", "group"),
+        ("path,mos,note,note", "note"),
+    ],
+)
+def test_a_heading_that_stands_twice_is_refused(table, header, name):
+    message = f"scores.csv: headings must differ, found '{name}' 2 times; rename or remove one"
+    with pytest.raises(InputError, match=message):
+        csv_table.read(table(f"{header}\na.png,1,2,3\n"))
+
+
+def test_headings_may_differ_in_case_blanks_and_hyphens(table):
+    (entry,) = csv_table.read(table("Path,MOS,mos-std,Group,SUBSET\na.png,1,0.5,x,Test\n"))
+    assert (entry.mos, entry.mos_std, entry.group, entry.subset) == (1, 0.5, "x", "test")
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_rows(table):
+    message = "must be CSV, found: .* in line [34]; correct the quotes there"
+    for rows in ('a.png,1,"good\nb.png,2,x\n', 'a.png,1,"good\nb.png,2,"x"\n'):
+        with pytest.raises(InputError, match=message):
+            csv_table.read(table(f"path,mos,note\n{rows}"))
+
+
+def test_a_cell_may_hold_line_breaks_and_a_message_never_does(table):
+    text = 'path,mos,note\na.png,1,"two\nlines"\nb.png,"2\n3",x\n'
+    with pytest.raises(
+        InputError, match=r"line 5: 'mos' must be a number, found '2\\n3'"
+    ) as caught:
+        csv_table.read(table(text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_deviation_below_zero_is_refused(table):
+    with pytest.raises(InputError, match="line 2: 'mos_std' must be at least 0, found '-1'; cor"):
+        csv_table.read(table("path,mos,mos_std\na.png,1,-1\n"))
+
+
+def test_numbers_are_read_in_every_usual_form(table):
+    entries = csv_table.read(table("path,mos\na,-1\nb,+.5\nc,1e-2\nd,2.\ne,1E+2\n"))
+    assert [entry.mos for entry in entries] == [-1, 0.5, 0.01, 2, 100]
 
 
 def test_a_deviation_that_is_no_number_is_refused(table):

@@ -239,6 +239,24 @@ def test_a_score_outside_the_range_is_refused(release, prepared, workbook):
         prepared("bid", root)
 
 
+@pytest.mark.parametrize("layout", ["kadid10k", "koniq10k", "flive"])
+def test_a_row_with_too_many_cells_is_refused(release, layout):
+    root = release(layout)
+    table = root / TABLES[layout]
+    lines = table.read_text("utf-8").splitlines()
+    table.write_text("\n".join([*lines[:-1], lines[-1].replace(".", ",")]), "utf-8")
+    with pytest.raises(InputError, match=f"{table.name} line {len(lines)}: a row must have"):
+        READ[layout](root)
+
+
+def test_a_heading_of_a_workbook_that_stands_twice_is_refused(release, workbook):
+    root = release("bid")
+    rows = [[*BID[0][:3], "std"], [*BID[1][:3], 9]]
+    workbook(root / "DatabaseGrades.xlsx", Plan1=rows)
+    with pytest.raises(InputError, match="row 1: headings must differ, found 'std' 2 times"):
+        READ["bid"](root)
+
+
 def test_flive_from_the_folder_of_its_images(release):
     root = release("flive")
     whole = flive.read(root)

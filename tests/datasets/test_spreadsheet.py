@@ -34,6 +34,15 @@ def test_a_missing_column_is_an_error(workbook, tmp_path):
         list(read_rows(path, {"name", "mos"}))
 
 
+def test_a_heading_that_is_read_must_not_stand_twice(workbook, tmp_path):
+    path = workbook(tmp_path / "scores.xlsx", first=[["name", "x", "std", "x", "std"], ["a"]])
+    assert len(list(read_rows(path, {"name"}))) == 1
+    for columns in ({"required": {"name", "std"}}, {"required": {"name"}, "optional": {"std"}}):
+        message = "scores.xlsx row 1: headings must differ, found 'std' 2 times; rename or remove"
+        with pytest.raises(InputError, match=message):
+            list(read_rows(path, **columns))
+
+
 def test_a_damaged_workbook_is_an_error_or_a_workbook(workbook, tmp_path, refused):
     rows = [["name", "mos"], *([f"{i}.png", i / 7] for i in range(50))]
     path = workbook(tmp_path / "scores.xlsx", first=rows)

@@ -194,6 +194,28 @@ def test_a_mos_outside_the_range_names_row_and_value(data):
         run(data, mos_range=(1, 4.5))
 
 
+def test_a_range_far_wider_than_the_scores_is_warned_of(data, caplog):
+    run(data, mos_range=(0, 100))
+    message = (
+        f"{data}: MOS should cover mos_range [0, 100], found 1 to 5, 4% of it; set mos_range to"
+    )
+    assert message in caplog.text
+
+
+def test_a_range_that_the_scores_cover_in_part_is_taken(data, caplog):
+    run(data, mos_range=(0, 10))
+    assert "MOS should cover" not in caplog.text
+
+
+def test_scores_are_checked_while_shards_are_planned(data, caplog):
+    options = PrepareOptions(layout="csv", root=str(data), mos_range=(0, 100))
+    plan_shards(data.parents[1] / "out", options, 3)
+    assert "MOS should cover mos_range [0, 100]" in caplog.text
+    narrow = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 4))
+    with pytest.raises(InputError, match=r"line 2: MOS must lie in \[1, 4\], found 5 for 'b.png'"):
+        plan_shards(data.parents[1] / "out", narrow, 3)
+
+
 def test_an_image_listed_twice_is_an_error(data):
     write(data.parents[1], "path,mos\na.png,1\nsub/../a.png,2\n")
     message = r"scores.csv line 3: image ids must differ .*, found 'a.png' in scores.csv line 2 al"

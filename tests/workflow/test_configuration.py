@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,127 @@ def test_what_does_not_fit_is_named_in_one_line(section, key, value, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_data_set_named_like_another_folder_of_results():
+@pytest.mark.parametrize("text", ["1e-4", "1E-4", "1.e-4", ".1e-3", "+1.0e-4", "0.0001"])
+def test_a_number_may_be_written_in_any_form(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    content = (ROOT / "config.yaml").read_text("utf-8")
+    content = content.replace("lr: 0.0002 ", f"lr: {text} ").replace("seed: 0", "seed: 1_000")
+    path.write_text(content.replace("epochs: 15", "epochs: 1e1"), "utf-8")
+    config = configuration.read(path)
+    assert config["train"]["finetune"]["lr"] == pytest.approx(1e-4)
+    assert (config["train"]["epochs"], config["seed"]) == (10, 1000)
+
+
+def test_a_range_may_be_written_in_any_form(tmp_path):
     content = shipped()
-    content["datasets"]["logs"] = {"layout": "demo"}
-    message = r"datasets must not be named like another folder of results \(.*\), found 'logs'; giv"
+    described = {"layout": "csv", "root": str(tmp_path), "mos_range": ["-1e2", "1e2"]}
+    content["datasets"]["mine"] = described
+    content["benchmark"]["datasets"] = ["mine"]
+    assert configuration.check(content)["datasets"]["mine"]["mos_range"] == [-100, 100]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("train", "lr", "0.1", "train.lr: input should be a valid number, found '0.1'; change it"),
+        ("train", "lr", "1e-4x", "train.lr: input should be a valid number, found '1e-4x'"),
+        ("train", "lr", float("nan"), "must hold text as keys and finite numbers, found other"),
+        ("train", "lr", "1e999", "must hold text as keys and finite numbers, found other"),
+        ("train", "epochs", "1e-4", "train.epochs: input should be a valid integer"),
+        ("embed", "encoder", date(2024, 1, 1), "embed.encoder: must be"),
+        ("embed", ("a", "b"), 1, "must hold text as keys and finite numbers, found other"),
+    ],
+)
+def test_what_is_no_number_is_named_in_one_line(section, key, value, message):
+    content = shipped()
+    content[section][key] = value
+    with pytest.raises(InputError) as caught:
+        configuration.check(content)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("~/res", str(Path.home() / "res")),
+        ("res/", "res"),
+        ("./a//b", "a/b"),
+        ("my $res", "my $res"),
+        ("~nobody-of-this-name/res", "~nobody-of-this-name/res"),
+        ("-res", "./-res"),
+    ],
+)
+def test_the_folder_of_results_is_expanded(given, taken):
+    assert configuration.check(shipped() | {"results": given})["results"] == taken
+
+
+def test_the_folder_of_results_without_braces():
+    message = r"results must be without braces, which Snakemake takes for wildcards, found a{b}; ch"
     with pytest.raises(InputError, match=message):
+        configuration.check(shipped() | {"results": "a{b}"})
+
+
+@pytest.mark.parametrize("name", ["train", "benchmark", "report", "teach", "bench", "logs"])
+def test_a_data_set_has_another_name_than_a_folder_of_results(name):
+    content = shipped()
+    content["datasets"][name] = {"layout": "demo"}
+    message = f"datasets must have other names than train, .* found '{name}'; rename it"
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)
+
+
+@pytest.mark.parametrize("layout", ["folder", "kodak"])
+def test_a_data_set_without_scores_is_refused(tmp_path, layout):
+    content = shipped()
+    content["datasets"]["demo"] = {"layout": layout, "root": str(tmp_path)}
+    message = (
+        f"config: benchmark.datasets must name data sets with scores, found 'demo' of layout"
+        f" {layout}; remove it there"
+    )
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "config: datasets.demo: csv: mos_range must be given, found none; set it to"),
+        ({"mos_range": [5, 1]}, r"config: datasets.demo: csv: mos_range must rise, found \[5, 1\]"),
+        ({"layout": "bid", "mos_range": [1, 5]}, "datasets.demo: bid: mos_range and lower_better"),
+    ],
+)
+def test_a_wrong_range_is_refused(tmp_path, options, message):
+    content = shipped()
+    content["datasets"]["demo"] = {"layout": "csv", "root": str(tmp_path)} | options
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("datasets", ["demo", "demo"]),
+        ("variants", ["full", "none", "full"]),
+        ("baselines", ["probe", "probe"]),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(key, names):
+    content = shipped()
+    content["benchmark"][key] = names
+    message = f"benchmark.{key} must name each once, found '{names[0]}' 2 times; remove one"
+    with pytest.raises(InputError, match=message):
+        configuration.check(content)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [("extract", "weights"), ("segment", "checkpoint"), ("embed", "encoder")],
+)
+def test_a_home_folder_of_nobody_is_no_traceback(section, key):
+    content = shipped()
+    content["segment"]["backend"] = "sam" if section == "segment" else "superpixel"
+    content[section][key] = "~nobody-of-this-name/x"
+    with pytest.raises(InputError, match=f"{section}.{key}: must be"):
         configuration.check(content)
 
 
@@ -161,6 +278,19 @@ def test_files_that_are_no_configuration(tmp_path, text, message):
         configuration.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "config.yaml"
+    text = (ROOT / "config.yaml").read_text("utf-8")
+    path.write_text(
+        text.replace("    layout: demo\n", "    layout: demo\n  demo: {}\n", 1), "utf-8"
+    )
+    message = (
+        r"config.yaml: a section must hold each key once, found 'demo' again in line \d+; remo"
+    )
+    with pytest.raises(InputError, match=message):
+        configuration.read(path)
 
 
 def test_a_layout_without_an_official_split_is_refused():

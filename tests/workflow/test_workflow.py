@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -34,6 +35,10 @@ def test_until_plans_a_stage_and_what_it_needs(workflow):
 def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
     datasets = {"datasets": ["tiny"], "official": ["tiny"], "seeds": 3, "variants": ["full"]}
     workflow = Workflow(tmp_path, benchmark=datasets)
+    table = tmp_path / "pictures/scores.csv"
+    header, *rows = table.read_text("utf-8").splitlines()
+    rows = [f"{row},{'test' if row.endswith('g0') else 'train'}" for row in rows]
+    table.write_text("\n".join([f"{header},subset", *rows]), "utf-8")
     assert workflow.planned()["train"] == 3
     plan = workflow.snakemake("--dry-run", "--printshellcmds").stdout
     assert (
@@ -135,6 +140,14 @@ def test_lint_finds_nothing(workflow):
             {"datasets": {"tiny": {"layout": "livec", "root": "/nowhere"}}},
             "config: datasets.tiny.root must exist, found /nowhere; correct the path",
         ),
+        (
+            {"benchmark": {"datasets": ["tiny"], "official": ["tiny"]}},
+            "tiny: an official split needs images whose subset is test, and others, found 0 of 24;",
+        ),
+        (
+            {"benchmark": {"datasets": ["tiny", "tiny"]}},
+            "benchmark.datasets must name each once, found 'tiny' 2 times; remove one",
+        ),
     ],
 )
 def test_a_wrong_config_fails_before_the_first_job(tmp_path, changes, message):
@@ -144,6 +157,33 @@ def test_a_wrong_config_fails_before_the_first_job(tmp_path, changes, message):
     assert message in found.stdout
     assert "Traceback" not in found.stdout
     assert not workflow.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("path,mos\n00.png,3,5\n", "scores.csv line 2: a row must have no more cells"),
+        ("path,mos,mos\n00.png,3,5\n", "scores.csv: headings must differ, found 'mos' 2 times"),
+        ("path,mos\n00.png,6\n", "scores.csv line 2: MOS must lie in [1, 5], found 6 for"),
+        ("path,mos\n00.png,2\n./00.png,3\n", "scores.csv line 3: image ids must differ"),
+    ],
+)
+def test_a_wrong_table_fails_before_the_first_job(workflow, table, message):
+    (workflow.folder / "pictures/scores.csv").write_text(table, "utf-8")
+    found = workflow.snakemake()
+    assert found.returncode != 0
+    assert message in found.stdout
+    assert "Traceback" not in found.stdout
+    assert not workflow.results.exists()
+
+
+def test_a_range_far_wider_than_the_scores_is_warned_of_on_the_terminal(tmp_path):
+    workflow = Workflow(tmp_path)
+    content = yaml.safe_load(workflow.config.read_text("utf-8"))
+    content["datasets"]["tiny"]["mos_range"] = [0, 100]
+    workflow.config.write_text(yaml.safe_dump(content), "utf-8")
+    shown = workflow.snakemake("--until", "prepare").stdout
+    assert shown.count("MOS should cover mos_range [0, 100], found 1.17 to 5, 4% of it") == 1
 
 
 def test_every_product_log_and_benchmark_is_there(finished):
@@ -187,8 +227,92 @@ def test_a_changed_option_reruns_its_stage_and_what_follows(finished, tmp_path):
 
 def test_a_rule_is_a_command_that_can_be_copied(finished):
     shown = finished.snakemake("--dry-run", "--forcerun", "segment", "--printshellcmds").stdout
-    commands = re.findall(r"exec python -m rsfiqa (\w+) .* > results/logs/\1/\S+ 2>&1", shown)
+    commands = re.findall(r": python -m rsfiqa (\w+) .* > results/logs/\1/\S+ 2>&1", shown)
     assert set(commands) == {"segment", "caption", "embed", "train", "benchmark", "report"}
+    assert "exec python" not in shown
+
+
+def test_a_command_is_the_jobs_process_but_closes_no_shell(workflow):
+    """The whole line that Snakemake runs stands in the message of a failed job."""
+    for path in (workflow.folder / "pictures").glob("*.png"):
+        path.unlink()
+    shown = workflow.snakemake().stdout
+    command = re.search(r"Command '(.*)' returned non-zero exit status 1", shown)[1]
+    prefix = command[: command.index("python -m rsfiqa prepare")]
+    line = ["bash", "-c", f"{prefix} python -c 'import os; print(os.getpid())'"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as job:
+        assert int(job.stdout.read()) == job.pid
+    line = ["bash", "-i", "-c", f"cd '{workflow.folder}'; {command}; echo status $?"]
+    pasted = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert pasted.stdout == "status 1\n"
+
+
+def test_names_that_the_shell_or_python_would_take_for_something_else(tmp_path, monkeypatch):
+    """Of the checkout, of the results and of packages that other folders hold."""
+    other = tmp_path / "other"
+    workflow = Workflow(tmp_path / "it's {here} $now")
+    for package in (other / "rsfiqa", other / "workflow", workflow.folder / "PIL"):
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("raise SystemExit('not this one')", "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    content = yaml.safe_load(workflow.config.read_text("utf-8"))
+    content["results"] = './my "res" isn\'t $HOME [a]*(b)+/'
+    workflow.config.write_text(yaml.safe_dump(content), "utf-8")
+    checkout = a_checkout(tmp_path / "checkout isn't $HOME")
+    run = workflow.snakemake("-s", str(checkout / "Snakefile"), "--until", "segment")
+    assert run.returncode == 0, run.stdout
+    made = workflow.folder / 'my "res" isn\'t $HOME [a]*(b)+/tiny/segment'
+    assert {path.name for path in made.glob("*.h5")} == {"00000.h5", "00001.h5"}
+
+
+def test_a_checkout_with_braces_in_its_path_is_refused(workflow, tmp_path):
+    checkout = a_checkout(tmp_path / "check{out}")
+    run = workflow.snakemake("-s", str(checkout / "Snakefile"), "--dry-run")
+    assert run.returncode != 0
+    assert f"{checkout}: the folder of the workflow must be without braces" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def a_checkout(folder):
+    """The workflow and the package under another path."""
+    folder.mkdir()
+    for name in ("Snakefile", "config.yaml", "workflow", "rsfiqa", "envs", "profiles"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+def with_a_copy(workflow):
+    """Add a data set of the same pictures."""
+    config = yaml.safe_load(workflow.config.read_text("utf-8"))
+    config["datasets"]["other"] = config["datasets"]["tiny"]
+    config["benchmark"]["datasets"] = ["tiny", "other"]
+    workflow.config.write_text(yaml.safe_dump(config), "utf-8")
+
+
+def test_training_across_data_sets_waits_for_the_check_of_shared_images(workflow):
+    with_a_copy(workflow)
+    planned = workflow.planned("--until", "train")
+    assert (planned["overlap"], planned["prepare"]) == (1, 2)
+
+
+def test_shared_images_are_found_early_and_what_is_there_is_reported(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder)
+    workflow = Workflow(tmp_path / "new")
+    workflow.folder, workflow.results = folder, folder / "results"
+    workflow.config.write_text(finished.config.read_text("utf-8"), "utf-8")
+    with_a_copy(workflow)
+    (workflow.results / "report/index.html").unlink()
+    run = workflow.snakemake("results/benchmark/overlap.json")
+    assert run.returncode != 0
+    message = (
+        "rsfiqa overlap: other: must share no image with tiny, found the bytes of 00.png in 00.png"
+        " and 23 more; leave one of them out, or set benchmark.cross false"
+    )
+    assert message in run.stdout
+    assert "Traceback" not in run.stdout
+    assert "tiny → tiny" in run.stdout
+    assert "tiny" in (workflow.results / "report/index.html").read_text("utf-8")
 
 
 def test_snakemakes_own_report(finished, tmp_path):

@@ -1,3 +1,29 @@
+rule overlap:
+    input:
+        expand(f"{RESULTS}/{{dataset}}/manifest.parquet", dataset=DATASETS),
+    output:
+        OVERLAP,
+    log:
+        f"{LOGS}/benchmark/overlap.log",
+    benchmark:
+        f"{LOGS}/benchmark/overlap.tsv"
+    priority: 85
+    conda:
+        "../../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        root=subpath(output[0], ancestor=2),
+        flags=flags({"dataset": DATASETS}),
+        version=VERSIONS["benchmark"],
+    message:
+        "overlap: data sets must share no images"
+    shell:
+        "python -m rsfiqa overlap {params.root:q} {params.flags} > {log:q} 2>&1"
+
+
 rule benchmark:
     input:
         outdated(outdated_tables),
@@ -26,8 +52,8 @@ rule benchmark:
     message:
         "benchmark: train on {wildcards.train}, test on {params.test}"
     shell:
-        "exec python -m rsfiqa benchmark {params.root} --replace --train {wildcards.train} --test"
-        " {params.test} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa benchmark {params.root:q} --replace --train {wildcards.train} --test"
+        " {params.test} {params.flags} > {log:q} 2>&1"
 
 
 if CROSS_METHODS:
@@ -38,6 +64,7 @@ if CROSS_METHODS:
             outdated(outdated_tables),
             products=products_of("train", "test"),
             checkpoints=checkpoints_of,
+            overlap=ancient(OVERLAP),
         output:
             results=tables(CROSS_METHODS),
             predictions=tables(CROSS_METHODS, ".predictions.parquet"),

@@ -26,5 +26,5 @@ rule caption:
     message:
         "caption {wildcards.dataset} {wildcards.shard}: regions to ratings and text"
     shell:
-        "exec python -m rsfiqa caption {params.folder} --replace --shard {wildcards.shard}"
-        " --server-log {log.server} {params.flags} > {log.job} 2>&1"
+        "python -m rsfiqa caption {params.folder:q} --replace --shard {wildcards.shard}"
+        " --server-log {log.server:q} {params.flags} > {log.job:q} 2>&1"

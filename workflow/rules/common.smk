@@ -1,9 +1,11 @@
 """What the rules share: the checked configuration, flags, shards, resources."""
 
+import logging
 import os
 import shlex
 import sys
 from pathlib import Path
+from subprocess import CalledProcessError
 
 sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
@@ -13,15 +15,25 @@ from snakemake.settings.enums import RerunTrigger
 from rsfiqa.backbones import HUB
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
+from rsfiqa.io.home import expand_home
 from rsfiqa.options import absolute_folder
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import split_name
 from rsfiqa.teach.options import TeachTrainOptions
 from workflow.configuration import check, segment_threads
+from workflow.datasets import check_official_split
+from workflow.keys import check_keys
 from workflow.outdated import Outdated, manifest_shards
 
+if set("{}") & set(str(workflow.basedir)):
+    raise WorkflowError(
+        f"{workflow.basedir}: the folder of the workflow must be without braces in its path, which"
+        " Snakemake takes for wildcards; move it"
+    )
 try:
+    for path in workflow.configfiles if workflow.is_main_process else []:
+        check_keys(Path(path))
     config = check(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -29,15 +41,21 @@ except InputError as error:
 RESULTS = config["results"]
 LOGS = f"{RESULTS}/logs"
 OUTDATED = Outdated(config)
+OVERLAP = f"{RESULTS}/benchmark/overlap.json"
 DATASETS = config["benchmark"]["datasets"]
-# a job's commands find the package in this checkout, and the interpreter that runs Snakemake
-# unless the rule's own conda environment has been activated
+# a job's command finds the package in this checkout, and the interpreter that runs Snakemake
+# unless the rule's own conda environment has been activated. Folders in the user's PYTHONPATH or
+# the working directory are left out: they may hold packages for another interpreter, or of the
+# same names. exec makes the command the job's process, so that no kill leaves an orphan; it is left
+# out in an interactive shell, which it would close, as the whole line stands in error messages
 OWN_CONDA = shlex.quote(os.environ.get("CONDA_PREFIX", ""))
 BIN = shlex.quote(str(Path(sys.executable).parent))
-shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(workflow.basedir))};"
-    f' [ "${{{{CONDA_PREFIX-}}}}" != {OWN_CONDA} ] || export PATH={BIN}:"$PATH"; '
+PREFIX = (
+    f'p=$PATH; [ "${{CONDA_PREFIX-}}" != {OWN_CONDA} ] || p={BIN}:$PATH;'
+    " case $- in *i*) e= ;; *) e=exec ;; esac;"
+    f' $e env PATH="$p" PYTHONPATH={shlex.quote(str(workflow.basedir))} PYTHONSAFEPATH=1 '
 )
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # braces are no fields in it
 
 
 FINETUNE = config["train"]["finetune"]["enabled"]
@@ -247,7 +265,7 @@ def captioner_options(wildcards):
     model, weights = wildcards.name, FINETUNED_MODEL
     if wildcards.name == "zero_shot":
         model = base
-        weights = base if Path(base).expanduser().is_dir() else None
+        weights = base if expand_home(base).is_dir() else None
     server = config["caption"]["server"] | {"weights": weights}
     changes = {"backend": "vllm", "endpoints": [], "model": model, "server": server}
     return config["caption"] | changes
@@ -262,6 +280,11 @@ def checkpoints_of(wildcards):
         if variant in VARIANTS
         for i in range(benchmark_number(wildcards))
     ]
+
+
+def overlap_of(wildcards):
+    """What a train job on all images waits for; its model is only tested on other data sets."""
+    return ancient(OVERLAP) if wildcards.get("split", "").startswith("all") else []
 
 
 def test_set(wildcards):
@@ -375,6 +398,19 @@ def all_tables():
     ]
 
 
+def publish_report():
+    """Write the report of the tables that there are, after a run that did not make all."""
+    made = [table for table in all_tables() if Path(table).is_file()]
+    if made and len(made) < len(all_tables()):
+        options = flags(config["report"])
+        try:
+            shell("python -m rsfiqa report {RESULTS:q} {options}")
+        except CalledProcessError:
+            pass  # it has said why
+
+
+# the jobs, which read this again, neither warn nor check anew
+logging.getLogger("rsfiqa").disabled = not workflow.is_main_process
 try:
     SHARDED = {
         dataset: [
@@ -384,5 +420,8 @@ try:
         ]
         for dataset in DATASETS
     }
+    logging.getLogger("rsfiqa").disabled = True  # all has been said
+    for dataset in config["benchmark"]["official"] if workflow.is_main_process else []:
+        check_official_split(dataset, PrepareOptions(**config["datasets"][dataset]))
 except InputError as error:
     raise WorkflowError(str(error)) from None

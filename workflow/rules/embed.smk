@@ -25,4 +25,4 @@ rule embed:
     message:
         "embed {wildcards.dataset} {wildcards.shard}: text to vectors"
     shell:
-        "exec python -m rsfiqa embed {params.folder} --replace --shard {wildcards.shard} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa embed {params.folder:q} --replace --shard {wildcards.shard} {params.flags} > {log:q} 2>&1"

@@ -25,4 +25,4 @@ rule extract:
     message:
         "extract {wildcards.dataset} {wildcards.shard}: images to backbone features"
     shell:
-        "exec python -m rsfiqa extract {params.folder} --replace --shard {wildcards.shard} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa extract {params.folder:q} --replace --shard {wildcards.shard} {params.flags} > {log:q} 2>&1"

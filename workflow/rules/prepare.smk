@@ -22,4 +22,4 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}: list images and scores"
     shell:
-        "exec python -m rsfiqa prepare {params.folder} --replace {params.flags} > {log} 2>&1"
+        "python -m rsfiqa prepare {params.folder:q} --replace {params.flags} > {log:q} 2>&1"

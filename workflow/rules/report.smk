@@ -29,4 +29,4 @@ rule report:
     message:
         "report: tables, plots and pictures on one page"
     shell:
-        "exec python -m rsfiqa report {params.root} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa report {params.root:q} {params.flags} > {log:q} 2>&1"

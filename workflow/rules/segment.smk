@@ -24,4 +24,4 @@ rule segment:
     message:
         "segment {wildcards.dataset} {wildcards.shard}: images to regions"
     shell:
-        "exec python -m rsfiqa segment {params.folder} --replace --shard {wildcards.shard} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa segment {params.folder:q} --replace --shard {wildcards.shard} {params.flags} > {log:q} 2>&1"

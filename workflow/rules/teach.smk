@@ -41,7 +41,7 @@ rule teach_data:
     message:
         "teach data: pristine photographs to examples"
     shell:
-        "exec python -m rsfiqa teach data {params.folder} {params.flags} > {log} 2>&1"
+        "python -m rsfiqa teach data {params.folder:q} {params.flags} > {log:q} 2>&1"
 
 
 rule teach_train:
@@ -76,8 +76,8 @@ rule teach_train:
     message:
         "teach train: examples to a model that vLLM serves"
     shell:
-        "exec {params.python} -m rsfiqa teach train {params.folder} --output {params.output}"
-        " {params.flags} > {log} 2>&1"
+        "{params.python} -m rsfiqa teach train {params.folder:q} --output {params.output:q}"
+        " {params.flags} > {log:q} 2>&1"
 
 
 rule teach_rule_based:
@@ -102,7 +102,7 @@ rule teach_rule_based:
     message:
         "teach test: rule_based"
     shell:
-        "exec python -m rsfiqa teach test {params.folder} --name rule_based > {log} 2>&1"
+        "python -m rsfiqa teach test {params.folder:q} --name rule_based > {log:q} 2>&1"
 
 
 rule teach_test:
@@ -137,5 +137,5 @@ rule teach_test:
     message:
         "teach test: {wildcards.name}"
     shell:
-        "exec python -m rsfiqa teach test {params.folder} --name {wildcards.name} {params.flags}"
-        " > {log} 2>&1"
+        "python -m rsfiqa teach test {params.folder:q} --name {wildcards.name} {params.flags}"
+        " > {log:q} 2>&1"

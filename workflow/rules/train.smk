@@ -3,6 +3,7 @@ rule train:
         outdated_checkpoints(),
         manifest=f"{RESULTS}/{{dataset}}/manifest.parquet",
         products=products_of("dataset"),
+        overlap=overlap_of,
     output:
         weights=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/model.safetensors",
         card=f"{RESULTS}/train/{{dataset}}.{{variant}}/{{split}}/card.json",
@@ -27,8 +28,8 @@ rule train:
     message:
         "train {wildcards.variant} on {wildcards.dataset}, {wildcards.split}"
     shell:
-        "exec {params.python} -m rsfiqa train {params.folder} --replace --variant {wildcards.variant}"
-        " {params.flags} > {log} 2>&1"
+        "{params.python} -m rsfiqa train {params.folder:q} --replace --variant {wildcards.variant}"
+        " {params.flags} > {log:q} 2>&1"
 
 
 if config["benchmark"]["batch_splits"]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rsfiqa.caption.options import ServerOptions
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.home import expand_home
 
 MODEL_FILES = frozenset({".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"})
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")  # of a vision-language model
@@ -104,8 +105,8 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def _folder(options: ServerOptions) -> Path | None:
-    return None if options.weights is None else Path(options.weights).expanduser()
+    return None if options.weights is None else expand_home(options.weights)
 
 
 def _python(options: ServerOptions) -> str:
-    return str(Path(options.python).expanduser()) if options.python else sys.executable
+    return str(expand_home(options.python)) if options.python else sys.executable

@@ -10,6 +10,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.home import expand_home
 from rsfiqa.segment.options import SegmentOptions
 
 SOURCE = "https://github.com/facebookresearch/segment-anything#model-checkpoints"
@@ -32,7 +33,7 @@ def check(options: SegmentOptions, option: str = "segment.checkpoint") -> Path:
         raise InputError(
             f"{option}: must be given for the backend sam, found nothing; get one at {SOURCE}"
         )
-    path = Path(options.checkpoint).expanduser()
+    path = expand_home(options.checkpoint)
     if not path.is_file():
         raise InputError(f"{option}: must be a file, found none at {path}; get one at {SOURCE}")
     model_type = _type(architecture(path, _state(path, "meta")))

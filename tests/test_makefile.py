@@ -1,0 +1,39 @@
+"""What a person types is checked before anything is installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["bench"], 'bench-accuracy: DATA must be a folder of data sets, found ""; add DATA=DIR'),
+        (["bench", "DATA=/no such"], 'must be a folder of data sets, found "/no such"; add DATA='),
+        (["bench-score"], 'bench-score: DATA must be a folder of data sets, found ""'),
+        (["bench-nothing"], "bench-nothing: no such benchmark; python -m benchmarks lists them"),
+    ],
+)
+def test_a_benchmark_without_its_data_installs_nothing(tmp_path, words, message):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    line = ["make", "-C", str(tmp_path), *words, "PYTHON=false"]
+    run = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert message in run.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_benchmark_that_needs_no_data_is_installed(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for words in (["bench-scale"], ["bench-score", "ARGS=--help"]):
+        line = ["make", "-C", str(tmp_path), *words, "PYTHON=false"]
+        run = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert ".venv/installed" in run.stderr  # which false cannot make
