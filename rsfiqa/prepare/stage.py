@@ -7,22 +7,26 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
 from tqdm import tqdm
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import ImageError, InputError, first_line
-from rsfiqa.images.load import read_size
+from rsfiqa.images.load import load_rgb, read_size
+from rsfiqa.images.near_duplicates import BITS, difference_hash, near_duplicates
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.prepare.entries import mos_scale_of, read_entries
 from rsfiqa.prepare.groups import check_groups
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products import failures, manifest
+from rsfiqa.products import failures, manifest, statements
 from rsfiqa.products.manifest import ManifestRow
-from rsfiqa.products.paths import failures_path, manifest_path, stats_path
+from rsfiqa.products.paths import failures_path, manifest_path, statements_path, stats_path
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.runtime.shards import images_digest
 from rsfiqa.scale import MosScale
 
 log = logging.getLogger("rsfiqa")
@@ -35,6 +39,8 @@ def run(
     folder: Path, options: PrepareOptions, *, shard_size: int, max_failed_fraction: float, seed: int
 ) -> None:
     """Write the manifest of a data set, its failures and statistics; generate the demo's images.
+
+    Statements of people are written beside it, if the data set has them.
 
     Images that do not exist or whose header cannot be read become rows of the failures table;
     damage behind the header is found by the stages that decode the image. Everything is read
@@ -63,10 +69,12 @@ def run(
             f"{path}: a data set needs at least one usable image, found none of {len(entries)};"
             " check root and layout"
         )
-    check_groups(rows, DATASETS[options.layout])
+    pairs = _near_duplicates(rows) if _joins_near_duplicates(options) else None
+    check_groups(rows, DATASETS[options.layout], pairs)
     failures.write(failures_path(path), "prepare", reasons)
-    provenance = _provenance(options.layout, scale, shard_size, len(entries), seed)
-    manifest.write(path, manifest.to_table(rows), provenance)
+    table = manifest.to_table(rows)
+    _write_statements(folder, options.layout, entries, table)
+    manifest.write(path, table, _provenance(options, scale, shard_size, len(entries), seed))
     _write_stats(path, started, len(entries), len(reasons))
 
 
@@ -108,6 +116,49 @@ def _examine(entry: Entry) -> _FileFacts | str:
         return first_line(error)
 
 
+def _joins_near_duplicates(options: PrepareOptions) -> bool:
+    if options.near_duplicates == "auto":
+        return DATASETS[options.layout].near_duplicates
+    return options.near_duplicates == "join"
+
+
+def _near_duplicates(rows: Sequence[ManifestRow]) -> np.ndarray:
+    """The pairs of rows whose images are near-duplicates: int (P, 2)."""
+    with ThreadPool(THREADS) as pool:
+        hashes = pool.imap(_hash, [Path(row["path"]) for row in rows], chunksize=16)
+        bar = tqdm(hashes, "compare", len(rows), unit="image", disable=None, mininterval=0.5)
+        return near_duplicates(np.array(list(bar)))
+
+
+def _hash(path: Path) -> np.ndarray:
+    """The difference hash of an image; of one that cannot be decoded, that of no other image."""
+    try:
+        return difference_hash(load_rgb(path))
+    except (ImageError, OSError):
+        return np.zeros(BITS, bool)
+
+
+def _write_statements(
+    folder: Path, layout: str, entries: Sequence[Entry], images: pa.Table
+) -> None:
+    """Write what people said about the images of a manifest; remove what an earlier layout left."""
+    path = statements_path(folder)
+    if not DATASETS[layout].statements:
+        path.unlink(missing_ok=True)
+        return
+    usable = set(images["image_id"].to_pylist())
+    said = {entry.image_id: entry.statements for entry in entries if entry.image_id in usable}
+    provenance = Provenance(
+        "statements",
+        statements.VERSION,
+        "prepare",
+        VERSIONS["prepare"],
+        options={"layout": layout},
+        inputs={"manifest": images_digest(images)},
+    )
+    statements.write(path, statements.to_table(said), provenance)
+
+
 def _quality(entry: Entry, scale: MosScale | None, layout: str) -> float | None:
     """The quality of an image in [0, 1]; None without a score."""
     if scale is None or entry.mos is None:
@@ -141,17 +192,19 @@ def _row(entry: Entry, facts: _FileFacts, shard: int, quality: float | None) -> 
 
 
 def _provenance(
-    layout: str, scale: MosScale | None, shard_size: int, images: int, seed: int
+    options: PrepareOptions, scale: MosScale | None, shard_size: int, images: int, seed: int
 ) -> Provenance:
     """What made the manifest. Without root: the same data in another place are the same data."""
-    spec = DATASETS[layout]
+    spec = DATASETS[options.layout]
     recorded: dict[str, Any] = {
-        "layout": layout,
+        "layout": options.layout,
         "mos_range": [scale.low, scale.high] if scale else None,
         "lower_better": scale.lower_better if scale else False,
         "shard_size": shard_size,
         "shards": -(-images // shard_size),
     }
+    if _joins_near_duplicates(options):
+        recorded["near_duplicates"] = "join"
     if spec.pseudo_mos:
         recorded["mos"] = spec.pseudo_mos
     if spec.generated:
