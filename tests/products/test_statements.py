@@ -4,7 +4,7 @@ import pytest
 from rsfiqa.errors import InputError
 from rsfiqa.products import statements
 from rsfiqa.products.statements import Statement, box_of, parse_statement
-from rsfiqa.vocabulary import SEVERITIES
+from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES, SEVERITIES
 
 SAID = {
     "b.jpg": [Statement("defocus", 5, "center"), Statement("underexposure", 1, "entire image")],
@@ -96,6 +96,12 @@ def test_words_of_people(words, expected):
 def test_unknown_words_of_people_are_refused(words, message):
     with pytest.raises(InputError, match=message):
         parse_statement(*words, "line 3")
+
+
+def test_factors_mean_families_that_exist():
+    meant = {family for families in statements.FACTORS.values() for family in families}
+    assert meant <= set(FAMILIES) | set(REALISTIC_FAMILIES)
+    assert set(statements.SYNONYMS.values()) <= set(statements.FACTORS)
 
 
 def test_magnitudes_are_severities_in_order():
