@@ -83,7 +83,7 @@ def join_near_duplicates(rows: Sequence[ManifestRow], pairs: np.ndarray) -> None
     pairs = np.concatenate([_same_bytes(rows), pairs])
     _joined(rows, pairs)
     joined = {rows[i]["group"] for i in pairs.ravel()}
-    trained = {row["group"] for row in rows if row["subset"] not in (None, TEST)} & joined
+    trained = {row["group"] for row in rows if row["subset"] != TEST} & joined
     leaving = [row for row in rows if row["subset"] == TEST and row["group"] in trained]
     for row in leaving:
         row["subset"] = TEST_NEAR_DUPLICATE

@@ -7,26 +7,24 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
 from tqdm import tqdm
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import ImageError, InputError, first_line
-from rsfiqa.images.load import load_rgb, read_size
-from rsfiqa.images.near_duplicates import BITS, difference_hash, near_duplicates
+from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.prepare.entries import mos_scale_of, read_entries
 from rsfiqa.prepare.groups import check_groups
+from rsfiqa.prepare.near_duplicates import find_near_duplicates, joins_near_duplicates
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products import failures, manifest, statements
+from rsfiqa.prepare.statements import write_statements
+from rsfiqa.products import failures, manifest
 from rsfiqa.products.manifest import ManifestRow
-from rsfiqa.products.paths import failures_path, manifest_path, statements_path, stats_path
+from rsfiqa.products.paths import failures_path, manifest_path, stats_path
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.runtime.shards import images_digest
 from rsfiqa.scale import MosScale
 
 log = logging.getLogger("rsfiqa")
@@ -69,11 +67,11 @@ def run(
             f"{path}: a data set needs at least one usable image, found none of {len(entries)};"
             " check root and layout"
         )
-    pairs = _near_duplicates(rows) if _joins_near_duplicates(options) else None
+    pairs = find_near_duplicates(rows) if joins_near_duplicates(options) else None
     check_groups(rows, DATASETS[options.layout], pairs)
     failures.write(failures_path(path), "prepare", reasons)
     table = manifest.to_table(rows)
-    _write_statements(folder, options.layout, entries, table)
+    write_statements(folder, options.layout, entries, table)
     manifest.write(path, table, _provenance(options, scale, shard_size, len(entries), seed))
     _write_stats(path, started, len(entries), len(reasons))
 
@@ -114,49 +112,6 @@ def _examine(entry: Entry) -> _FileFacts | str:
         return "file name is not UTF-8"
     except (ImageError, OSError) as error:
         return first_line(error)
-
-
-def _joins_near_duplicates(options: PrepareOptions) -> bool:
-    if options.near_duplicates == "auto":
-        return DATASETS[options.layout].near_duplicates
-    return options.near_duplicates == "join"
-
-
-def _near_duplicates(rows: Sequence[ManifestRow]) -> np.ndarray:
-    """The pairs of rows whose images are near-duplicates: int (P, 2)."""
-    with ThreadPool(THREADS) as pool:
-        hashes = pool.imap(_hash, [Path(row["path"]) for row in rows], chunksize=16)
-        bar = tqdm(hashes, "compare", len(rows), unit="image", disable=None, mininterval=0.5)
-        return near_duplicates(np.array(list(bar)))
-
-
-def _hash(path: Path) -> np.ndarray:
-    """The difference hash of an image; of one that cannot be decoded, that of no other image."""
-    try:
-        return difference_hash(load_rgb(path))
-    except (ImageError, OSError):
-        return np.zeros(BITS, bool)
-
-
-def _write_statements(
-    folder: Path, layout: str, entries: Sequence[Entry], images: pa.Table
-) -> None:
-    """Write what people said about the images of a manifest; remove what an earlier layout left."""
-    path = statements_path(folder)
-    if not DATASETS[layout].statements:
-        path.unlink(missing_ok=True)
-        return
-    usable = set(images["image_id"].to_pylist())
-    said = {entry.image_id: entry.statements for entry in entries if entry.image_id in usable}
-    provenance = Provenance(
-        "statements",
-        statements.VERSION,
-        "prepare",
-        VERSIONS["prepare"],
-        options={"layout": layout},
-        inputs={"manifest": images_digest(images)},
-    )
-    statements.write(path, statements.to_table(said), provenance)
 
 
 def _quality(entry: Entry, scale: MosScale | None, layout: str) -> float | None:
@@ -203,7 +158,7 @@ def _provenance(
         "shard_size": shard_size,
         "shards": -(-images // shard_size),
     }
-    if _joins_near_duplicates(options):
+    if joins_near_duplicates(options):
         recorded["near_duplicates"] = "join"
     if spec.pseudo_mos:
         recorded["mos"] = spec.pseudo_mos
