@@ -3,6 +3,11 @@
 Each fact stands here once; prompts, schemas, help texts, documents and the report read it. To add
 a distortion family, write its function and call `FAMILIES.register(name, Family(...))`; code that
 iterates over the families reads the registry when it runs, not when it is imported.
+
+There are two sets of families. `FAMILIES` are those of textbooks: the rule-based and the VLM
+captioner name them, and their prompts, schemas and weights follow from them. `REALISTIC_FAMILIES`
+are what people name in photographs, simulated as they arise in a camera; a name that is in both
+sets is rated alike.
 """
 
 from collections.abc import Mapping
@@ -222,4 +227,95 @@ FAMILIES.register(
         step="software",
         variants=("rsfiqa.images.distort:quantization",),
     ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealisticFamily:
+    """A family of distortions as people name it in photographs.
+
+    Attributes:
+        rating: the rating of `RATINGS` that describes this family.
+        step: of `IMAGING_STEPS`, where the distortion arises.
+        variants: functions as `module:name`, imported when they are first needed. Each takes an
+            image uint8 (H, W, 3), a strength and a numpy Generator, and returns uint8 (H, W, 3).
+            The strengths of severities 1 to 5 are calibrated; see `images.realistic`.
+        opposites: families with which this one is never combined, because one undoes the other.
+    """
+
+    rating: str
+    step: ImagingStep
+    variants: tuple[str, ...]
+    opposites: tuple[str, ...] = ()
+
+
+# Families of one imaging step are combined in the order of registration: haze, then exposure.
+REALISTIC_FAMILIES: Registry[RealisticFamily] = Registry("realistic distortion family")
+
+
+def _register_realistic(
+    name: str, rating: str, step: ImagingStep, *variants: str, opposites: tuple[str, ...] = ()
+) -> None:
+    """Register a family whose functions are in the package of realistic distortions."""
+    targets = tuple(f"rsfiqa.images.realistic.{variant}" for variant in variants)
+    family = RealisticFamily(rating=rating, step=step, variants=targets, opposites=opposites)
+    REALISTIC_FAMILIES.register(name, family)
+
+
+_register_realistic("defocus", "blur", "lens", "lens:defocus", opposites=("oversharpening",))
+_register_realistic(
+    "motion_blur",
+    "blur",
+    "lens",
+    "lens:camera_shake",
+    "lens:subject_motion",
+    opposites=("oversharpening",),
+)
+_register_realistic(
+    "noise",
+    "noise",
+    "sensor",
+    "sensor:sensor_noise",
+    "sensor:denoised",
+    "sensor:low_light",
+    "sensor:salt_and_pepper",
+)
+_register_realistic(
+    "compression",
+    "artifact",
+    "file",
+    "files:jpeg",
+    "files:double_jpeg",
+    "files:webp",
+    "files:avif",
+)
+_register_realistic("haze", "color", "light", "light:haze", opposites=("contrast_high",))
+_register_realistic(
+    "overexposure", "color", "light", "light:overexposure", opposites=("underexposure",)
+)
+_register_realistic(
+    "underexposure", "color", "light", "light:underexposure", opposites=("overexposure",)
+)
+_register_realistic("color_cast", "color", "light", "light:color_cast")
+_register_realistic(
+    "low_resolution", "artifact", "software", "software:upscaled", "software:pixelated"
+)
+_register_realistic(
+    "oversharpening",
+    "artifact",
+    "software",
+    "software:halo_sharpening",
+    opposites=("defocus", "motion_blur"),
+)
+_register_realistic(
+    "contrast_high", "color", "software", "tone:contrast_high", opposites=("contrast_low", "haze")
+)
+_register_realistic(
+    "contrast_low", "color", "software", "tone:contrast_low", opposites=("contrast_high",)
+)
+_register_realistic(
+    "saturation_high", "color", "software", "tone:saturation_high", opposites=("saturation_low",)
+)
+_register_realistic(
+    "saturation_low", "color", "software", "tone:saturation_low", opposites=("saturation_high",)
 )

@@ -3,7 +3,9 @@ import pytest
 from rsfiqa.registry import resolve
 from rsfiqa.vocabulary import (
     FAMILIES,
+    IMAGING_STEPS,
     RATINGS,
+    REALISTIC_FAMILIES,
     Family,
     are_opposite,
     augmentation_families,
@@ -91,3 +93,27 @@ def test_every_variant_is_a_function(family):
 def test_incomplete_families_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Family(**FACTS | changes)
+
+
+def test_realistic_families():
+    assert tuple(REALISTIC_FAMILIES) == (
+        *("defocus", "motion_blur", "noise", "compression", "haze", "overexposure"),
+        *("underexposure", "color_cast", "low_resolution", "oversharpening"),
+        *("contrast_high", "contrast_low", "saturation_high", "saturation_low"),
+    )
+
+
+@pytest.mark.parametrize("name", REALISTIC_FAMILIES)
+def test_realistic_families_are_complete_and_their_functions_differ_in_name(name):
+    family = REALISTIC_FAMILIES[name]
+    assert family.rating in RATINGS
+    assert family.step in IMAGING_STEPS
+    assert set(family.opposites) <= set(REALISTIC_FAMILIES)
+    assert all(callable(resolve(target)) for target in family.variants)
+    every = [target for one in REALISTIC_FAMILIES.values() for target in one.variants]
+    assert len({target.partition(":")[2] for target in every}) == len(every)
+
+
+def test_a_name_in_both_sets_of_families_is_rated_alike():
+    for name in set(FAMILIES) & set(REALISTIC_FAMILIES):
+        assert FAMILIES[name].rating == REALISTIC_FAMILIES[name].rating

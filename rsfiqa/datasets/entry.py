@@ -3,8 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsfiqa.errors import InputError
+
+if TYPE_CHECKING:
+    from rsfiqa.products.statements import Statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,7 @@ class Entry:
         distortion: name of the distortion, if the data set has one per image.
         severity: of the distortion, 1 (faint) upwards; 0 for a pristine image.
         subset: part of the official split, such as `train` or `test`.
+        statements: what people said is wrong with it, if the data set has such statements.
     """
 
     image_id: str
@@ -32,6 +37,7 @@ class Entry:
     distortion: str | None = None
     severity: int | None = None
     subset: str | None = None
+    statements: "tuple[Statement, ...]" = ()
 
 
 def inside(folder: Path, text: str, location: str) -> Path:

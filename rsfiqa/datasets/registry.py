@@ -35,6 +35,9 @@ class DatasetSpec:
             sides. `join` makes them one group, as the content of a published set is fixed;
             `refuse` raises an error, as users can correct a table of their own; `keep` does
             nothing, as no score is learnt.
+        near_duplicates: it is known to hold images that differ in their bytes only, or by little;
+            they become one group by default.
+        statements: people said what is wrong with each image, how much and where.
         official_split: the set divides its images into subsets, of which one is `test`.
         pseudo_mos: how the scores are computed, if no person gave them.
     """
@@ -46,6 +49,8 @@ class DatasetSpec:
     scale: MosScale | None = None
     scale_from_options: bool = False
     duplicates: Literal["join", "refuse", "keep"] = "join"
+    near_duplicates: bool = False
+    statements: bool = False
     official_split: bool = False
     pseudo_mos: str = ""
 
@@ -212,6 +217,29 @@ DATASETS.register(
             mos_std="std",
         ).read,
         scale=MosScale(0.0, 5.0),
+    ),
+)
+DATASETS.register(
+    "biq2021",
+    DatasetSpec(
+        title="BIQ2021",
+        citation="Ahmed and Asif, BIQ2021: a large-scale blind image quality assessment database,"
+        " Journal of Electronic Imaging 2022",
+        reader="rsfiqa.datasets.biq2021:read",
+        scale=MosScale(0.0, 1.0),
+        near_duplicates=True,
+        official_split=True,
+    ),
+)
+DATASETS.register(
+    "mmp2k",
+    DatasetSpec(
+        title="MMP-2k",
+        citation="MMP-2k: a benchmark multi-labeled macro photography image quality assessment"
+        " database, 2025",
+        reader="rsfiqa.datasets.mmp2k:read",
+        scale=MosScale(0.0, 100.0),
+        statements=True,
     ),
 )
 DATASETS.register(

@@ -1,4 +1,6 @@
-"""Distortions of known family and severity, of whole images and of single regions.
+"""Textbook distortions of known family and severity, of whole images and of single regions.
+
+Those that arise in a camera are in `images.realistic`.
 
 Each distortion function takes an image uint8 (H, W, 3), a severity of `SEVERITIES` and a random
 generator, and returns uint8 (H, W, 3). Which functions belong to a family stands in the registry

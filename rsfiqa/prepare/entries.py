@@ -135,7 +135,7 @@ def read_listing(folder: Path, options: PrepareOptions) -> Listing:
 def listing_digest(entries: Sequence[Entry]) -> str:
     """SHA-256 of the entries, and of the size and time of their files.
 
-    It changes with any score, group, subset, name or file. A million images take ten seconds; the
+    It changes with any score, group, subset, statement, name or file. A million images take ten seconds; the
     threads help where the file system is another machine's.
     """
     digest = hashlib.sha256()
@@ -152,6 +152,7 @@ def listing_digest(entries: Sequence[Entry]) -> str:
                 entry.distortion,
                 entry.severity,
                 entry.subset,
+                entry.statements,
             )
             digest.update(f"{listed!r} {facts}\n".encode())
     return digest.hexdigest()
@@ -164,6 +165,13 @@ def _size_and_time(entry: Entry) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return status.st_size, status.st_mtime_ns
+
+
+def joins_near_duplicates(options: PrepareOptions) -> bool:
+    """Whether near-duplicates of this data set become one group."""
+    if options.near_duplicates == "auto":
+        return DATASETS[options.layout].near_duplicates
+    return options.near_duplicates == "join"
 
 
 def recorded_options(
@@ -184,6 +192,8 @@ def recorded_options(
         "shard_size": shard_size,
         "shards": -(-images // shard_size),
     }
+    if joins_near_duplicates(options):
+        recorded["near_duplicates"] = "join"
     if spec.pseudo_mos:
         recorded["mos"] = spec.pseudo_mos
     if spec.generated:

@@ -18,12 +18,19 @@ from rsfiqa.splits import TEST
 log = logging.getLogger("rsfiqa")
 
 
-def check_groups(rows: Sequence[ManifestRow], spec: DatasetSpec) -> None:
+TEST_NEAR_DUPLICATE = "test_near_duplicate"  # subset of a row that has left the official test part
+
+
+def check_groups(
+    rows: Sequence[ManifestRow], spec: DatasetSpec, pairs: np.ndarray | None = None
+) -> None:
     """Join or refuse groups with the same bytes, and check them against the official split.
 
     Args:
-        rows: of the manifest; their `group` is changed where groups are joined.
+        rows: of the manifest; their `group` is changed where groups are joined, their `subset`
+            where images leave the official test part.
         spec: of the layout.
+        pairs: int (P, 2), rows that are near-duplicates, to be joined; None to join none.
 
     Raises:
         InputError: see `refuse_duplicates` and `check_official_split`.
@@ -32,6 +39,8 @@ def check_groups(rows: Sequence[ManifestRow], spec: DatasetSpec) -> None:
         refuse_duplicates(rows)
     elif spec.duplicates == "join":
         join_duplicates(rows)
+    if pairs is not None:
+        join_near_duplicates(rows, pairs)
     user_table = spec.duplicates == "refuse"
     repair = "correct the columns group and subset" if user_table else "remove one of the images"
     check_official_split(rows, repair)
@@ -54,29 +63,61 @@ def refuse_duplicates(rows: Sequence[ManifestRow]) -> None:
 
 
 def join_duplicates(rows: Sequence[ManifestRow]) -> None:
-    """Make one group of all groups that share bytes; it takes the first of their names.
+    """Make one group of all groups that share bytes; it takes the first of their names."""
+    for row, before in _joined(rows, _same_bytes(rows)):
+        log.warning(
+            "%s: group %s joins %s, they hold the same bytes", row["image_id"], before, row["group"]
+        )
 
-    Groups and file contents are the nodes of a graph, images its edges; each connected component
-    is one group.
+
+def join_near_duplicates(rows: Sequence[ManifestRow], pairs: np.ndarray) -> None:
+    """Make one group of all groups with near-duplicates, and take them from the official test part.
+
+    An image of the test part whose joined group reaches into the training part gets the subset
+    `TEST_NEAR_DUPLICATE`, which is no longer tested on.
+
+    Args:
+        rows: of the manifest, changed in place.
+        pairs: int (P, 2), the rows of each pair of near-duplicates.
+    """
+    pairs = np.concatenate([_same_bytes(rows), pairs])
+    _joined(rows, pairs)
+    joined = {rows[i]["group"] for i in pairs.ravel()}
+    trained = {row["group"] for row in rows if row["subset"] != TEST} & joined
+    leaving = [row for row in rows if row["subset"] == TEST and row["group"] in trained]
+    for row in leaving:
+        row["subset"] = TEST_NEAR_DUPLICATE
+    log.info(
+        "near-duplicates: %d pairs are joined into %d groups; %d images leave the test part of the"
+        " official split",
+        *(len(pairs), len(joined), len(leaving)),
+    )
+
+
+def _same_bytes(rows: Sequence[ManifestRow]) -> np.ndarray:
+    """The pairs of rows with the same bytes: int (P, 2), each with the first such row."""
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(row["sha256"], i), i) for i, row in enumerate(rows)]
+    return np.array([pair for pair in pairs if pair[0] != pair[1]], int).reshape(-1, 2)
+
+
+def _joined(rows: Sequence[ManifestRow], pairs: np.ndarray) -> list[tuple[ManifestRow, str]]:
+    """Join the groups of each pair of rows; the rows whose group changed, and their group before.
+
+    Groups are the nodes of a graph, pairs its edges; each connected component is one group, with
+    the first of their names.
     """
     names, group = np.unique([row["group"] for row in rows], return_inverse=True)
-    digests, content = np.unique([row["sha256"] for row in rows], return_inverse=True)
-    if len(digests) == len(rows):
-        return
-    nodes = len(names) + len(digests)
-    edges = (np.ones(len(rows), np.int8), (group, len(names) + content))
-    _, component = connected_components(coo_array(edges, shape=(nodes, nodes)), directed=False)
-    _, first = np.unique(component[: len(names)], return_index=True)
+    first, second = group[pairs].T
+    edges = coo_array((np.ones(len(pairs), np.int8), (first, second)), shape=(len(names),) * 2)
+    _, component = connected_components(edges, directed=False)
+    _, representative = np.unique(component, return_index=True)
+    changed = []
     for row, own in zip(rows, group, strict=True):
-        joined = str(names[first[component[own]]])
-        if joined != row["group"]:
-            log.warning(
-                "%s: group %s joins %s, they hold the same bytes",
-                row["image_id"],
-                row["group"],
-                joined,
-            )
-        row["group"] = joined
+        before, row["group"] = row["group"], str(names[representative[component[own]]])
+        if row["group"] != before:
+            changed.append((row, before))
+    return changed
 
 
 def check_official_split(rows: Sequence[ManifestRow], repair: str) -> None:

@@ -1,6 +1,6 @@
 """Options of the prepare stage."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -34,4 +34,14 @@ class PrepareOptions(Options):
     lower_better: bool = Field(
         False,
         description="The column mos holds DMOS: a lower value is better. For csv only.",
+    )
+    near_duplicates: Literal["auto", "join", "keep"] = Field(
+        "auto",
+        description="Images that look the same, such as two exports of one photograph (difference"
+        " hash of 16 x 16, at most 12 bits differ). join: they are one group, so no random split"
+        " parts them; those of the official test part with one in the training part leave it, as"
+        " the subset test_near_duplicate, and are trained on. keep: groups and official split stay"
+        " as released. auto: join for"
+        f" {', '.join(name for name, spec in DATASETS.items() if spec.near_duplicates)}, keep for"
+        " all others.",
     )

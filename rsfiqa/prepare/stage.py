@@ -20,12 +20,15 @@ from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.prepare.entries import (
     Listing,
     listing_digest,
+    joins_near_duplicates,
     mos_scale_of,
     read_entries,
     recorded_options,
 )
 from rsfiqa.prepare.groups import check_groups
+from rsfiqa.prepare.near_duplicates import find_near_duplicates
 from rsfiqa.prepare.options import PrepareOptions
+from rsfiqa.prepare.statements import write_statements
 from rsfiqa.products import failures, manifest
 from rsfiqa.products.finished import remove_superfluous_shards
 from rsfiqa.products.manifest import ManifestRow
@@ -55,6 +58,8 @@ def run(
     replace: bool = True,
 ) -> None:
     """Write the manifest of a data set, its failures and statistics; generate the demo's images.
+
+    Statements of people are written beside it, if the data set has them.
 
     Images that do not exist or whose header cannot be read become rows of the failures table;
     damage behind the header is found by the stages that decode the image. Everything is read
@@ -89,14 +94,17 @@ def run(
             f"{path}: a data set needs at least one usable image, found none of {len(entries)};"
             " check root and layout"
         )
-    check_groups(rows, spec)
+    pairs = find_near_duplicates(rows) if joins_near_duplicates(options) else None
+    check_groups(rows, spec, pairs)
     stats_path(path).unlink(missing_ok=True)  # its presence marks a finished manifest
     failures.write(failures_path(path), "prepare", reasons)
     recorded = recorded_options(options, shard_size=shard_size, images=len(entries), seed=seed)
     provenance = Provenance(
         "manifest", manifest.VERSION, "prepare", VERSIONS["prepare"], options=recorded
     )
-    manifest.write(path, manifest.to_table(rows), provenance)
+    table = manifest.to_table(rows)
+    write_statements(folder, options.layout, entries, table)
+    manifest.write(path, table, provenance)
     remove_superfluous_shards(folder, shard_names(recorded["shards"]))
     _write_stats(path, provenance, listing, started, len(reasons))
 

@@ -33,6 +33,11 @@ def manifest_path(folder: Path) -> Path:
     return folder / "manifest.parquet"
 
 
+def statements_path(folder: Path) -> Path:
+    """What people said about the images of a data set, beside its manifest."""
+    return folder / "statements.parquet"
+
+
 def images_folder(folder: Path) -> Path:
     """The images that the prepare stage generates in a data set's folder, absolute."""
     return Path(os.path.abspath(folder)) / "images"

@@ -394,3 +394,41 @@ def test_products_of_shards_that_there_are_no_more_are_removed(data, caplog):
         "notes.txt",
     ]
     assert f"{folder} has 2 shards now; 6 files of further ones were removed" in caplog.text
+
+
+def coarse(path: Path, seed: int, quality: int = 95) -> None:
+    """Write coarse noise as JPEG."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    Image.fromarray(blocks.repeat(4, 0).repeat(4, 1)).save(path, format="JPEG", quality=quality)
+
+
+@pytest.fixture
+def near(tmp_path):
+    """A CSV of four images: b.png is a.png saved again, d.png is c.png saved again."""
+    (tmp_path / "data").mkdir()
+    for name, seed, quality in (("a", 0, 95), ("b", 0, 60), ("c", 1, 95), ("d", 1, 60)):
+        coarse(tmp_path / f"data/{name}.png", seed, quality)
+    return write(tmp_path, "path,mos,subset\na.png,1,train\nb.png,2,test\nc.png,3,test\nd.png,4,\n")
+
+
+def test_near_duplicates_of_a_table_are_kept_by_default(near):
+    rows, provenance = run(near)
+    assert [row["group"] for row in rows] == ["a.png", "b.png", "c.png", "d.png"]
+    assert [row["subset"] for row in rows] == ["train", "test", "test", None]
+    assert "near_duplicates" not in provenance.options
+
+
+def test_near_duplicates_of_a_table_are_joined_on_request(near):
+    rows, provenance = run(near, near_duplicates="join")
+    assert [row["group"] for row in rows] == ["a.png", "a.png", "c.png", "c.png"]
+    # d.png is named by no part of the split, so it is trained on
+    left = "test_near_duplicate"
+    assert [row["subset"] for row in rows] == ["train", left, left, None]
+    assert provenance.options["near_duplicates"] == "join"
+
+
+def test_an_image_that_cannot_be_decoded_has_no_near_duplicate(near):
+    content = (near.parent / "b.png").read_bytes()
+    (near.parent / "b.png").write_bytes(content[: len(content) // 2])
+    rows, _ = run(near, near_duplicates="join")
+    assert [row["group"] for row in rows] == ["a.png", "b.png", "c.png", "c.png"]

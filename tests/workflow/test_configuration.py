@@ -297,7 +297,7 @@ def test_a_layout_without_an_official_split_is_refused():
     content = shipped()
     content["datasets"]["demo"] = {"layout": "livec", "root": "."}
     content["benchmark"] |= {"datasets": ["demo"], "official": ["demo"]}
-    message = r"an official split \(layouts koniq10k, flive, csv\), found 'demo' of layout livec; t"
+    message = r"split \(layouts koniq10k, flive, biq2021, csv\), found 'demo' of layout livec; take"
     with pytest.raises(InputError, match=message):
         configuration.check(content)
 
