@@ -19,8 +19,8 @@ from rsfiqa.io.parquet import read_provenance
 from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.prepare.entries import (
     Listing,
-    listing_digest,
     joins_near_duplicates,
+    listing_digest,
     mos_scale_of,
     read_entries,
     recorded_options,
