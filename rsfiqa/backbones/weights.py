@@ -82,7 +82,7 @@ def _hub_path(backbone: str, option: str) -> Path:
         ) from error
 
 
-def read_state_dict(path: Path) -> "dict[str, Tensor]":
+def read_state_dict(path: Path) -> "dict[str, "Tensor"]":
     """Read a state dict from a .safetensors file or a file of `torch.save`.
 
     It may be wrapped, as a training program saves it beside its options and optimizer.
@@ -120,8 +120,8 @@ def _no_state_dict(path: Path, found: str) -> InputError:
 
 
 def select_tensors(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], known: Collection[str]
-) -> dict[str, Tensor]:
+    state: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"], known: Collection[str]
+) -> dict[str, "Tensor"]:
     """The tensors of a model in a state dict that names them with a prefix or holds more.
 
     A prefix is that of a wrapper, such as `module.` or `backbone.`. Further tensors are ignored
