@@ -82,7 +82,7 @@ def _hub_path(backbone: str, option: str) -> Path:
         ) from error
 
 
-def read_state_dict(path: Path) -> "dict[str, "Tensor"]":
+def read_state_dict(path: Path) -> dict[str, "Tensor"]:
     """Read a state dict from a .safetensors file or a file of `torch.save`.
 
     It may be wrapped, as a training program saves it beside its options and optimizer.
@@ -105,7 +105,7 @@ def read_state_dict(path: Path) -> "dict[str, "Tensor"]":
         content = content[key]
     if not isinstance(content, Mapping):
         raise _no_state_dict(path, type(content).__name__)
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 def _wrapper_in(content: Mapping[str, object]) -> str | None:
