@@ -19,12 +19,12 @@ from rsfiqa.benchmark.overlap import check_overlap
 from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
-from rsfiqa.io.parquet import read_provenance
 from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.model import RSA
 from rsfiqa.model.inference import predict_batch
 from rsfiqa.products import results
+from rsfiqa.products.finished import provenance_of_table
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
 from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS
@@ -97,10 +97,9 @@ def run(
 
 def _refuse_other_options(path: Path, given: Mapping[str, Any]) -> None:
     """Raise if the table at hand was made with other options than those given."""
-    if path.is_file():
-        recorded = read_provenance(path)
-        if recorded.version == VERSIONS["benchmark"]:
-            refuse_other_options(path, recorded.options, given, "benchmark")
+    recorded = provenance_of_table(path) if path.is_file() else None
+    if recorded is not None and recorded.version == VERSIONS["benchmark"]:
+        refuse_other_options(path, recorded.options, given, "benchmark")
 
 
 @dataclass(frozen=True)

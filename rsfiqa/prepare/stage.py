@@ -15,7 +15,6 @@ from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
-from rsfiqa.io.parquet import read_provenance
 from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.prepare.entries import (
     Listing,
@@ -30,7 +29,7 @@ from rsfiqa.prepare.near_duplicates import find_near_duplicates
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.prepare.statements import write_statements
 from rsfiqa.products import failures, manifest
-from rsfiqa.products.finished import remove_superfluous_shards
+from rsfiqa.products.finished import provenance_of_table, remove_superfluous_shards
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import (
     dataset_name,
@@ -114,9 +113,10 @@ def _refuse_other_options(
 ) -> None:
     """Raise if the manifest at hand was made with other options."""
     path = manifest_path(folder)
-    if not path.is_file():
+    provenance = provenance_of_table(path) if path.is_file() else None
+    if provenance is None:  # also if it is damaged: there is nothing to lose
         return
-    recorded = read_provenance(path).options
+    recorded = provenance.options
     given: dict[str, Any] = {"layout": options.layout}
     if recorded.get("layout") == options.layout:
         given = recorded_options(options, shard_size=shard_size, images=0, seed=seed)

@@ -7,9 +7,11 @@ They are read in a tenth of a millisecond, whatever the format of the product.
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import read_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.paths import SUFFIX, stats_path
@@ -42,6 +44,21 @@ def recorded_provenance(product: Path) -> Provenance | None:
         return Provenance.from_json(statistics(product)["provenance"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def provenance_of_table(path: Path) -> Provenance | None:
+    """The provenance of a Parquet product, finished or not; None if it is missing or damaged.
+
+    Args:
+        path: of the product.
+    """
+    if recorded := recorded_provenance(path):
+        return recorded
+    from rsfiqa.io.parquet import read_provenance  # pyarrow takes 60 ms to import
+
+    with suppress(InputError):
+        return read_provenance(path)
+    return None
 
 
 def superfluous_files(folder: Path, shards: Sequence[str]) -> Iterator[Path]:

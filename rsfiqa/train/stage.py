@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,12 +65,11 @@ def run(
         InputError: the data set or the options do not allow the training, it diverges, or the
             checkpoint was trained with other options and must not be replaced.
     """
-    if not replace and card_path(output).is_file():
+    if not replace:
         given = training_record(
             options.recorded(), split=split, seed=seed, test_fraction=test_fraction
         )
-        recorded = checkpoints.read_card(output)[0].training
-        refuse_other_options(card_path(output), recorded, given, "train")
+        _refuse_other_options(output, given)
     torch.set_num_threads(options.finetune.threads if options.finetune.enabled else 1)
     if options.finetune.enabled:
         tune_malloc(large=True)
@@ -132,6 +132,16 @@ def run(
     stats = {"started": started, "ended": ended, "images": images}
     write_json(checkpoint_stats_path(output), stats)
     log.info("train %s %s: %d images, %.0f s", variant, split, images, ended - started)
+
+
+def _refuse_other_options(output: Path, given: Mapping[str, Any]) -> None:
+    """Raise if the checkpoint at hand was trained with other options than those given."""
+    try:
+        card, _ = checkpoints.read_card(output)
+    except InputError:  # none, or a damaged one: there is nothing to lose
+        return
+    if card.options.get("version") == VERSIONS["train"]:
+        refuse_other_options(card_path(output), card.training, given, "train")
 
 
 def check_scores(data: Samples, min_images: int) -> None:

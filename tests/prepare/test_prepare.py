@@ -375,6 +375,20 @@ def test_a_manifest_of_another_layout_is_not_replaced_unasked(data):
     assert manifest.shard_names(folder / "manifest.parquet") == ["00000", "00001"]
 
 
+def test_a_damaged_manifest_is_made_again(data):
+    run(data)
+    folder = data.parents[1] / "out"
+    before = (folder / "manifest.parquet").read_bytes()
+    described = {"layout": "csv", "root": str(data), "mos_range": (1, 5), "shard_size": 3}
+    (folder / "manifest.parquet").write_bytes(before[:-9])
+    Prepare(folder=folder, **described).run()
+    assert (folder / "manifest.parquet").read_bytes() == before
+    (folder / "manifest.parquet").write_bytes(before[:-9])
+    stats_path(folder / "manifest.parquet").unlink()
+    Prepare(folder=folder, **described).run()
+    assert (folder / "manifest.parquet").read_bytes() == before
+
+
 def test_products_of_shards_that_there_are_no_more_are_removed(data, caplog):
     run(data, shard_size=1)
     folder = data.parents[1] / "out"
