@@ -135,8 +135,8 @@ def read_listing(folder: Path, options: PrepareOptions) -> Listing:
 def listing_digest(entries: Sequence[Entry]) -> str:
     """SHA-256 of the entries, and of the size and time of their files.
 
-    It changes with any score, group, subset, statement, name or file. A million images take ten
-    seconds; the threads help where the file system is another machine's.
+    It changes with any score, group, subset, statement, name or file. A million images take
+    25 seconds; the threads help where the file system is another machine's.
     """
     digest = hashlib.sha256()
     with ThreadPool(STAT_THREADS) as pool:

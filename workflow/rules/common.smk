@@ -402,7 +402,8 @@ def publish_report():
     """Write the report of the tables that there are, after a run that did not make all."""
     made = [table for table in all_tables() if Path(table).is_file()]
     if made and len(made) < len(all_tables()):
-        options = flags(config["report"])
+        names = [Path(table).name.removesuffix(".parquet") for table in made]
+        options = flags(config["report"] | {"table": names})
         try:
             shell("python -m rsfiqa report {RESULTS:q} {options}")
         except CalledProcessError:
