@@ -17,6 +17,7 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
 from rsfiqa.options import absolute_folder
+from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import split_name
