@@ -20,7 +20,7 @@ from PIL import Image
 
 from benchmarks.figures import ROOT, add_data, parser, write
 from benchmarks.pipeline import SETS
-from rsfiqa.products import scores
+from rsfiqa.products import score_tables
 
 SPEED_IMAGES = 200
 GROWTH_IMAGES = 10_000
@@ -39,7 +39,7 @@ class Ran:
         seconds: that it took.
         first: seconds until its first line of output.
         peak: of the memory of its largest process, bytes.
-        memory: of its first process, bytes, every `PAUSE_S` with the rows finished by then.
+        memory: of all its processes, bytes, every `PAUSE_S` with the rows finished by then.
     """
 
     seconds: float
@@ -81,11 +81,14 @@ def _lines(path: Path) -> int:
 
 
 def _resident(process: int) -> float:
+    """Memory of a process and of those that it started, bytes."""
+    folder = Path(f"/proc/{process}")
     try:
-        pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
+        pages = int((folder / "statm").read_text("ascii").split()[1])
+        children = (folder / f"task/{process}/children").read_text("ascii").split()
     except (OSError, IndexError):  # it has just ended
         return 0.0
-    return float(pages * os.sysconf("SC_PAGE_SIZE"))
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(_resident, map(int, children)))
 
 
 def speed(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
@@ -137,7 +140,7 @@ def growth(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
         float(np.median([size for rows, size in ran.memory if low <= rows <= high and size]))
         for low, high in ((1, bound), (GROWTH_IMAGES - bound, GROWTH_IMAGES))
     )
-    if len(list(scores.read(output))) != GROWTH_IMAGES:
+    if len(list(score_tables.read(output))) != GROWTH_IMAGES:
         sys.exit(f"{output}: must hold {GROWTH_IMAGES} rows, found others")
     return {"growth_fraction": after / before - 1, "growth_images": GROWTH_IMAGES}
 

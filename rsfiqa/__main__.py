@@ -1,7 +1,20 @@
-"""`python -m rsfiqa`."""
+"""The command `rsfiqa`, also as `python -m rsfiqa`."""
 
 import sys
 
-from rsfiqa.cli import main
+INTERRUPTED = 130  # exit status
 
-sys.exit(main())
+
+def main() -> int:
+    """Run the command line; Ctrl-C is one line from the first import on."""
+    try:
+        from rsfiqa import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("rsfiqa: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,21 +5,25 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
+    CliSettingsSource,
     CliSubCommand,
     SettingsConfigDict,
+    SettingsError,
     get_subcommand,
 )
 
 from rsfiqa.benchmark.command import Benchmark, Overlap
 from rsfiqa.caption.command import Caption, Serve
-from rsfiqa.command import Command
+from rsfiqa.command import Command, verbatim
 from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
@@ -86,9 +90,14 @@ def main(arguments: list[str] | None = None) -> int:
     escape_unencodable()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)  # warnings of libraries
     logging.getLogger("rsfiqa").setLevel(logging.INFO)
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal's encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        settings = CliApp.run(Rsfiqa, cli_args=words or ["--help"])
+        settings = parse(words or ["--help"])
+    except SettingsError as error:
+        print(f"rsfiqa: {error}; correct the command", file=sys.stderr)
+        return USAGE_ERROR
     except ValidationError as error:
         path, command_type = _command_at(error.errors(include_url=False)[0]["loc"])
         message = describe(error, f"rsfiqa {path.replace('.', ' ')}")
@@ -106,6 +115,39 @@ def main(arguments: list[str] | None = None) -> int:
         message = command.names_typed(cause, (path, *command.sections()))
         print(f"rsfiqa {path.replace('.', ' ')}: {message}", file=sys.stderr)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else INPUT_ERROR
+
+
+def parse(words: list[str]) -> Rsfiqa:
+    """The options of a command line.
+
+    Raises:
+        ValidationError: a wrong value.
+        SettingsError: a list of numbers that is none.
+    """
+    source = CliSettingsSource[Rsfiqa](Rsfiqa, parse_args_method=_parse)
+    return CliApp.run(Rsfiqa, cli_args=words, cli_settings_source=source)
+
+
+def _parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """The words of a command line, each item of a list as it was typed.
+
+    Otherwise the library splits items at commas and reads brackets, braces and quotes as JSON.
+    """
+    parsed = parser.parse_args(words)
+    numbers = set(_number_lists(Rsfiqa))
+    for name, value in vars(parsed).items():
+        if isinstance(value, list) and name not in numbers:
+            setattr(parsed, name, [verbatim(word) for word in value])
+    return parsed
+
+
+def _number_lists(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Options that are lists of numbers, as the parser names them: `prepare.mos_range`."""
+    for name, field in model.model_fields.items():
+        if "float" in str(field.annotation):
+            yield f"{prefix}{name}"
+    for name, command in _subcommands(model).items():
+        yield from _number_lists(command, f"{prefix}{name}.")
 
 
 def _message(error: BaseException, command: Command) -> str | None:

@@ -1,11 +1,14 @@
 """What the subcommands of the command line have in common."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
+from urllib.parse import quote, unquote_to_bytes
 
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import CliPositionalArg
 
 from rsfiqa.options import Fraction, Options
@@ -18,6 +21,19 @@ DATASET = "Folder of the data set, results/<dataset>; its last part names the da
 MAX_FAILED = "Largest fraction of unusable images that is accepted in a shard."
 REPLACE = "Make products again that were made with other options, which is refused otherwise."
 TEST_FRACTION = "Fraction of the images in the test part of a random split."
+VERBATIM = "verbatim:"  # before a word that the parser of the command line shall leave as it is
+
+
+def verbatim(word: str) -> str:
+    """A word without commas, brackets, braces, quotes and spaces, at which lists are split."""
+    return VERBATIM + quote(os.fsencode(word), safe="")
+
+
+def _word(word: Any) -> Any:
+    """The inverse of `verbatim`; anything else stays."""
+    if isinstance(word, str) and word.startswith(VERBATIM):
+        return os.fsdecode(unquote_to_bytes(word.removeprefix(VERBATIM)))
+    return word
 
 
 class Command(Options):
@@ -32,6 +48,20 @@ class Command(Options):
 
     extra: ClassVar[str] = "pipeline"
     renamed: ClassVar[Mapping[str, str]] = {}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_words(cls, value: Any, info: ValidationInfo) -> Any:
+        """Restore words that were typed, and expand ~ in those that are paths.
+
+        Raises:
+            PydanticCustomError: an empty path, which would be the current folder.
+        """
+        field = cls.model_fields[info.field_name or ""]
+        is_path = Path in (field.annotation, *_parts(field.annotation))
+        if isinstance(value, list | tuple):
+            return [_path(_word(item)) if is_path else _word(item) for item in value]
+        return _path(value) if is_path else value
 
     def run(self) -> int | None:
         """Run the stage; the exit status, or None for success."""
@@ -57,7 +87,13 @@ class Command(Options):
 
         For example `train.finetune.lr`: `--finetune.lr`.
         """
-        return {f"{section}.{key}": _flag(key) for key in _keys(cls)}
+        flags = {f"{section}.{key}": _flag(key) for key in _keys(cls)}
+        for name, field in cls.model_fields.items():
+            if isinstance(field.validation_alias, AliasChoices):
+                flags |= {
+                    f"{section}.{alias}": _flag(name) for alias in field.validation_alias.choices
+                }
+        return flags
 
     @classmethod
     def names_typed(cls, message: str, sections: tuple[str, ...]) -> str:
@@ -75,6 +111,24 @@ class Command(Options):
         longest_first = sorted(map(re.escape, flags), key=len, reverse=True)
         pattern = rf"(?<![\w./-])({'|'.join(longest_first)})(?!\w)"
         return re.sub(pattern, lambda match: flags[match[0]], message)
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The types that a type is made of."""
+    for part in get_args(annotation):
+        yield part
+        yield from _parts(part)
+
+
+def _path(value: Any) -> Any:
+    """A path with ~ expanded.
+
+    Raises:
+        PydanticCustomError: an empty one.
+    """
+    if value == "":
+        raise PydanticCustomError("empty_path", "Input should be a path")
+    return os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -102,6 +103,16 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
+        ("report --scores t.parquet -o t.parquet", 1, "t.parquet: must end in .html or .htm; give"),
+        ("score ''", 1, "rsfiqa score: paths: must name pictures, found an empty name; leave it"),
+        (
+            "score a.jpg -o ''",
+            2,
+            "rsfiqa score: --output: input should be a path, found ''; change",
+        ),
+        ("score a.jpg --heatmaps ''", 2, "--heatmaps: input should be a path, found ''; change it"),
+        ("segment ''", 2, "rsfiqa segment: --folder: input should be a path, found ''; change it"),
+        ("prepare x --mos-range [1", 2, "rsfiqa: Parsing error encountered for prepare.mos_range"),
     ],
 )
 def test_an_error_is_one_line_on_stderr(capsys, line, status, message):
@@ -215,3 +226,60 @@ def test_no_arguments_show_the_help(capsys):
         cli.main([])
     assert caught.value.code == 0
     assert "subcommands" in capsys.readouterr().out
+
+
+NAMES = [
+    "a,b",
+    "[x]",
+    "{a}",
+    '"q"',
+    "photos, summer/",
+    "[1, 2]",
+    "null",
+    "12",
+    " ",
+    'a"',
+    "\\",
+    "é",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "caf\udce9"])
+def test_items_of_lists_are_taken_as_they_are_typed(name):
+    assert parsed("score", name, "x").score.paths == (name, "x")
+    assert parsed("teach", "data", "x", "--source", name).teach.data.source == (Path(name),)
+    assert parsed("segment", "x", f"--shard={name}").segment.shard == (name,)
+    assert parsed("score", "x", "-o", f"{name}.csv").score.output == Path(f"{name}.csv")
+    if name.isascii():  # as URLs are
+        endpoint = f"http://h/{name}"
+        assert parsed("score", "x", "--endpoint", endpoint).score.endpoint == (endpoint,)
+
+
+def test_lists_of_numbers():
+    for words in (["--mos-range=1", "--mos-range=5"], ["--mos-range", "1,5"]):
+        assert parsed("prepare", "x", *words).prepare.mos_range == (1, 5)
+
+
+def test_paths_may_begin_with_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    found = parsed("score", "x", "-o", "~/s.csv", "--heatmaps=~/heat", "--checkpoint=~").score
+    assert (found.output, found.heatmaps) == (Path("/home/me/s.csv"), Path("/home/me/heat"))
+    assert found.checkpoint == Path("/home/me")
+    assert parsed("segment", "~/x").segment.folder == Path("/home/me/x")
+    assert parsed("report", "--scores=~/s.csv").report.scores == Path("/home/me/s.csv")
+    sources = parsed("teach", "data", "x", "--source=~/a", "--source=~/b").teach.data.source
+    assert sources == (Path("/home/me/a"), Path("/home/me/b"))
+
+
+def parsed(*words: str) -> cli.Rsfiqa:
+    return cli.parse(list(words))
+
+
+def test_no_output_replaces_an_input(capsys, tmp_path):
+    """A table of scores and a picture survive as the output of the report."""
+    for name in ("t.parquet", "t.csv", "photo.jpg"):
+        (tmp_path / name).write_bytes(b"mine")
+        line = ["report", "--scores", str(tmp_path / "t.parquet"), "-o", str(tmp_path / name)]
+        assert cli.main(line) == 1
+        assert "must end in .html or .htm" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == b"mine"

@@ -1,11 +1,14 @@
 """A folder of images without scores."""
 
+import logging
 from pathlib import Path
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import image_files_below
+from rsfiqa.images.listing import expand_folder
 from rsfiqa.products.image_ids import image_id_of
+
+log = logging.getLogger("rsfiqa")
 
 
 def read(root: Path) -> list[Entry]:
@@ -17,7 +20,10 @@ def read(root: Path) -> list[Entry]:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; set root to the folder of pictures")
     entries = []
-    for path in image_files_below(root):
+    listing = expand_folder(root)
+    if listing.skipped:
+        log.info("%s: skipped %s", root, listing.summary())
+    for path in map(Path, listing.paths):
         relative = path.relative_to(root)
         image_id = image_id_of(relative)
         location = ascii(relative.as_posix())  # tells Unicode forms apart that look alike

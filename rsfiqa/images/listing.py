@@ -1,90 +1,248 @@
-"""Image files that command-line arguments name, and how their paths are displayed."""
+"""Image files that command-line arguments name."""
 
 import glob
 import os
+import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.load import SUFFIXES
+from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
+from rsfiqa.images.location import locate
 from rsfiqa.io.home import expand_home
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
+HEATMAP = "rsfiqa heat map"  # the software that a PNG names which this package drew
+BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+KINDS = 6  # of skipped files that a summary names
 
 
-def expand_paths(arguments: Sequence[str]) -> list[str]:
+class Found(NamedTuple):
+    """A file, and why it is left out; None if it is not."""
+
+    path: str
+    reason: str | None = None
+
+
+@dataclass
+class Listing:
+    """The files that arguments name.
+
+    Attributes:
+        paths: of pictures, each once.
+        skipped: files that are left out, with their reasons.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    skipped: list[Found] = field(default_factory=list)
+
+    def add(self, found: Found) -> None:
+        """Add a file to those that it belongs to."""
+        if found.reason is None:
+            self.paths.append(found.path)
+        else:
+            self.skipped.append(found)
+
+    def summary(self) -> str:
+        """What was skipped, in one line: the number of files of each kind."""
+        counts = Counter(found.reason for found in self.skipped).most_common()
+        kinds = [f"{count} ({reason})" for reason, count in counts[:KINDS]]
+        if rest := sum(count for _, count in counts[KINDS:]):
+            kinds.append(f"{rest} (other)")
+        return ", ".join(kinds)
+
+
+def expand_paths(arguments: Sequence[str]) -> Listing:
     """The image files that arguments name, each once, in the order of the arguments.
+
+    An argument that exists is that file or folder, whatever characters its name contains. Heat maps
+    that this package drew are left out everywhere; of folders, everything that is no picture.
 
     Args:
         arguments: image files, folders (searched recursively, sorted, without hidden files), glob
             patterns, text files with one path per line, or - for such a list on standard input.
 
     Raises:
-        InputError: a pattern without a match, a folder or a list that cannot be read.
+        InputError: an empty argument, a pattern without a match, a folder or a list that cannot be
+            read.
     """
-    by_location: dict[str, str] = {}  # two arguments can name one file in different ways
+    listing = Listing()
+    known: set[str] = set()  # two arguments can name one file in different ways
     for argument in arguments:
+        if not argument:
+            raise InputError("paths: must name pictures, found an empty name; leave it out")
         try:
-            for path in _expand(argument):
-                by_location.setdefault(os.path.abspath(path), path)
+            for found in _expand(argument):
+                if (location := locate(found.path)) in known:
+                    continue
+                known.add(location)
+                listing.add(found)
         except OSError as error:
             raise InputError(
                 f"{argument}: cannot be read ({error.strerror}); mend its permissions"
             ) from error
-    return list(by_location.values())
+    return listing
 
 
-def _expand(argument: str) -> Iterator[str]:
-    path = expand_home(argument)
+def _expand(argument: str) -> Iterator[Found]:
     if argument == "-":
-        yield from _lines(sys.stdin.buffer)
-    elif path.is_dir():
-        yield from map(str, image_files_below(path))
-    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
-        with path.open("rb") as file:
-            yield from _lines(file)
-    elif path.is_file() or not glob.has_magic(argument):
-        yield str(path)
+        yield from map(_named, _lines(sys.stdin.buffer.read()))
+        return
+    path = Path(argument)
+    if not _exists(path):
+        path = expand_home(argument)
+    if path.is_dir():
+        yield from walk(path)
+    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file() and not sniff(_head(str(path))):
+        yield from map(_named, _lines(path.read_bytes()))
+    elif _exists(path) or not glob.has_magic(str(path)):
+        yield _named(str(path))
     else:
         yield from _matches(argument, path)
 
 
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
-    for line in file:
-        if name := line.rstrip(b"\r\n"):
-            yield os.fsdecode(name)
+def _exists(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
-def _matches(argument: str, pattern: Path) -> Iterator[str]:
-    """The files that match a glob pattern, sorted; `argument` names it in the error."""
-    matches = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 absolute too
-    if not matches:
-        raise InputError(f"{argument}: must match a file, found none; check the pattern")
-    yield from (match for match in matches if Path(match).is_file())
+def _named(path: str) -> Found:
+    """A file that is named, not found in a folder: whatever it is, unless it is a heat map."""
+    if path.lower().endswith(".png"):
+        try:
+            if is_heatmap(_head(path)):
+                return Found(path, "heat map of rsfiqa")
+        except (OSError, ValueError):
+            pass  # why it cannot be read is said when it is scored
+    return Found(path)
 
 
-def display_path(path: str) -> str:
-    r"""A path as valid text; bytes that are not UTF-8 are escaped, as in \xe9."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def _lines(content: bytes) -> Iterator[str]:
+    """The names in a list: a line each, or separated by null bytes as of `find -print0`."""
+    content = _to_utf_8(content)
+    separator = b"\0" if b"\0" in content else b"\n"
+    for line in content.split(separator):
+        name = os.fsdecode(line.removesuffix(b"\r") if separator == b"\n" else line)
+        if name.startswith("~") and not _exists(Path(name)):
+            name = os.path.expanduser(name)  # noqa: PTH111 an unknown user stays
+        if name:
+            yield name
 
 
-def image_files_below(root: Path) -> Iterator[Path]:
-    """Every file with an image suffix below a folder, sorted within each folder.
+def _to_utf_8(content: bytes) -> bytes:
+    """A list without byte order mark, and not in UTF-16, as editors on Windows save it."""
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            text = content[len(mark) :]
+            return text if encoding == "utf-8" else text.decode(encoding, "replace").encode()
+    if b".\0" in content and not any(content[1:64:2]):
+        return content.decode("utf-16-le", "replace").encode()
+    return content
 
-    Files of a folder come before those of its subfolders. Hidden files and folders are skipped,
-    links to folders are not followed.
+
+def walk(root: Path) -> Iterator[Found]:
+    """Every file below a folder, with the reason if it is left out; sorted within each folder.
+
+    Files of a folder come before those of its subfolders. Pictures are recognized by their content;
+    a file whose suffix promises one counts as one, so that a damaged picture is not overlooked.
+    Hidden files and folders are skipped, links to folders are not followed.
 
     Raises:
         InputError: a folder that cannot be listed.
     """
     for parent, folders, files in os.walk(root, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders.sort()
         for name in sorted(files):
-            path = Path(parent, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                yield path
+            path = str(Path(parent, name))
+            yield Found(path, "hidden" if name.startswith(".") else _reason(path))
+        for name in folders:
+            if name.startswith("."):
+                yield Found(str(Path(parent, name)), "hidden")
+            elif Path(parent, name).is_symlink():
+                yield Found(str(Path(parent, name)), "link to a folder")
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def expand_folder(root: Path) -> Listing:
+    """The pictures below a folder, and what is left out, as of `walk`."""
+    listing = Listing()
+    for found in walk(root):
+        listing.add(found)
+    return listing
+
+
+def _reason(path: str) -> str | None:
+    """Why a file of a folder is left out; None if it is a picture or promises to be one."""
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 a million of them
+    try:
+        head = _head(path)
+    except OSError:
+        return None if suffix in SUFFIXES else "unreadable"
+    if is_heatmap(head):
+        return "heat map of rsfiqa"
+    if (kind := sniff(head)) is not None:
+        package = missing_package(kind)
+        return f"{kind}, which needs {package}" if package else None
+    return None if suffix in SUFFIXES else f"no picture, {suffix or 'no suffix'}"
+
+
+def _head(path: str) -> bytes:
+    """The first bytes of a file; none of a pipe or device, which would not end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, HEAD) if regular else b""
+    finally:
+        os.close(descriptor)
+
+
+def is_heatmap(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a heat map that this package drew."""
+    return f"tEXtSoftware\0{HEATMAP}".encode() in head
+
+
+def _matches(argument: str, pattern: Path) -> Iterator[Found]:
+    """The files that match a glob pattern, sorted; `argument` names it in the error."""
+    matches = sorted(_glob(*_split(pattern)))
+    if not matches:
+        raise InputError(f"{argument}: must match a file, found none; check the pattern")
+    yield from (_named(match) for match in matches if not Path(match).is_dir())
+
+
+def _split(pattern: Path) -> tuple[Path, tuple[str, ...]]:
+    """The longest part of a pattern that exists, such as a folder `[2024]`, and the further parts.
+
+    It holds no wildcard, whatever its characters.
+    """
+    parts = pattern.parts
+    for end in range(len(parts) - 1, 0, -1):
+        if (folder := Path(*parts[:end])).is_dir():
+            return folder, parts[end:]
+    return Path(), parts
+
+
+def _glob(folder: Path, parts: Sequence[str]) -> Iterator[str]:
+    """The files below a folder that match the parts of a pattern.
+
+    Links to folders are followed, but no folder is visited twice: links can form loops.
+    """
+    if "**" not in parts:
+        pattern = Path(glob.escape(str(folder)), *parts)
+        yield from glob.glob(str(pattern))  # noqa: PTH207 without hidden files
+        return
+    at = parts.index("**")
+    visited: set[str] = set()
+    for top in sorted(_glob(folder, parts[:at])) if at else [str(folder)]:
+        for parent, folders, _ in os.walk(top, followlinks=True):
+            if (real := os.path.realpath(parent)) in visited:
+                folders.clear()
+                continue
+            visited.add(real)
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from _glob(Path(parent), parts[at + 1 :] or ["*"])
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -1,5 +1,6 @@
 """Atomic writes: a reader sees the old file or the whole new one."""
 
+import hashlib
 import os
 import socket
 import zlib
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # in the names of temporary files
+LONG_NAME = 200  # bytes; file systems allow 255, and a temporary name has up to 30 more
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
@@ -23,7 +25,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    partial = path.with_name(f".{path.name}.{HOST}-{os.getpid()}.partial")
+    partial = path.with_name(f"{_prefix(path)}{os.getpid()}.partial")
     try:
         yield partial
         partial.chmod(0o666 & ~_UMASK)  # some libraries create files that only the owner can read
@@ -37,9 +39,17 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def _prefix(path: Path) -> str:
+    """How the names of temporary siblings of `path` begin; a checksum stands for a long name."""
+    name = path.name
+    if len(os.fsencode(name)) > LONG_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{name}.{HOST}-"
+
+
 def _remove_abandoned(path: Path) -> None:
     """Remove temporary siblings of `path` whose process has ended."""
-    prefix = f".{path.name}.{HOST}-"
+    prefix = _prefix(path)
     with os.scandir(path.parent) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(prefix)]
     for name in names:

@@ -57,3 +57,15 @@ def verify_checksum(path: Path, tail: int = 0, *, has_checksum: bool) -> None:
         has_checksum and stored != CHECKSUM_MARKER + digest.digest()
     ):
         raise ValueError("checksum differs")
+
+
+def has_marker(path: Path, tail: int = 0) -> bool:
+    """Whether a checksum stands in a file; programs that write it anew leave it out.
+
+    Args:
+        path: file to read.
+        tail: as given to `append_checksum`.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - tail - CHECKSUM_SIZE))
+        return file.read(len(CHECKSUM_MARKER)) == CHECKSUM_MARKER

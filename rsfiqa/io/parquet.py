@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
-from rsfiqa.io.checksum import CHECKSUM_KEY, append_checksum, verify_checksum
+from rsfiqa.io.checksum import CHECKSUM_KEY, append_checksum, has_marker, verify_checksum
 from rsfiqa.io.provenance import Provenance
 
 PARQUET_KEY = b"rsfiqa"  # metadata key of the provenance
@@ -96,3 +96,30 @@ def read_provenance(path: Path) -> Provenance:
     if provenance is None:
         raise InputError(f"{path}: not written by rsfiqa; delete it and run again")
     return provenance
+
+
+def read_rewritten(path: Path, product: str, schema: pa.Schema, schema_version: int) -> pa.Table:
+    """A product's table that other programs may have filtered, sorted or extended.
+
+    Provenance and checksum are verified as far as they are left.
+
+    Raises:
+        InputError: missing, damaged, another product or version, or a column is missing.
+    """
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+        footer = _footer_size(path)
+        verify_checksum(path, footer, has_checksum=has_marker(path, footer))
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    except (OSError, ValueError) as error:  # errors of Arrow are ValueErrors
+        raise InputError(
+            f"{path}: not Parquet or damaged ({first_line(error)}); restore it or give another name"
+        ) from error
+    if PARQUET_KEY in metadata:
+        read_provenance(path).expect(path, product, schema_version)
+    if missing := [name for name in schema.names if name not in table.column_names]:
+        raise InputError(
+            f"{path}: must have the columns {schema.names}, found none called"
+            f" {', '.join(missing)}; give a table of this version of rsfiqa with all of them"
+        )
+    return table.replace_schema_metadata(None)

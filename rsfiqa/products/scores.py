@@ -1,31 +1,23 @@
-"""The table of scores, in Parquet, CSV or JSON lines."""
+"""The table of scores: its columns, and the checks of a file that is to hold it."""
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from rsfiqa.errors import InputError, first_line
-from rsfiqa.io.atomic import atomic
-from rsfiqa.io.parquet import write_table
-from rsfiqa.io.provenance import Provenance
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
-VERSION = 2
+VERSION = 3
 
 FORMATS = (".parquet", ".csv", ".jsonl")
-BATCH = 1000  # rows in memory
 
 SCHEMA = pa.schema(
     [
-        ("path", pa.string()),
+        ("path", pa.string()),  # as given
         ("score", pa.float64()),  # MOS units of the checkpoint's training set; null if failed
         ("quality", pa.float64()),  # score mapped to [0, 1], higher is better
         ("direction", pa.string()),  # of score: higher or lower is better
@@ -40,8 +32,23 @@ SCHEMA = pa.schema(
         ("flags", pa.list_(pa.string())),  # tiny, huge, upscaled, converted
         ("status", pa.string()),  # ok or failed
         ("reason", pa.string()),  # of the failure
+        ("location", pa.string()),  # absolute path, which identifies the picture
+        ("size", pa.int64()),  # bytes; null if there is no such file
+        ("modified", pa.string()),  # time of the last change, ISO 8601, UTC
     ]
 )
+NEVER_NULL = ("path", "direction", "low", "high", "checkpoint", "location")
+
+
+def _python_type(kind: pa.DataType) -> type | tuple[type, ...]:
+    if pa.types.is_list(kind):
+        return list
+    if pa.types.is_floating(kind):
+        return (float, int)
+    return int if pa.types.is_integer(kind) else str
+
+
+PYTHON_TYPES = {field.name: _python_type(field.type) for field in SCHEMA}
 
 
 class Row(TypedDict):
@@ -66,13 +73,25 @@ class Row(TypedDict):
     flags: list[str]
     status: Literal["ok", "failed"]
     reason: str | None
+    location: str
+    size: int | None
+    modified: str | None
 
 
-def failed_row(path: str, scale: MosScale, label: str) -> Row:
+class FileState(TypedDict):
+    """Which file a picture is, and its state: the last columns of `SCHEMA`."""
+
+    location: str
+    size: int | None
+    modified: str | None
+
+
+def failed_row(path: str, state: FileState, scale: MosScale, label: str) -> Row:
     """The row of an image that could not be scored, without the reason.
 
     Args:
         path: of the image, as displayed.
+        state: of its file.
         scale: of the scores.
         label: of the checkpoint.
     """
@@ -84,6 +103,7 @@ def failed_row(path: str, scale: MosScale, label: str) -> Row:
         "checkpoint": label,
         "flags": [],
         "status": "failed",
+        **state,
     }
     return cast(Row, dict.fromkeys(SCHEMA.names) | known)
 
@@ -92,12 +112,54 @@ def check(output: Path) -> None:
     """Reject a path that cannot be a table, before anything is scored.
 
     Raises:
-        InputError: another suffix, or a folder.
+        InputError: another suffix, a folder, or something else that is no file.
     """
     if output.suffix not in FORMATS:
         raise InputError(f"{output}: must end in {', '.join(FORMATS)}; give such a name")
     if output.is_dir():
         raise InputError(f"{output}: must be a file, found a folder; give another name")
+    if output.exists() and not output.is_file():
+        raise InputError(f"{output}: must be a file, found a device or pipe; give another name")
+
+
+def check_row(row: dict[str, Any], number: int) -> Row:
+    """A row with all that its readers rely on.
+
+    Args:
+        row: columns of `SCHEMA`.
+        number: of the row, from 1, for the message.
+
+    Raises:
+        ValueError: a cell is empty or wrong.
+    """
+    for name, expected in PYTHON_TYPES.items():
+        if row[name] is not None and not isinstance(row[name], expected):
+            raise ValueError(f"{name} {row[name]!r} in row {number}")
+    if row["status"] not in ("ok", "failed"):
+        raise ValueError(f"status {row['status']!r} in row {number}")
+    needed = NEVER_NULL if row["status"] == "failed" else (*NEVER_NULL, "score", "worst_box")
+    for name in needed:
+        if row[name] is None:
+            raise ValueError(f"no {name} in row {number}")
+    if row["worst_box"] is not None and len(row["worst_box"]) != 4:
+        raise ValueError(f"worst_box of {len(row['worst_box'])} numbers in row {number}")
+    return cast(Row, {**row, "flags": row["flags"] or []})
+
+
+def check_label(path: Path, found: str, label: str, way_out: str) -> None:
+    """Reject a row of another checkpoint.
+
+    Args:
+        path: of the table.
+        found: checkpoint of the row.
+        label: of the checkpoint that is expected.
+        way_out: what to do.
+
+    Raises:
+        InputError: they differ.
+    """
+    if found != label:
+        raise InputError(f"{path}: must be of checkpoint {label}, found {found}; {way_out}")
 
 
 @contextmanager
@@ -110,81 +172,3 @@ def as_input_error(output: Path) -> Iterator[None]:
             f"{output}: cannot be written ({error.strerror or first_line(error)}); make room or"
             " change permissions, and the same command goes on"
         ) from error
-
-
-def write(output: Path, rows: Iterable[Row], label: str) -> None:
-    """Write a table atomically, in the format of its suffix.
-
-    Args:
-        output: ends in one of `FORMATS`.
-        rows: of the table.
-        label: of the checkpoint.
-    """
-    if output.suffix == ".parquet":
-        provenance = Provenance("scores", VERSION, "score", VERSION, {"checkpoint": label})
-        write_table(output, pa.Table.from_batches(_batches(iter(rows)), SCHEMA), provenance)
-        return
-    with atomic(output) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        if output.suffix == ".jsonl":
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-            return
-        writer = csv.DictWriter(file, SCHEMA.names)
-        writer.writeheader()
-        for row in rows:
-            lists = {
-                "worst_box": " ".join(map(str, row["worst_box"] or [])),
-                "flags": " ".join(row["flags"] or []),
-            }
-            writer.writerow({**row, **lists})
-
-
-def _batches(rows: Iterator[Row]) -> Iterator[pa.RecordBatch]:
-    while part := list(islice(rows, BATCH)):
-        yield pa.RecordBatch.from_pylist(part, SCHEMA)
-
-
-def read(output: Path) -> Iterator[Row]:
-    """The rows of a table, as they were written.
-
-    Raises:
-        InputError: the file is something else, or a table of another version.
-    """
-    try:
-        yield from _rows(output)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{output}: must be scores, found other content ({first_line(error)}); give another"
-            " name"
-        ) from error
-
-
-def _rows(output: Path) -> Iterator[Row]:
-    if output.suffix == ".parquet":
-        with pq.ParquetFile(output) as file:
-            for batch in file.iter_batches(BATCH):
-                yield from batch.select(SCHEMA.names).to_pylist()
-        return
-    with output.open(encoding="utf-8", newline="") as file:
-        if output.suffix == ".jsonl":
-            for line in file:
-                row = json.loads(line)
-                yield cast(Row, {name: row[name] for name in SCHEMA.names})
-        else:
-            for row in csv.DictReader(file):
-                yield _from_csv(row)
-
-
-def _from_csv(row: dict[str, str]) -> Row:
-    """A row of CSV with the types of `SCHEMA`."""
-    typed: dict[str, Any] = {}
-    for field in SCHEMA:
-        text = row[field.name]
-        if pa.types.is_list(field.type):
-            items = text.split()
-            is_number = pa.types.is_integer(field.type.value_type)
-            typed[field.name] = [int(item) for item in items] if is_number else items
-        elif pa.types.is_floating(field.type):
-            typed[field.name] = float(text) if text else None
-        else:
-            typed[field.name] = text or None
-    return cast(Row, typed)

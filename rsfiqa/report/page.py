@@ -15,6 +15,7 @@ from rsfiqa.report.tables import axis_limit
 from rsfiqa.vocabulary import family_words
 
 MAX_FAILURES = 500  # rows of the table; the products hold all failures
+WRITTEN = b" UTC by rsfiqa "  # in the footer of every page
 
 
 def write(path: Path, template: str, **content: Any) -> None:

@@ -10,15 +10,16 @@ import numpy as np
 from rsfiqa.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.parquet import read_table
+from rsfiqa.products import score_tables
 from rsfiqa.products.paths import card_path, checkpoints_in
-from rsfiqa.products.scores import SCHEMA, VERSION, Row
+from rsfiqa.products.scores import Row, check_label
 from rsfiqa.report import page, record
 from rsfiqa.report.dataset import DataSet, is_pseudo
 from rsfiqa.report.record import Failure
 from rsfiqa.report.scored_pictures import LoadScorer, Paths, scored_pictures
 from rsfiqa.scale import MosScale
 
+SUFFIXES = (".html", ".htm")  # of the page; a table or a picture is never replaced by it
 MAX_FOLDERS = 100  # rows of the table of folders, the worst ones
 MAX_WORST = 50  # rows of the table of pictures
 
@@ -52,7 +53,7 @@ def run(
     and attention are computed again; without it, the box of the worst region is shown.
 
     Args:
-        scores: table that the score stage wrote, Parquet.
+        scores: table that the score stage wrote; others may have filtered or extended it.
         output: file of the page; by default beside the table.
         checkpoint: folder of the checkpoint that scored them; None to search for it.
         trained: folder of experiments to search.
@@ -64,16 +65,17 @@ def run(
     Raises:
         InputError: not a table of scores, an empty one, or one of another checkpoint.
     """
+    target = output or scores.with_suffix(".html")
+    check_output(target, given=output is not None)
     rows = read(scores)
     label = rows[0]["checkpoint"]
     folder = _checkpoint_folder(scores, label, checkpoint, [*checkpoints_in(trained), packaged])
-    dataset, paths = _dataset(rows[0]), Paths.of(rows)
+    dataset, paths = _dataset(rows[0]), Paths.of(rows, scores.parent)
     ok = [row for row in rows if row["status"] == "ok"]
     values = np.array([row["score"] for row in ok])
     scorer = load_scorer(folder) if folder is not None and ok and images else None
     folders = _folders(rows, paths, dataset)
     experiments = [record.read_experiment(folder.parent.name, [folder])] if folder else []
-    target = output or scores.with_suffix(".html")
     page.write(
         target,
         "scores.html.jinja",
@@ -100,22 +102,40 @@ def run(
     return f"{len(ok)} of {len(rows)} pictures scored{median}\nReport: {target}"
 
 
+def check_output(output: Path, *, given: bool) -> None:
+    """Reject a file that cannot be the page, so that it replaces no input.
+
+    Args:
+        output: of the page.
+        given: by name; else it replaces earlier pages only.
+
+    Raises:
+        InputError: another suffix, a folder, or a file of somebody's own.
+    """
+    if output.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{output}: must end in {' or '.join(SUFFIXES)}; give such a name")
+    if output.is_dir():
+        raise InputError(f"{output}: must be a file, found a folder; give another name")
+    if not given and output.is_file() and page.WRITTEN not in output.read_bytes():
+        raise InputError(
+            f"{output}: must be an earlier page, found another file; name the page with -o"
+        )
+
+
 def read(path: Path) -> list[Row]:
     """The rows of a table of scores, at least one.
 
     Raises:
-        InputError: another kind of file, missing, damaged, of another schema, or empty.
+        InputError: another kind of file, missing, damaged, of another schema, empty, or of several
+            checkpoints.
     """
-    if path.suffix != ".parquet":
-        raise InputError(
-            f"{path}: scores must be .parquet, found {path.suffix or 'no suffix'}; score again"
-            " with -o scores.parquet"
-        )
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; write it with rsfiqa score PATH... -o {path}")
-    rows: list[Row] = read_table(path, "scores", SCHEMA, VERSION)[0].to_pylist()
+    rows = list(score_tables.read(path))
     if not rows:
         raise InputError(f"{path}: must hold a row at least, found none; score some pictures")
+    for row in rows:
+        check_label(
+            path, row["checkpoint"], rows[0]["checkpoint"], "filter the table by checkpoint"
+        )
     return rows
 
 

@@ -89,23 +89,43 @@ LoadScorer = Callable[[Path], Scorer]
 
 @dataclass(frozen=True)
 class Paths:
-    """Names of pictures relative to the folder that holds them all.
+    """Files of pictures, and their names relative to the folder that holds them all.
 
     Attributes:
         base: that folder, absolute.
+        table: folder of the table of scores.
     """
 
     base: str
+    table: Path
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> "Paths":
-        """The common folder of all pictures."""
-        folders = [os.path.abspath(Path(row["path"]).parent) for row in rows]
-        return cls(os.path.commonpath(folders))
+    def of(cls, rows: Sequence[Row], table: Path) -> "Paths":
+        """The common folder of all pictures.
+
+        Args:
+            rows: of the pictures.
+            table: folder of the table of scores.
+        """
+        return cls(os.path.commonpath([Path(row["location"]).parent for row in rows]), table)
+
+    def file(self, row: ScoredRow) -> Path:
+        """The file of a picture, also where it was moved together with the table.
+
+        One that is not at its location is looked for where the end of its location leads from the
+        table's folder, and where it was given, by its size.
+        """
+        location = Path(row["location"])
+        parts = location.parts
+        moved = (self.table.joinpath(*parts[at:]) for at in range(1, len(parts)))
+        for path in (*moved, Path(row["path"])) if not location.is_file() else ():
+            if path.is_file() and path.stat().st_size == row["size"]:
+                return path
+        return location
 
     def name(self, row: Row) -> str:
         """Path of the picture below the common folder."""
-        return os.path.relpath(os.path.abspath(row["path"]), self.base)
+        return os.path.relpath(row["location"], self.base)
 
     def source(self, row: Row) -> str:
         """Folder of the picture below the common folder; the name of the common folder itself."""
@@ -136,18 +156,18 @@ def scored_pictures(
             paths.source(rows[index]),
             dataset,
             roles[index],
-            *_photo_and_explanation(rows[index], scorer, dataset, size),
+            *_photo_and_explanation(paths.file(rows[index]), rows[index], scorer, dataset, size),
         )
         for index in tqdm(reversed(roles), "report", len(roles), unit="image", disable=None)
     ]
 
 
 def _photo_and_explanation(
-    row: ScoredRow, scorer: Scorer | None, dataset: DataSet, size: int
+    path: Path, row: ScoredRow, scorer: Scorer | None, dataset: DataSet, size: int
 ) -> tuple[str, str, Explanation]:
     """The file as it is now: photograph, why it could not be read, predicted score."""
     try:
-        image = load.load_image(Path(row["path"]))
+        image = load.load_image(path)
     except ImageError as error:
         return "", str(error), _worst_box(row, UNREAD_SIZE)
     if scorer is None:

@@ -43,6 +43,7 @@ class Score(Command, ScoreOptions):
     )
     heatmaps: Path | None = Field(None, description="Folder for heat maps of the attention.")
     explain: bool = Field(False, description="Print each region too.")
+    verbose: bool = Field(False, description="Name each file that is skipped, and why.")
     workers: int = Field(
         0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."
     )
@@ -59,5 +60,6 @@ class Score(Command, ScoreOptions):
             heatmaps=self.heatmaps,
             explain=self.explain,
             workers=self.workers,
+            verbose=self.verbose,
         )
         return 0 if complete else PARTLY_FAILED

@@ -2,29 +2,45 @@
 
 import fcntl
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from rsfiqa.errors import InputError
-from rsfiqa.io.atomic import atomic
-from rsfiqa.products import scores
-from rsfiqa.products.scores import SCHEMA, Row, as_input_error
+from rsfiqa.images.location import display_path, file_state
+from rsfiqa.products import score_tables
+from rsfiqa.products.scores import (
+    SCHEMA,
+    VERSION,
+    FileState,
+    Row,
+    as_input_error,
+    check_label,
+)
+
+REPLACES = "replaces"  # key of a line: location of the picture in the table, before it was moved
+State = tuple[int | None, str | None]  # size and time of a file
+Moved = tuple[str, int | None, str | None]  # name, size and time: alike before and after a move
 
 
 class Journal:
-    """Finished rows beside a table that is not written yet; a context manager.
+    """Finished rows that are not in the table yet; a context manager.
 
-    Each row is flushed before the next one. A new journal starts with the rows of an earlier table.
-    Rows stay in the file, because a million of them take 100 MB of memory. The file is locked with
-    flock, which the system releases when the process ends.
+    Each row is flushed before the next one. Rows stay in the file, because a million of them take
+    100 MB of memory. The file is locked with flock, which the system releases when the process
+    ends. Its first line names the table and the checkpoint.
+
+    Pictures are identified by their location, size and time. Rows of the table and of the journal
+    count as done as long as the file has not changed.
 
     Args:
         output: the table.
         label: of the checkpoint; rows of another one are refused.
 
     Attributes:
-        failed: paths whose last row is a failure.
+        failed: locations whose last row is a failure.
 
     Raises:
         InputError: the table is of another checkpoint or not a table of scores, another run writes
@@ -33,10 +49,13 @@ class Journal:
 
     def __init__(self, output: Path, label: str) -> None:
         self.output, self.label = output, label
-        self.path = output.with_name(f".{output.name}.journal")
+        self.path = journal_path(output)
         self.failed: set[str] = set()
-        self._offsets: dict[str, int] = {}  # of rows in the file, by path
+        self._done: dict[str, int] = {}  # hash of the state of each picture, by location
+        self._offsets: dict[str, int] = {}  # of rows in the journal, by location
+        self._replaced: dict[str, str] = {}  # locations in the journal by those in the table
         with as_input_error(output):
+            self._read_table()
             self._file = self._open()
         try:
             self._read()
@@ -44,10 +63,17 @@ class Journal:
             self._file.close()
             raise
 
+    def _read_table(self) -> None:
+        for row in self._table_rows():
+            check_label(self.output, row["checkpoint"], self.label, "give another name")
+            if row["status"] == "ok":
+                self._done[row["location"]] = hash(_state(row))
+
+    def _table_rows(self) -> Iterator[Row]:
+        if self.output.is_file():
+            yield from score_tables.read(self.output)
+
     def _open(self) -> IO[bytes]:
-        if not self.path.is_file() and self.output.is_file():
-            with atomic(self.path) as partial, partial.open("wb") as copy:
-                copy.writelines(_line(row) for row in scores.read(self.output))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("ab+")
         try:
@@ -61,38 +87,58 @@ class Journal:
 
     def _read(self) -> None:
         """Index the rows; an incomplete last row is removed."""
-        end = 0
+        header = self._header()
         self._file.seek(0)
+        first = self._file.readline()
+        if first != header:
+            if not header.startswith(first):  # an incomplete header of a run that was killed
+                self._refuse(first)
+            self._file.truncate(0)
+            with as_input_error(self.output):
+                self._file.write(header)
+                self._file.flush()
+            return
+        end = len(header)
         for line in self._file:
-            try:
-                row = json.loads(line)
-            except ValueError:
+            if (row := _parse(line)) is None:
                 break
-            if not line.endswith(b"\n"):
-                break
-            self._check(row)
             self._index(row, end)
             end += len(line)
         self._file.truncate(end)
 
-    def _check(self, row: Row) -> None:
-        if row.keys() != set(SCHEMA.names):
-            raise InputError(
-                f"{self.path}: must hold rows of this version of rsfiqa, found others; delete it"
-                " or finish with the version that wrote it"
-            )
-        if row["checkpoint"] != self.label:
-            raise InputError(
-                f"{self.output}: must be of checkpoint {self.label}, found {row['checkpoint']};"
-                f" give another name, or delete it and {self.path.name}"
-            )
+    def _header(self) -> bytes:
+        owner = {"table": display_path(self.output.name), "checkpoint": self.label}
+        return json.dumps({"journal of scores": VERSION, **owner}).encode() + b"\n"
+
+    def _refuse(self, first: bytes) -> None:
+        """Reject a journal that is not that of this table, version and checkpoint.
+
+        Raises:
+            InputError: always.
+        """
+        try:
+            owner = json.loads(first)
+            found = f"{owner['table']}, checkpoint {owner['checkpoint']}"
+            found += f", of version {owner['journal of scores']}"
+        except (ValueError, TypeError, KeyError, RecursionError):
+            found = "other content"
+        raise InputError(
+            f"{self.path}: must be the journal of {self.output.name}, checkpoint {self.label}, of"
+            f" version {VERSION} of the table, found {found}; finish that run first, or move the"
+            " journal away"
+        )
 
     def _index(self, row: Row, offset: int) -> None:
-        self._offsets[row["path"]] = offset
+        location = row["location"]
+        self._offsets[location] = offset
+        if (replaced := cast(dict[str, Any], row).get(REPLACES)) is not None:
+            self._replaced[replaced] = location
         if row["status"] == "failed":
-            self.failed.add(row["path"])
+            self.failed.add(location)
+            self._done.pop(location, None)
         else:
-            self.failed.discard(row["path"])
+            self.failed.discard(location)
+            self._done[location] = hash(_state(row))
 
     def __enter__(self) -> "Journal":
         return self
@@ -101,34 +147,119 @@ class Journal:
         with as_input_error(self.output):
             self._file.close()
 
-    def __contains__(self, path: str) -> bool:
-        """Whether an image is done; a failed one is not, because its file may be repaired."""
-        return path in self._offsets and path not in self.failed
+    def is_done(self, state: FileState) -> bool:
+        """Whether a picture is scored as it is now; a failed one may have been repaired.
 
-    def add(self, row: Row) -> None:
-        """Append a finished row."""
-        with as_input_error(self.output):
-            offset = self._file.seek(0, 2)
-            self._file.write(_line(row))
-            self._file.flush()
-        self._index(row, offset)
+        One that is gone keeps its row: the disk that holds it may come back.
+        """
+        if state["size"] is None:
+            return state["location"] in self._done
+        return self._done.get(state["location"]) == hash(_state(state))
 
-    def rows(self, paths: Iterable[str]) -> Iterator[Row]:
-        """The rows of these paths in order, then those of other paths from earlier runs.
+    def add(self, row: Row, replaces: str | None = None) -> None:
+        """Append a finished row.
 
         Args:
-            paths: all of them finished.
+            row: of a picture.
+            replaces: location of the picture in the table, if it has been moved.
         """
-        for path in dict.fromkeys([*paths, *self._offsets]):
-            self._file.seek(self._offsets[path])
-            yield json.loads(self._file.readline())
-
-    def publish(self, paths: Iterable[str]) -> None:
-        """Write the table and delete the journal."""
+        line = dict(row) if replaces is None else {**row, REPLACES: replaces}
         with as_input_error(self.output):
-            scores.write(self.output, self.rows(paths), self.label)
+            offset = self._file.seek(0, 2)
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+        self._index(cast(Row, line), offset)
+
+    def adopt_moved(self, paths: Sequence[str]) -> None:
+        """Take over rows of pictures that were moved, by name, size and time.
+
+        Args:
+            paths: of pictures that are not done.
+        """
+        if not self._done:
+            return
+        wanted = _by_key([(path, file_state(path)) for path in paths])
+        moved = [
+            row
+            for row in self._table_rows()
+            if row["status"] == "ok" and _key(row) in wanted and not os.path.exists(row["location"])  # noqa: PTH110 a closed folder is no error
+        ]
+        count = Counter(map(_key, moved))
+        for row in moved:
+            found = wanted[_key(row)]
+            if count[_key(row)] == 1 and found is not None:
+                path, state = found
+                self.add({**row, **state, "path": display_path(path)}, row["location"])
+
+    def publish(self, locations: Iterable[str]) -> None:
+        """Write the table and delete the journal; without a new row the table stays as it is.
+
+        Args:
+            locations: of the pictures of this run, in the order of the table.
+        """
+        with as_input_error(self.output):
+            if self.output.is_file():
+                if self._offsets:
+                    used: set[str] = set()
+                    rows = self._new_rows(locations, used)
+                    score_tables.update(self.output, self._renewed(used), rows, self.label)
+            else:
+                score_tables.write(self.output, self._new_rows(locations, set()), self.label)
             self.path.unlink()
 
+    def _renewed(self, used: set[str]) -> score_tables.Renew:
+        """Gives the row of the journal that takes the place of a row; notes its location."""
 
-def _line(row: Row) -> bytes:
-    return json.dumps(row).encode() + b"\n"
+        def renew(row: Row) -> Row:
+            location = self._replaced.get(row["location"], row["location"])
+            if location not in self._offsets:
+                return row
+            used.add(location)
+            return self._row(location)
+
+        return renew
+
+    def _new_rows(self, locations: Iterable[str], used: set[str]) -> Iterator[Row]:
+        """The rows of these pictures in order, then those of others from interrupted runs."""
+        for location in dict.fromkeys([*locations, *self._offsets]):
+            if location in self._offsets and location not in used:
+                yield self._row(location)
+
+    def _row(self, location: str) -> Row:
+        self._file.seek(self._offsets[location])
+        row = json.loads(self._file.readline())
+        return cast(Row, {name: row[name] for name in SCHEMA.names})
+
+
+def journal_path(output: Path) -> Path:
+    """The journal of a table."""
+    return output.with_name(f".{output.name}.journal")
+
+
+def _parse(line: bytes) -> Row | None:
+    """A row of the journal; None if it is incomplete."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    complete = line.endswith(b"\n") and row.keys() >= set(SCHEMA.names)
+    return row if complete else None
+
+
+def _state(row: Row | FileState) -> State:
+    return row["size"], row["modified"]
+
+
+def _key(row: Row | FileState) -> Moved:
+    return Path(row["location"]).name, row["size"], row["modified"]
+
+
+def _by_key(
+    pictures: Iterable[tuple[str, FileState]],
+) -> dict[Moved, tuple[str, FileState] | None]:
+    """Pictures by what a move leaves; None where several are alike."""
+    found: dict[Moved, tuple[str, FileState] | None] = {}
+    for path, state in pictures:
+        if state["size"] is not None:
+            found[_key(state)] = None if _key(state) in found else (path, state)
+    return found

@@ -1,19 +1,20 @@
 """Rows of the table of scores: one per image, also for an image that cannot be scored."""
 
 import math
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from rsfiqa.errors import ImageError, first_line
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
-from rsfiqa.images.listing import display_path
 from rsfiqa.images.load import LoadedImage
-from rsfiqa.products.scores import Row, failed_row
+from rsfiqa.images.location import display_path, file_state
+from rsfiqa.products.scores import FileState, Row, failed_row
+from rsfiqa.runtime.processes import WorkerError, run_apart
 from rsfiqa.score.result import Score, worst_region
 from rsfiqa.vocabulary import RATINGS
 
@@ -22,10 +23,22 @@ if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument n
     from rsfiqa.score.scorer import Scorer
 
 LARGEST_IN_PROCESS = 2 * load.HUGE  # decoded pixels; 4 bytes each
+# What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it.
+# NumPy and OpenCV have errors of their own.
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "could not create a primitive")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An image that was read and described in advance, and the state of its file before that."""
+
+    state: FileState
+    image: LoadedImage
+    described: "DescribedRegions"
 
 
 def score_file(
-    path: str, scorer: "Scorer", label: str, described: "DescribedRegions | None" = None
+    path: str, scorer: "Scorer", label: str, opened: Opened | None = None
 ) -> tuple[Row, tuple[Score, np.ndarray] | None]:
     """The row of one image file, its score and its pixels; None if it cannot be scored.
 
@@ -33,14 +46,20 @@ def score_file(
         path: of the image.
         scorer: scores it.
         label: of the checkpoint.
-        described: regions and captions of the image, if they are known.
+        opened: the image, if it has been read; it is not read again.
     """
-    failed = failed_row(display_path(path), scorer.scale, label)
+    # the state before the file is read: if the file changes meanwhile, the next run sees another
+    state = opened.state if opened else file_state(path)
+    failed = failed_row(display_path(path), state, scorer.scale, label)
     try:
-        image = load_image(Path(path))
-        score = scorer.score_loaded(image, described)
+        image = opened.image if opened else load_image(Path(path))
+        score = scorer.score_loaded(image, opened.described if opened else None)
     except (ImageError, OSError) as error:
         return {**failed, "reason": first_line(error)}, None
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        if not is_out_of_memory(error):
+            raise
+        return {**failed, "reason": "not enough memory"}, None
     worst = worst_region(score, lower_better=scorer.lower_better)
     row: Row = {
         **failed,
@@ -57,6 +76,15 @@ def score_file(
     return row, (score, image.pixels)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library means that memory ran out."""
+    if isinstance(error, cv2.error):
+        return bool(error.code == cv2.Error.StsNoMem)
+    return isinstance(error, MemoryError) or any(
+        words in str(error).lower() for words in OUT_OF_MEMORY
+    )
+
+
 def _or_none(rating: float) -> float | None:
     return None if math.isnan(rating) else rating
 
@@ -69,6 +97,8 @@ def load_image(path: Path) -> LoadedImage:
     """
     if load.decoded_pixels(path) <= LARGEST_IN_PROCESS:
         return load.load_image(path)
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(load.load_image, path).result()
+    try:
+        image: LoadedImage = run_apart(load.load_image, path)
+    except WorkerError as error:
+        raise ImageError(str(error)) from error
+    return image

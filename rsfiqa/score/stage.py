@@ -2,21 +2,23 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tqdm import tqdm
 
 from rsfiqa import checkpoints
-from rsfiqa.checkpoints import label_of
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import display_path, expand_paths
+from rsfiqa.images.listing import Listing, expand_paths
+from rsfiqa.images.location import display_path, file_state, locate
 from rsfiqa.products import scores
 from rsfiqa.products.scores import Row
-from rsfiqa.score.journal import Journal
+from rsfiqa.score import heatmap
+from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
-from rsfiqa.score.workers import ScoreOne, Setup, Workers, score_one
+from rsfiqa.score.workers import Scored, ScoreOne, Setup, Workers, score_one
 
 log = logging.getLogger("rsfiqa")
 
@@ -30,6 +32,7 @@ def run(
     heatmaps: Path | None,
     explain: bool,
     workers: int,
+    verbose: bool = False,
     score_one: ScoreOne = score_one,
 ) -> bool:
     """Score images; returns whether all could be scored.
@@ -45,28 +48,66 @@ def run(
         heatmaps: folder for heat maps.
         explain: also print each region.
         workers: number of processes; 0 for one per core, or one if there is a GPU.
+        verbose: name each file that is skipped.
         score_one: scores an image in a worker process.
 
     Raises:
         InputError: a wrong path, checkpoint or output.
     """
-    if output is not None:
-        scores.check(output)
-    paths = expand_paths(arguments)
+    output = None if output is None else _resolve(output)
+    listing = expand_paths(arguments)
+    if output is not None:  # it may lie among the pictures
+        own = {locate(str(path)) for path in (output, journal_path(output))}
+        listing.skipped = [found for found in listing.skipped if locate(found.path) not in own]
+    paths = listing.paths
     if not paths:
-        raise InputError("paths: must name pictures, found none; give files or a folder of some")
+        found = f"none ({listing.summary()})" if listing.skipped else "none"
+        raise InputError(
+            f"paths: must name pictures, found {found}; give files or a folder of some"
+        )
+    if heatmaps is not None:
+        heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
-    label = label_of(*checkpoints.read_card(folder))
     started = time.monotonic()
     pool = Workers(Setup(folder, options, heatmaps), workers, score_one)
     if output is None:
-        failed = sum(_print_row(row, regions, explain) for row, regions in pool.rows(paths))
-        done = len(paths)
+        done, failed = len(paths), _print_rows(paths, pool, explain)
     else:
-        done, failed = _write_table(paths, pool, Journal(output, label), explain)
+        done, failed = _write_table(paths, pool, Journal(output, pool.label), explain)
     seconds = max(time.monotonic() - started, 1e-9)
+    _log_skipped(listing, verbose)
     log.info("score: %d images, %d failed, %.1f images/s", done, failed, done / seconds)
     return not failed
+
+
+def _resolve(output: Path) -> Path:
+    """The file of a table; of a link the file that it leads to, so that the link stays.
+
+    Raises:
+        InputError: see `scores.check`.
+    """
+    scores.check(output)
+    if output.is_symlink():
+        output = output.resolve()
+        scores.check(output)
+    return output
+
+
+def _log_skipped(listing: Listing, verbose: bool) -> None:
+    """Say what was left out, at the end where it is read."""
+    if not listing.skipped:
+        return
+    if verbose:
+        for found in listing.skipped:
+            log.info("skipped: %s (%s)", display_path(found.path), found.reason)
+    hint = "" if verbose else "; --verbose names them"
+    log.info("skipped: %s%s", listing.summary(), hint)
+
+
+def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> int:
+    """Number of failed images."""
+    with closing(pool.rows(paths)) as rows:
+        return sum(_print_row(row, regions, explain) for row, regions in rows)
 
 
 def _write_table(
@@ -74,18 +115,36 @@ def _write_table(
 ) -> tuple[int, int]:
     """Number of images scored in this run, and number of failed ones among all."""
     with journal:
-        pending = [p for p in paths if display_path(p) not in journal or not pool.has_heatmap(p)]
+        pending = _pending(paths, pool, journal)
         if len(pending) < len(paths):
             log.info("%d of %d are done already", len(paths) - len(pending), len(paths))
-        disable = True if explain else None  # None: if stderr is no terminal
-        bar = tqdm(pool.rows(pending), "score", len(pending), unit="image", disable=disable)
-        for row, regions in bar:
-            journal.add(row)
-            if explain:
-                _print_row(row, regions, explain)
-        names = [display_path(path) for path in paths]
-        journal.publish(names)
-        return len(pending), len(journal.failed.intersection(names))
+        with closing(pool.rows(pending)) as rows:
+            for row, regions in _with_progress(rows, len(pending), explain):
+                journal.add(row)
+                if explain:
+                    _print_row(row, regions, explain)
+        locations = [display_path(locate(path)) for path in paths]
+        journal.publish(locations)
+        return len(pending), len(journal.failed.intersection(locations))
+
+
+def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterable[Scored]:
+    """The rows, with a bar on a terminal; it starts a thread, which a single picture does without.
+
+    Lines that are printed would tear it.
+    """
+    if explain or count < 2:
+        return rows
+    bar: Iterable[Scored] = tqdm(rows, "score", count, unit="image", disable=None)
+    return bar
+
+
+def _pending(paths: Sequence[str], pool: Workers, journal: Journal) -> list[str]:
+    """Those of the images that have no row or no heat map as they are now."""
+    unknown = [path for path in paths if not journal.is_done(file_state(path))]
+    if unknown:
+        journal.adopt_moved(unknown)
+    return [p for p in paths if not journal.is_done(file_state(p)) or not pool.has_heatmap(p)]
 
 
 def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> bool:

@@ -1,40 +1,39 @@
 """Processes that score images: rows, regions and heat maps, in the order of the paths."""
 
-import multiprocessing
 import os
-import signal
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 
 from rsfiqa import checkpoints
-from rsfiqa.checkpoints import label_of
-from rsfiqa.errors import ImageError
+from rsfiqa.checkpoints import Card, label_of
+from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images import load
-from rsfiqa.io.atomic import atomic
-from rsfiqa.products import scores
-from rsfiqa.products.scores import Row
+from rsfiqa.images.location import display_path, file_state
+from rsfiqa.products.scores import Row, failed_row
 from rsfiqa.runtime.memory import tune_malloc
-from rsfiqa.score import pipeline
-from rsfiqa.score.heatmap import heatmap, heatmap_path
+from rsfiqa.runtime.processes import Worker, WorkerError
+from rsfiqa.score import heatmap, pipeline
 from rsfiqa.score.options import ScoreOptions
-from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
+from rsfiqa.score.pipeline import RegionPipeline
 from rsfiqa.score.result import Region
-from rsfiqa.score.rows import score_file
+from rsfiqa.score.rows import LARGEST_IN_PROCESS, Opened, score_file
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
     from rsfiqa.score.scorer import Scorer
 
-QUEUED = 4  # images submitted ahead to each process
+MAX_FAILED_STARTS = 3  # processes that may die in a row while they load the models
+AHEAD = 4  # images, for each process, that may be finished before an earlier one
 
-ScoreOne = Callable[..., tuple[Row, list[Region]]]
+Scored = tuple[Row, list[Region]]
+ScoreOne = Callable[..., Scored]
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,13 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class _Worker:
+class _Ready:
     scorer: "Scorer"
     label: str
     heatmaps: Path | None
 
 
-_worker: list[_Worker] = []  # of this process
+_ready: list[_Ready] = []  # in this process
 
 
 def start(setup: Setup) -> None:
@@ -72,32 +71,34 @@ def start(setup: Setup) -> None:
     from rsfiqa.score.scorer import Scorer
 
     scorer = Scorer(setup.folder, setup.options)
-    _worker[:] = [_Worker(scorer, label_of(scorer.card, scorer.digest), setup.heatmaps)]
+    _ready[:] = [_Ready(scorer, label_of(scorer.card, scorer.digest), setup.heatmaps)]
 
 
-def score_one(path: str, described: DescribedRegions | None = None) -> tuple[Row, list[Region]]:
+def score_one(path: str, opened: Opened | None = None) -> Scored:
     """Row and regions of an image; writes its heat map if there is a folder for it.
 
     Args:
         path: of the image.
-        described: its regions and captions, if they are known.
+        opened: the image, if it has been read.
     """
-    (worker,) = _worker
-    row, scored = score_file(path, worker.scorer, worker.label, described)
+    (ready,) = _ready
+    row, scored = score_file(path, ready.scorer, ready.label, opened)
     if scored is None:
         return row, []
     score, pixels = scored
-    if worker.heatmaps is not None:
-        with (
-            scores.as_input_error(worker.heatmaps),
-            atomic(heatmap_path(worker.heatmaps, path)) as partial,
-        ):
-            heatmap(pixels, score.attention_grid).save(partial, format="PNG")
+    if ready.heatmaps is not None:
+        target = heatmap.heatmap_path(ready.heatmaps, path)
+        heatmap.check_target(target, path)  # it may be new
+        text = heatmap.record(row, ready.label)
+        heatmap.write(target, heatmap.heatmap(pixels, score.attention_grid), text)
     return row, score.regions
 
 
 class Workers:
     """Scores images in this process or in several.
+
+    A process that dies, such as one that is killed because memory runs out, costs the image that it
+    worked on; another one takes its place.
 
     Args:
         setup: of each process.
@@ -107,58 +108,81 @@ class Workers:
 
     def __init__(self, setup: Setup, processes: int, score_one: ScoreOne = score_one) -> None:
         self.setup, self.processes, self.score_one = setup, processes, score_one
+        self.card, digest = checkpoints.read_card(setup.folder)
+        self.label = label_of(self.card, digest)
 
     def has_heatmap(self, path: str) -> bool:
-        """Whether the heat map of an image exists or is not to be made."""
-        heatmaps = self.setup.heatmaps
-        return heatmaps is None or heatmap_path(heatmaps, path).is_file()
+        """Whether the heat map of an image is up to date, or cannot or is not to be made."""
+        state = file_state(path)
+        if self.setup.heatmaps is None or state["size"] is None:
+            return True
+        expected = heatmap.record(state, self.label)
+        return heatmap.is_current(heatmap.heatmap_path(self.setup.heatmaps, path), expected)
 
-    def rows(self, paths: Sequence[str]) -> Iterator[tuple[Row, list[Region]]]:
-        """Row and regions of each image, in the order of the paths."""
-        processes = min(self._count_processes(len(paths)), len(paths))
-        if processes > 1:
-            yield from self._rows_in_pool(paths, processes)
+    def rows(self, paths: Sequence[str]) -> Generator[Scored, None, None]:
+        """Row and regions of each image, in the order of the paths.
+
+        To be closed, so that no process outlives an error.
+        """
+        if len(paths) > 1:  # one that dies must not end the run
+            yield from self._rows_apart(paths)
         elif paths:
-            yield from self._rows_here(paths)
+            try:
+                result = self._row_here(paths[0])
+            except InputError:
+                raise
+            except Exception as error:
+                result = self._scored(paths[0], error)
+            yield result
 
-    def _rows_in_pool(
-        self, paths: Sequence[str], processes: int
-    ) -> Iterator[tuple[Row, list[Region]]]:
-        pool = ProcessPoolExecutor(
-            processes,
-            mp_context=multiprocessing.get_context("forkserver"),
-            initializer=_start_in_pool,
-            initargs=(self.setup,),
-        )
+    def _rows_apart(self, paths: Sequence[str]) -> Iterator[Scored]:
+        """In processes, each of which has one image at a time."""
+        count = min(self._count_processes(), len(paths))
+        done: dict[int, Scored] = {}
+        begun = given = 0
+        with closing(_Pool(self.setup, self.score_one, count)) as pool:
+            while given < len(paths):
+                for index, result in pool.collect():
+                    done[index] = self._scored(paths[index], result)
+                while pool.idle and begun < min(len(paths), given + AHEAD * count):
+                    pool.submit(begun, paths[begun])
+                    begun += 1
+                while given in done:
+                    yield done.pop(given)
+                    given += 1
+
+    def _scored(self, path: str, result: Scored | Exception) -> Scored:
+        """The row of an image, also if it met an error that nobody foresaw."""
+        if not isinstance(result, Exception):
+            return result
+        row = failed_row(display_path(path), file_state(path), self.card.scale, self.label)
+        foreseen = isinstance(result, WorkerError)
+        kind = "" if foreseen else f"unexpected {type(result).__name__}: "
+        return {**row, "reason": kind + first_line(result)}, []
+
+    def _row_here(self, path: str) -> Scored:
+        """In this process; another one describes the image while this one imports torch."""
+        if (
+            "torch" in sys.modules
+            or pipeline.needs_torch(self.card)
+            or threading.active_count() > 1
+        ):
+            start(self.setup)
+            return self.score_one(path)
+        worker = Worker("fork")  # takes no time and is safe: no threads run
         try:
-            pending: deque[Future[tuple[Row, list[Region]]]] = deque()
-            for path in paths:  # not all at once: a million would fill the memory
-                pending.append(pool.submit(self.score_one, path))
-                if len(pending) >= QUEUED * processes:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+            worker.submit(open_and_describe, path, self.card, self.setup.options)
+            start(self.setup)
+            opened = worker.result()
+        except WorkerError:
+            opened = None  # the image is read again, and its row says what is wrong
         finally:
-            pool.shutdown(cancel_futures=True)
+            worker.stop()
+        return self.score_one(path, opened)
 
-    def _rows_here(self, paths: Sequence[str]) -> Iterator[tuple[Row, list[Region]]]:
-        """In this process; another one describes the first image while this one imports torch."""
-        card, _ = checkpoints.read_card(self.setup.folder)
-        if "torch" in sys.modules or pipeline.needs_torch(card):
-            start(self.setup)
-            yield from map(self.score_one, paths)
-            return
-        # a fork takes no time and is safe: no threads run yet
-        context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            described = pool.submit(_describe, paths[0], card, self.setup.options)
-            start(self.setup)
-            yield self.score_one(paths[0], described.result())
-        yield from map(self.score_one, paths[1:])
-
-    def _count_processes(self, images: int) -> int:
-        if self.processes or images < 2:
-            return self.processes or 1
+    def _count_processes(self) -> int:
+        if self.processes:
+            return self.processes
         if self.setup.options.device != "cpu":
             from rsfiqa.runtime.devices import device_of
 
@@ -167,22 +191,94 @@ class Workers:
         return os.cpu_count() or 1
 
 
-def _start_in_pool(setup: Setup) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    start(setup)
+class _Pool:
+    """Processes that score one image at a time each, replaced when they die.
+
+    Args:
+        setup: of each process.
+        score_one: scores an image in a process that is set up.
+        count: number of processes.
+
+    Attributes:
+        idle: those that wait for an image.
+    """
+
+    def __init__(self, setup: Setup, score_one: ScoreOne, count: int) -> None:
+        self.setup, self.score_one = setup, score_one
+        self.idle: list[Worker] = []
+        self._busy: dict[Worker, int | None] = {}  # number of the image; None while it starts
+        self._failed_starts = 0
+        for _ in range(count):
+            self._start()
+
+    def _start(self) -> None:
+        worker = Worker()
+        self._busy[worker] = None
+        worker.submit(start, self.setup)
+
+    def submit(self, index: int, path: str) -> None:
+        """Let an idle process score an image.
+
+        Args:
+            index: number of the image.
+            path: of the image.
+        """
+        worker = self.idle.pop()
+        self._busy[worker] = index
+        worker.submit(self.score_one, path)
+
+    def collect(self) -> Iterator[tuple[int, Scored | Exception]]:
+        """Number and row of images that are done; or the error. Waits for a process at least.
+
+        Raises:
+            InputError: the models cannot be loaded, or something that concerns all images.
+        """
+        by_connection = {worker.connection: worker for worker in self._busy}
+        for connection in wait(list(by_connection)):
+            worker = by_connection[cast(Connection, connection)]
+            index = self._busy[worker]
+            try:
+                result = worker.result()
+            except InputError:
+                raise
+            except Exception as error:  # the process is gone, or its state unknown
+                del self._busy[worker]
+                worker.stop()
+                self._check_start(index, error)
+                self._start()
+                result = error
+            else:
+                del self._busy[worker]
+                self.idle.append(worker)
+            if index is not None:
+                self._failed_starts = 0
+                yield index, result
+
+    def _check_start(self, index: int | None, error: Exception) -> None:
+        """Count a process that ended before it had an image.
+
+        Raises:
+            InputError: several have, one after the other.
+        """
+        self._failed_starts += index is None
+        if self._failed_starts > MAX_FAILED_STARTS:
+            raise InputError(
+                f"--workers: processes must load the models, found {first_line(error)}; use fewer"
+            ) from error
+
+    def close(self) -> None:
+        """End all processes at once."""
+        for worker in (*self.idle, *self._busy):
+            worker.stop()
 
 
-def _exit_with_parent() -> None:
-    """End this process when its parent has ended, for whatever reason."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _describe(path: str, card: checkpoints.Card, options: ScoreOptions) -> DescribedRegions | None:
-    """Regions and captions of an image; None if it cannot be read."""
+def open_and_describe(path: str, card: Card, options: ScoreOptions) -> Opened | None:
+    """An image with its regions and captions; None if it cannot be read here."""
+    state = file_state(path)
     try:
-        return RegionPipeline(card, options).describe(load.load_rgb(Path(path)))
-    except (ImageError, OSError):
+        if load.decoded_pixels(Path(path)) > LARGEST_IN_PROCESS:
+            return None
+        image = load.load_image(Path(path))
+        return Opened(state, image, RegionPipeline(card, options).describe(image.pixels))
+    except (ImageError, OSError, MemoryError):
         return None

@@ -71,3 +71,12 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a"], umask=umask, check=True)
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path):
+    for name in ("x" * 255, "é" * 127):
+        with atomic(tmp_path / name) as partial:
+            partial.write_bytes(b"new")
+            assert partial.parent == tmp_path
+        assert (tmp_path / name).read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 2

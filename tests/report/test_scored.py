@@ -1,6 +1,7 @@
 """The page of a scored folder: what it shows, and what it says where something is missing."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
 from rsfiqa.io.provenance import Provenance
+from rsfiqa.products import score_tables
 from rsfiqa.products.scores import SCHEMA, VERSION
 from rsfiqa.report import scored
 from rsfiqa.score import stage as score
@@ -168,7 +170,12 @@ def test_the_checkpoint_may_be_the_one_of_the_package(table, trained, tmp_path):
 
 
 def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
-    gone = changed(table, tmp_path / "s.parquet", path=lambda row: row["path"] + ".gone")
+    gone = changed(
+        table,
+        tmp_path / "s.parquet",
+        path=lambda row: row["path"] + ".gone",
+        location=lambda row: row["location"] + ".gone",
+    )
     html = run(gone, trained)
     assert html.count("Picture not shown: no such file") == 3
     assert re.findall(r'data-kind="(.*?)"', html) == [
@@ -176,6 +183,45 @@ def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
         "spaced failed",
         "best failed",
     ]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_of_another_format_that_was_filtered(table, trained, tmp_path, suffix):
+    rows = scored.read(table)
+    kept = tmp_path / f"s{suffix}"
+    score_tables.write(kept, rows[3:0:-1], rows[0]["checkpoint"])
+    listed = cells(section(run(kept, trained), "worst-pictures"))[1:]
+    assert len(listed) == sum(row["status"] == "ok" for row in rows[1:4])
+
+
+def test_pictures_that_were_moved_with_their_table_are_found(table, trained, tmp_path):
+    shutil.copytree(table.parent / "pictures", tmp_path / "pictures")
+    moved = changed(
+        table,
+        tmp_path / "s.parquet",
+        path=lambda row: Path(row["path"]).name,
+        location=lambda row: row["location"].replace(str(table.parent), "/gone"),
+    )
+    assert "Picture not shown" not in run(moved, trained)
+    (tmp_path / "pictures/a/0.png").write_bytes(b"another picture of that name")
+    assert run(moved, trained).count("Picture not shown: no such file") <= 1
+
+
+def test_a_file_of_the_users_own_is_no_page(table, trained, tmp_path):
+    shutil.copy(table, tmp_path / "s.parquet")
+    run(tmp_path / "s.parquet", tmp_path, images=0)
+    run(tmp_path / "s.parquet", tmp_path, images=0)  # replaces the page of before
+    (tmp_path / "s.html").write_text("mine")
+    with pytest.raises(InputError, match=r"s.html: must be an earlier page, found another file; "):
+        run(tmp_path / "s.parquet", tmp_path, images=0)
+    assert (tmp_path / "s.html").read_text() == "mine"
+
+
+def test_a_table_of_two_checkpoints_has_no_page(table, trained, tmp_path):
+    rows = scored.read(table)
+    rows[1] = rows[1] | {"checkpoint": "other 0123"}
+    with pytest.raises(InputError, match=r"must be of checkpoint tiny .*, found other 0123; filte"):
+        run(written(tmp_path / "s.parquet", rows), trained)
 
 
 def test_a_changed_picture_is_noted(table, trained, tmp_path, html):
@@ -212,9 +258,14 @@ def missing(folder: Path) -> Path:
     return folder / "s.parquet"
 
 
-def no_parquet(folder: Path) -> Path:
+def other_csv(folder: Path) -> Path:
     (folder / "s.csv").write_text("path,score\n")
     return folder / "s.csv"
+
+
+def other_suffix(folder: Path) -> Path:
+    (folder / "s.xlsx").write_text("path,score\n")
+    return folder / "s.xlsx"
 
 
 def damaged(folder: Path) -> Path:
@@ -238,10 +289,11 @@ def empty(folder: Path) -> Path:
     ("make", "message"),
     [
         (missing, r"s.parquet: no such file; write it with rsfiqa score PATH... -o"),
-        (no_parquet, r"s.csv: scores must be .parquet, found .csv; score again with -o scores"),
+        (other_csv, r"s.csv: must be scores, found other content \(no column quality, direction"),
+        (other_suffix, r"s.xlsx: must be scores, found other content \(the suffix '.xlsx'\)"),
         (damaged, r"s.parquet: not Parquet or damaged"),
-        (another_product, r"s.parquet: expected scores of schema 2, found manifest of schema 2"),
-        (other_columns, r"s.parquet: columns must be \['path', 'score', .*found \['path'\]"),
+        (another_product, r"s.parquet: expected scores of schema 3, found manifest of schema 3"),
+        (other_columns, r"s.parquet: must have the columns \['path', .*found none called score, "),
         (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
     ],
 )

@@ -21,67 +21,10 @@ from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import expand_paths
 from rsfiqa.products import scores
-from rsfiqa.score import heatmap, rows, workers
-from rsfiqa.score import stage as score
+from rsfiqa.score import rows
 from rsfiqa.score.journal import Journal
-from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.scorer import Scorer
-from tests.support.pipeline import made
-
-CHECKPOINT = "train/tiny.full/split-00"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    return made(tmp_path_factory) / CHECKPOINT
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """Four pictures, one of them damaged, one of them hidden, in two folders."""
-    root = tmp_path / "pictures"
-    (root / "b").mkdir(parents=True)
-    random = np.random.default_rng(0)
-    for name in ("a.png", "b/c.png", ".hidden.png"):
-        Image.fromarray(random.integers(0, 256, (70, 90, 3)).astype(np.uint8)).save(root / name)
-    (root / "bad.jpg").write_text("no picture")
-    (root / "notes.md").write_text("no picture either")
-    return root
-
-
-def run(paths, checkpoint, output=None, **changes):
-    defaults = {"heatmaps": None, "explain": False, "workers": 1}
-    arguments = [str(path) for path in paths]
-    more = {"checkpoint": checkpoint, "output": output}
-    return score.run(arguments, ScoreOptions(), **defaults | more | changes)
-
-
-class Recorder:
-    """Scores images, and records their paths; interrupts the run at the `interrupt_at`-th."""
-
-    def __init__(self, interrupt_at: int | None = None) -> None:
-        self.paths, self.interrupt_at = [], interrupt_at
-
-    @property
-    def names(self) -> list[str]:
-        return [Path(path).name for path in self.paths]
-
-    def __call__(self, path, described=None):
-        self.paths.append(path)
-        if len(self.paths) == self.interrupt_at:
-            raise KeyboardInterrupt
-        return workers.score_one(path, described)
-
-
-def rows_of(output: Path) -> list[dict]:
-    return list(scores.read(output))
-
-
-def command(*words, **options) -> subprocess.Popen:
-    line = [sys.executable, "-m", "rsfiqa", "score", *map(str, words)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
-    return subprocess.Popen(line, env=environment, **pipes | options)
+from tests.support.scoring import Recorder, command, interrupt, rows_of, run
 
 
 @pytest.mark.parametrize("suffix", scores.FORMATS)
@@ -105,13 +48,13 @@ def test_a_second_run_computes_nothing_and_new_pictures_are_added(pictures, chec
     output = tmp_path / "scores.csv"
     run([pictures], checkpoint, output)
     before = output.read_bytes()
-    second = Recorder()
+    second = Recorder(tmp_path / "second")
     assert not run([pictures], checkpoint, output, score_one=second)
     assert output.read_bytes() == before
     assert second.names == ["bad.jpg"]  # it might have been repaired
     for name in ("bad.jpg", "new.png"):
         Image.new("RGB", (64, 64)).save(pictures / name)
-    third = Recorder()
+    third = Recorder(tmp_path / "third")
     assert run([pictures], checkpoint, output, score_one=third)
     assert third.names == ["bad.jpg", "new.png"]
     assert len(rows_of(output)) == 4
@@ -122,9 +65,9 @@ def test_a_second_run_computes_nothing_and_new_pictures_are_added(pictures, chec
 def test_an_interrupted_run_resumes(pictures, checkpoint, tmp_path):
     output = tmp_path / "scores.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        run([pictures], checkpoint, output, score_one=Recorder(interrupt_at=2))
+        run([pictures], checkpoint, output, score_one=Recorder(tmp_path / "first", bad=interrupt))
     assert not output.exists()
-    second = Recorder()
+    second = Recorder(tmp_path / "second")
     run([pictures], checkpoint, output, score_one=second)
     assert second.names == ["bad.jpg", "c.png"]
     whole = tmp_path / "whole.jsonl"
@@ -134,12 +77,16 @@ def test_an_interrupted_run_resumes(pictures, checkpoint, tmp_path):
 
 def test_a_row_that_was_cut_short_is_made_again(pictures, checkpoint, tmp_path):
     output, journal = tmp_path / "s.jsonl", tmp_path / ".s.jsonl.journal"
+    with pytest.raises(KeyboardInterrupt):
+        run([pictures], checkpoint, output, score_one=Recorder(tmp_path / "first", c=interrupt))
+    header, first, second = journal.read_bytes().splitlines(keepends=True)
     run([pictures], checkpoint, output)
-    lines = output.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(lines[0] + lines[2][:50])
     whole = output.read_bytes()
     output.unlink()
-    run([pictures], checkpoint, output)
+    journal.write_bytes(header + first + second[:50])
+    again = Recorder(tmp_path / "again")
+    run([pictures], checkpoint, output, score_one=again)
+    assert again.names == ["bad.jpg", "c.png"]
     assert output.read_bytes() == whole
 
 
@@ -156,15 +103,17 @@ def test_a_killed_command_resumes(checkpoint, tmp_path, noise, request, number):
     with command(*words, start_new_session=True) as process:
         # what is printed fills the pipe, and the command waits until it is killed
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
-        while process.poll() is None and not (journal.is_file() and journal.stat().st_size):
+        while process.poll() is None and not (
+            journal.is_file() and journal.read_bytes().count(b"\n") > 1
+        ):
             time.sleep(0.01)
         process.kill() if number == signal.SIGKILL else os.killpg(process.pid, number)
         _, errors = process.communicate()
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
     assert "Traceback" not in errors
-    done = [json.loads(line)["path"] for line in journal.read_bytes().splitlines()]
+    done = [json.loads(line)["path"] for line in journal.read_bytes().splitlines()[1:]]
     assert 0 < len(done) < 60
-    second = Recorder()
+    second = Recorder(tmp_path / "second")
     run([tmp_path / "p"], checkpoint, output, score_one=second)
     assert sorted(done + second.paths) == sorted(map(str, (tmp_path / "p").iterdir()))
     run([tmp_path / "p"], checkpoint, tmp_path / "whole.jsonl")
@@ -204,7 +153,7 @@ def test_an_output_that_is_something_else_is_left_alone(
     pictures, checkpoint, tmp_path, name, content
 ):
     (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=r"must be scores, found other content"):
+    with pytest.raises(InputError, match=r"must be scores, found other content|not Parquet"):
         run([pictures], checkpoint, tmp_path / name)
     assert (tmp_path / name).read_text() == content
 
@@ -218,22 +167,6 @@ def test_an_output_that_is_a_folder(pictures, checkpoint, tmp_path):
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(InputError, match=r"a.csv: must be a file, found a folder; give another"):
         run([pictures], checkpoint, tmp_path / "a.csv")
-
-
-def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
-    pictures, checkpoint, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(pictures)
-    (pictures / "c.png").write_bytes((pictures / "b/c.png").read_bytes())
-    output = tmp_path / "s.csv"
-    run(["a.png"], checkpoint, output)
-    run(["a.png", "c.png", "b/c.png"], checkpoint, output, heatmaps=tmp_path / "heat")
-    result = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
-    assert result == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
-    with Image.open(tmp_path / "heat/a.png.png") as image:
-        assert image.size == (90, 70)
-    assert heatmap.heatmap_path(Path("h"), "/x/a.jpg") == Path("h/x/a.jpg.png")
-    assert ".." not in heatmap.heatmap_path(Path("h"), "../a.jpg").parts
 
 
 def test_flags(checkpoint, tmp_path, noise):
@@ -402,14 +335,20 @@ def test_a_table_of_an_earlier_version_is_left_alone(pictures, checkpoint, tmp_p
     output = tmp_path / "s.csv"
     run([pictures], checkpoint, output)
     output.write_text(output.read_text("utf-8").replace("worst_score", "worst_quality"), "utf-8")
-    with pytest.raises(InputError, match=r"s.csv: must be scores, found other content \('worst_"):
+    with pytest.raises(InputError, match=r"s.csv: must be scores, found other content \(no c"):
         run([pictures], checkpoint, output)
 
 
 def test_a_journal_of_an_earlier_version_is_left_alone(pictures, checkpoint, tmp_path):
     journal = tmp_path / ".s.csv.journal"
     with pytest.raises(KeyboardInterrupt):
-        run([pictures], checkpoint, tmp_path / "s.csv", score_one=Recorder(interrupt_at=2))
-    journal.write_text(journal.read_text("utf-8").replace("worst_score", "worst_quality"), "utf-8")
-    with pytest.raises(InputError, match=r"s.csv.journal: must hold rows of this version of rsf"):
+        run(
+            [pictures],
+            checkpoint,
+            tmp_path / "s.csv",
+            score_one=Recorder(tmp_path / "first", bad=interrupt),
+        )
+    header = f'"journal of scores": {scores.VERSION}'
+    journal.write_text(journal.read_text("utf-8").replace(header, header[:-1] + "2"), "utf-8")
+    with pytest.raises(InputError, match=r"s.csv.journal: must be the journal of .* of version 2;"):
         run([pictures], checkpoint, tmp_path / "s.csv")

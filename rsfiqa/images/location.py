@@ -1,0 +1,51 @@
+"""Which file a path names, and in which state it is."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from rsfiqa.products.scores import FileState
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FOLDERS = 10_000  # resolved folders that are remembered
+
+
+def display_path(path: str) -> str:
+    r"""A path as valid text; bytes that are not UTF-8 are escaped, as in \xe9."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def locate(path: str) -> str:
+    """The absolute path of a picture, whatever folder and links the given one goes through.
+
+    Links to folders are resolved. A link to a file keeps its name, since a row is expected of it.
+    """
+    folder, name = os.path.split(path)
+    if name in ("", ".", ".."):
+        return os.path.realpath(path)
+    return str(Path(_resolve(os.path.join(os.getcwd(), folder)), name))  # noqa: PTH109, PTH118
+
+
+@lru_cache(FOLDERS)
+def _resolve(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def file_state(path: str) -> FileState:
+    """The file of a picture as it is now; without size and time if there is none."""
+    location = display_path(locate(path))
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):  # a name may be too long, or hold a null byte
+        return {"location": location, "size": None, "modified": None}
+    return {"location": location, "size": found.st_size, "modified": _format(found.st_mtime_ns)}
+
+
+def _format(nanoseconds: int) -> str:
+    """A time as ISO 8601 in UTC, microseconds cut off; seconds for years beyond the calendar."""
+    try:
+        time = EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return str(nanoseconds // 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,118 @@
+"""Heat maps: what they show, what they are called, and what they never replace."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsfiqa.errors import InputError
+from rsfiqa.images.listing import expand_paths
+from rsfiqa.score import heatmap
+from tests.support.scoring import Recorder, run
+
+
+def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
+    pictures, checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(pictures)
+    (pictures / "c.png").write_bytes((pictures / "b/c.png").read_bytes())
+    output = tmp_path / "s.csv"
+    run(["a.png"], checkpoint, output)
+    run(["a.png", "c.png", "b/c.png"], checkpoint, output, heatmaps=tmp_path / "heat")
+    result = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
+    assert result == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
+    with Image.open(tmp_path / "heat/a.png.png") as image:
+        assert image.size == (90, 70)
+    assert heatmap.heatmap_path(Path("h"), "/x/a.jpg") == Path("h/x/a.jpg.png")
+    assert ".." not in heatmap.heatmap_path(Path("h"), "../a.jpg").parts
+
+
+def save(path: Path, value: int = 128) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(value).integers(0, 256, (70, 90, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path, format="PNG")
+    return path
+
+
+def test_a_picture_of_the_same_name_is_not_replaced(checkpoint, tmp_path, monkeypatch):
+    """A picture of the user's own that is called as the heat map of another would be."""
+    save(tmp_path / "a.jpg")
+    own = save(tmp_path / "a.jpg.png", 1).read_bytes()
+    with pytest.raises(
+        InputError, match=r"a.jpg.png: must not exist or be a heat map of rsfiqa, f"
+    ):
+        run([tmp_path], checkpoint, tmp_path / "s.csv", heatmaps=Path("/"))
+    assert (tmp_path / "a.jpg.png").read_bytes() == own
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_any_other_file_is_not_replaced(checkpoint, tmp_path):
+    picture = save(tmp_path / "a.jpg")
+    target = heatmap.heatmap_path(tmp_path / "heat", str(picture))
+    target.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere.png").write_bytes(picture.read_bytes())
+    for make in (
+        lambda: target.write_text("mine"),
+        lambda: target.symlink_to(tmp_path / "elsewhere.png"),
+        lambda: target.symlink_to(tmp_path / "nowhere.png"),
+        target.mkdir,
+    ):
+        make()
+        with pytest.raises(InputError, match="must not exist or be a heat map of rsfiqa"):
+            heatmap.check_paths(tmp_path / "heat", [str(picture)])
+        target.rmdir() if target.is_dir() and not target.is_symlink() else target.unlink()
+    heatmap.check_paths(tmp_path / "heat", [str(picture)])
+
+
+def test_heat_maps_beside_the_pictures_are_not_scored(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.jpg")
+    assert run(["."], checkpoint, Path("s.csv"), heatmaps=Path())
+    assert (tmp_path / "a.jpg.png").is_file()
+    second = Recorder(tmp_path / "second.log")
+    assert run(["."], checkpoint, Path("s.csv"), heatmaps=Path(), score_one=second)
+    assert second.paths == []
+    assert expand_paths(["."]).paths == ["a.jpg"]
+
+
+def test_a_heat_map_is_drawn_again_for_another_picture_or_checkpoint(
+    checkpoint, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.jpg")
+    run(["a.jpg"], checkpoint, Path("s.csv"), heatmaps=Path("heat"))
+    first = (tmp_path / "heat/a.jpg.png").read_bytes()
+    save(tmp_path / "a.jpg", 2)
+    run(["a.jpg"], checkpoint, Path("s.csv"))  # scored anew, without a heat map
+    recorder = Recorder(tmp_path / "log")
+    run(["a.jpg"], checkpoint, Path("s.csv"), heatmaps=Path("heat"), score_one=recorder)
+    assert recorder.paths == ["a.jpg"]
+    second = (tmp_path / "heat/a.jpg.png").read_bytes()
+    assert second != first
+    run(["a.jpg"], checkpoint.parent / "all-00", Path("t.csv"), heatmaps=Path("heat"))
+    assert (tmp_path / "heat/a.jpg.png").read_bytes() != second
+
+
+def test_pictures_whose_heat_maps_have_one_name(checkpoint, tmp_path, monkeypatch):
+    for day in ("day1", "day2"):
+        save(tmp_path / day / "a.jpg", int(day[-1]))
+    monkeypatch.chdir(tmp_path / "day1")
+    run(["a.jpg"], checkpoint, heatmaps=Path("../heat"))
+    first = (tmp_path / "heat/a.jpg.png").read_bytes()
+    monkeypatch.chdir(tmp_path / "day2")
+    with pytest.raises(InputError, match=r"must be the heat map of a.jpg, found that of .*/day1/a"):
+        run(["a.jpg"], checkpoint, heatmaps=Path("../heat"))
+    assert (tmp_path / "heat/a.jpg.png").read_bytes() == first
+    absolute = str(tmp_path / "day1/a.jpg")
+    with pytest.raises(InputError, match=r"must be the heat map of one picture, found /.* and "):
+        heatmap.check_paths(tmp_path / "new", [absolute, absolute[1:]])
+
+
+def test_a_name_that_leaves_no_room(checkpoint, tmp_path):
+    names = ["x" * 229, "x" * 251, "é" * 126, "x" * 255]
+    pictures = [save(tmp_path / "p" / name) for name in names]
+    assert run(pictures, checkpoint, tmp_path / "s.csv", heatmaps=tmp_path / "heat")
+    drawn = [path for path in (tmp_path / "heat").rglob("*") if path.is_file()]
+    assert len(drawn) == 4
+    assert all(heatmap.read_record(path) for path in drawn)
