@@ -39,7 +39,7 @@ def load_backbone(backbone: str, weights: str, *, option: str = "extract.weights
         model.load_state_dict(state)
     except (RuntimeError, TypeError) as error:  # TypeError: not a mapping
         raise _wrong_architecture(path, backbone, error) from error
-    network = _create_network(backbone)
+    network = _create_network(backbone).float()  # whatever torch's default is
     by_name = {_normalized(name): value for name, value in model.state_dict().items()}
     network.load_state_dict({name: by_name[_normalized(name)] for name in network.state_dict()})
     return _backbone(backbone, network, path)
@@ -56,7 +56,7 @@ def load_finetuned(backbone: str, state: Mapping[str, Tensor], path: Path) -> Ba
     Raises:
         InputError: the name is unknown, or the weights are of another architecture.
     """
-    network = _create_network(backbone)
+    network = _create_network(backbone).float()  # whatever torch's default is
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -73,8 +73,8 @@ def _backbone(backbone: str, network: Any, path: Path) -> Backbone:
         channels_last=str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"),
         min_side=min_side,
         side_multiple=side_multiple,
-        mean=torch.tensor(config["mean"]).view(3, 1, 1),
-        std=torch.tensor(config["std"]).view(3, 1, 1),
+        mean=torch.tensor(config["mean"], dtype=torch.float32).view(3, 1, 1),
+        std=torch.tensor(config["std"], dtype=torch.float32).view(3, 1, 1),
         sha256=sha256_of(path),
     )
 
@@ -118,7 +118,7 @@ def _error_for(network: nn.Module, height: int, width: int) -> Exception | None:
     """Return the error that an image of this size raises, None if the network accepts it."""
     try:
         with torch.inference_mode():
-            network(torch.zeros(1, 3, height, width))
+            network(torch.zeros(1, 3, height, width, dtype=torch.float32))
     except (RuntimeError, AssertionError) as error:
         return error
     return None

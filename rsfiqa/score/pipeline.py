@@ -43,7 +43,7 @@ Caption = Callable[[np.ndarray, np.ndarray], Captions]
 T = TypeVar("T", bound=Options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DescribedRegions:
     """Regions of an image and their captions.
 

@@ -1,12 +1,13 @@
 """Results of a scorer: the score of an image and of its regions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """One region of a scored image.
 
@@ -29,8 +30,14 @@ class Region:
     score: float
     weight: float
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all is equal; ratings of failed captions are."""
+        return _equal(self, other)
 
-@dataclass(frozen=True)
+    __hash__ = None  # type: ignore[assignment]  # it holds lists
+
+
+@dataclass(frozen=True, eq=False)
 class Score:
     """The score of one image.
 
@@ -53,6 +60,12 @@ class Score:
     attention_grid: np.ndarray
     size: tuple[int, int]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all is equal, arrays element by element."""
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
     @cached_property
     def attention(self) -> np.ndarray:
         """Attention of each pixel of the upright image: float32 (H, W), sums to 1."""
@@ -73,3 +86,21 @@ def worst_region(score: Score, *, lower_better: bool) -> Region:
     sign = -1 if lower_better else 1
     mean = sum(region.weight * region.score for region in score.regions)
     return min(score.regions, key=lambda region: sign * region.weight * (region.score - mean))
+
+
+def _equal(first: "Region | Score", second: object) -> bool:
+    """Whether two results are of one class and have the same content; NaN equals NaN."""
+    return type(first) is type(second) and all(
+        _equal_values(getattr(first, field.name), getattr(second, field.name))
+        for field in fields(first)
+    )
+
+
+def _equal_values(first: Any, second: Any) -> bool:
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and np.array_equal(
+            list(first.values()), list(second.values()), equal_nan=True
+        )
+    return bool(first == second)

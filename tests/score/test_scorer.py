@@ -77,7 +77,7 @@ def test_a_path_an_array_and_an_image_score_the_same(root, scorer):
     assert len(scores) == 1
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((8, 8, 3), "float32")])
+@pytest.mark.parametrize(("shape", "dtype"), [((8, 8, 2), "uint8"), ((8, 8, 3), "float32")])
 def test_an_array_that_is_no_picture(scorer, shape, dtype):
     with pytest.raises(InputError, match=r"image: must be uint8 \(H, W, 3\), found"):
         scorer.score(np.zeros(shape, dtype))
@@ -150,6 +150,27 @@ def test_many_images_one_of_them_damaged(scorer, noise, tmp_path):
     first, bad, last = scorer.score_many([noise, tmp_path / "a.png", noise])
     assert first.score == last.score
     assert str(bad) == "not an image of a known format"
+
+
+def test_one_picture_is_a_batch_of_one(scorer, noise, tmp_path):
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    expected = scorer.score(noise).score
+    for source in (str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes(), noise):
+        result = scorer(source)
+        assert (result.shape, result.dtype) == ((1,), torch.float32)
+        assert result.tolist() == pytest.approx([expected], abs=1e-5)
+    with pytest.raises(InputError, match=r"image: must be a path, bytes, .*, found NoneType"):
+        scorer(None)
+
+
+def test_many_images_of_which_some_are_none(scorer, noise):
+    good, none, empty, last = scorer.score_many([noise, None, noise[:0], noise])
+    assert good == last
+    assert "found NoneType" in str(none)
+    assert "must have pixels" in str(empty)
+    assert {type(none), type(empty)} == {ImageError}
+    with pytest.raises(InputError, match=r"images: must be several, found str; give a list of it"):
+        scorer.score_many("photo.jpg")
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
