@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from rsfiqa.images.border import Box
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -22,7 +24,7 @@ class Region:
         weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
     """
 
-    box: tuple[int, int, int, int]
+    box: Box
     content: str
     text: str
     ratings: dict[str, float]
@@ -47,9 +49,12 @@ class Score:
         quality: the score mapped to [0, 1] and clipped; higher is better.
         global_term: contribution of the image as a whole, MOS units.
         regions: by decreasing area.
-        labels: uint16 (h, w), region of each pixel of the reduced image.
+        labels: uint16 (h, w), region of each pixel of the reduced image; in a border, of the
+            nearest pixel that is scored.
         attention_grid: float32 (G, G), attention of each cell of the image; sums to 1.
         size: width and height in pixels of the upright image.
+        content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
+            its border.
     """
 
     score: float
@@ -59,6 +64,7 @@ class Score:
     labels: np.ndarray
     attention_grid: np.ndarray
     size: tuple[int, int]
+    content: Box
 
     def __eq__(self, other: object) -> bool:
         """Whether all is equal, arrays element by element."""
@@ -72,6 +78,8 @@ class Score:
         grid = len(self.attention_grid)
         columns, rows = ((np.arange(side) * grid) // side for side in self.size)
         attention = self.attention_grid[rows[:, None], columns].astype(np.float32)
+        x0, y0, x1, y1 = self.content
+        attention[:y0] = attention[y1:] = attention[:, :x0] = attention[:, x1:] = 0
         attention /= attention.sum(dtype=np.float64)
         return attention
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rsfiqa import checkpoints
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.images import resize
+from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.model import Prediction, batch_images, image_inputs
 from rsfiqa.model.inference import inference
@@ -186,16 +186,21 @@ class Scorer(nn.Module):
         return self.score_loaded(load_source(source))
 
     def score_loaded(self, image: LoadedImage, described: DescribedRegions | None = None) -> Score:
-        """The score of an image that is loaded.
+        """The score of an image that is loaded, without its border.
+
+        The pipeline keeps borders: the opinion scores of its data sets are those of whole images.
 
         Args:
             image: loaded image.
             described: its regions and captions, if they are known.
         """
         labels, rows = (described.labels, described.captions) if described else (None, None)
-        result = self.predict(image.pixels, labels, rows)
-        prediction, height, width = result.prediction, *result.regions.labels.shape
-        factors = np.tile([image.size[0] / width, image.size[1] / height], 2)
+        box = border.content_box(image.pixels)
+        result = self.predict(border.crop(image.pixels, box), labels, rows)
+        prediction, (height, width) = result.prediction, result.regions.labels.shape
+        content = _box(np.array(box) * np.tile(np.divide(image.size, image.pixels.shape[1::-1]), 2))
+        corner = np.tile(content[:2], 2)
+        factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
         quality = float(prediction.quality[0])
         return Score(
             score=self.scale.to_mos(quality),
@@ -203,7 +208,7 @@ class Scorer(nn.Module):
             global_term=self.scale.span * float(prediction.global_term[0]),
             regions=[
                 Region(
-                    box=_box(result.regions.table["box"][r] * factors),
+                    box=_box(corner + result.regions.table["box"][r] * factors),
                     content=row.content,
                     text=row.text,
                     ratings=dict(zip(RATINGS, result.ratings[r].tolist(), strict=True)),
@@ -213,9 +218,10 @@ class Scorer(nn.Module):
                 )
                 for r, row in enumerate(result.captions)
             ],
-            labels=result.regions.labels,
-            attention_grid=prediction.attention[0].numpy(),
+            labels=border.pad_labels(result.regions.labels, content, image.size),
+            attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
             size=image.size,
+            content=content,
         )
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:
@@ -310,6 +316,6 @@ def _to_cpu(prediction: Prediction) -> Prediction:
     return Prediction(**{name: value.cpu() for name, value in vars(prediction).items()})
 
 
-def _box(sides: np.ndarray) -> tuple[int, int, int, int]:
+def _box(sides: np.ndarray) -> border.Box:
     x0, y0, x1, y1 = (int(side) for side in np.rint(sides))
     return x0, y0, x1, y1
