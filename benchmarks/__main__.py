@@ -11,6 +11,7 @@ BENCHMARKS = {
     "caption": "the caption stage against a bare request loop, and its prefix cache (needs vLLM)",
     "finetune": "a fine-tuned backbone against the frozen one on the same splits",
     "gpu": "SAM, fine-tuning, torch.compile and LoRA of a 7-billion-parameter VLM on a GPU",
+    "invariances": "what should not move a score: mirroring, borders, file formats, sizes",
     "large": "ten thousand images through the whole pipeline",
     "localization": "distorted-region localization and ordering of one checkpoint",
     "scale": "planning of a million images, overhead of the pipeline per image",

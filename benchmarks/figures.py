@@ -34,7 +34,7 @@ def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
     )
 
 
-def add_data(found: argparse.ArgumentParser, *needed: str) -> None:
+def add_data(found: argparse.ArgumentParser, *needed: str, required: bool = True) -> None:
     """Add `--data`, a folder that must hold these data sets in their official layouts."""
 
     def folder(text: str) -> Path:
@@ -44,7 +44,7 @@ def add_data(found: argparse.ArgumentParser, *needed: str) -> None:
         return path
 
     names = " and ".join(needed)
-    found.add_argument("--data", type=folder, required=True, help=f"folder that holds {names}")
+    found.add_argument("--data", type=folder, required=required, help=f"folder that holds {names}")
 
 
 def write(target: str, figures: dict[str, float], command: str) -> None:

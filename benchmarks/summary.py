@@ -36,6 +36,18 @@ ABLATION = {
     "probe": "everything but an SVR probe",
 }
 
+CHANGES = {  # label by the beginning of the figure's name
+    "mirrored": "mirrored",
+    "cropped": "2 pixels cropped at each side",
+    "jpeg95": "JPEG of quality 95",
+    "grey": "grey",
+    "sharpened": "sharpened by 3",
+    "letterbox_": "letterbox, {}",
+    "pillarbox_": "pillarbox, {}",
+    "frame_": "frame, {}",
+    "size_": "long side of {} pixels",
+}
+
 
 def main(arguments: Sequence[str]) -> None:
     """Write the page."""
@@ -68,6 +80,7 @@ def page(known: Mapping[str, Figures]) -> str:
         ("bench-finetune", finetune),
         ("bench-backbones", backbones),
         ("bench-score", score),
+        ("bench-invariances", invariances),
         ("bench-teach", captions),
     ):
         if target in known:
@@ -160,6 +173,23 @@ def score(figures: Figures) -> list[str]:
         ("peak memory at 100 megapixels, MB", f"{figures['peak_mb_100mp']:.0f}"),
     ]
     return ["## Scoring", "", *table(("figure", "value"), rows), ""]
+
+
+def invariances(figures: Figures) -> list[str]:
+    """How far the score moves by what should not move it."""
+    rows = [
+        (
+            label.format(*name.split("_")[1:]),
+            interval(figures, name, "+.1f"),
+            f"{figures[f'{name}_largest']:.1f}",
+        )
+        for name in figures
+        for prefix, label in CHANGES.items()
+        if name.startswith(prefix) and f"{name}_largest" in figures
+    ]
+    text = f"{figures['photographs']:.0f} photographs; change of the score in % of its range."
+    heads = ("change", "median", "largest")
+    return ["## What should not move a score", "", text, "", *table(heads, rows), ""]
 
 
 def captions(figures: Figures) -> list[str]:

@@ -143,7 +143,7 @@ def read(folder: Path) -> "tuple[RSA, Card]":
         raise InputError(f"{weights}: missing or not the weights of its card; train it again")
     try:
         with torch.random.fork_rng():
-            model = RSA(**card.model)
+            model = RSA(**card.model).float()  # whatever torch's default is
     except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"{card_path(folder)}: must describe a model of this version, found"

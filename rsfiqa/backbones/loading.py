@@ -33,7 +33,7 @@ def load_backbone(backbone: str, weights: str, *, option: str = "extract.weights
     backbone = _timm_name(backbone)
     path = weights_path(backbone, weights, option=option)
     model = _create_model(backbone)
-    network = _create_network(backbone)
+    network = _create_network(backbone).float()  # whatever torch's default is
     known = model.state_dict()
     state = read_state_dict(path)
     if weights == PACKAGED:  # the same tensors in the same order under other names
@@ -61,7 +61,7 @@ def load_finetuned(backbone: str, state: Mapping[str, Tensor], path: Path) -> Ba
     Raises:
         InputError: the name is unknown, or the weights are of another architecture.
     """
-    network = _create_network(backbone)
+    network = _create_network(backbone).float()  # whatever torch's default is
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -78,8 +78,8 @@ def _backbone(backbone: str, network: Any, path: Path) -> Backbone:
         channels_last=str(getattr(network, "output_fmt", "")).upper().endswith("NHWC"),
         min_side=min_side,
         side_multiple=side_multiple,
-        mean=torch.tensor(config["mean"]).view(3, 1, 1),
-        std=torch.tensor(config["std"]).view(3, 1, 1),
+        mean=torch.tensor(config["mean"], dtype=torch.float32).view(3, 1, 1),
+        std=torch.tensor(config["std"], dtype=torch.float32).view(3, 1, 1),
         sha256=sha256_of(path),
     )
 
@@ -123,7 +123,7 @@ def _error_for(network: nn.Module, height: int, width: int) -> Exception | None:
     """Return the error that an image of this size raises, None if the network accepts it."""
     try:
         with torch.inference_mode():
-            network(torch.zeros(1, 3, height, width))
+            network(torch.zeros(1, 3, height, width, dtype=torch.float32))
     except (RuntimeError, AssertionError) as error:
         return error
     return None

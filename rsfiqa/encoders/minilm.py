@@ -72,7 +72,8 @@ class MiniLM(nn.Module):
         """
         x = self.norm(self.words[ids] + self.positions[: ids.shape[1]])
         x = self.layers(x, src_key_padding_mask=~present)
-        weight = present[..., None] / present.sum(1)[:, None, None]
+        mask = present[..., None].to(x.dtype)
+        weight = mask / mask.sum(1, keepdim=True)
         return functional.normalize((x * weight).sum(1), dim=1)
 
     @torch.inference_mode()

@@ -1,8 +1,9 @@
-"""Flags of unusual images: tiny, huge, upscaled, converted."""
+"""Flags of unusual images: tiny, huge, upscaled, converted, border."""
 
 import cv2
 import numpy as np
 
+from rsfiqa.images.border import has_border
 from rsfiqa.images.load import HUGE, LoadedImage
 
 TINY = 64  # pixels of the shorter side
@@ -14,13 +15,14 @@ CENTER_SIDE = 1024  # pixels of the central crop in which detail is measured
 
 
 def flags_of(image: LoadedImage) -> list[str]:
-    """The flags that hold, in the order tiny, huge, upscaled, converted."""
+    """The flags that hold, in the order tiny, huge, upscaled, converted, border."""
     width, height = image.size
     flags = {
         "tiny": min(width, height) < TINY,
         "huge": width * height > HUGE,
         "upscaled": is_upscaled(image.pixels),
         "converted": image.converted,
+        "border": has_border(image.pixels),
     }
     return [name for name, holds in flags.items() if holds]
 

@@ -1,4 +1,7 @@
-"""Predictions for many images, in chunks that fit into memory."""
+"""Inference: predictions in float32 without gradients, whatever the caller has set."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -7,7 +10,18 @@ from rsfiqa.model.batch import Batch
 from rsfiqa.model.rsa import RSA
 
 
-@torch.inference_mode()
+@contextmanager
+def inference() -> Iterator[None]:
+    """No gradients, and no lower precision by a caller's `torch.autocast`."""
+    with (
+        torch.inference_mode(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@inference()
 def predict_batch(model: RSA, batch: Batch, chunk: int = 256) -> Tensor:
     """Predicted quality, float (N,), on the device of the model; higher is better.
 

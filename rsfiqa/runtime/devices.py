@@ -1,9 +1,12 @@
-"""Devices and number formats of the models, by the values of the options."""
+"""Devices, number formats and threads of the models."""
+
+import os
 
 import torch
 
 from rsfiqa.errors import InputError
 
+_process = [os.getpid()]  # that imported this module, or was forked from it and is adapted
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -23,3 +26,15 @@ def device_of(name: str, option: str) -> torch.device:
             f"{option}: must be a device of this machine, found no cuda; set it to auto or cpu"
         )
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def adapt_to_fork() -> None:
+    """In a process that was forked, let torch compute with one thread.
+
+    The threads of OpenMP do not survive a fork, and libgomp would wait for them for ever. OpenCV's
+    threads need no such care: it computes in the calling thread then, and would hang if their
+    number was set.
+    """
+    if os.getpid() not in _process:
+        _process[:] = [os.getpid()]
+        torch.set_num_threads(1)

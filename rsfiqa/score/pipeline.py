@@ -22,7 +22,7 @@ from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
 from rsfiqa.encoders.files import encoder_folder, weight_hashes
 from rsfiqa.errors import InputError
-from rsfiqa.images import resize
+from rsfiqa.images import border, resize
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.options import Options, describe
 from rsfiqa.products.captions import CaptionRow
@@ -43,12 +43,12 @@ Caption = Callable[[np.ndarray, np.ndarray], Captions]
 T = TypeVar("T", bound=Options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DescribedRegions:
     """Regions of an image and their captions.
 
     Attributes:
-        labels: label map, uint16 (h, w).
+        labels: label map of the image without its border, uint16 (h, w).
         captions: one per region.
     """
 
@@ -102,7 +102,8 @@ class RegionPipeline:
         return self.caption_image(small, resize.fit_labels(labels, small.shape[:2]))
 
     def describe(self, pixels: np.ndarray) -> DescribedRegions:
-        """Regions and captions of an image uint8 (H, W, 3)."""
+        """Regions and captions of an image uint8 (H, W, 3) without its border, as it is scored."""
+        pixels = border.crop(pixels, border.content_box(pixels))
         labels = self.segment(pixels)
         return DescribedRegions(labels, self.caption(pixels, labels))
 

@@ -1,12 +1,15 @@
 """Results of a scorer: the score of an image and of its regions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from rsfiqa.images.border import Box
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Region:
     """One region of a scored image.
 
@@ -21,7 +24,7 @@ class Region:
         weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
     """
 
-    box: tuple[int, int, int, int]
+    box: Box
     content: str
     text: str
     ratings: dict[str, float]
@@ -29,8 +32,14 @@ class Region:
     score: float
     weight: float
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all is equal; ratings of failed captions are."""
+        return _equal(self, other)
 
-@dataclass(frozen=True)
+    __hash__ = None  # type: ignore[assignment]  # it holds lists
+
+
+@dataclass(frozen=True, eq=False)
 class Score:
     """The score of one image.
 
@@ -40,9 +49,12 @@ class Score:
         quality: the score mapped to [0, 1] and clipped; higher is better.
         global_term: contribution of the image as a whole, MOS units.
         regions: by decreasing area.
-        labels: uint16 (h, w), region of each pixel of the reduced image.
+        labels: uint16 (h, w), region of each pixel of the reduced image; in a border, of the
+            nearest pixel that is scored.
         attention_grid: float32 (G, G), attention of each cell of the image; sums to 1.
         size: width and height in pixels of the upright image.
+        content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
+            its border.
     """
 
     score: float
@@ -52,6 +64,13 @@ class Score:
     labels: np.ndarray
     attention_grid: np.ndarray
     size: tuple[int, int]
+    content: Box
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all is equal, arrays element by element."""
+        return _equal(self, other)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
 
     @cached_property
     def attention(self) -> np.ndarray:
@@ -59,6 +78,8 @@ class Score:
         grid = len(self.attention_grid)
         columns, rows = ((np.arange(side) * grid) // side for side in self.size)
         attention = self.attention_grid[rows[:, None], columns].astype(np.float32)
+        x0, y0, x1, y1 = self.content
+        attention[:y0] = attention[y1:] = attention[:, :x0] = attention[:, x1:] = 0
         attention /= attention.sum(dtype=np.float64)
         return attention
 
@@ -73,3 +94,21 @@ def worst_region(score: Score, *, lower_better: bool) -> Region:
     sign = -1 if lower_better else 1
     mean = sum(region.weight * region.score for region in score.regions)
     return min(score.regions, key=lambda region: sign * region.weight * (region.score - mean))
+
+
+def _equal(first: "Region | Score", second: object) -> bool:
+    """Whether two results are of one class and have the same content; NaN equals NaN."""
+    return type(first) is type(second) and all(
+        _equal_values(getattr(first, field.name), getattr(second, field.name))
+        for field in fields(first)
+    )
+
+
+def _equal_values(first: Any, second: Any) -> bool:
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and np.array_equal(
+            list(first.values()), list(second.values()), equal_nan=True
+        )
+    return bool(first == second)

@@ -1,34 +1,34 @@
 """The scorer: scores of single images in memory, equal to those of the pipeline."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rsfiqa import checkpoints
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.images import load, resize
+from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.model import Prediction, batch_images, image_inputs
+from rsfiqa.model.inference import inference
 from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
-from rsfiqa.runtime.devices import device_of
+from rsfiqa.runtime.devices import adapt_to_fork, device_of
 from rsfiqa.score import pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
 from rsfiqa.score.result import Region, Score
+from rsfiqa.score.sources import Source, load_source, to_uint8
 from rsfiqa.vocabulary import RATINGS
 
-Source = Path | str | Image.Image | np.ndarray
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImagePrediction:
     """Model inputs and prediction of one image.
 
@@ -48,8 +48,11 @@ class ImagePrediction:
 class Scorer(nn.Module):
     """A checkpoint with everything that scores images.
 
-    As a torch module it takes the inputs of pyiqa's metrics. It is not differentiable: regions and
-    captions come from 8-bit pixels, and scores carry no gradient.
+    As a torch module it takes the inputs of pyiqa's metrics. It is frozen: it stays in evaluation
+    mode and in float32, whatever mode or number format it or a module around it is set to, and its
+    parameters need no gradient. It is not differentiable: regions and captions come from 8-bit
+    pixels, and scores carry no gradient. Copied or sent to another process, it is loaded again from
+    its folder.
 
     Args:
         folder: of a checkpoint.
@@ -73,6 +76,8 @@ class Scorer(nn.Module):
     def __init__(self, folder: Path, options: ScoreOptions | None = None) -> None:
         super().__init__()
         options = options or ScoreOptions()
+        adapt_to_fork()
+        self._source, self._process = (folder.absolute(), options), os.getpid()
         device = device_of(options.device, "--device")
         model, self.card = checkpoints.read(folder)
         pipeline.check_versions(folder, self.card)
@@ -89,7 +94,7 @@ class Scorer(nn.Module):
         self.register_buffer("std", self._backbone.std, persistent=False)
         if pipeline.needs_torch(self.card):
             _ = self.region_pipeline.segmenter  # reports a wrong checkpoint now
-        self.to(device).eval()
+        self.requires_grad_(False).to(device).eval()
 
     @classmethod
     def load(
@@ -111,56 +116,91 @@ class Scorer(nn.Module):
         except ValidationError as error:
             raise InputError(describe(error, "Scorer")) from error
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - torch's signature
+        """Stay in evaluation mode; see `Scorer`."""
+        return super().train(False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move to another device; leave out what `half`, `double` and `to` do to float32."""
+        device = fn(self.mean).device
+        super()._apply(lambda tensor: tensor.to(device), recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What copies the scorer, here or in another process."""
+        return _reload, (type(self), *self._source, self.digest, self.mean.device)
+
+    def forward(self, batch: Tensor | Source) -> Tensor:
         """Scores (B,) of images float (B, 3, H, W) in [0, 1], sRGB, on the device of the images.
+
+        Any other source of an image, such as a path, is a batch of one.
 
         Raises:
             InputError: another shape or type, or values outside [0, 1].
+            ImageError: as `score`.
         """
+        if not isinstance(batch, Tensor):
+            return torch.tensor(
+                [self.score(batch).score], dtype=torch.float32, device=self.mean.device
+            )
         if batch.ndim != 4 or batch.shape[1] != 3 or not batch.is_floating_point():
             raise InputError(
                 f"images: must be float (B, 3, H, W), found {batch.dtype} {tuple(batch.shape)};"
                 " convert them"
             )
-        if batch.numel() and not (batch.min() >= 0 and batch.max() <= 1):
-            raise InputError(
-                f"images: must lie in [0, 1], found [{batch.min():g}, {batch.max():g}]; scale them"
-            )
-        pixels = (batch.detach() * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        pixels = to_uint8(batch, "images").permute(0, 2, 3, 1).cpu().numpy()
         scores = [self.score(image).score for image in pixels]
         return torch.tensor(scores, dtype=batch.dtype, device=batch.device)
 
     def score_many(self, sources: Iterable[Source]) -> Iterator[Score | ImageError]:
-        """Scores of images in order, one at a time; an `ImageError` for an unreadable image."""
+        """Scores of images in order, one at a time; an `ImageError` for an unusable image.
+
+        Raises:
+            InputError: one image instead of several.
+        """
+        if isinstance(sources, str | os.PathLike | bytes):
+            raise InputError(
+                f"images: must be several, found {type(sources).__name__}; give a list of it"
+            )
+        return self._score_each(sources)
+
+    def _score_each(self, sources: Iterable[Source]) -> Iterator[Score | ImageError]:
         for source in sources:
             try:
-                yield self.score(source)
-            except ImageError as error:
-                yield error
+                image = load_source(source)
+            except (ImageError, InputError) as error:
+                yield ImageError(str(error))
+            else:
+                yield self.score_loaded(image)
 
     def score(self, source: Source) -> Score:
         """The score of one image.
 
         Args:
-            source: path, Pillow image, or uint8 (H, W, 3) in sRGB.
+            source: see `load_source`.
 
         Raises:
             ImageError: the image cannot be read.
-            InputError: an array of another type or shape.
+            InputError: another type, shape or range, or no pixels.
         """
-        return self.score_loaded(loaded(source))
+        return self.score_loaded(load_source(source))
 
     def score_loaded(self, image: LoadedImage, described: DescribedRegions | None = None) -> Score:
-        """The score of an image that is loaded.
+        """The score of an image that is loaded, without its border.
+
+        The pipeline keeps borders: the opinion scores of its data sets are those of whole images.
 
         Args:
             image: loaded image.
             described: its regions and captions, if they are known.
         """
         labels, rows = (described.labels, described.captions) if described else (None, None)
-        result = self.predict(image.pixels, labels, rows)
-        prediction, height, width = result.prediction, *result.regions.labels.shape
-        factors = np.tile([image.size[0] / width, image.size[1] / height], 2)
+        box = border.content_box(image.pixels)
+        result = self.predict(border.crop(image.pixels, box), labels, rows)
+        prediction, (height, width) = result.prediction, result.regions.labels.shape
+        content = _box(np.array(box) * np.tile(np.divide(image.size, image.pixels.shape[1::-1]), 2))
+        corner = np.tile(content[:2], 2)
+        factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
         quality = float(prediction.quality[0])
         return Score(
             score=self.scale.to_mos(quality),
@@ -168,7 +208,7 @@ class Scorer(nn.Module):
             global_term=self.scale.span * float(prediction.global_term[0]),
             regions=[
                 Region(
-                    box=_box(result.regions.table["box"][r] * factors),
+                    box=_box(corner + result.regions.table["box"][r] * factors),
                     content=row.content,
                     text=row.text,
                     ratings=dict(zip(RATINGS, result.ratings[r].tolist(), strict=True)),
@@ -178,14 +218,30 @@ class Scorer(nn.Module):
                 )
                 for r, row in enumerate(result.captions)
             ],
-            labels=result.regions.labels,
-            attention_grid=prediction.attention[0].numpy(),
+            labels=border.pad_labels(result.regions.labels, content, image.size),
+            attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
             size=image.size,
+            content=content,
         )
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:
         """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
-        return self.region_pipeline.segment(pixels)
+        self._check_process()
+        with inference():
+            return self.region_pipeline.segment(pixels)
+
+    def _check_process(self) -> None:
+        """Adapt to a fork.
+
+        Raises:
+            InputError: CUDA does not survive a fork.
+        """
+        adapt_to_fork()
+        if self.mean.is_cuda and os.getpid() != self._process:
+            raise InputError(
+                "scorer: must score on a GPU in the process that loaded it, found a fork; start"
+                " processes by spawn"
+            )
 
     def predict(
         self,
@@ -200,8 +256,16 @@ class Scorer(nn.Module):
             labels: label map to use instead of the segmenter's.
             rows: captions of the regions to use instead of the captioner's.
         """
+        self._check_process()
+        self.eval()  # a caller may have set modules inside this one to training mode
+        with inference():
+            return self._predict(pixels, labels, rows)
+
+    def _predict(
+        self, pixels: np.ndarray, labels: np.ndarray | None, rows: pipeline.Captions | None
+    ) -> ImagePrediction:
         if labels is None:
-            labels = self.segment(pixels)
+            labels = self.region_pipeline.segment(pixels)
         if rows is None:
             rows = self.region_pipeline.caption(pixels, labels)
         ratings = captions.ratings_array(captions.to_table({"": rows}))
@@ -214,8 +278,7 @@ class Scorer(nn.Module):
             text=self._vectors([row.text for row in rows]),
             grid_features=self._grid_features(pixels),
         )
-        with torch.inference_mode():
-            prediction = self.model(batch_images([inputs]).to(self.mean.device))
+        prediction = self.model(batch_images([inputs]).to(self.mean.device))
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
 
     def _grid_features(self, pixels: np.ndarray) -> np.ndarray:
@@ -232,29 +295,27 @@ class Scorer(nn.Module):
         return vectors
 
 
-def loaded(source: Source) -> LoadedImage:
-    """An image from a path, a Pillow image or an array.
+def _reload(
+    kind: type[Scorer], folder: Path, options: ScoreOptions, digest: str, device: torch.device
+) -> Scorer:
+    """The scorer that was copied.
 
     Raises:
-        ImageError: a file that cannot be read.
-        InputError: an array of another type or shape.
+        InputError: its folder holds another checkpoint by now.
     """
-    if isinstance(source, np.ndarray):
-        if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
-            raise InputError(
-                f"image: must be uint8 (H, W, 3), found {source.dtype} {source.shape}; convert it"
-            )
-        pixels = np.require(source, requirements=["C", "W"])  # torch needs both
-        return LoadedImage(pixels, pixels.shape[1::-1], converted=False)
-    if isinstance(source, Image.Image):
-        return load.from_pil(source)
-    return load.load_image(Path(source))
+    scorer = kind(folder, options)
+    if scorer.digest != digest:
+        raise InputError(
+            f"{folder}: must hold the checkpoint of the scorer copied ({digest[:12]}), found"
+            f" {scorer.digest[:12]}; load the scorer anew"
+        )
+    return scorer.to(device)
 
 
 def _to_cpu(prediction: Prediction) -> Prediction:
     return Prediction(**{name: value.cpu() for name, value in vars(prediction).items()})
 
 
-def _box(sides: np.ndarray) -> tuple[int, int, int, int]:
+def _box(sides: np.ndarray) -> border.Box:
     x0, y0, x1, y1 = (int(side) for side in np.rint(sides))
     return x0, y0, x1, y1

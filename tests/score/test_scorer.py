@@ -1,5 +1,6 @@
 """A single image scored in process, against the stages of the pipeline."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_a_path_an_array_and_an_image_score_the_same(root, scorer):
     assert len(scores) == 1
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((8, 8), "uint8"), ((8, 8, 3), "float32")])
+@pytest.mark.parametrize(("shape", "dtype"), [((8, 8, 2), "uint8"), ((8, 8, 3), "float32")])
 def test_an_array_that_is_no_picture(scorer, shape, dtype):
     with pytest.raises(InputError, match=r"image: must be uint8 \(H, W, 3\), found"):
         scorer.score(np.zeros(shape, dtype))
@@ -150,6 +151,59 @@ def test_many_images_one_of_them_damaged(scorer, noise, tmp_path):
     first, bad, last = scorer.score_many([noise, tmp_path / "a.png", noise])
     assert first.score == last.score
     assert str(bad) == "not an image of a known format"
+
+
+def test_one_picture_is_a_batch_of_one(scorer, noise, tmp_path):
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    expected = scorer.score(noise).score
+    for source in (str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes(), noise):
+        result = scorer(source)
+        assert (result.shape, result.dtype) == ((1,), torch.float32)
+        assert result.tolist() == pytest.approx([expected], abs=1e-5)
+    with pytest.raises(InputError, match=r"image: must be a path, bytes, .*, found NoneType"):
+        scorer(None)
+
+
+@pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (90, 120, 200)])
+def test_borders_do_not_count(scorer, color):
+    picture = np.random.default_rng(1).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    whole = np.full((96 + 40 + 30, 128 + 20, 3), color, np.uint8)
+    whole[40:136, 20:] = picture
+    whole = np.concatenate([whole, np.full_like(whole[:, :10], color)], axis=1)
+    expected, result = scorer.score(picture), scorer.score(whole)
+    assert (result.score, result.global_term) == (expected.score, expected.global_term)
+    assert (result.size, result.content) == ((158, 166), (20, 40, 148, 136))
+    for ours, theirs in zip(result.regions, expected.regions, strict=True):
+        assert ours.box == tuple(np.add(theirs.box, (20, 40, 20, 40)))
+    assert result.labels.shape == (166, 158)
+    np.testing.assert_array_equal(result.labels[40:136, 20:148], expected.labels)
+    assert result.attention.shape == (166, 158)
+    assert result.attention[40:136, 20:148].sum() == pytest.approx(1, abs=1e-4)
+    assert result.attention_grid.sum() == pytest.approx(1, abs=1e-5)
+    assert expected.content == (0, 0, 128, 96)
+
+
+def test_the_border_of_a_file_is_flagged_and_left_out_by_the_command(root, scorer, tmp_path):
+    """Also for the first picture, which another process describes."""
+    picture = np.random.default_rng(1).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    bars = np.zeros((24, 128, 3), np.uint8)
+    Image.fromarray(np.concatenate([bars, picture, bars])).save(tmp_path / "a.png")
+    line = [sys.executable, "-m", "rsfiqa", "score", "a.png", "-o", "s.jsonl", "--workers=1"]
+    subprocess.run([*line, "--checkpoint", root / CHECKPOINT], cwd=tmp_path, check=True)
+    row = json.loads((tmp_path / "s.jsonl").read_text())
+    assert row["score"] == pytest.approx(scorer.score(picture).score, abs=1e-4)
+    assert row["flags"] == ["border"]
+    assert row["worst_box"][1] >= 24
+
+
+def test_many_images_of_which_some_are_none(scorer, noise):
+    good, none, empty, last = scorer.score_many([noise, None, noise[:0], noise])
+    assert good == last
+    assert "found NoneType" in str(none)
+    assert "must have pixels" in str(empty)
+    assert {type(none), type(empty)} == {ImageError}
+    with pytest.raises(InputError, match=r"images: must be several, found str; give a list of it"):
+        scorer.score_many("photo.jpg")
 
 
 @pytest.mark.parametrize("orientation", [3, 6])

@@ -3,7 +3,13 @@
 import cv2
 import numpy as np
 
-from rsfiqa.captioners.rule_based.statistics import BLOCK, MAX_STEP, RegionStatistics, difference
+from rsfiqa.captioners.rule_based.statistics import (
+    BLOCK,
+    MAX_STEP,
+    RegionStatistics,
+    difference,
+    magnitude,
+)
 
 PIXEL_BLOCKS = range(2, 13)  # pixels, sides of the square blocks of a pixelated image
 ALIGNED = 0.85  # fraction of all steps that lie at the borders of such blocks
@@ -104,8 +110,7 @@ def _histogram(values: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
 
 def _gradient(grey: np.ndarray) -> np.ndarray:
     """Magnitude of the gradient of a grey image, (H, W)."""
-    magnitude: np.ndarray = cv2.magnitude(difference(grey, 1, 0), difference(grey, 0, 1))
-    return magnitude
+    return magnitude(difference(grey, 1, 0), difference(grey, 0, 1))
 
 
 def _blocks(grey: np.ndarray, labels: np.ndarray, count: int, side: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics
 
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
     light, a, b = lab[..., 0] * (100 / 255), lab[..., 1] - 128, lab[..., 2] - 128
-    lightness, chroma = mean(light), cv2.magnitude(a, b)
+    lightness, chroma = mean(light), magnitude(a, b)
     return RegionStatistics(
         noise=_noise(grey, flat, count),
         blur=_blur(grey, flat, count),
@@ -71,7 +71,7 @@ def _noise(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
     """Immerkaer's estimate, on even areas only, since it takes texture for noise."""
     response = np.abs(cv2.filter2D(grey, -1, NOISE_MASK)) * (np.sqrt(np.pi / 2) / 6)
     smooth = cv2.GaussianBlur(grey, (0, 0), 2.0)
-    gradient = cv2.magnitude(
+    gradient = magnitude(
         cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=0.125),
         cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=0.125),
     )
@@ -118,3 +118,13 @@ def difference(grey: np.ndarray, dx: int, dy: int) -> np.ndarray:
     if dy:
         result[:-1] = np.diff(grey, axis=0)
     return result
+
+
+def magnitude(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Length of the vectors (x, y), in the type and shape of both.
+
+    Every step is rounded by IEEE 754. The last bit of cv2.magnitude depends on where the arrays
+    lie in memory, and so differs from run to run.
+    """
+    length: np.ndarray = np.sqrt(x * x + y * y)
+    return length

@@ -22,6 +22,15 @@ def noisy(image: np.ndarray, sigma: float) -> np.ndarray:
     return np.clip(image + drawn, 0, 255).astype(np.uint8)
 
 
+def placed(array: np.ndarray, offset: int) -> np.ndarray:
+    """A copy that begins `offset` bytes after a multiple of 64."""
+    memory = np.empty(array.nbytes + 128 + offset, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def named(row: CaptionRow) -> dict[str, int]:
     return {one["family"]: one["severity"] for one in row.distortions}
 
@@ -102,6 +111,17 @@ def test_places(astronaut):
     places = ["top left", "top right", "bottom left", "bottom right"]
     assert [content.split(", ")[1] for content in contents] == places
     assert {content.split(", ")[2] for content in contents} == {"25 % of the image"}
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_the_same_bits_wherever_the_pixels_lie_in_memory(name):
+    image = getattr(skimage.data, name)()[:250, :300]
+    labels = np.arange(image.shape[1], dtype=np.uint16) // 100 + np.zeros((250, 1), np.uint16)
+    found, kept = [], []
+    for offset in range(24):
+        kept.append(np.empty(1000 * offset + 1, np.uint8))  # moves what is allocated later
+        found.append(caption(placed(image, offset), placed(labels, 2 * offset)))
+    assert all(rows == found[0] for rows in found)
 
 
 def test_the_same_twice_and_whatever_the_numbering(astronaut):
