@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.load import SUFFIXES
+from rsfiqa.images.formats import SUFFIXES
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
 

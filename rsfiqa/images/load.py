@@ -12,8 +12,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images.resize import fit_labels, reduce
 
-# Suffixes by which folders are searched for images.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"})
 # Formats that are decoded, whatever the suffix: formats of photographs, and none that Pillow hands
 # to an external program (EPS).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
