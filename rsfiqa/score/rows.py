@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsfiqa.errors import ImageError, first_line
-from rsfiqa.images import load
+from rsfiqa.images import convert, load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import display_path
 from rsfiqa.images.load import LoadedImage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument n
     from rsfiqa.score.pipeline import DescribedRegions
     from rsfiqa.score.scorer import Scorer
 
-LARGEST_IN_PROCESS = 2 * load.HUGE  # decoded pixels; 4 bytes each
+LARGEST_IN_PROCESS = 4 * convert.HUGE  # pixels of 4 bytes
 
 
 def score_file(
@@ -53,6 +53,7 @@ def score_file(
         "worst_weight": worst.weight,
         "flags": flags_of(image),
         "status": "ok",
+        "reason": image.damage,
     }
     return row, (score, image.pixels)
 
