@@ -84,7 +84,15 @@ def test_results_are_what_their_figures_say(tmp_path):
 
 def test_every_column_and_flag_of_scores_is_described():
     text = (ROOT / "docs/user-guide.md").read_text("utf-8")
-    for word in (*scores.SCHEMA.names, "tiny", "huge", "upscaled", "converted"):
+    for word in (
+        *scores.SCHEMA.names,
+        "tiny",
+        "huge",
+        "upscaled",
+        "converted",
+        "damaged",
+        "broken_profile",
+    ):
         assert re.search(rf"\b{word}\b", text), word
 
 

@@ -1,10 +1,11 @@
-"""Flags of unusual images: tiny, huge, upscaled, converted, border."""
+"""Flags of unusual images: tiny, huge, upscaled, converted, damaged, broken_profile, border."""
 
 import cv2
 import numpy as np
 
 from rsfiqa.images.border import has_border
-from rsfiqa.images.load import HUGE, LoadedImage
+from rsfiqa.images.convert import HUGE
+from rsfiqa.images.load import LoadedImage
 
 TINY = 64  # pixels of the shorter side
 # Ratio of the detail in the finest octave to that in the next one, below which an image counts as
@@ -15,13 +16,15 @@ CENTER_SIDE = 1024  # pixels of the central crop in which detail is measured
 
 
 def flags_of(image: LoadedImage) -> list[str]:
-    """The flags that hold, in the order tiny, huge, upscaled, converted, border."""
+    """The flags that hold, in the order of this module's docstring."""
     width, height = image.size
     flags = {
         "tiny": min(width, height) < TINY,
         "huge": width * height > HUGE,
         "upscaled": is_upscaled(image.pixels),
         "converted": image.converted,
+        "damaged": image.damage is not None,
+        "broken_profile": image.broken_profile,
         "border": has_border(image.pixels),
     }
     return [name for name, holds in flags.items() if holds]

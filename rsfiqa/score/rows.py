@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rsfiqa.errors import ImageError, first_line
-from rsfiqa.images import load
+from rsfiqa.images import convert, load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.images.location import display_path, file_state
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument n
     from rsfiqa.score.pipeline import DescribedRegions
     from rsfiqa.score.scorer import Scorer
 
-LARGEST_IN_PROCESS = 2 * load.HUGE  # decoded pixels; 4 bytes each
+LARGEST_IN_PROCESS = 4 * convert.HUGE  # pixels of 4 bytes
 # What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it.
 # NumPy and OpenCV have errors of their own.
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "could not create a primitive")
@@ -72,6 +72,7 @@ def score_file(
         "worst_weight": worst.weight,
         "flags": flags_of(image),
         "status": "ok",
+        "reason": image.damage,
     }
     return row, (score, image.pixels)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import clocks, disks, flips, hostile, kills
+from tests.support.faults import clocks, disks, flips, hostile, kills, mutations
 from tests.support.faults.work import Count, Work
 
 pytestmark = pytest.mark.faults
+
+MUTATED = 100_000  # image files
 
 
 @pytest.mark.parametrize("kind", ["flips", "cuts"])
@@ -22,6 +24,12 @@ def test_damaged_products_are_noticed(work: Work, count: Count, tmp_path: Path, 
 
 def test_hostile_images_survive_every_stage(work: Work, count: Count, tmp_path: Path) -> None:
     count("hostile", hostile.survived(work, tmp_path))
+
+
+def test_mutated_images_have_a_reason_or_pixels(count: Count, tmp_path: Path) -> None:
+    problems = mutations.problems(MUTATED, tmp_path)
+    print(*problems, sep="\n")
+    count("images", (MUTATED, MUTATED - len(problems)))
 
 
 def test_killed_stages_are_completed(work: Work, count: Count, tmp_path: Path) -> None:

@@ -185,7 +185,8 @@ def test_a_picture_of_much_memory_is_read_alike(tmp_path):
     Image.radial_gradient("L").resize((8000, 7000)).save(tmp_path / "a.png", compress_level=1)
     loaded, expected = rows.load_image(tmp_path / "a.png"), load.load_image(tmp_path / "a.png")
     np.testing.assert_array_equal(loaded.pixels, expected.pixels)
-    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:-1000])
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match="damaged or cut short"):
         rows.load_image(tmp_path / "a.png")
 
