@@ -1,4 +1,4 @@
-"""Flags of unusual images: tiny, huge, upscaled, converted, damaged, broken_profile, border."""
+"""Flags of unusual images."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,7 @@ from rsfiqa.images.border import has_border
 from rsfiqa.images.convert import HUGE
 from rsfiqa.images.load import LoadedImage
 
+FLAGS = ("tiny", "huge", "upscaled", "converted", "damaged", "broken_profile", "border")
 TINY = 64  # pixels of the shorter side
 # Ratio of the detail in the finest octave to that in the next one, below which an image counts as
 # upscaled. The 24 photographs of Kodak enlarged by 2 lie between 0.35 and 0.50.
@@ -16,18 +17,18 @@ CENTER_SIDE = 1024  # pixels of the central crop in which detail is measured
 
 
 def flags_of(image: LoadedImage) -> list[str]:
-    """The flags that hold, in the order of this module's docstring."""
+    """The names in `FLAGS` that hold, in their order."""
     width, height = image.size
-    flags = {
-        "tiny": min(width, height) < TINY,
-        "huge": width * height > HUGE,
-        "upscaled": is_upscaled(image.pixels),
-        "converted": image.converted,
-        "damaged": image.damage is not None,
-        "broken_profile": image.broken_profile,
-        "border": has_border(image.pixels),
-    }
-    return [name for name, holds in flags.items() if holds]
+    holds = (
+        min(width, height) < TINY,
+        width * height > HUGE,
+        is_upscaled(image.pixels),
+        image.converted,
+        image.damage is not None,
+        image.broken_profile,
+        has_border(image.pixels),
+    )
+    return [name for name, it_holds in zip(FLAGS, holds, strict=True) if it_holds]
 
 
 def is_upscaled(image: np.ndarray) -> bool:

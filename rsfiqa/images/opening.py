@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from rsfiqa.errors import ImageError, first_line
-from rsfiqa.images import jpeg, png, raw
+from rsfiqa.images import jpeg, jxl, png, raw
 from rsfiqa.images.convert import ORIENTATION, upright_size
 from rsfiqa.images.formats import EXTRA, HEAD, missing_package, sniff
 
@@ -82,6 +82,8 @@ def opened(path: Path, *, examined: bool = False) -> Iterator[OpenedImage]:
     try:
         if name == "RAW":
             image = _checked(raw.open_raw(path))
+        elif name == "JXL":
+            image = _checked(jxl.open_jxl(path))
         elif name == "PNG":
             image, damage = _open_png(path, examined=examined)
         elif name == "JPEG" and examined:
@@ -137,6 +139,7 @@ def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
 def _checked(image: Image.Image) -> Image.Image:
     """The image, if it has no more pixels than Pillow would open."""
     if image.width * image.height > MAX_PIXELS:
+        image.close()
         raise Image.DecompressionBombError
     return image
 

@@ -29,7 +29,7 @@ SCHEMA = pa.schema(
         *((f"worst_{name}", pa.float64()) for name in RATINGS),  # 1 (bad) to 5 (excellent)
         ("worst_score", pa.float64()),  # of the region, MOS units
         ("worst_weight", pa.float64()),  # of the region, in [0, 1]
-        ("flags", pa.list_(pa.string())),  # of images.flags
+        ("flags", pa.list_(pa.string())),  # of images.flags.FLAGS
         ("status", pa.string()),  # ok or failed
         ("reason", pa.string()),  # of the failure, or of the flag damaged
         ("location", pa.string()),  # absolute path, which identifies the picture

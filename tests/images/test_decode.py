@@ -10,11 +10,12 @@ from PIL import Image
 from rsfiqa.images.load import decoded_pixels, load_image, load_rgb
 
 PEAK = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from rsfiqa.images.load import load_image
 load_image(Path(sys.argv[1]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = Path("/proc/self/status").read_text()  # ru_maxrss includes the parent before the exec
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024)
 """
 
 

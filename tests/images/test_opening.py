@@ -67,6 +67,28 @@ def test_exif_does_not_turn_jpeg_xl(tmp_path):
     np.testing.assert_array_equal(load_rgb(tmp_path / "a.jxl"), data.chelsea())
 
 
+@pytest.mark.parametrize(
+    "size", [(8, 8), (256, 256), (40, 30), (30, 40), (600, 500), (9000, 1), (160, 90), (700, 300)]
+)
+@pytest.mark.parametrize("container", [True, False])
+def test_the_size_of_jpeg_xl_is_known_before_it_is_decoded(tmp_path, size, container):
+    import pillow_jxl  # noqa: F401 registers the format
+
+    path = tmp_path / "a.jxl"
+    Image.new("RGB", size).save(path, effort=1, use_container=container)
+    content = path.read_bytes()
+    assert content.startswith(b"\0\0\0\x0cJXL" if container else b"\xff\x0a")
+    assert read_size(path) == load_image(path).size == size
+
+
+def test_jpeg_xl_of_too_many_pixels_is_not_decoded(tmp_path):
+    # not small; 18 bits + 1 for the height of 200,000, the ratio 1:1
+    header = 0b0 | 2 << 1 | 199_999 << 3 | 1 << 21
+    (tmp_path / "a.jxl").write_bytes(b"\xff\x0a" + header.to_bytes(3, "little") + bytes(50))
+    with pytest.raises(ImageError, match="more than 178 megapixels"):
+        load_rgb(tmp_path / "a.jxl")
+
+
 def test_camera_raw_is_developed(tmp_path):
     sensor = np.zeros((100, 140), np.uint16)
     sensor[::2, :70:2] = 40_000  # the red pixels of the left half
