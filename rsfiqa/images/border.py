@@ -8,8 +8,10 @@ Box = tuple[int, int, int, int]
 
 FLAT = 8  # grey levels by which pixels of a border differ from its color at most
 VISIBLE = 12  # grey levels from which a pixel differs from the border
-STRAIGHT = 0.5  # fraction of an edge along which the picture must differ from the border
-SHARP = 0.6  # fraction of that difference that must come within two pixels
+STRAIGHT = 0.5  # mean fraction of two edges along which the picture must differ from the border
+LEAST_STRAIGHT = 0.25  # fraction of each, since the picture may have a dark side as its border
+SHARP = 0.6  # fraction of the difference that must come within two pixels
+COMPLETE, STEP = 0.95, 20  # or fraction of the edge along which it comes, and mean grey levels
 THINNEST, THICKEST = 0.01, 0.45  # of a side; thinner borders hardly count, some scanners leave them
 LEAST = 3  # pixels of thickness
 MIXED = 18  # pixels at the edge that compression mixes with the picture: a block of 16, and 2
@@ -141,24 +143,39 @@ def _thickness(lines: np.ndarray, first: _Side, last: _Side) -> tuple[int, int] 
     """Lines of the border at both sides; None if there is none."""
     if not _alike(first, last):
         return None
-    found = _edge(lines, first), _edge(lines[::-1], last)
-    low, high = max(THINNEST * len(lines), LEAST), THICKEST * len(lines)
-    if None in found or not all(low <= edge <= high for edge in found if edge is not None):
+    start, end = _edge(lines, first), _edge(lines[::-1], last)
+    if start is None or end is None or (start.straight + end.straight) / 2 < STRAIGHT:
         return None
-    return found[0] or 0, found[1] or 0
+    low, high = max(THINNEST * len(lines), LEAST), THICKEST * len(lines)
+    found = start.line, end.line
+    return found if low <= min(found) and max(found) <= high else None
 
 
-def _edge(lines: np.ndarray, side: _Side) -> int | None:
-    """The line (N, M, 3) at which the picture begins; None if no sharp straight edge is there."""
+@dataclass(frozen=True)
+class _Edge:
+    """Where a picture begins.
+
+    Attributes:
+        line: the first of its lines.
+        straight: fraction of the line, or of the next, that differs from the border.
+    """
+
+    line: int
+    straight: float
+
+
+def _edge(lines: np.ndarray, side: _Side) -> _Edge | None:
+    """The sharp edge at which an image (N, M, 3) begins; None if there is none."""
     mixed = max(MIXED, len(lines) // 50)  # enlarged pictures have larger blocks
     last = side.flat - 1  # the last line of the border's color
     near = _difference(lines[last : last + mixed + 4], side.color)  # (lines, M)
     mean = near.mean(axis=1)
     edge = 1 + int(np.argmax(np.diff(mean[:mixed])))
     inside = near[edge : edge + 4]
-    is_straight = (inside[:2] >= VISIBLE).mean(axis=1).max() >= STRAIGHT
-    is_sharp = mean[edge : edge + 2].max() - mean[edge - 1] >= SHARP * inside.mean()
-    return last + edge if is_straight and is_sharp else None
+    straight = float((inside[:2] >= VISIBLE).mean(axis=1).max())
+    step = mean[edge : edge + 2].max() - mean[edge - 1]
+    is_sharp = step >= SHARP * inside.mean() or (straight >= COMPLETE and step >= STEP)
+    return _Edge(last + edge, straight) if is_sharp and straight >= LEAST_STRAIGHT else None
 
 
 def _difference(lines: np.ndarray, color: np.ndarray) -> np.ndarray:

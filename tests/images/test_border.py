@@ -58,6 +58,20 @@ def test_a_compressed_border_is_found_to_two_pixels(color, kind, quality):
     np.testing.assert_allclose(content_box(whole), expected_box(image, kind), atol=2)
 
 
+def test_a_picture_with_a_side_of_the_borders_color():
+    image = photograph("chelsea").copy()
+    image[:100, :270] = 0  # 60 % of the upper edge
+    whole = bordered(image, "letterbox", (0, 0, 0))
+    assert content_box(whole) == expected_box(image, "letterbox")
+
+
+def test_a_scanned_line_beside_the_border():
+    image = photograph("coffee").copy()
+    image[:2] = image[-1:] = 99
+    whole = bordered(image, "letterbox", (128, 128, 128))
+    np.testing.assert_allclose(content_box(whole), expected_box(image, "letterbox"), atol=2)
+
+
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_photographs_have_none(name):
     image = photograph(name)
