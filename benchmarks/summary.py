@@ -177,15 +177,16 @@ def score(figures: Figures) -> list[str]:
 
 def invariances(figures: Figures) -> list[str]:
     """How far the score moves by what should not move it."""
+    names = [name for name in figures if f"{name}_largest" in figures]
     rows = [
         (
-            label.format(*name.split("_")[1:]),
+            label.format(name.removeprefix(prefix)),
             interval(figures, name, "+.1f"),
             f"{figures[f'{name}_largest']:.1f}",
         )
-        for name in figures
         for prefix, label in CHANGES.items()
-        if name.startswith(prefix) and f"{name}_largest" in figures
+        for name in sorted(names, key=lambda name: (len(name), name))  # sizes by number
+        if name.startswith(prefix)
     ]
     text = f"{figures['photographs']:.0f} photographs; change of the score in % of its range."
     heads = ("change", "median", "largest")
