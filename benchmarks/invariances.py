@@ -5,6 +5,7 @@ Photographs that come in packages, or with --data those of Kodak. About six minu
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,10 @@ def changes() -> Iterator[tuple[str, Change]]:
     yield "sharpened", lambda image: ImageEnhance.Sharpness(image).enhance(SHARPENING)
     for kind, sides in BORDERS.items():
         for name, color in COLORS.items():
-            yield f"{kind}_{name}", lambda image, s=sides, c=color: bordered(image, s, c)
+            yield f"{kind}_{name}", partial(bordered, sides=sides, color=color)
     yield "letterbox_jpeg", lambda image: jpeg(bordered(image, BORDERS["letterbox"], (0, 0, 0)), 85)
     for size in SIZES:
-        yield f"size_{size}", lambda image, size=size: resized(image, size)
+        yield f"size_{size}", partial(resized, long_side=size)
 
 
 def photographs(data: Path | None) -> list[np.ndarray]:
