@@ -22,8 +22,9 @@ ANOTHER_SEED = SPLITS | {"seed": 1}
 
 @pytest.fixture
 def copy(pipeline, tmp_path):
-    """The results of a finished run, to be changed."""
-    return shutil.copytree(pipeline, tmp_path / "results")
+    """The results of a finished run without a report, to be changed."""
+    ignored = shutil.ignore_patterns("report")
+    return shutil.copytree(pipeline, tmp_path / "results", ignore=ignored)
 
 
 def test_named_tables_alone_are_shown(copy):
