@@ -56,11 +56,13 @@ def sibling(local: Workflow, folder: Path) -> Workflow:
 
 
 def products(workflow: Workflow) -> dict[str, bytes]:
-    """The bytes of all products; times and the page, which tells of the run, are left out."""
+    """The bytes of all products, without what tells of the run: times, logs and the page."""
     return {
         str(path.relative_to(workflow.results)): path.read_bytes()
         for path in workflow.results.rglob("*")
-        if path.is_file() and not path.name.endswith(("stats.json", ".html"))
+        if path.is_file()
+        and not path.name.endswith(("stats.json", ".html"))
+        and not path.is_relative_to(workflow.results / "logs")
     }
 
 
