@@ -7,7 +7,6 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from io import TextIOWrapper
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
@@ -90,8 +89,6 @@ def main(arguments: list[str] | None = None) -> int:
     escape_unencodable()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)  # warnings of libraries
     logging.getLogger("rsfiqa").setLevel(logging.INFO)
-    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal's encoding lacks
-        sys.stdout.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
         settings = parse(words or ["--help"])

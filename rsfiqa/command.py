@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationInfo, field_valid
 from pydantic_core import PydanticCustomError
 from pydantic_settings import CliPositionalArg
 
+from rsfiqa.io.home import expand_home
 from rsfiqa.options import Fraction, Options
 from rsfiqa.products.paths import dataset_name
 
@@ -128,7 +129,7 @@ def _path(value: Any) -> Any:
     """
     if value == "":
         raise PydanticCustomError("empty_path", "Input should be a path")
-    return os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111
+    return expand_home(value) if isinstance(value, str) else value
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:

@@ -1,9 +1,7 @@
 """What the options of all stages have in common."""
 
 import inspect
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,12 +51,6 @@ def shaping(options: type[BaseModel]) -> set[str]:
     """The names of the options that shape the product, see `OPERATIONAL`."""
     fields = options.model_fields.items()
     return {name for name, field in fields if OPERATIONAL not in field.metadata}
-
-
-def absolute_folder(text: str) -> str:
-    """The absolute path of a folder that exists, however it is spelt; other text as it is."""
-    folder = Path(text).expanduser()
-    return os.path.abspath(folder) if folder.is_dir() else text
 
 
 def describe(error: ValidationError, source: str) -> str:

@@ -24,6 +24,7 @@ from rsfiqa.encoders import files as encoders
 from rsfiqa.errors import InputError
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.home import expand_home
 from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.io.provenance import Provenance, first_difference
 from rsfiqa.options import Options
@@ -67,7 +68,7 @@ class Outdated:
 
     def shards(self, dataset: str) -> list[str]:
         """The names of the shards into which the images of a data set are divided now."""
-        return shard_names(-(-self.listing(dataset).images // self.config["shard_size"]))
+        return self.listing(dataset).shards(self.config["shard_size"])
 
     def manifest(self, path: Path, dataset: str) -> str:
         """Why the manifest of a data set is outdated."""
@@ -190,7 +191,7 @@ def weights_files(stage: str, section: Mapping[str, Any]) -> Sequence[Path] | No
 
 def _segmenter_files(section: Mapping[str, Any]) -> Sequence[Path]:
     needed = SEGMENTERS[section["backend"]].needs_checkpoint
-    return [Path(section["checkpoint"]).expanduser()] if needed else []
+    return [expand_home(section["checkpoint"])] if needed else []
 
 
 def _captioner_files(section: Mapping[str, Any]) -> Sequence[Path]:
@@ -199,12 +200,12 @@ def _captioner_files(section: Mapping[str, Any]) -> Sequence[Path]:
         return []
     from rsfiqa.captioners.vlm.vllm_command import model_files
 
-    return model_files(Path(weights).expanduser())
+    return model_files(expand_home(weights))
 
 
 def _encoder_files(section: Mapping[str, Any]) -> Sequence[Path] | None:
     encoder = section["encoder"]
-    if encoder != encoders.PACKAGED and not Path(encoder).expanduser().is_dir():
+    if encoder != encoders.PACKAGED and not expand_home(encoder).is_dir():
         return None
     return encoders.weight_files(encoders.encoder_folder(encoder))
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rsfiqa.options import OPERATIONAL, Device, Options, absolute_folder
+from rsfiqa.io.home import absolute_folder
+from rsfiqa.options import OPERATIONAL, Device, Options
 
 
 class EmbedOptions(Options):

@@ -127,7 +127,7 @@ def _lines(content: bytes) -> Iterator[str]:
     for line in content.split(separator):
         name = os.fsdecode(line.removesuffix(b"\r") if separator == b"\n" else line)
         if name.startswith("~") and not _exists(Path(name)):
-            name = os.path.expanduser(name)  # noqa: PTH111 an unknown user stays
+            name = str(expand_home(name))
         if name:
             yield name
 

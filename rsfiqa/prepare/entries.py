@@ -115,6 +115,10 @@ class Listing:
     images: int
     sha256: str = ""
 
+    def shards(self, shard_size: int) -> list[str]:
+        """The names of the shards into which the images are divided."""
+        return shard_names(-(-self.images // shard_size))
+
 
 def read_listing(folder: Path, options: PrepareOptions) -> Listing:
     """The listing of a data set; none of its images is opened or generated.
@@ -128,8 +132,13 @@ def read_listing(folder: Path, options: PrepareOptions) -> Listing:
     """
     if generated := DATASETS[options.layout].generated:
         return Listing(generated)
-    entries = read_entries(folder, options, seed=0)
-    return Listing(len(entries), listing_digest(entries))
+    return listing_of(read_entries(folder, options, seed=0), options)
+
+
+def listing_of(entries: Sequence[Entry], options: PrepareOptions) -> Listing:
+    """The listing of the entries of a data set, as `read_listing` returns it."""
+    generated = DATASETS[options.layout].generated
+    return Listing(len(entries), "" if generated else listing_digest(entries))
 
 
 def listing_digest(entries: Sequence[Entry]) -> str:
@@ -199,19 +208,3 @@ def recorded_options(
     if spec.generated:
         recorded["seed"] = seed
     return recorded
-
-
-def plan_shards(folder: Path, options: PrepareOptions, shard_size: int) -> list[str]:
-    """The names of the shards that the prepare stage makes of a data set as it is now.
-
-    Args:
-        folder: products of the data set.
-        options: layout and root.
-        shard_size: images per shard.
-
-    Raises:
-        InputError: as `read_entries`.
-    """
-    generated = DATASETS[options.layout].generated
-    images = generated or len(read_entries(folder, options, seed=0))
-    return shard_names(-(-images // shard_size))

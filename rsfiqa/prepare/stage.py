@@ -19,7 +19,7 @@ from rsfiqa.io.provenance import Provenance, refuse_other_options
 from rsfiqa.prepare.entries import (
     Listing,
     joins_near_duplicates,
-    listing_digest,
+    listing_of,
     mos_scale_of,
     read_entries,
     recorded_options,
@@ -83,8 +83,7 @@ def run(
         _refuse_other_options(folder, options, shard_size, seed)
     scale = mos_scale_of(options)
     entries = read_entries(folder, options, seed)
-    spec = DATASETS[options.layout]
-    listing = Listing(len(entries), "" if spec.generated else listing_digest(entries))
+    listing = listing_of(entries, options)
     rows, reasons = _rows_and_failures(entries, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
@@ -94,7 +93,7 @@ def run(
             " check root and layout"
         )
     pairs = find_near_duplicates(rows) if joins_near_duplicates(options) else None
-    check_groups(rows, spec, pairs)
+    check_groups(rows, DATASETS[options.layout], pairs)
     stats_path(path).unlink(missing_ok=True)  # its presence marks a finished manifest
     failures.write(failures_path(path), "prepare", reasons)
     recorded = recorded_options(options, shard_size=shard_size, images=len(entries), seed=seed)

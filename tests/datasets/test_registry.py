@@ -12,7 +12,7 @@ from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS, DatasetSpec
 from rsfiqa.errors import InputError
 from rsfiqa.options import describe
-from rsfiqa.prepare.entries import plan_shards
+from rsfiqa.prepare.entries import read_listing
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import manifest
 from rsfiqa.scale import MosScale
@@ -61,9 +61,9 @@ def test_one_entry_adds_a_layout(toy, prepared):
 
 def test_the_facts_of_an_added_layout_are_used(toy, prepared):
     options = PrepareOptions(layout="toy", root=str(toy))
-    assert plan_shards(toy / "out", options, 2) == ["00000", "00001"]
+    assert read_listing(toy / "out", options).shards(2) == ["00000", "00001"]
     with pytest.raises(InputError, match=r"toy: needs root, found none; set it to where"):
-        plan_shards(toy / "out", PrepareOptions(layout="toy"), 2)
+        read_listing(toy / "out", PrepareOptions(layout="toy")).shards(2)
     (toy / "11.png").write_bytes((toy / "10.png").read_bytes())
     with pytest.raises(InputError, match=r"toy 11.png: MOS must lie in \[0, 10\], found 11"):
         prepared("toy", toy)

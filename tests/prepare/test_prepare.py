@@ -10,7 +10,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.command import Prepare
-from rsfiqa.prepare.entries import listing_digest, plan_shards, read_entries, read_listing
+from rsfiqa.prepare.entries import listing_digest, read_entries, read_listing
 from rsfiqa.prepare.groups import join_duplicates
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import failures, manifest
@@ -209,11 +209,11 @@ def test_a_range_that_the_scores_cover_in_part_is_taken(data, caplog):
 
 def test_scores_are_checked_while_shards_are_planned(data, caplog):
     options = PrepareOptions(layout="csv", root=str(data), mos_range=(0, 100))
-    plan_shards(data.parents[1] / "out", options, 3)
+    read_listing(data.parents[1] / "out", options).shards(3)
     assert "MOS should cover mos_range [0, 100]" in caplog.text
     narrow = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 4))
     with pytest.raises(InputError, match=r"line 2: MOS must lie in \[1, 4\], found 5 for 'b.png'"):
-        plan_shards(data.parents[1] / "out", narrow, 3)
+        read_listing(data.parents[1] / "out", narrow).shards(3)
 
 
 def test_an_image_listed_twice_is_an_error(data):
@@ -284,17 +284,21 @@ def test_shards_are_known_before_and_after(data):
     options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
     out = data.parents[1] / "out"
     (data.parent / "a.png").unlink()  # a bad image keeps its place
-    planned = plan_shards(out, options, 2)
+    planned = read_listing(out, options).shards(2)
     run(data, fraction=0.5, shard_size=2)
-    assert planned == plan_shards(out, options, 2) == manifest.shard_names(out / "manifest.parquet")
-    assert plan_shards(out, options, 1) == ["00000", "00001", "00002", "00003"]
+    assert (
+        planned
+        == read_listing(out, options).shards(2)
+        == manifest.shard_names(out / "manifest.parquet")
+    )
+    assert read_listing(out, options).shards(1) == ["00000", "00001", "00002", "00003"]
 
 
 def test_shards_are_planned_from_the_data_set_as_it_is_now(data):
     options = PrepareOptions(layout="csv", root=str(data), mos_range=(1, 5))
     run(data, shard_size=2)
     write(data.parents[1], "path,mos\nb.png,5\na.png,1\nsub/c.png,2\nd.png,3\na2.png,3\n")
-    assert plan_shards(data.parents[1] / "out", options, 2) == ["00000", "00001", "00002"]
+    assert read_listing(data.parents[1] / "out", options).shards(2) == ["00000", "00001", "00002"]
 
 
 def digest(data: Path) -> str:

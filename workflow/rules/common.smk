@@ -15,8 +15,7 @@ from snakemake.settings.enums import RerunTrigger
 from rsfiqa.backbones import HUB
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
-from rsfiqa.io.home import expand_home
-from rsfiqa.options import absolute_folder
+from rsfiqa.io.home import absolute_folder, expand_home
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import SUFFIX
 from rsfiqa.products.versions import VERSIONS
