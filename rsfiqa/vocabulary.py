@@ -319,3 +319,4 @@ _register_realistic(
 _register_realistic(
     "saturation_low", "color", "software", "tone:saturation_low", opposites=("saturation_high",)
 )
+_register_realistic("banding", "artifact", "software", "tone:banding")

@@ -99,7 +99,7 @@ def test_realistic_families():
     assert tuple(REALISTIC_FAMILIES) == (
         *("defocus", "motion_blur", "noise", "compression", "haze", "overexposure"),
         *("underexposure", "color_cast", "low_resolution", "oversharpening"),
-        *("contrast_high", "contrast_low", "saturation_high", "saturation_low"),
+        *("contrast_high", "contrast_low", "saturation_high", "saturation_low", "banding"),
     )
 
 

@@ -5,6 +5,7 @@ model with feature maps can be named in the options. Importing this module impor
 """
 
 PACKAGED = "packaged"  # as weights: those of a Python package
+PERCEPTION = "perception"  # as weights: those of the captioner `classifier`
 HUB = "hub"  # as weights: those of timm, from the Hugging Face hub
 PREFIXES = ("hf-hub:", "hf_hub:", "timm/")  # of timm's models on the Hugging Face hub
 

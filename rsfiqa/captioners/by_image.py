@@ -1,9 +1,9 @@
 """Base class of captioners that work image by image in this process."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ from rsfiqa.images import load
 from rsfiqa.products import regions
 from rsfiqa.products.captions import CaptionRow
 from rsfiqa.runtime.shards import Shard
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ImageCaptioner(Captioner):
@@ -33,6 +36,11 @@ class ImageCaptioner(Captioner):
         """As `Captioner.model_digests`; by default there are no model files."""
         return {}
 
+    @property
+    def backbone_sha256(self) -> str | None:
+        """As `Captioner.backbone_sha256`; by default there is no backbone."""
+        return None
+
     def __enter__(self) -> Self:
         return self
 
@@ -42,6 +50,13 @@ class ImageCaptioner(Captioner):
     @abstractmethod
     def caption(self, image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
         """As `Captioner.caption`."""
+
+    def caption_maps(
+        self, image: np.ndarray, labels: np.ndarray, maps: Sequence["Tensor"]
+    ) -> list[CaptionRow]:
+        """As `Captioner.caption_maps`; by default without using the maps."""
+        del maps
+        return self.caption(image, labels)
 
     def caption_shard(self, shard: Shard) -> dict[str, list[CaptionRow]]:
         """As `Captioner.caption_shard`, one image after the other."""

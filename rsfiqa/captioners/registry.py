@@ -1,6 +1,6 @@
 """The registry of captioners; importing it imports none of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -9,6 +9,7 @@ from rsfiqa.registry import Registry, resolve
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from rsfiqa.caption.options import CaptionOptions
     from rsfiqa.products.captions import CaptionRow
@@ -27,6 +28,10 @@ class Captioner(Protocol):
     """
 
     version: ClassVar[int | None]
+
+    @property
+    def backbone_sha256(self) -> str | None:
+        """Weights of the backbone whose feature maps `caption_maps` takes; None for others."""
 
     def __init__(self, options: "CaptionOptions", *, log: Path) -> None: ...
 
@@ -55,6 +60,17 @@ class Captioner(Protocol):
 
         Raises:
             InputError: a server cannot be used.
+        """
+
+    def caption_maps(
+        self, image: "np.ndarray", labels: "np.ndarray", maps: "Sequence[Tensor]"
+    ) -> "list[CaptionRow]":
+        """As `caption`, for an image that has passed the captioner's own backbone already.
+
+        Args:
+            image: sRGB, uint8 (H, W, 3).
+            labels: label map of the image, uint16 (H, W), 0..R-1.
+            maps: feature maps (1, C_s, h_s, w_s) of the image.
         """
 
     def caption_shard(self, shard: "Shard") -> "dict[str, list[CaptionRow]]":
@@ -88,6 +104,12 @@ class CaptionerEntry:
 
 CAPTIONERS: Registry[CaptionerEntry] = Registry("captioner")
 
+CAPTIONERS.register(
+    "classifier",
+    CaptionerEntry(
+        target="rsfiqa.captioners.classifier.captioner:ClassifierCaptioner", needs_torch=True
+    ),
+)
 CAPTIONERS.register(
     "rule_based",
     CaptionerEntry(target="rsfiqa.captioners.rule_based.captioner:RuleBasedCaptioner"),

@@ -18,9 +18,10 @@ class ExtractOptions(Options):
     weights: Annotated[str, OPERATIONAL] = Field(
         PACKAGED,
         description="Weights of the backbone: packaged (ImageNet weights of tf_efficientnet_lite0,"
-        " lite1 or lite2, from Python packages), hub (timm's weights, from the Hugging Face hub or"
-        " its cache), or the path of a state dict (.safetensors or .pth), whose classifier may be"
-        " another one.",
+        " lite1 or lite2, from Python packages), perception (those of the captioner classifier,"
+        " tf_efficientnet_lite0 trained on BIQ2021), hub (timm's weights, from the Hugging Face"
+        " hub or its cache), or the path of a state dict (.safetensors or .pth), whose classifier"
+        " may be another one.",
     )
     long_side: int = Field(
         1024,

@@ -4,7 +4,6 @@ Segmenter, captioner, encoder and backbone are those of the checkpoint's card, s
 the inputs that the stages would give it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from rsfiqa import captioners, checkpoints, encoders, segmenters
-from rsfiqa.backbones import PACKAGED
+from rsfiqa.backbones import PACKAGED, PERCEPTION
+from rsfiqa.backbones.weights import PERCEPTION_FILE
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners import CAPTIONERS
+from rsfiqa.captioners import CAPTIONERS, Captioner
 from rsfiqa.checkpoints import Card
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 RECORDED = {"version", "sha256"}  # entries of a card's parts that are not options
 Captions = list[CaptionRow]
-Caption = Callable[[np.ndarray, np.ndarray], Captions]
 T = TypeVar("T", bound=Options)
 
 
@@ -49,11 +48,11 @@ class DescribedRegions:
 
     Attributes:
         labels: label map of the image without its border, uint16 (h, w).
-        captions: one per region.
+        captions: one per region; None where they need torch.
     """
 
     labels: np.ndarray
-    captions: Captions
+    captions: Captions | None
 
 
 class RegionPipeline:
@@ -79,8 +78,8 @@ class RegionPipeline:
         return load_segmenter(self.card, self.options)
 
     @cached_property
-    def caption_image(self) -> Caption:
-        """The captioner of the card, as a function of image and label map of the same size.
+    def captioner(self) -> Captioner:
+        """The captioner of the card.
 
         Raises:
             InputError: it needs a server, and none is given.
@@ -99,13 +98,14 @@ class RegionPipeline:
             labels: label map (h, w), of any size.
         """
         small = resize.reduce(pixels, max(self.card.caption["long_side"], *labels.shape))
-        return self.caption_image(small, resize.fit_labels(labels, small.shape[:2]))
+        return self.captioner.caption(small, resize.fit_labels(labels, small.shape[:2]))
 
     def describe(self, pixels: np.ndarray) -> DescribedRegions:
         """Regions and captions of an image uint8 (H, W, 3) without its border, as it is scored."""
         pixels = border.crop(pixels, border.content_box(pixels))
         labels = self.segment(pixels)
-        return DescribedRegions(labels, self.caption(pixels, labels))
+        later = CAPTIONERS[self.card.caption["backend"]].needs_torch
+        return DescribedRegions(labels, None if later else self.caption(pixels, labels))
 
 
 def check_versions(folder: Path, card: Card) -> None:
@@ -127,14 +127,10 @@ def check_versions(folder: Path, card: Card) -> None:
             )
 
 
-def needs_torch(card: Card) -> bool:
-    """Whether regions or captions need torch, or a server, which one process uses best."""
+def needs_one_process(card: Card) -> bool:
+    """Whether regions need torch, or captions a server, which one process uses best."""
     captioner = CAPTIONERS[card.caption["backend"]]
-    return (
-        SEGMENTERS[card.segment["backend"]].needs_torch
-        or captioner.needs_torch
-        or captioner.uses_server
-    )
+    return SEGMENTERS[card.segment["backend"]].needs_torch or captioner.uses_server
 
 
 def load_segmenter(card: Card, options: ScoreOptions) -> "Segmenter":
@@ -159,11 +155,12 @@ def load_segmenter(card: Card, options: ScoreOptions) -> "Segmenter":
     return segmenters.load(settings)
 
 
-def load_captioner(card: Card, options: ScoreOptions) -> Caption:
-    """The captioner of a card, as a function of image and label map of the same size.
+def load_captioner(card: Card, options: ScoreOptions) -> Captioner:
+    """The captioner of a card.
 
     Raises:
-        InputError: it needs a server, and none is given.
+        InputError: it needs a server, and none is given; or its weights are not those that made
+            the captions trained on.
     """
     if CAPTIONERS[card.caption["backend"]].uses_server and not options.endpoint:
         raise InputError(
@@ -172,7 +169,15 @@ def load_captioner(card: Card, options: ScoreOptions) -> Caption:
         )
     given = {"endpoints": options.endpoint, "key_variable": options.key_variable}
     settings = _settings(CaptionOptions, card.caption, given)
-    return captioners.load(settings, log=Path()).caption  # with endpoints it starts no server
+    captioner = captioners.load(settings, log=Path())  # with endpoints it starts no server
+    own = captioner.backbone_sha256
+    if own is not None and own != card.caption["sha256"]:
+        raise InputError(
+            f"caption: must be by the {settings.backend} that made the captions trained on"
+            f" ({card.caption['sha256'][:12]}), found another ({own[:12]}); train the checkpoint"
+            " again"
+        )
+    return captioner
 
 
 def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:
@@ -220,6 +225,8 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
                 f" found {weights}; leave it out"
             )
         return finetuned
+    if weights == PACKAGED and card.backbone["sha256"] == sha256_of(PERCEPTION_FILE):
+        weights = PERCEPTION
     frozen = loading.load_backbone(card.backbone["backbone"], weights, option="--weights")
     if frozen.sha256 != card.backbone["sha256"]:
         raise InputError(

@@ -1,7 +1,7 @@
 """The scorer: scores of single images in memory, equal to those of the pipeline."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rsfiqa import checkpoints
+from rsfiqa.backbones.backbone import Backbone, grid_features_of
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
@@ -86,13 +87,13 @@ class Scorer(nn.Module):
         self.score_range = (self.scale.low, self.scale.high)
         self.lower_better = self.scale.lower_better
         self.region_pipeline = RegionPipeline(self.card, options)
-        _ = self.region_pipeline.caption_image  # reports a missing server now
+        _ = self.region_pipeline.captioner  # reports a missing server now
         self._backbone = pipeline.load_backbone(folder, self.card, options.weights)
         self.encoder = pipeline.load_encoder(folder, self.card, options.device)
         self.model, self.stages = model, self._backbone.network
         self.register_buffer("mean", self._backbone.mean, persistent=False)
         self.register_buffer("std", self._backbone.std, persistent=False)
-        if pipeline.needs_torch(self.card):
+        if pipeline.needs_one_process(self.card):
             _ = self.region_pipeline.segmenter  # reports a wrong checkpoint now
         self.requires_grad_(False).to(device).eval()
 
@@ -266,8 +267,10 @@ class Scorer(nn.Module):
     ) -> ImagePrediction:
         if labels is None:
             labels = self.region_pipeline.segment(pixels)
+        small = resize.reduce(pixels, self.card.backbone["long_side"])
+        maps = self._own_backbone.image_maps(small)
         if rows is None:
-            rows = self.region_pipeline.caption(pixels, labels)
+            rows = self._caption(pixels, small, labels, maps)
         ratings = captions.ratings_array(captions.to_table({"": rows}))
         image = regions.ImageRegions("", labels, regions.region_table(labels))
         inputs = image_inputs(
@@ -276,16 +279,33 @@ class Scorer(nn.Module):
             table=image.table,
             ratings=ratings,
             text=self._vectors([row.text for row in rows]),
-            grid_features=self._grid_features(pixels),
+            grid_features=self._grid_features(maps),
         )
         prediction = self.model(batch_images([inputs]).to(self.mean.device))
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
 
-    def _grid_features(self, pixels: np.ndarray) -> np.ndarray:
+    @property
+    def _own_backbone(self) -> Backbone:
+        return replace(self._backbone, network=self.stages, mean=self.mean, std=self.std)
+
+    def _caption(
+        self, pixels: np.ndarray, small: np.ndarray, labels: np.ndarray, maps: Sequence[Tensor]
+    ) -> pipeline.Captions:
+        """Captions of the regions; a captioner on the same backbone takes its feature maps."""
+        captioner = self.region_pipeline.captioner
+        same_size = self.card.caption["long_side"] == self.card.backbone["long_side"]
+        if (
+            captioner.backbone_sha256 != self._backbone.sha256
+            or not same_size
+            or max(labels.shape) > self.card.caption["long_side"]
+        ):
+            return self.region_pipeline.caption(pixels, labels)
+        fitted = resize.fit_labels(labels, small.shape[:2])
+        return captioner.caption_maps(small, fitted, maps)
+
+    def _grid_features(self, maps: Sequence[Tensor]) -> np.ndarray:
         """Grid features (2, C, G, G); of a frozen backbone in float16, as the extract stage's."""
-        backbone = replace(self._backbone, network=self.stages, mean=self.mean, std=self.std)
-        small = resize.reduce(pixels, self.card.backbone["long_side"])
-        grid_features = backbone.grid_features(small, self.card.backbone["grid"])
+        grid_features = grid_features_of(maps, self.card.backbone["grid"])
         return grid_features if self.card.finetuned else features.to_float16(grid_features)
 
     def _vectors(self, texts: list[str]) -> np.ndarray:

@@ -164,7 +164,7 @@ class Workers:
         """In this process; another one describes the image while this one imports torch."""
         if (
             "torch" in sys.modules
-            or pipeline.needs_torch(self.card)
+            or pipeline.needs_one_process(self.card)
             or threading.active_count() > 1
         ):
             start(self.setup)

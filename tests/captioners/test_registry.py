@@ -62,14 +62,14 @@ def test_one_entry_adds_a_captioner_to_the_single_image_pipeline(toy, noise):
 
 
 def test_a_captioner_that_is_not_registered():
-    with pytest.raises(ValidationError, match="should be one of rule_based, vllm"):
+    with pytest.raises(ValidationError, match="should be one of classifier, rule_based, vllm"):
         CaptionOptions(backend="toy")
 
 
 def test_what_is_known_without_loading_a_captioner():
     assert [name for name, entry in CAPTIONERS.items() if entry.uses_server] == ["vllm"]
     assert [name for name, entry in CAPTIONERS.items() if entry.is_language_model] == ["vllm"]
-    assert [name for name, entry in CAPTIONERS.items() if entry.needs_torch] == []
+    assert [name for name, entry in CAPTIONERS.items() if entry.needs_torch] == ["classifier"]
 
 
 def test_the_registry_and_the_options_import_no_captioner():

@@ -3,25 +3,16 @@
 import numpy as np
 
 from rsfiqa.captioners.by_image import ImageCaptioner
+from rsfiqa.captioners.content import describe, positions_of
 from rsfiqa.captioners.rule_based.features import region_features
 from rsfiqa.captioners.rule_based.regression import Prediction, predict
-from rsfiqa.captioners.rule_based.statistics import RegionStatistics, region_statistics
+from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.captioners.sentence import caption_sentence
 from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.vocabulary import FAMILIES, RATINGS
 
 PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
 MENTIONED = 2  # distortions named in the sentence, the most severe ones
-HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
-HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
-GREY_CHROMA = 6  # of the mean color; less has no hue
-POSITIONS = np.array(
-    [
-        ["top left", "top", "top right"],
-        ["left", "center", "right"],
-        ["bottom left", "bottom", "bottom right"],
-    ]
-)
 
 
 class RuleBasedCaptioner(ImageCaptioner):
@@ -40,12 +31,13 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
         labels: label map of the image, (H, W), 0..R-1.
     """
     statistics = region_statistics(image, labels)
+    contents = describe(statistics.lightness, statistics.contrast, statistics.a, statistics.b)
     prediction = predict(region_features(image, labels, statistics))
-    ratings, positions = rate(prediction), _positions(labels)
+    ratings, positions = rate(prediction), positions_of(labels)
     return [
         _row(
             region,
-            _content(statistics, region),
+            contents[region],
             positions[region],
             prediction.distortions(region),
             {name: float(values[region]) for name, values in ratings.items()},
@@ -91,34 +83,3 @@ def _row(
         text=caption_sentence(f"A {content}", distortions[:MENTIONED], levels["overall"]),
         distortions=distortions,
     )
-
-
-def _content(statistics: RegionStatistics, region: int) -> str:
-    """Lightness, hue and texture of a region as words."""
-    tones, textures = ("dark", "mid-tone", "bright"), ("smooth", "textured", "busy")
-    tone = tones[int(np.digitize(statistics.lightness[region], (30, 65)))]
-    texture = textures[int(np.digitize(statistics.contrast[region], (5, 12)))]
-    return f"{tone} {_hue(statistics, region)} {texture} area"
-
-
-def _hue(statistics: RegionStatistics, region: int) -> str:
-    a, b = statistics.a[region], statistics.b[region]
-    if np.hypot(a, b) < GREY_CHROMA:
-        return "grey"
-    degrees = np.degrees(np.arctan2(b, a)) % 360
-    return HUES[int(np.digitize(degrees, HUE_ENDS)) % len(HUES)]
-
-
-def _positions(labels: np.ndarray) -> list[str]:
-    """Position of each region's centroid in thirds of the image, and its percentage of the area."""
-    flat, (height, width) = labels.ravel(), labels.shape
-    areas = np.bincount(flat)
-    rows, columns = np.divmod(np.arange(labels.size), width)
-    y = np.bincount(flat, rows) / areas / height
-    x = np.bincount(flat, columns) / areas / width
-    thirds = np.digitize(y, (1 / 3, 2 / 3)), np.digitize(x, (1 / 3, 2 / 3))
-    percentages = np.rint(100 * areas / labels.size).astype(int)
-    return [
-        f"{position}, {max(percentage, 1)} % of the image"
-        for position, percentage in zip(POSITIONS[thirds], percentages, strict=True)
-    ]

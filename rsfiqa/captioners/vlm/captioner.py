@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -27,6 +27,9 @@ from rsfiqa.products import regions
 from rsfiqa.products.captions import CaptionRow
 from rsfiqa.runtime.shards import Shard
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 PROBE_RETRY_TIMEOUT_S = 60.0  # of the requests that check the servers before work
 
 
@@ -41,6 +44,7 @@ class VLMCaptioner:
     """
 
     version: ClassVar[int | None] = prompt.VERSION
+    backbone_sha256: ClassVar[str | None] = None
 
     def __init__(self, options: CaptionOptions, *, log: Path) -> None:
         self.options, self.log = options, log
@@ -87,6 +91,13 @@ class VLMCaptioner:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def caption_maps(
+        self, image: np.ndarray, labels: np.ndarray, maps: Sequence["Tensor"]
+    ) -> list[CaptionRow]:
+        """As `Captioner.caption_maps`, without using the maps."""
+        del maps
+        return self.caption(image, labels)
 
     def caption_shard(self, shard: Shard) -> dict[str, list[CaptionRow]]:
         """As `Captioner.caption_shard`; requests whose responses are cached are not sent again."""

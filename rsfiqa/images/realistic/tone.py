@@ -1,4 +1,4 @@
-"""Distortions of an editor's sliders: contrast and saturation."""
+"""Distortions of an editor's sliders: contrast, saturation, number of tones."""
 
 import cv2
 import numpy as np
@@ -44,6 +44,19 @@ def saturation_low(image: np.ndarray, loss: float, _random: np.random.Generator)
         loss: fraction of the chroma, in [0, 1]; 1 is grey.
     """
     return _with_chroma(image, 1 - loss)
+
+
+def banding(image: np.ndarray, bits: float, _random: np.random.Generator) -> np.ndarray:
+    """Too few tones: smooth areas break up into bands.
+
+    Args:
+        image: uint8 (H, W, 3).
+        bits: lost of the eight of each channel.
+    """
+    step = 255 / (max(round(2 ** (8 - bits)), 2) - 1)
+    table = np.rint(np.rint(np.arange(256) / step) * step).astype(np.uint8)
+    result: np.ndarray = table[image]
+    return result
 
 
 def _with_contrast(image: np.ndarray, factor: float) -> np.ndarray:

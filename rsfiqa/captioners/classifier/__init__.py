@@ -1,0 +1,1 @@
+"""Captions from a network that was taught opinions and realistic distortions."""

@@ -1,0 +1,118 @@
+"""The captioner of the network that perceives distortions: families, ratings and a sentence."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.by_image import ImageCaptioner
+from rsfiqa.captioners.classifier.network import Perceived, Perception
+from rsfiqa.captioners.classifier.weights import packaged
+from rsfiqa.captioners.content import describe_image, positions_of
+from rsfiqa.captioners.sentence import caption_sentence
+from rsfiqa.products.captions import CaptionRow, Distortion
+from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
+
+PRESENT = 0.5  # probability from which a family is named
+# Where quality is low, the family that costs most is named from this probability.
+SUSPECTED, LOW = 0.3, 0.5
+PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
+MENTIONED = 2  # distortions named in the sentence, those that cost most
+
+
+class ClassifierCaptioner(ImageCaptioner):
+    """Captions of regions from the packaged perception; see `Captioner`."""
+
+    def __init__(self, options: CaptionOptions, *, log: Path) -> None:
+        super().__init__(options, log=log)
+        self.perception: Perception = packaged()
+
+    @property
+    def model_digests(self) -> Mapping[str, str]:
+        """SHA-256 of the perception's weights."""
+        return {"perception": self.perception.backbone.sha256}
+
+    @property
+    def backbone_sha256(self) -> str:
+        """As `Captioner.backbone_sha256`."""
+        return self.perception.backbone.sha256
+
+    def caption(self, image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
+        """As `Captioner.caption`."""
+        with torch.autocast("cpu", enabled=False):
+            return rows_of(image, labels, self.perception.perceive(image, labels))
+
+    def caption_maps(
+        self, image: np.ndarray, labels: np.ndarray, maps: Sequence[Tensor]
+    ) -> list[CaptionRow]:
+        """As `Captioner.caption_maps`."""
+        return rows_of(image, labels, self.perception.perceive_maps(maps, labels))
+
+
+def rows_of(image: np.ndarray, labels: np.ndarray, perceived: Perceived) -> list[CaptionRow]:
+    """The captions of all regions of an image, in the order of their numbers.
+
+    Args:
+        image: sRGB, uint8 (H, W, 3).
+        labels: label map of the image, (H, W), 0..R-1.
+        perceived: of the regions.
+    """
+    contents, positions = describe_image(image, labels), positions_of(labels)
+    ratings = rate(perceived)
+    return [
+        _row(
+            region,
+            contents[region],
+            positions[region],
+            named(perceived, region),
+            {name: float(values[region]) for name, values in ratings.items()},
+        )
+        for region in range(len(positions))
+    ]
+
+
+def rate(perceived: Perceived) -> dict[str, np.ndarray]:
+    """Continuous ratings in [1, 5], float64 (R,) for each of `RATINGS`.
+
+    A rating falls with the expected severity of the families that it describes; the overall rating
+    is the quality of the region.
+    """
+    expected = perceived.probability * perceived.severity
+    of = [REALISTIC_FAMILIES[family].rating for family in perceived.families]
+    ratings = {
+        name: np.clip(5 - PENALTY * expected[:, [each == name for each in of]].sum(1), 1, 5)
+        for name in RATINGS
+    }
+    return ratings | {"overall": np.clip(1 + 4 * perceived.quality, 1, 5)}
+
+
+def named(perceived: Perceived, region: int) -> list[Distortion]:
+    """The distortions of a region that are named, the one that costs most first."""
+    probability, cost = perceived.probability[region], perceived.cost[region]
+    order = np.argsort(-cost, kind="stable")
+    found = [family for family in order if probability[family] >= PRESENT]
+    if not found and perceived.quality[region] < LOW:
+        found = [family for family in order[:1] if probability[family] >= SUSPECTED]
+    severities = np.clip(np.rint(perceived.severity[region]), SEVERITIES[0], SEVERITIES[-1])
+    return [Distortion(family=perceived.families[i], severity=int(severities[i])) for i in found]
+
+
+def _row(
+    region: int,
+    content: str,
+    position: str,
+    distortions: list[Distortion],
+    expectations: dict[str, float],
+) -> CaptionRow:
+    levels = {name: int(np.rint(expectation)) for name, expectation in expectations.items()}
+    return CaptionRow(
+        region=region,
+        content=f"{content}, {position}",
+        ratings=levels,
+        expectations=expectations,
+        text=caption_sentence(f"A {content}", distortions[:MENTIONED], levels["overall"]),
+        distortions=distortions,
+    )

@@ -1,0 +1,173 @@
+"""A network that perceives, in each region, which distortions are there and what they cost.
+
+Each region's features are the mean and the standard deviation of every channel of a backbone's maps
+within it, each map at its own resolution. The quality of a region is a base less what each family
+of distortions costs it, less a residual that no family explains, so that reasons add up to quality.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, softplus
+
+from rsfiqa.backbones.backbone import Backbone
+
+CLIP = 6.0  # bound of standardised features, as in the model
+MIN_VARIANCE = 1e-8
+MIN_STD = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class Perceived:
+    """What the network perceives in the R regions of an image.
+
+    `quality` == base - `cost`.sum(1) - `unexplained`, not clipped.
+
+    Attributes:
+        families: names of the F families.
+        probability: float32 (R, F), that a family is present.
+        severity: float32 (R, F), of each family where it is present, 0 to about 5.
+        cost: float32 (R, F), quality that each family takes away.
+        unexplained: float32 (R,), quality lost that no family explains.
+        quality: float32 (R,), on the scale on which opinions span [0, 1], higher is better.
+    """
+
+    families: tuple[str, ...]
+    probability: np.ndarray
+    severity: np.ndarray
+    cost: np.ndarray
+    unexplained: np.ndarray
+    quality: np.ndarray
+
+
+class PerceptionHead(nn.Module):
+    """Families, their severities and the quality of regions, from their features.
+
+    Args:
+        features: numbers of a region's features.
+        families: number of families, F.
+        hidden: units of the layer that all outputs share.
+        dropout: fractions of features and of hidden units dropped in training.
+
+    Attributes:
+        mean: float (features,), of the features of training images.
+        std: float (features,), likewise their standard deviation.
+        scale: float (2,), mean and standard deviation of the opinions trained on, quality.
+    """
+
+    mean: Tensor
+    std: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        features: int,
+        families: int,
+        *,
+        hidden: int = 256,
+        dropout: tuple[float, float] = (0.1, 0.3),
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("std", torch.ones(features))
+        self.register_buffer("scale", torch.tensor([0.5, 0.2]))
+        self.shared = nn.Sequential(
+            nn.Dropout(dropout[0]), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout[1])
+        )
+        self.presence = nn.Linear(hidden, families)
+        self.severity = nn.Linear(hidden, families)
+        self.residual = nn.Linear(hidden, 1)
+        self.price = nn.Parameter(torch.full((families,), -1.0))  # of a unit of severity
+        self.base = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Outputs for features (..., features): presence as logits, all in opinion's deviations."""
+        standardised = ((features - self.mean) / self.std).clamp(-CLIP, CLIP)
+        hidden = self.shared(standardised)
+        presence, severity = self.presence(hidden), softplus(self.severity(hidden))
+        cost = presence.sigmoid() * severity * softplus(self.price)
+        unexplained = softplus(self.residual(hidden).squeeze(-1))
+        quality = self.base - cost.sum(-1) - unexplained
+        return {
+            "presence": presence,
+            "severity": severity,
+            "cost": cost,
+            "unexplained": unexplained,
+            "quality": quality,
+        }
+
+
+def region_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
+    """Mean and standard deviation of each channel in each region: float (B, R, 2 * C).
+
+    Args:
+        maps: feature maps (B, C_s, h_s, w_s).
+        masks: float (B, R, H, W), share of each pixel that belongs to a region.
+    """
+    found = []
+    for values in maps:
+        weight = adaptive_avg_pool2d(masks, (values.shape[-2], values.shape[-1])).flatten(
+            2
+        )  # (B, R, h * w)
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        cells = values.float().flatten(2).transpose(1, 2)  # (B, h * w, C)
+        mean = weight @ cells
+        variance = weight @ cells.square() - mean.square()
+        found += [mean, variance.clamp_min(MIN_VARIANCE).sqrt()]
+    return torch.cat(found, -1)
+
+
+class Perception(nn.Module):
+    """A backbone and the head that perceives regions in its feature maps.
+
+    Args:
+        backbone: gives the feature maps.
+        families: names of the families of distortions, in the order of the head's outputs.
+        settings: further arguments of `PerceptionHead`.
+    """
+
+    def __init__(self, backbone: Backbone, families: Sequence[str], **settings: Any) -> None:
+        super().__init__()
+        self.backbone, self.families = backbone, tuple(families)
+        self.network = backbone.network
+        self.head = PerceptionHead(2 * sum(backbone.channels), len(self.families), **settings)
+
+    def maps(self, pixels: Tensor) -> list[Tensor]:
+        """The feature maps of images uint8 (B, 3, H, W)."""
+        x = (pixels.float() / 255 - self.backbone.mean) / self.backbone.std
+        return self.backbone.feature_maps(x)
+
+    @torch.inference_mode()
+    def perceive(self, pixels: np.ndarray, labels: np.ndarray) -> Perceived:
+        """What is perceived in the regions of an image.
+
+        Args:
+            pixels: sRGB, uint8 (H, W, 3).
+            labels: label map, uint16 (H, W), 0..R-1.
+        """
+        return self.perceive_maps(self.backbone.image_maps(pixels), labels)
+
+    @torch.inference_mode()
+    def perceive_maps(self, maps: Sequence[Tensor], labels: np.ndarray) -> Perceived:
+        """What is perceived in feature maps (1, C_s, h_s, w_s) that are known already.
+
+        Args:
+            maps: of the image, by this network's backbone.
+            labels: label map, uint16 (H, W), 0..R-1.
+        """
+        regions = np.arange(int(labels.max()) + 1)
+        masks = torch.from_numpy(labels == regions[:, None, None]).float()[None]
+        found = self.head(region_features([each.cpu() for each in maps], masks))
+        mean, std = self.head.scale.tolist()
+        return Perceived(
+            families=self.families,
+            probability=found["presence"].sigmoid()[0].numpy(),
+            severity=found["severity"][0].numpy(),
+            cost=std * found["cost"][0].numpy(),
+            unexplained=std * found["unexplained"][0].numpy(),
+            quality=mean + std * found["quality"][0].numpy(),
+        )

@@ -1,0 +1,76 @@
+"""The file of a perception: backbone and head in float16, with the names of its families."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rsfiqa.backbones.loading import load_finetuned
+from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
+from rsfiqa.captioners.classifier.network import Perception
+from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.atomic import atomic
+
+NETWORK, HEAD = "network.", "head."
+OF_FLOAT32 = 64  # numbers; smaller tensors keep their precision
+
+
+def write(path: Path, perception: Perception) -> None:
+    """Write a perception, atomically."""
+    parts = {NETWORK: perception.network, HEAD: perception.head}
+    state = {
+        prefix + name: _half(value.detach().contiguous().cpu())
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
+    record = {"backbone": PERCEPTION_BACKBONE, "families": json.dumps(perception.families)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as partial:
+        save_file(state, partial, metadata=record)
+
+
+def read(path: Path) -> Perception:
+    """Read a perception, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds something else.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            record = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{path}: must be the weights of a perception, found none ({first_line(error)});"
+            " give another file"
+        ) from error
+    if not {"backbone", "families"} <= record.keys():
+        raise InputError(
+            f"{path}: must be the weights of a perception, found other weights; give another file"
+        )
+    network = {n.removeprefix(NETWORK): v for n, v in state.items() if n.startswith(NETWORK)}
+    backbone = load_finetuned(record["backbone"], network, path)
+    perception = Perception(backbone, json.loads(record["families"]))
+    head = {n.removeprefix(HEAD): v for n, v in state.items() if n.startswith(HEAD)}
+    try:
+        perception.head.load_state_dict(head)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: must be the weights of a perception on {record['backbone']}, found another"
+            f" ({first_line(error)}); give another file"
+        ) from error
+    return perception.eval().requires_grad_(False)
+
+
+@cache
+def packaged() -> Perception:
+    """The perception that comes with the package; the same object at each call."""
+    return read(PERCEPTION_FILE)
+
+
+def _half(value: torch.Tensor) -> torch.Tensor:
+    small = not value.is_floating_point() or value.numel() <= OF_FLOAT32
+    return value if small else value.half()
