@@ -94,7 +94,7 @@ class Backbone:
     @torch.inference_mode()
     def image_maps(self, image: np.ndarray) -> list[Tensor]:
         """The feature maps (1, C_s, h_s, w_s) of an image uint8 (H, W, 3), sRGB."""
-        x = torch.tensor(image, device=self.mean.device)
+        x = torch.tensor(np.ascontiguousarray(image), device=self.mean.device)
         x = x.permute(2, 0, 1).float() / 255
         return self.feature_maps(((x - self.mean) / self.std)[None])
 
