@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rsfiqa.model.attention import masked_softmax, pool_statistics
 from rsfiqa.model.batch import Batch
-from rsfiqa.model.regions import CaptionProjection, RegionAttention
+from rsfiqa.model.regions import CaptionProjection, OverallAnchor, RegionAttention
 from rsfiqa.vocabulary import VARIANTS
 
 # Standardised inputs are clipped to [-6, 6], the range of the training images.
@@ -92,6 +92,9 @@ class RSA(nn.Module):
         hidden: hidden units of each ensemble head.
         dropout: fractions of inputs and hidden units of the ensemble heads dropped in training.
         variant: one of `VARIANTS`.
+        anchored: the quality of a region is relative to its overall rating, see `OverallAnchor`;
+            in variants with captions and region attention. False for checkpoints of the train
+            stage before version 10.
 
     Attributes:
         grid_mean: float (2, C'), mean over cells of each statistic of the C' channels used.
@@ -123,6 +126,7 @@ class RSA(nn.Module):
         hidden: int = 128,
         dropout: tuple[float, float] = (0.2, 0.5),
         variant: str = "full",
+        anchored: bool = False,
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
@@ -136,6 +140,7 @@ class RSA(nn.Module):
         self.regions = (
             RegionAttention(stages_used, width=width, heads=heads) if has_attention else None
         )
+        self.anchor = OverallAnchor() if anchored and has_captions and has_attention else None
         inputs = statistics = 2 * self.channels_used
         if has_attention:
             inputs += statistics
@@ -203,6 +208,8 @@ class RSA(nn.Module):
         if self.regions is not None:
             scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
             quality, weight, attention = self.regions(scaled, captions, batch)
+            if self.anchor is not None:
+                quality = quality + self.anchor(batch)
             quality = (quality + self.mean_quality) * batch.present
             statistics = self._statistics(grid_features, uniform, attention)
         else:

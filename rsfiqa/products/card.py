@@ -27,6 +27,7 @@ class ModelArguments(TypedDict):
         ensemble_heads: heads whose mean is the global term.
         hidden: hidden units of each ensemble head.
         variant: of `vocabulary.VARIANTS`.
+        anchored: the quality of a region is relative to its overall rating.
     """
 
     stage_channels: tuple[int, ...]
@@ -35,6 +36,7 @@ class ModelArguments(TypedDict):
     ensemble_heads: int
     hidden: int
     variant: NotRequired[str]
+    anchored: NotRequired[bool]
 
 
 class SplitRecord(TypedDict):

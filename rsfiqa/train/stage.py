@@ -205,6 +205,7 @@ def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[
         "ensemble_heads": options.ensemble_heads,
         "hidden": options.hidden,
         "variant": variant,
+        "anchored": True,
     }
 
 
