@@ -1,6 +1,7 @@
 """RSA, region-aware semantic attention: from grid features and captioned regions to quality."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -157,15 +158,16 @@ class RSA(nn.Module):
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     @torch.no_grad()
-    def standardise(self, batch: Batch, quality: Tensor) -> None:
+    def standardise(self, batch: Batch, quality: Tensor, *added: Batch) -> None:
         """Set the scale of the inputs and the mean quality from the training images.
 
         Args:
-            batch: the training images.
-            quality: float (B,), MOS mapped to [0, 1].
+            batch: the training images of the data set whose scale is the model's.
+            quality: float (B,), their MOS mapped to [0, 1].
+            added: training images of further data sets.
         """
         images, first, second = [], [], []
-        for part in torch.split(batch.grid_features, STANDARDISE_SIZE):
+        for part in chain(*(_chunks(each.grid_features) for each in (batch, *added))):
             grid_features = self._select_channels(part)
             images.append(pool_statistics(grid_features, _uniform(grid_features)[:, None])[:, 0])
             first.append(grid_features.mean(1, dtype=torch.float64))
@@ -256,6 +258,11 @@ class RSA(nn.Module):
         """
         pooled = pool_statistics(grid_features, torch.stack(weights, 1))  # (B, K, 2 * C')
         return ((pooled - self.image_mean) / self.image_std).clamp(-CLIP, CLIP).flatten(1)
+
+
+def _chunks(grid_features: Tensor) -> tuple[Tensor, ...]:
+    """Parts of grid features that are small enough to be computed with in float32."""
+    return torch.split(grid_features, STANDARDISE_SIZE)
 
 
 def _uniform(grid_features: Tensor) -> Tensor:
