@@ -21,8 +21,8 @@ class Train(Command, TrainOptions):
     fine-tuning, the images. Under torchrun several GPUs share a fine-tuning. Writes a checkpoint
     per split: model.safetensors, card.json, split.parquet and stats.json. By default trains the
     full model on the training part of the first random split, and writes to
-    results/train/<dataset>.<variant>/<split>; <dataset> is then, with --also, the names of all data
-    sets joined by +.
+    results/train/<dataset>.<variant>/<split>; with --also, <dataset> is the names of all data sets
+    joined by +.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
