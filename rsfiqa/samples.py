@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ from rsfiqa.products.paths import dataset_name, manifest_path, shard_names
 from rsfiqa.products.shard_products import ShardProducts
 from rsfiqa.runtime.shards import images_digest
 from rsfiqa.scale import MosScale
+
+Part = Literal["all", "train", "test"]  # of the official split
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class Samples:
     @property
     def official_training_part(self) -> np.ndarray:
         """The images outside the official test part: bool (N,); see the function in `splits`."""
-        return self._of_finished(_official_training_part(self.manifest))
+        return self._of_finished(_official_part(self.manifest, "train"))
 
     def _manifest_test_mask(self, split: str, *, test_fraction: float, seed: int) -> np.ndarray:
         """The test part among all rows of the manifest: bool, one per row."""
@@ -224,7 +227,7 @@ class Samples:
         return replace(self, batch=batch, mirrored=None, distorted=None)
 
 
-def load(folder: Path, *, training_part: bool = False) -> Samples:
+def load(folder: Path, *, part: Part = "all") -> Samples:
     """All finished images of a data set's folder, whose manifest must hold scores.
 
     Features are in memory once, and those of one shard a second time: those of 11,000 images with
@@ -232,12 +235,12 @@ def load(folder: Path, *, training_part: bool = False) -> Samples:
 
     Args:
         folder: of the data set.
-        training_part: leave out the official test part; see `Samples.official_training_part`.
+        part: all images, those of the official test part, or those outside of it, which may be
+            trained on beside another data set; see `splits.official_training_part`.
 
     Raises:
         InputError: a product is missing, damaged or does not fit the others; shards that were made
-            in different ways; an image without a score; no finished image, or none that may be
-            trained on.
+            in different ways; an image without a score; no finished image, or none of the part.
     """
     source = manifest_path(folder)
     table, provenance = manifests.read(source)
@@ -246,11 +249,11 @@ def load(folder: Path, *, training_part: bool = False) -> Samples:
             f"{source}: training and testing need a MOS for every image, found"
             f" {table['quality'].null_count} without; use a data set with scores"
         )
-    chosen = _official_training_part(table) if training_part else np.ones(len(table), bool)
+    chosen = _official_part(table, part)
     if not chosen.any():
         raise InputError(
-            f"{source}: training needs images outside the official test part, found none of"
-            f" {len(table)}; use a data set with training images"
+            f"{source}: must hold images of the official {part} part, found none of {len(table)};"
+            " use a data set with such images"
         )
     names = set(compress(table["image_id"].to_pylist(), chosen))
     finished, parts, made = [], [], []
@@ -286,9 +289,12 @@ def load(folder: Path, *, training_part: bool = False) -> Samples:
     )
 
 
-def _official_training_part(table: pa.Table) -> np.ndarray:
-    """The rows of a manifest outside the official test part: bool, one per row."""
-    return splits.official_training_part(table["group"].to_pylist(), table["subset"].to_pylist())
+def _official_part(table: pa.Table, part: Part) -> np.ndarray:
+    """The rows of a manifest that belong to a part of the official split: bool, one per row."""
+    groups, subsets = (table[name].to_pylist() for name in ("group", "subset"))
+    if part == "train":
+        return splits.official_training_part(groups, subsets)
+    return np.array([part == "all" or subset == splits.TEST for subset in subsets])
 
 
 class _Stack:

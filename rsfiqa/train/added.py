@@ -32,27 +32,47 @@ def check_names(first: Path, also: Sequence[Path]) -> None:
         )
 
 
-def load_added(also: Sequence[Path], first: Samples, held_out: np.ndarray) -> list[Samples]:
+def load_added(also: Sequence[Path], first: Samples) -> list[Samples]:
     """The images of the added data sets that may be trained on.
 
     Args:
         also: folders of the added data sets.
+        first: images of the first data set.
+
+    Raises:
+        InputError: see `samples.load`; or the products were made in another way than those of the
+            first data set, or lack its augmented views.
+    """
+    added = []
+    for folder in also:
+        data = samples.load(folder, part="train")
+        check_lineage(f"train.also: {first.dataset}", first.lineage, data.lineage, data.dataset)
+        _check_views(first, data)
+        added.append(data)
+    return added
+
+
+def check_overlap(added: Sequence[Samples], first: Samples, held_out: np.ndarray) -> None:
+    """Refuse added sets with an image that the first set is tested or validated on.
+
+    Args:
+        added: training images of the added data sets.
         first: all images of the first data set.
         held_out: bool (N,), its images that are not trained on.
 
     Raises:
-        InputError: see `samples.load`; or the products were made in another way than those of the
-            first data set, lack its augmented views, or hold one of the images that are held out.
+        InputError: names the first such image.
     """
     kept = dict(zip(_digests(first, held_out), compress(first.image_ids, held_out), strict=True))
-    added = []
-    for folder in also:
-        data = samples.load(folder, training_part=True)
-        check_lineage(f"train.also: {first.dataset}", first.lineage, data.lineage, data.dataset)
-        _check_views(first, data)
-        _check_overlap(first.dataset, kept, data)
-        added.append(data)
-    return added
+    for data in added:
+        digests = _digests(data, np.ones(len(data), bool))
+        for digest, image_id in zip(digests, data.image_ids, strict=True):
+            if digest in kept:
+                raise InputError(
+                    f"{data.dataset}: must share no image with the test and validation parts of"
+                    f" {first.dataset}, found the bytes of {image_id} in {kept[digest]}; leave one"
+                    " out"
+                )
 
 
 def record(data: Samples) -> AddedRecord:
@@ -78,15 +98,4 @@ def _check_views(first: Samples, data: Samples) -> None:
             raise InputError(
                 f"{data.dataset}: must have augmented views as {first.dataset} has, found no"
                 f" {name} ones; extract both with the same extract.augmented_views"
-            )
-
-
-def _check_overlap(first: str, held_out: dict[str, str], data: Samples) -> None:
-    """Refuse an added set with an image that the first set is tested or validated on."""
-    digests = _digests(data, np.ones(len(data), bool))
-    for digest, image_id in zip(digests, data.image_ids, strict=True):
-        if digest in held_out:
-            raise InputError(
-                f"{data.dataset}: must share no image with the test and validation parts of"
-                f" {first}, found the bytes of {image_id} in {held_out[digest]}; leave one out"
             )

@@ -63,11 +63,16 @@ class Train(Command, TrainOptions):
             )
         from rsfiqa import samples
         from rsfiqa.train import stage
+        from rsfiqa.train.added import check_names, load_added
 
         options = self.stage_options(TrainOptions)
         root = self.folder.parent
         name = "+".join(map(dataset_name, (self.folder, *self.also)))
-        data = samples.load(self.folder) if len(self.split) > 1 else None  # once for all splits
+        data = added = None
+        if len(self.split) > 1:  # once for all splits
+            check_names(self.folder, self.also)
+            data = samples.load(self.folder)
+            added = load_added(self.also, data)
         for split in self.split:
             stage.run(
                 self.folder,
@@ -80,5 +85,6 @@ class Train(Command, TrainOptions):
                 weights=self.weights,
                 also=self.also,
                 data=data,
+                added=added,
                 replace=self.replace,
             )

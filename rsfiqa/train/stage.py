@@ -25,7 +25,7 @@ from rsfiqa.products.paths import card_path, checkpoint_stats_path, dataset_name
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.samples import Samples
-from rsfiqa.train.added import check_names, load_added, record
+from rsfiqa.train.added import check_names, check_overlap, load_added, record
 from rsfiqa.train.fit import fit
 from rsfiqa.train.options import TrainOptions
 from rsfiqa.train.progress import progress_bar
@@ -51,6 +51,7 @@ def run(
     weights: str = PACKAGED,
     also: Sequence[Path] = (),
     data: Samples | None = None,
+    added: Sequence[Samples] | None = None,
     replace: bool = True,
 ) -> None:
     """Train a variant on the training part of a split and write the checkpoint.
@@ -67,6 +68,7 @@ def run(
         also: folders of data sets whose images outside the official test part are trained on too,
             each with a scale of its own; on frozen features only.
         data: samples of the folder; loaded if None.
+        added: those of `also`, as from `load_added`; loaded if None.
         replace: replace a checkpoint that was trained with other options; else refuse to.
 
     Raises:
@@ -95,7 +97,8 @@ def run(
     data = samples.load(folder) if data is None else data
     check_scores(data, options.min_images)
     parts = divide(data, options, split=split, test_fraction=test_fraction, seed=seed)
-    added = load_added(also, data, parts.names != "train")
+    added = load_added(also, data) if added is None else added
+    check_overlap(added, data, parts.names != "train")
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(parts.train, options, variant, training_seed)
     state = output / "state.pt"

@@ -59,7 +59,7 @@ def test_the_card_lists_all_data_sets(results, split):
     assert card.datasets == ["tiny", "other"]
     assert (card.scale.low, card.scale.high, card.lower_better) == (1, 5, False)
     assert card.split["train"] == 8
-    data = samples.load(results / "other", training_part=True)
+    data = samples.load(results / "other", part="train")
     digests = data.image_digests(np.ones(4, bool))
     assert card.added == [{"dataset": "other", "train": 4, **digests}]
     assert checkpoints.label_of(card, 12 * "0") == f"tiny+other {12 * '0'}"
@@ -98,7 +98,7 @@ def test_images_marked_test_of_an_added_set_change_no_weight(results, split):
 def test_an_image_of_the_group_of_a_test_image_is_not_trained_on(results):
     mark_tested(results / "other")
     set_columns(results / "other", group=lambda row: "g" if row["image_id"] > "02.png" else "h")
-    data = samples.load(results / "other", training_part=True)
+    data = samples.load(results / "other", part="train")
     assert data.image_ids == ["00.png", "02.png"]
 
 
@@ -143,7 +143,7 @@ def test_an_added_set_without_augmented_views(results, split):
 
 def test_an_added_set_of_test_images_only(results, split):
     set_columns(results / "other", subset=lambda _: "test")
-    message = r"manifest.parquet: training needs images outside the official test part, found none"
+    message = r"manifest.parquet: must hold images of the official train part, found none of 6; use"
     refused(results, message, split, "other")
 
 
