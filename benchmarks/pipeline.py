@@ -15,6 +15,9 @@ from rsfiqa.products import results
 
 SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}  # by layout, the folder's name
 RUN = FOLDER / "run"  # products that several benchmarks share
+# The same of the system whose backbone and captions are learned from BIQ2021.
+PRETRAINED_RUN = FOLDER / "run-pretrained"
+PRETRAINED = "perception"  # weights of that backbone
 STAGES = ("segment", "caption", "embed", "extract")
 PAUSE_S = 120  # Snakemake takes a few seconds between jobs; a longer pause is a broken run
 TEST_FRACTION = 0.2
@@ -22,7 +25,13 @@ SPLIT: dict[str, Any] = {"test_fraction": TEST_FRACTION, "seed": 0}
 
 
 def run_pipeline(
-    data: Path, folder: Path, *arguments: str, sets: Sequence[str] = tuple(SETS), **more: Any
+    data: Path,
+    folder: Path,
+    *arguments: str,
+    sets: Sequence[str] = tuple(SETS),
+    entries: Mapping[str, Mapping[str, Any]] | None = None,
+    sections: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Path:
     """The folder of results, once the pipeline has run on these sets.
 
@@ -31,14 +40,19 @@ def run_pipeline(
         folder: takes config.yaml and the results; a run that was interrupted is resumed.
         arguments: further ones of Snakemake.
         sets: of `SETS`.
+        entries: further data sets, as in the section datasets of config.yaml.
+        sections: further sections of config.yaml.
         more: options of the section benchmark.
     """
+    datasets: dict[str, Mapping[str, Any]] = {
+        name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
+    }
+    datasets |= entries or {}
     changes = {
         "shard_size": 300,  # several shards per set, so that both cores work
-        "datasets": {
-            name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
-        },
-        "benchmark": {"datasets": list(sets), "splits": 10, "seeds": 10, **more},
+        "datasets": datasets,
+        "benchmark": {"datasets": list(datasets), "splits": 10, "seeds": 10, **more},
+        **(sections or {}),
     }
     return run_with(changes, folder, *arguments)
 
@@ -53,6 +67,14 @@ def run_with(changes: Mapping[str, Any], folder: Path, *arguments: str) -> Path:
     # a benchmark that was killed leaves a lock
     run(*snakemake, *profile, "--nolock", *arguments)
     return folder / "results"
+
+
+def sections_of(weights: str, captioner: str, *, augmented_views: bool = True) -> dict[str, Any]:
+    """Sections of config.yaml for a backbone's weights and a captioner."""
+    return {
+        "extract": {"weights": weights, "augmented_views": augmented_views},
+        "caption": {"backend": captioner},
+    }
 
 
 def seconds_per_image(folder: Path) -> float:

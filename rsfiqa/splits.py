@@ -11,6 +11,8 @@ from rsfiqa.errors import InputError
 NAME = re.compile(r"(split|official|all)-(\d+)")
 RANDOM, OFFICIAL = "split", "official"  # kinds of splits within one data set
 TEST = "test"  # subset of a manifest's row in the test part of the official split
+# subset of a row that has left it, because the training part holds a near-duplicate
+TEST_NEAR_DUPLICATE = "test_near_duplicate"
 
 
 def seed_of(*parts: str | int) -> int:
@@ -138,3 +140,19 @@ def official_split(
             " both; take random splits"
         )
     return in_test
+
+
+def official_training_part(groups: Sequence[str], subsets: Sequence[str | None]) -> np.ndarray:
+    """The images that may be trained on beside another data set: bool (N,).
+
+    All but those that the authors publish as test images, those that left the test part as
+    near-duplicates included, and but their groups; all where no image is marked.
+
+    Args:
+        groups: reference, prompt or scene of each image.
+        subsets: part of the official split of each image; None if it has none.
+    """
+    in_test = np.isin(np.asarray(subsets, dtype=str), (TEST, TEST_NEAR_DUPLICATE))
+    names = np.asarray(groups, dtype=str)
+    tested = np.array([subset == TEST for subset in subsets], bool)
+    return ~in_test & ~np.isin(names, names[tested])

@@ -17,6 +17,7 @@ from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
 from rsfiqa.benchmark.overlap import check_overlap
 from rsfiqa.benchmark.record import recorded_options, splits_of
+from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance, refuse_other_options
@@ -25,6 +26,7 @@ from rsfiqa.model import RSA
 from rsfiqa.model.inference import predict_batch
 from rsfiqa.products import results
 from rsfiqa.products.finished import provenance_of_table
+from rsfiqa.products.lineage import check_lineage
 from rsfiqa.products.paths import checkpoint_folder, results_path, stats_path
 from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS
@@ -225,7 +227,7 @@ def _baseline_predictor(
     lineage = {"backbone": train.lineage["backbone"]}
 
     def predict(data: Samples) -> np.ndarray:
-        _check_lineage(f"{name} on {train.dataset}", lineage, data)
+        check_lineage(f"{name} on {train.dataset}", lineage, data.lineage, data.dataset)
         return fit_predict(train.take(~test_part), data)
 
     return predict, test_part
@@ -260,20 +262,18 @@ def predictor(
             )
 
     def predict(data: Samples) -> np.ndarray:
-        _check_lineage(str(folder), card.lineage, data)
+        check_lineage(str(folder), card.lineage, data.lineage, data.dataset)
+        _check_added(folder, card, data)
         return predict_quality(model, data, backbone, card.backbone["long_side"])
 
     return predict, test_part
 
 
-def _check_lineage(subject: str, lineage: Mapping[str, Any], data: Samples) -> None:
-    """Raise if the inputs were made by other options or weights than those of the training."""
-    lineages: Mapping[str, Any] = data.lineage
-    for part, expected in lineage.items():
-        given = lineages[part]
-        for key in sorted(expected.keys() | given.keys()):
-            if expected.get(key) != given.get(key):
-                raise InputError(
-                    f"{subject}: trained with {part} {key} {expected.get(key)}, found"
-                    f" {given.get(key)} in {data.dataset}; make both with the same options"
-                )
+def _check_added(folder: Path, card: Card, data: Samples) -> None:
+    """Raise if the checkpoint was trained on some of these images, as an added data set."""
+    if data.dataset in card.datasets[1:] and data.official_training_part.any():
+        raise InputError(
+            f"{folder}: must be tested on images that it was not trained on, found"
+            f" {data.official_training_part.sum()} of {data.dataset} among its training images;"
+            " test on the official test part"
+        )

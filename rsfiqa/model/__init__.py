@@ -10,7 +10,14 @@ from rsfiqa.model.assemble import (
     with_layouts,
 )
 from rsfiqa.model.batch import Batch, collate
-from rsfiqa.model.loss import LossWeights, localization_loss, plcc_loss, quality_loss, ranking_loss
+from rsfiqa.model.loss import (
+    LossWeights,
+    joint_loss,
+    localization_loss,
+    plcc_loss,
+    quality_loss,
+    ranking_loss,
+)
 from rsfiqa.model.mhf import MHF
 from rsfiqa.model.rsa import RSA, Prediction
 from rsfiqa.vocabulary import VARIANTS
@@ -28,6 +35,7 @@ __all__ = [
     "collate",
     "common_images",
     "image_inputs",
+    "joint_loss",
     "localization_loss",
     "plcc_loss",
     "quality_loss",

@@ -71,11 +71,19 @@ class Batch:
         return Batch(**{part.name: getattr(self, part.name).to(device) for part in fields(self)})
 
 
-def collate(batches: Sequence[Batch]) -> Batch:
-    """One batch of all images of `batches`, in their order, padded with absent regions."""
+def collate(batches: Sequence[Batch], grid_features: Tensor | None = None) -> Batch:
+    """One batch of all images of `batches`, in their order, padded with absent regions.
+
+    Args:
+        batches: at least one, all of the same backbone, grid and text encoder.
+        grid_features: those of all images, where they are in memory already; a data set has
+            gigabytes of them.
+    """
     regions = max(batch.present.shape[1] for batch in batches)
+    if grid_features is None:
+        grid_features = torch.cat([batch.grid_features for batch in batches])
     return Batch(
-        grid_features=torch.cat([batch.grid_features for batch in batches]),
+        grid_features=grid_features,
         **{
             name: torch.cat([_pad(getattr(batch, name), regions) for batch in batches])
             for name in ("coverage", "text", "ratings", "geometry", "present")

@@ -3,6 +3,7 @@
 The paper does not give its loss; this is a decision of this project.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +64,13 @@ def ranking_loss(predicted: Tensor, quality: Tensor, *, margin: float = 0.1) -> 
     return (missing * ordered).sum((-2, -1)) / margin / ordered.sum().clamp_min(1)
 
 
-def quality_loss(predicted: Tensor, quality: Tensor, weights: LossWeights | None = None) -> Tensor:
+def quality_loss(
+    predicted: Tensor,
+    quality: Tensor,
+    weights: LossWeights | None = None,
+    *,
+    line: Tensor | None = None,
+) -> Tensor:
     """The weighted sum of the three terms, averaged over the leading axes of `predicted`: a scalar.
 
     Args:
@@ -71,14 +78,39 @@ def quality_loss(predicted: Tensor, quality: Tensor, weights: LossWeights | None
             each of which has a loss of its own.
         quality: float (B,), targets in [0, 1], higher is better.
         weights: of the terms; the defaults if None.
+        line: float (2,), slope and offset from predicted quality to the scale of the targets, for
+            smooth L1; the other terms compare images, not values. None if the scales are the same.
     """
     weights = weights or LossWeights()
-    error = functional.smooth_l1_loss(predicted, quality.expand_as(predicted), beta=weights.beta)
+    scaled = predicted if line is None else line[0] * predicted + line[1]
+    error = functional.smooth_l1_loss(scaled, quality.expand_as(scaled), beta=weights.beta)
     loss = weights.smooth_l1 * error + weights.plcc * plcc_loss(predicted, quality).mean()
     if weights.ranking:
         ranking = ranking_loss(predicted, quality, margin=weights.margin).mean()
         loss = loss + weights.ranking * ranking
     return torch.as_tensor(loss)
+
+
+def joint_loss(
+    predicted: Tensor, quality: Tensor, dataset: Tensor, lines: Sequence[Tensor | None]
+) -> Tensor:
+    """The loss of a batch of images of several data sets: a scalar.
+
+    Images are compared with those of their own set alone. The sets' losses are weighted by their
+    images in the batch, so that each image counts the same.
+
+    Args:
+        predicted: float (..., B), predicted quality.
+        quality: float (B,), targets, each on the scale of its own set.
+        dataset: int64 (B,), number of each image's set.
+        lines: of each set, as in `quality_loss`.
+    """
+    losses = [
+        quality_loss(predicted[..., own], quality[own], line=line) * own.sum() / len(own)
+        for own, line in ((dataset == number, line) for number, line in enumerate(lines))
+        if own.any()
+    ]
+    return torch.stack(losses).sum()
 
 
 def localization_loss(

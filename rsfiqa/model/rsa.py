@@ -1,13 +1,14 @@
 """RSA, region-aware semantic attention: from grid features and captioned regions to quality."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from rsfiqa.model.attention import masked_softmax, pool_statistics
 from rsfiqa.model.batch import Batch
-from rsfiqa.model.regions import CaptionProjection, RegionAttention
+from rsfiqa.model.regions import CaptionProjection, OverallAnchor, RegionAttention
 from rsfiqa.vocabulary import VARIANTS
 
 # Standardised inputs are clipped to [-6, 6], the range of the training images.
@@ -92,6 +93,9 @@ class RSA(nn.Module):
         hidden: hidden units of each ensemble head.
         dropout: fractions of inputs and hidden units of the ensemble heads dropped in training.
         variant: one of `VARIANTS`.
+        anchored: the quality of a region is relative to its overall rating, see `OverallAnchor`;
+            in variants with captions and region attention. False for checkpoints of the train
+            stage before version 10.
 
     Attributes:
         grid_mean: float (2, C'), mean over cells of each statistic of the C' channels used.
@@ -123,6 +127,7 @@ class RSA(nn.Module):
         hidden: int = 128,
         dropout: tuple[float, float] = (0.2, 0.5),
         variant: str = "full",
+        anchored: bool = False,
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
@@ -136,6 +141,7 @@ class RSA(nn.Module):
         self.regions = (
             RegionAttention(stages_used, width=width, heads=heads) if has_attention else None
         )
+        self.anchor = OverallAnchor() if anchored and has_captions and has_attention else None
         inputs = statistics = 2 * self.channels_used
         if has_attention:
             inputs += statistics
@@ -152,15 +158,16 @@ class RSA(nn.Module):
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     @torch.no_grad()
-    def standardise(self, batch: Batch, quality: Tensor) -> None:
+    def standardise(self, batch: Batch, quality: Tensor, *added: Batch) -> None:
         """Set the scale of the inputs and the mean quality from the training images.
 
         Args:
-            batch: the training images.
-            quality: float (B,), MOS mapped to [0, 1].
+            batch: the training images of the data set whose scale is the model's.
+            quality: float (B,), their MOS mapped to [0, 1].
+            added: training images of further data sets.
         """
         images, first, second = [], [], []
-        for part in torch.split(batch.grid_features, STANDARDISE_SIZE):
+        for part in chain(*(_chunks(each.grid_features) for each in (batch, *added))):
             grid_features = self._select_channels(part)
             images.append(pool_statistics(grid_features, _uniform(grid_features)[:, None])[:, 0])
             first.append(grid_features.mean(1, dtype=torch.float64))
@@ -203,6 +210,8 @@ class RSA(nn.Module):
         if self.regions is not None:
             scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
             quality, weight, attention = self.regions(scaled, captions, batch)
+            if self.anchor is not None:
+                quality = quality + self.anchor(batch)
             quality = (quality + self.mean_quality) * batch.present
             statistics = self._statistics(grid_features, uniform, attention)
         else:
@@ -249,6 +258,11 @@ class RSA(nn.Module):
         """
         pooled = pool_statistics(grid_features, torch.stack(weights, 1))  # (B, K, 2 * C')
         return ((pooled - self.image_mean) / self.image_std).clamp(-CLIP, CLIP).flatten(1)
+
+
+def _chunks(grid_features: Tensor) -> tuple[Tensor, ...]:
+    """Parts of grid features that are small enough to be computed with in float32."""
+    return torch.split(grid_features, STANDARDISE_SIZE)
 
 
 def _uniform(grid_features: Tensor) -> Tensor:

@@ -13,12 +13,9 @@ from scipy.sparse.csgraph import connected_components
 from rsfiqa.datasets.registry import DatasetSpec
 from rsfiqa.errors import InputError
 from rsfiqa.products.manifest import ManifestRow
-from rsfiqa.splits import TEST
+from rsfiqa.splits import TEST, TEST_NEAR_DUPLICATE
 
 log = logging.getLogger("rsfiqa")
-
-
-TEST_NEAR_DUPLICATE = "test_near_duplicate"  # subset of a row that has left the official test part
 
 
 def check_groups(

@@ -1,7 +1,7 @@
 """The card of a checkpoint: everything that is needed to use it, without torch."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ class ModelArguments(TypedDict):
         ensemble_heads: heads whose mean is the global term.
         hidden: hidden units of each ensemble head.
         variant: of `vocabulary.VARIANTS`.
+        anchored: the quality of a region is relative to its overall rating.
     """
 
     stage_channels: tuple[int, ...]
@@ -35,6 +36,7 @@ class ModelArguments(TypedDict):
     ensemble_heads: int
     hidden: int
     variant: NotRequired[str]
+    anchored: NotRequired[bool]
 
 
 class SplitRecord(TypedDict):
@@ -61,6 +63,22 @@ class SplitRecord(TypedDict):
     scores_sha256: str
 
 
+class AddedRecord(TypedDict):
+    """A data set that was trained on beside the first.
+
+    Attributes:
+        dataset: its name.
+        train: number of its images that were trained on.
+        sha256: of their names.
+        scores_sha256: of their qualities.
+    """
+
+    dataset: str
+    train: int
+    sha256: str
+    scores_sha256: str
+
+
 def _package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape the numbers."""
     packages = {name: version(name) for name in ("torch", "timm", "transformers")}
@@ -77,14 +95,16 @@ class Card:
         encoder: what made the caption embeddings.
         segment: what made the regions.
         caption: what made the captions.
-        datasets: names of the data sets of the training.
-        split: of the training.
+        datasets: names of the data sets of the training. The first one gives the split and the
+            scale of the scores.
+        split: of the first data set; `train` counts its training images.
         mos_range: MOS of quality 0 and 1, native units, lower first; None if the data set has none.
         lower_better: a low MOS means a good image (DMOS).
         options: of the training, with `version` of the train stage.
         seed: of the training.
         losses: mean training loss of each epoch.
         finetuned: the backbone was trained too, and the checkpoint holds its weights.
+        added: the data sets after the first, with the number of their training images.
         test_metrics: metrics of the same training on held-out splits, by name; empty if unknown.
         versions: of Python and of the packages that shape the numbers.
     """
@@ -102,6 +122,7 @@ class Card:
     seed: int
     losses: list[float]
     finetuned: bool = False
+    added: list[AddedRecord] = field(default_factory=list)
     test_metrics: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=_package_versions)
 
@@ -120,6 +141,7 @@ class Card:
             split=self.split["name"],
             seed=self.split["seed"],
             test_fraction=self.split["test_fraction"],
+            also=self.datasets[1:],
         )
 
     @property
@@ -129,7 +151,12 @@ class Card:
 
 
 def training_record(
-    options: Mapping[str, Any], *, split: str, seed: int, test_fraction: float
+    options: Mapping[str, Any],
+    *,
+    split: str,
+    seed: int,
+    test_fraction: float,
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What shapes a training beside its inputs.
 
@@ -139,9 +166,10 @@ def training_record(
         seed: of splits, initial weights and batches.
         test_fraction: fraction of the images in the test part of a random split; other splits do
             not depend on it.
+        also: names of the added data sets.
     """
     size = {"test_fraction": test_fraction} if is_random(split) else {}
-    return {**options, "seed": seed, **size}
+    return {**options, "seed": seed, "also": " and ".join(also) or "none", **size}
 
 
 def label_of(card: Card, digest: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypedDict
 
+from rsfiqa.errors import InputError
 from rsfiqa.io.provenance import Provenance
 
 # Parts of a lineage, each with the stage that makes this input of the model.
@@ -43,6 +44,27 @@ class BackboneRecord(TypedDict):
 def lineage_of(provenance: Mapping[str, Provenance]) -> Lineage:
     """The lineage of the products of a data set, from the provenance of each stage's product."""
     return {part: _record(provenance[stage]) for part, stage in LINEAGE.items()}
+
+
+def check_lineage(subject: str, expected: Lineage, given: Lineage, dataset: str) -> None:
+    """Refuse model inputs that were made by other options or weights than those of a training.
+
+    Args:
+        subject: what was trained, for the message.
+        expected: lineage of its training, or a part of it.
+        given: lineage of the model inputs of a data set.
+        dataset: its name.
+
+    Raises:
+        InputError: names the first difference.
+    """
+    for part, recorded in expected.items():
+        for key in sorted(recorded.keys() | given[part].keys()):
+            if recorded.get(key) != given[part].get(key):
+                raise InputError(
+                    f"{subject}: trained with {part} {key} {recorded.get(key)}, found"
+                    f" {given[part].get(key)} in {dataset}; make both with the same options"
+                )
 
 
 def shaping_options(provenance: Provenance) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class Train(Command, TrainOptions):
     fine-tuning, the images. Under torchrun several GPUs share a fine-tuning. Writes a checkpoint
     per split: model.safetensors, card.json, split.parquet and stats.json. By default trains the
     full model on the training part of the first random split, and writes to
-    results/train/<dataset>.<variant>/<split>.
+    results/train/<dataset>.<variant>/<split>; with --also, <dataset> is the names of all data sets
+    joined by +.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -41,6 +42,12 @@ class Train(Command, TrainOptions):
         " group; official-<n>: the data set's official split, seed n; all-<n>: all images, seed n.",
     )
     test_fraction: float = Field(0.2, gt=0, lt=1, description=TEST_FRACTION)
+    also: tuple[Path, ...] = Field(
+        (),
+        description="Folder of a data set to train on too; can be given several times. Its images"
+        " outside its official test part are used, with a scale of its own: split and units of the"
+        " scores are those of FOLDER. Its products must be made by the same options and weights.",
+    )
     seed: int = Field(0, ge=0, description="Seed of splits, initial weights and batches.")
     weights: str = Field(
         PACKAGED, description="Weights of the backbone for fine-tuning, as given to extract."
@@ -56,10 +63,16 @@ class Train(Command, TrainOptions):
             )
         from rsfiqa import samples
         from rsfiqa.train import stage
+        from rsfiqa.train.added import check_names, load_added
 
         options = self.stage_options(TrainOptions)
-        root, name = self.folder.parent, dataset_name(self.folder)
-        data = samples.load(self.folder) if len(self.split) > 1 else None  # once for all splits
+        root = self.folder.parent
+        name = "+".join(map(dataset_name, (self.folder, *self.also)))
+        data = added = None
+        if len(self.split) > 1:  # once for all splits
+            check_names(self.folder, self.also)
+            data = samples.load(self.folder)
+            added = load_added(self.also, data)
         for split in self.split:
             stage.run(
                 self.folder,
@@ -70,6 +83,8 @@ class Train(Command, TrainOptions):
                 test_fraction=self.test_fraction,
                 seed=self.seed,
                 weights=self.weights,
+                also=self.also,
                 data=data,
+                added=added,
                 replace=self.replace,
             )

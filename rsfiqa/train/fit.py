@@ -1,13 +1,13 @@
 """Training of the RSA model on frozen features, which are in memory."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from rsfiqa.model import RSA, Batch, localization_loss, quality_loss
+from rsfiqa.model import RSA, Batch, localization_loss
 from rsfiqa.model.inference import predict_batch
 from rsfiqa.train.distorted import mix_distorted_region
 from rsfiqa.train.optim import (
@@ -17,6 +17,7 @@ from rsfiqa.train.optim import (
     parameter_groups,
     warmup_cosine,
 )
+from rsfiqa.train.sets import SetScales, TrainingSet, TrainingSets
 from rsfiqa.train.stopping import BestEpoch
 
 DISTORTED_EVERY = 4  # a quarter of the images of a step also has a view with a distorted region
@@ -37,6 +38,7 @@ def fit(
     mirrored: Tensor | None = None,
     distorted: Tensor | None = None,
     localization_weight: float = 0.3,
+    added: Sequence[TrainingSet] = (),
     best: BestEpoch[RSA] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> list[float]:
@@ -63,6 +65,9 @@ def fit(
         distorted: (N, 2, C, G, G), grid features of distorted views of the images, for
             distorted-region localization.
         localization_weight: weight of distorted-region localization in the loss.
+        added: images of further data sets, which are trained on together with the others, each
+            set with a scale of its own. Quality and calibration are those of `data`. Views are
+            used where all sets have them.
         best: evaluates the averaged weights after each epoch; the best ones are kept.
         progress: called after each epoch with its number, from 1, and its mean loss.
 
@@ -73,14 +78,15 @@ def fit(
         InputError: the training diverges.
     """
     device = next(model.parameters()).device
-    if model.regions is None or not localization_weight:
-        distorted = None
-    model.standardise(data, quality)
-    size = min(batch_size, len(data))
-    steps = len(data) // size
-    optimizer = EagerAdamW(
-        parameter_groups(model.named_parameters(), lr=lr, weight_decay=weight_decay)
-    )
+    images = TrainingSets([TrainingSet(data, quality, mirrored, distorted), *added])
+    localizes = model.regions is not None and localization_weight > 0 and images.have("distorted")
+    mirrors = images.have("mirrored")
+    model.standardise(data, quality, *(one.batch for one in added))
+    size = min(batch_size, len(images))
+    steps = len(images) // size
+    scales = SetScales(len(added)).to(device)
+    trained = [*model.named_parameters(), *(scales.named_parameters() if added else ())]
+    optimizer = EagerAdamW(parameter_groups(trained, lr=lr, weight_decay=weight_decay))
     schedule = warmup_cosine(optimizer, steps=epochs * steps, warmup=warmup)
     average = average_weights(model, ema)
     random = torch.Generator().manual_seed(seed)
@@ -90,19 +96,22 @@ def fit(
         torch.manual_seed(seed)  # of dropout
         for epoch in range(1, epochs + 1):
             total = 0.0
-            order = torch.randperm(len(data), generator=random)
+            order = torch.randperm(len(images), generator=random)
             for index in order[: steps * size].view(steps, size):
-                batch = data.take(index)
-                if mirrored is not None:
-                    batch = _mirror_some(batch, mirrored[index], random)
+                batch = images.batch(index)
+                if mirrors:
+                    batch = _mirror_some(batch, images.views("mirrored", index), random)
                 views = None
-                if distorted is not None:
-                    views = distorted[index[: math.ceil(size / DISTORTED_EVERY)]].to(device)
+                if localizes:
+                    some = index[: math.ceil(size / DISTORTED_EVERY)]
+                    views = images.views("distorted", some).to(device)
                 optimizer.zero_grad()
                 loss = _loss(
                     model,
                     batch.to(device),
-                    quality[index].to(device),
+                    images.quality(index).to(device),
+                    dataset=images.dataset(index).to(device),
+                    scales=scales,
                     distorted_views=views,
                     localization_weight=localization_weight,
                     random=random,
@@ -137,6 +146,8 @@ def _loss(
     batch: Batch,
     quality: Tensor,
     *,
+    dataset: Tensor,
+    scales: SetScales,
     distorted_views: Tensor | None,
     localization_weight: float,
     random: torch.Generator,
@@ -146,14 +157,16 @@ def _loss(
     Args:
         model: in training mode.
         batch: B images.
-        quality: float (B,), their targets.
+        quality: float (B,), their targets, each on the scale of its own set.
+        dataset: int64 (B,), number of each image's set; 0 is the first.
+        scales: of the added sets.
         distorted_views: (K, 2, C, G, G), grid features of distorted views of the first K images;
             None without distorted-region localization.
         localization_weight: weight of distorted-region localization.
         random: chooses the regions that are distorted.
     """
     prediction = model(batch)
-    loss = quality_loss(prediction.head_quality, quality)
+    loss = scales.loss(prediction.head_quality, quality, dataset)
     if distorted_views is None:
         return loss
     first = torch.arange(len(distorted_views), device=quality.device)

@@ -1,8 +1,11 @@
-"""The train stage: trains one model on one split of one data set and writes a checkpoint."""
+"""The train stage: trains one model on one split of a data set and writes a checkpoint.
+
+Images of further data sets can be added to the training part.
+"""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +21,15 @@ from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import refuse_other_options
 from rsfiqa.model import RSA
 from rsfiqa.products.card import SplitRecord, training_record
-from rsfiqa.products.paths import card_path, checkpoint_stats_path
+from rsfiqa.products.paths import card_path, checkpoint_stats_path, dataset_name
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.samples import Samples
+from rsfiqa.train.added import check_names, check_overlap, load_added, record
 from rsfiqa.train.fit import fit
 from rsfiqa.train.options import TrainOptions
 from rsfiqa.train.progress import progress_bar
+from rsfiqa.train.sets import TrainingSet
 from rsfiqa.train.stopping import BestEpoch
 from rsfiqa.train.validation import validation_srcc
 
@@ -44,13 +49,15 @@ def run(
     test_fraction: float,
     seed: int,
     weights: str = PACKAGED,
+    also: Sequence[Path] = (),
     data: Samples | None = None,
+    added: Sequence[Samples] | None = None,
     replace: bool = True,
 ) -> None:
     """Train a variant on the training part of a split and write the checkpoint.
 
     Args:
-        folder: folder of the data set.
+        folder: folder of the data set, which gives the split and the scale of the scores.
         output: folder of the checkpoint.
         options: of the training.
         variant: a variant of the model; all variants train on the same images of a split.
@@ -58,7 +65,10 @@ def run(
         test_fraction: fraction of the images in the test part of a random split.
         seed: seed of splits, initial weights and batches.
         weights: weights of the backbone, for fine-tuning, as in the extract stage.
+        also: folders of data sets whose images outside the official test part are trained on too,
+            each with a scale of its own; on frozen features only.
         data: samples of the folder; loaded if None.
+        added: those of `also`, as from `load_added`; loaded if None.
         replace: replace a checkpoint that was trained with other options; else refuse to.
 
     Raises:
@@ -67,9 +77,19 @@ def run(
     """
     if not replace:
         given = training_record(
-            options.recorded(), split=split, seed=seed, test_fraction=test_fraction
+            options.recorded(),
+            split=split,
+            seed=seed,
+            test_fraction=test_fraction,
+            also=[dataset_name(each) for each in also],
         )
         _refuse_other_options(output, given)
+    check_names(folder, also)
+    if also and options.finetune.enabled:
+        raise InputError(
+            f"train.also: data sets are added on frozen features only, found {len(also)} with"
+            " train.finetune.enabled; leave one of them out"
+        )
     torch.set_num_threads(options.finetune.threads if options.finetune.enabled else 1)
     if options.finetune.enabled:
         tune_malloc(large=True)
@@ -77,6 +97,8 @@ def run(
     data = samples.load(folder) if data is None else data
     check_scores(data, options.min_images)
     parts = divide(data, options, split=split, test_fraction=test_fraction, seed=seed)
+    added = load_added(also, data) if added is None else added
+    check_overlap(added, data, parts.names != "train")
     training_seed = splits.seed_of(seed, data.dataset, split, variant)
     model = make_model(parts.train, options, variant, training_seed)
     state = output / "state.pt"
@@ -103,10 +125,17 @@ def run(
         if Processes.current().rank != 0:
             return  # the first process writes the checkpoint
     else:
-        losses = train(model, parts.train, options, seed=training_seed, validation=parts.validation)
+        losses = train(
+            model,
+            parts.train,
+            options,
+            seed=training_seed,
+            validation=parts.validation,
+            added=added,
+        )
     digests = data.image_digests(parts.names != "test")
     card = checkpoints.Card(
-        **make_card(parts.train, options, model_arguments(parts.train, options, variant)),
+        **make_card(parts.train, options, model_arguments(parts.train, options, variant), added),
         split=SplitRecord(
             name=split,
             seed=seed,
@@ -128,7 +157,7 @@ def run(
     checkpoints.write(output, model, card, table, network)
     state.unlink(missing_ok=True)
     ended = time.time()
-    images = len(parts.train)
+    images = len(parts.train) + sum(map(len, added))
     stats = {"started": started, "ended": ended, "images": images}
     write_json(checkpoint_stats_path(output), stats)
     log.info("train %s %s: %d images, %.0f s", variant, split, images, ended - started)
@@ -205,6 +234,7 @@ def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[
         "ensemble_heads": options.ensemble_heads,
         "hidden": options.hidden,
         "variant": variant,
+        "anchored": True,
     }
 
 
@@ -222,6 +252,7 @@ def train(
     *,
     seed: int,
     validation: Samples | None = None,
+    added: Sequence[Samples] = (),
 ) -> list[float]:
     """Train a model on frozen features.
 
@@ -231,6 +262,7 @@ def train(
         options: of the training.
         seed: seed of shuffling and dropout.
         validation: images that choose the best epoch, if any.
+        added: training images of further data sets.
 
     Returns:
         Mean loss of each epoch.
@@ -252,17 +284,21 @@ def train(
             mirrored=data.mirrored,
             distorted=data.distorted,
             localization_weight=options.localization_weight,
+            added=[TrainingSet.of(each) for each in added],
             best=best,
             progress=lambda _, loss: update(loss),
         )
 
 
-def make_card(data: Samples, options: TrainOptions, model: dict[str, Any]) -> dict[str, Any]:
+def make_card(
+    data: Samples, options: TrainOptions, model: dict[str, Any], added: Sequence[Samples] = ()
+) -> dict[str, Any]:
     """Return the fields of a card that describe the model, the data and the earlier stages."""
     return {
         "model": model,
         **data.lineage,
-        "datasets": [data.dataset],
+        "datasets": [each.dataset for each in (data, *added)],
+        "added": [record(each) for each in added],
         "mos_range": (data.scale.low, data.scale.high) if data.scale else None,
         "lower_better": data.scale.lower_better if data.scale else False,
         "options": {"version": VERSIONS["train"], **options.recorded()},

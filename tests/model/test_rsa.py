@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rsfiqa.model import RSA, VARIANTS, Batch, Prediction, collate
-from tests.support.tiny_model import random_batch, random_model, untrained_model
+from rsfiqa.train.fit import fit
+from tests.support.tiny_model import STAGES, TEXT, random_batch, random_model, untrained_model
 
 # float32 sums of some hundred numbers of size 1, added in another order, differ by about 1e-6.
 TOLERANCE = 1e-5
@@ -193,3 +194,48 @@ def test_calibration_never_reverses_the_order() -> None:
     model.calibrate(predicted, -predicted)
     model.calibrate(torch.ones(3), torch.tensor([0.1, 0.2, 0.3]))
     assert model.calibration.tolist() == [1.0, 0.0]
+
+
+def anchored_model(variant: str = "full") -> RSA:
+    """An untrained model whose regions are anchored in their overall ratings."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return RSA(
+            STAGES, text_dim=TEXT, width=8, heads=2, hidden=8, variant=variant, anchored=True
+        ).eval()
+
+
+@pytest.mark.parametrize("variant", ["full", "no_mhf"])
+def test_a_region_that_is_called_poor_has_a_low_quality(variant: str) -> None:
+    """By hand: the slope starts at 0.5, so bad is 0.25 below fair and excellent 0.25 above."""
+    batch = random_batch(1, 4)
+    ratings = batch.ratings.clone()
+    ratings[0, :, -1] = torch.tensor([1.0, 2.0, 5.0, math.nan])
+    quality = anchored_model(variant)(replace(batch, ratings=ratings)).region_quality[0]
+    # the layer behind the other part of a region's quality starts at zero
+    assert quality.tolist() == pytest.approx([0.25, 0.375, 0.75, 0.5])
+
+
+@pytest.mark.parametrize("variant", ["no_mllm", "no_rsa", "none"])
+def test_regions_without_caption_or_attention_are_not_anchored(variant: str) -> None:
+    assert anchored_model(variant).anchor is None
+
+
+def test_images_whose_captions_differ_in_overall_alone() -> None:
+    """After a training in which quality has nothing to do with the captions but for overall."""
+    batch = random_batch(64, seed=3)
+    ratings = torch.full_like(batch.ratings, 3.0)
+    overall = torch.linspace(1, 5, 64).expand(4, 64).T
+    ratings[..., -1] = overall
+    batch = replace(batch, text=torch.zeros_like(batch.text), ratings=ratings)
+    model = anchored_model()
+    fit(model, batch, overall[:, 0] / 5, epochs=5, batch_size=16)
+    assert model.anchor is not None
+    assert model.anchor.slope > 0
+    poor, good = ratings.clone(), ratings.clone()
+    poor[:, 1, -1], good[:, 1, -1] = 2, 4
+    with torch.inference_mode():
+        low = model(replace(batch, ratings=poor))
+        high = model(replace(batch, ratings=good))
+    assert (low.region_quality[:, 1] < high.region_quality[:, 1] - 0.1).all()
+    assert (low.quality < high.quality).all()
