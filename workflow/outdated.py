@@ -195,8 +195,11 @@ def _segmenter_files(section: Mapping[str, Any]) -> Sequence[Path]:
 
 
 def _captioner_files(section: Mapping[str, Any]) -> Sequence[Path]:
+    entry = CAPTIONERS[section["backend"]]
+    if entry.weights is not None:
+        return [entry.weights]
     weights = section["server"]["weights"]
-    if not CAPTIONERS[section["backend"]].uses_server or not weights:
+    if not entry.uses_server or not weights:
         return []
     from rsfiqa.captioners.vlm.vllm_command import model_files
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from rsfiqa.backbones.weights import PERCEPTION_FILE
 from rsfiqa.registry import Registry, resolve
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class CaptionerEntry:
         uses_server: sends requests to a server; the job starts one where no endpoint is given.
         is_language_model: the report calls its captions MLLM.
         needs_torch: its process imports torch.
+        weights: file of weights that comes with the package; None for others.
     """
 
     target: str
@@ -100,6 +102,7 @@ class CaptionerEntry:
     uses_server: bool = False
     is_language_model: bool = False
     needs_torch: bool = False
+    weights: Path | None = None
 
 
 CAPTIONERS: Registry[CaptionerEntry] = Registry("captioner")
@@ -107,7 +110,9 @@ CAPTIONERS: Registry[CaptionerEntry] = Registry("captioner")
 CAPTIONERS.register(
     "classifier",
     CaptionerEntry(
-        target="rsfiqa.captioners.classifier.captioner:ClassifierCaptioner", needs_torch=True
+        target="rsfiqa.captioners.classifier.captioner:ClassifierCaptioner",
+        needs_torch=True,
+        weights=PERCEPTION_FILE,
     ),
 )
 CAPTIONERS.register(

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliSubCommand, get_subcommand
 
-from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.caption.options import Backend, CaptionOptions
 from rsfiqa.command import Command, Folder
 from rsfiqa.options import Fraction
 from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
@@ -80,6 +80,9 @@ class TeachTest(Command, CaptionOptions):
     a model as the caption stage does, with one attempt per response.
     """
 
+    backend: Backend = Field(
+        "rule_based", description="rule_based, or vllm; the examples name textbook families."
+    )
     folder: Folder = Field(description="Folder of the examples.")
     name: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field(
         "rule_based", description="Name of the captioner in files and tables."

@@ -128,7 +128,7 @@ def test_answers_are_those_of_transformers(options, folder, chosen, finetuned, t
 
 
 def test_a_model_is_compared_with_the_rule_based_captioner(options, folder):
-    evaluate.run(folder, "test", CaptionOptions(), name="rule_based")
+    evaluate.run(folder, "test", CaptionOptions(backend="rule_based"), name="rule_based")
     longer = options.model_copy(update={"max_tokens": 2 * LONGEST})
     table = evaluate.run(folder, "test", longer, name="finetuned")
     assert table.splitlines()[0].split()[-3:] == ["finetuned", "rule_based", "chance"]

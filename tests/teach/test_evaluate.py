@@ -15,7 +15,7 @@ def vlm(server: Server, **changes: object) -> CaptionOptions:
 
 
 def test_the_rule_based_captioner_answers_in_the_schema(folder):
-    table = evaluate.run(folder, "test", CaptionOptions(), name="rule_based")
+    table = evaluate.run(folder, "test", CaptionOptions(backend="rule_based"), name="rule_based")
     lines = table.splitlines()
     assert lines[0].split() == ["test,", "n", "=", "65", "rule_based", "chance"]
     assert lines[1].split() == ["valid_fraction", "1.000", "-"]
@@ -54,4 +54,4 @@ def test_an_interrupted_test_requests_what_is_missing(folder):
 
 def test_a_part_without_examples(tmp_path):
     with pytest.raises(InputError, match=r"test.jsonl: no such file; make it with rsfiqa teach"):
-        evaluate.run(tmp_path, "test", CaptionOptions(), name="rule_based")
+        evaluate.run(tmp_path, "test", CaptionOptions(backend="rule_based"), name="rule_based")

@@ -102,7 +102,8 @@ rule teach_rule_based:
     message:
         "teach test: rule_based"
     shell:
-        "python -m rsfiqa teach test {params.folder:q} --name rule_based > {log:q} 2>&1"
+        "python -m rsfiqa teach test {params.folder:q} --name rule_based --backend rule_based"
+        " > {log:q} 2>&1"
 
 
 rule teach_test:
