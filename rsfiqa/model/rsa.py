@@ -23,14 +23,15 @@ class Prediction:
     """The predicted quality of B images and its parts.
 
     Quality is on the scale on which the training MOS span [0, 1], higher is better; it is not
-    clipped to that range. `quality` == (`region_weight` * `region_quality`).sum(1) + `global_term`.
+    clipped to that range. `quality` == (`region_weight` * `region_quality`).sum(1).
 
     Attributes:
         quality: float (B,).
-        region_quality: float (B, R), quality of each region; 0 for absent regions.
+        region_quality: float (B, R), quality of each region, which includes `global_term`; 0 for
+            absent regions.
         region_weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
         attention: float (B, G, G), weight of each grid cell, sums to 1.
-        global_term: float (B,), contribution of the whole image, in units of quality.
+        global_term: float (B,), the part of every region's quality that the whole image determines.
         head_quality: float (M, B), quality by each ensemble head; its mean is `quality`.
     """
 
@@ -74,13 +75,14 @@ class RSA(nn.Module):
 
     `RegionAttention` gives each region a quality and an importance, and the image an attention
     map. The statistics of the backbone's channels over the whole image and under the attention map
-    are the input of the ensemble heads, whose mean is the global term. The paper states that RSA
-    gathers the regions into one global attention map; formulas and sizes are decisions of this
-    project.
+    are the input of the ensemble heads. Their mean, the global term, is added to the quality of
+    every region, so that the weighted regions add up to the quality of the image. The paper states
+    that RSA gathers the regions into one global attention map; formulas and sizes are decisions of
+    this project.
 
     Variants: 'full'; 'no_mhf' uses the last backbone stage only; 'no_mllm' uses neither captions
     nor ratings; 'no_rsa' has no region attention: the map is uniform, regions are weighted by area
-    and all have the mean quality, and the heads get the area-weighted mean of the projected
+    and all have the quality of the image, and the heads get the area-weighted mean of the projected
     captions; 'none' lacks all three.
 
     Args:
@@ -215,12 +217,13 @@ class RSA(nn.Module):
                 statistics = torch.cat([statistics, mean_caption], -1)
         slope, offset = self.calibration
         head_terms = slope * self.heads(statistics)  # (M, B)
-        # The weights of an image sum to 1, so the offset goes to its regions.
+        # The weights of an image sum to 1, so what is common to its regions goes to each of them.
         quality = (slope * quality + offset) * batch.present  # (B, R)
         regional = (weight * quality).sum(1)
         global_term = head_terms.mean(0)
+        quality = (quality + global_term[:, None]) * batch.present
         return Prediction(
-            quality=regional + global_term,
+            quality=(weight * quality).sum(1),
             region_quality=quality,
             region_weight=weight,
             attention=attention.unflatten(1, (batch.grid, batch.grid)),

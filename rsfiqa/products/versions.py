@@ -7,7 +7,7 @@ VERSIONS = {
     "caption": 3,
     "embed": 1,
     "extract": 5,
-    "train": 9,
+    "train": 10,
     "benchmark": 2,
     "report": 3,
     "teach": 3,

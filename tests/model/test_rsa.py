@@ -21,9 +21,7 @@ def assert_same(actual: torch.Tensor, expected: torch.Tensor) -> None:
 def test_quality_is_the_sum_of_its_parts(variant: str) -> None:
     prediction = random_model(variant)(random_batch())
     regional = (prediction.region_weight * prediction.region_quality).sum(1)
-    torch.testing.assert_close(
-        prediction.quality, regional + prediction.global_term, atol=0, rtol=0
-    )
+    torch.testing.assert_close(prediction.quality, regional, atol=0, rtol=0)
     assert_same(prediction.head_quality.mean(0), prediction.quality)
     assert_same(prediction.region_weight.sum(1), torch.ones(3))
     assert prediction.attention.shape == (3, 4, 4)
@@ -182,7 +180,7 @@ def test_calibration_is_a_line_to_the_scale_of_quality() -> None:
     after = model(batch)
     torch.testing.assert_close(after.quality, target, atol=1e-5, rtol=0)
     regional = (after.region_weight * after.region_quality).sum(1)
-    torch.testing.assert_close(after.quality, regional + after.global_term)
+    torch.testing.assert_close(after.quality, regional, atol=0, rtol=0)
     torch.testing.assert_close(after.head_quality.mean(0), after.quality)
     assert not after.region_quality[~batch.present].any()
 
