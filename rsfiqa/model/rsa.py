@@ -31,6 +31,8 @@ class Prediction:
             absent regions.
         region_weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
         attention: float (B, G, G), weight of each grid cell, sums to 1.
+        quality_map: float (B, G, G), what each grid cell contributes to `quality`: the weighted
+            quality of each region, spread by its attention; sums to `quality`.
         global_term: float (B,), the part of every region's quality that the whole image determines.
         head_quality: float (M, B), quality by each ensemble head; its mean is `quality`.
     """
@@ -39,6 +41,7 @@ class Prediction:
     region_quality: Tensor
     region_weight: Tensor
     attention: Tensor
+    quality_map: Tensor
     global_term: Tensor
     head_quality: Tensor
 
@@ -204,12 +207,13 @@ class RSA(nn.Module):
         uniform = _uniform(grid_features)  # (B, N)
         if self.regions is not None:
             scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
-            quality, weight, attention = self.regions(scaled, captions, batch)
+            quality, weight, within = self.regions(scaled, captions, batch)
+            attention = _spread(weight, within)
             quality = (quality + self.mean_quality) * batch.present
             statistics = self._statistics(grid_features, uniform, attention)
         else:
             weight = masked_softmax(batch.geometry[..., 0], batch.present)
-            attention = uniform
+            attention, within = uniform, uniform[:, None].expand(*weight.shape, -1)
             quality = self.mean_quality * batch.present
             statistics = self._statistics(grid_features, uniform)
             if captions is not None:
@@ -222,11 +226,13 @@ class RSA(nn.Module):
         regional = (weight * quality).sum(1)
         global_term = head_terms.mean(0)
         quality = (quality + global_term[:, None]) * batch.present
+        map_shape = (-1, batch.grid, batch.grid)
         return Prediction(
             quality=(weight * quality).sum(1),
             region_quality=quality,
             region_weight=weight,
-            attention=attention.unflatten(1, (batch.grid, batch.grid)),
+            attention=attention.reshape(map_shape),
+            quality_map=_spread(weight * quality, within).reshape(map_shape),
             global_term=global_term,
             head_quality=regional + head_terms,
         )
@@ -252,6 +258,11 @@ class RSA(nn.Module):
         """
         pooled = pool_statistics(grid_features, torch.stack(weights, 1))  # (B, K, 2 * C')
         return ((pooled - self.image_mean) / self.image_std).clamp(-CLIP, CLIP).flatten(1)
+
+
+def _spread(amount: Tensor, within: Tensor) -> Tensor:
+    """An amount per region (B, R) spread over cells by `within` (B, R, N): float (B, N)."""
+    return torch.einsum("br,brn->bn", amount, within)
 
 
 def _uniform(grid_features: Tensor) -> Tensor:
