@@ -40,6 +40,11 @@ class MosScale:
         return self.high if self.lower_better else self.low
 
     @property
+    def best(self) -> float:
+        """The score of quality 1."""
+        return self.low if self.lower_better else self.high
+
+    @property
     def direction(self) -> Literal["higher", "lower"]:
         """Which scores are better."""
         return "lower" if self.lower_better else "higher"
@@ -67,6 +72,14 @@ class MosScale:
         """
         return self.worst + self.span * quality
 
+    def shortfall(self, mos: Number) -> Number:
+        """How far a score falls short of the best end of the scale, MOS points; not clipped.
+
+        Args:
+            mos: a score or an array of scores, native units; below 0 for one beyond the best end.
+        """
+        return mos - self.low if self.lower_better else self.high - mos
+
 
 def itu_level(quality: float) -> str:
     """The word for a quality on the five-step scale of ITU-R BT.500, bad to excellent.
@@ -75,3 +88,8 @@ def itu_level(quality: float) -> str:
     """
     step = int(quality * len(ITU_LEVELS))
     return ITU_LEVELS[min(max(step, 0), len(ITU_LEVELS) - 1)]
+
+
+def itu_rating(quality: float) -> float:
+    """A quality as a rating in [1, 5], linear; a quality outside [0, 1] is clipped."""
+    return 1.0 + (len(ITU_LEVELS) - 1) * min(max(quality, 0.0), 1.0)

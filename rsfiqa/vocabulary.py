@@ -78,10 +78,24 @@ class Family:
 
 FAMILIES: Registry[Family] = Registry("distortion family")
 
+# Families of both sets whose name alone does not read well after a word of severity.
+_FAMILY_WORDS = {
+    "color_cast": "color cast",
+    "compression": "compression artifacts",
+    "contrast_high": "excess contrast",
+    "contrast_low": "loss of contrast",
+    "defocus": "defocus blur",
+    "low_resolution": "loss of resolution",
+    "motion_blur": "motion blur",
+    "quantization": "banding",
+    "saturation_high": "oversaturation",
+    "saturation_low": "desaturation",
+}
+
 
 def family_words(name: str) -> str:
-    """A family's name as it stands in a sentence."""
-    return name.replace("_", " ")
+    """What a family is called in a sentence, alone or after a word of `SEVERITY_WORDS`."""
+    return _FAMILY_WORDS.get(name, name.replace("_", " "))
 
 
 def augmentation_families() -> tuple[str, ...]:

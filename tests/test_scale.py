@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsfiqa.scale import MosScale, itu_level
+from rsfiqa.scale import MosScale, itu_level, itu_rating
 from tests.support.imports import imported_by
 
 FIVE = MosScale(1, 5)
@@ -49,8 +49,18 @@ def test_predictions_outside_the_scale_are_not_clipped():
 
 
 def test_span_and_worst_score():
-    assert (FIVE.span, FIVE.worst) == (4, 1)
-    assert (DMOS.span, DMOS.worst) == (-115, 112)
+    assert (FIVE.span, FIVE.worst, FIVE.best) == (4, 1, 5)
+    assert (DMOS.span, DMOS.worst, DMOS.best) == (-115, 112, -3)
+
+
+@pytest.mark.parametrize(
+    ("scale", "mos", "shortfall"),
+    [(FIVE, 1.5, 3.5), (FIVE, 5, 0), (FIVE, 5.5, -0.5), (DMOS, 10, 13), (DMOS, -5, -2)],
+)
+def test_what_a_score_falls_short_of_the_best_end(scale, mos, shortfall):
+    """In either direction, and not clipped."""
+    assert scale.shortfall(mos) == shortfall
+    np.testing.assert_array_equal(scale.shortfall(np.array([mos])), [shortfall])
 
 
 def test_bounds_belong_to_the_scale():
@@ -89,6 +99,11 @@ def test_words_for_range_and_direction():
 )
 def test_words_of_the_five_step_scale(quality, word):
     assert itu_level(quality) == word
+
+
+@pytest.mark.parametrize(("quality", "rating"), [(-1, 1), (0, 1), (0.3, 2.2), (1, 5), (1.2, 5)])
+def test_a_quality_as_a_rating(quality, rating):
+    assert itu_rating(quality) == pytest.approx(rating)
 
 
 def test_it_is_imported_without_numpy():

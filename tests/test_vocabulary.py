@@ -9,6 +9,7 @@ from rsfiqa.vocabulary import (
     Family,
     are_opposite,
     augmentation_families,
+    family_words,
     imaging_order,
 )
 
@@ -117,3 +118,32 @@ def test_realistic_families_are_complete_and_their_functions_differ_in_name(name
 def test_a_name_in_both_sets_of_families_is_rated_alike():
     for name in set(FAMILIES) & set(REALISTIC_FAMILIES):
         assert FAMILIES[name].rating == REALISTIC_FAMILIES[name].rating
+
+
+# What is said of a family after faint, slight, clear, strong or extreme, and alone.
+WORDS = {
+    "blur": "blur",
+    "color_cast": "color cast",
+    "compression": "compression artifacts",
+    "contrast_high": "excess contrast",
+    "contrast_low": "loss of contrast",
+    "defocus": "defocus blur",
+    "haze": "haze",
+    "low_resolution": "loss of resolution",
+    "motion_blur": "motion blur",
+    "noise": "noise",
+    "overexposure": "overexposure",
+    "oversharpening": "oversharpening",
+    "pixelation": "pixelation",
+    "quantization": "banding",
+    "saturation_high": "oversaturation",
+    "saturation_low": "desaturation",
+    "underexposure": "underexposure",
+}
+
+
+def test_words_of_families():
+    families = {*FAMILIES, *REALISTIC_FAMILIES} - {"banding"}
+    assert {family: family_words(family) for family in families} == WORDS
+    assert family_words("banding") == "banding"
+    assert family_words("lens_flare") == "lens flare"

@@ -86,6 +86,8 @@ def run(
     torch.set_num_threads(1)
     started = time.time()  # loading the data counts as work of the first method
     test_data = samples.load(root / test)
+    if kind != OFFICIAL:
+        check_taught(test_data)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
         check_overlap(train, train_data.rows, test, test_data.rows)

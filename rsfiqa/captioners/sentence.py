@@ -1,9 +1,14 @@
-"""The sentence of a caption, which the embed stage turns into a vector."""
+"""The sentence of a caption, which the embed stage turns into a vector and people read."""
 
 from collections.abc import Sequence
 
 from rsfiqa.products.captions import Distortion
 from rsfiqa.vocabulary import ITU_LEVELS, SEVERITY_WORDS, family_words
+
+NO_DISTORTION = "no distortion"
+NO_CAUSE = "no single cause found"  # quality is low, and no distortion is named
+LEAST_UNDISTORTED = "good"  # the lowest level at which a region may be said to have no distortion
+_OVERALL = ". Overall "
 
 
 def caption_sentence(content: str, distortions: Sequence[Distortion], overall: int) -> str:
@@ -14,7 +19,58 @@ def caption_sentence(content: str, distortions: Sequence[Distortion], overall: i
         distortions: in the order in which they are named; empty for none.
         overall: 1 (bad) to 5 (excellent).
     """
-    named = ", ".join(
+    level = ITU_LEVELS[overall - 1]
+    if distortions:
+        return f"{content} with {_named(distortions)}{_OVERALL}{level}."
+    return f"{content}{_unnamed(level)}{_OVERALL}{level}."
+
+
+def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: str) -> str:
+    """A sentence of `caption_sentence` with another overall level.
+
+    Args:
+        sentence: empty for a caption that failed, and stays so.
+        distortions: of the region.
+        level: of `ITU_LEVELS`.
+    """
+    if not sentence:
+        return ""
+    start = sentence.rpartition(_OVERALL)[0] or sentence.removesuffix(".")
+    if not distortions:
+        for known in ITU_LEVELS:
+            start = start.removesuffix(_unnamed(known))
+        start += _unnamed(level)
+    return f"{start}{_OVERALL}{level}."
+
+
+def without_distortions(level: str) -> str:
+    """What is said of a region of which no distortion is named.
+
+    Args:
+        level: its overall quality, of `ITU_LEVELS`.
+    """
+    is_low = ITU_LEVELS.index(level) < ITU_LEVELS.index(LEAST_UNDISTORTED)
+    return NO_CAUSE if is_low else NO_DISTORTION
+
+
+def reason(distortions: Sequence[Distortion], level: str) -> str:
+    """The distortions of a region in words, or that none is named.
+
+    Args:
+        distortions: of the region.
+        level: its overall quality, of `ITU_LEVELS`.
+    """
+    return _named(distortions) if distortions else without_distortions(level)
+
+
+def _unnamed(level: str) -> str:
+    words = without_distortions(level)
+    return f": {words}" if words == NO_CAUSE else f" with {words}"
+
+
+def _named(distortions: Sequence[Distortion]) -> str:
+    """Distortions as an enumeration: a, b and c."""
+    *first, last = (
         f"{SEVERITY_WORDS[one['severity']]} {family_words(one['family'])}" for one in distortions
     )
-    return f"{content} with {named or 'no distortion'}. Overall {ITU_LEVELS[overall - 1]}."
+    return f"{', '.join(first)} and {last}" if first else last

@@ -126,7 +126,7 @@ class RegionAttention(nn.Module):
         Returns:
             quality: float (B, R), minus the mean quality of the training images.
             weight: float (B, R), importance; sums to 1 over R.
-            attention: float (B, N), sums to 1 over N.
+            within: float (B, R, N), attention of each region to its cells; sums to 1 over N.
         """
         features, _ = self.mhf(grid_features)  # (B, N, D)
         coverage = batch.coverage.to(features.dtype)  # (B, R, N)
@@ -143,7 +143,7 @@ class RegionAttention(nn.Module):
         importance = self.importance(tokens).squeeze(-1) + area
         weight = masked_softmax(importance, batch.present)
         quality = self.quality(self.dropout(torch.cat([tokens, attended], -1))).squeeze(-1)
-        return quality, weight, torch.einsum("br,brn->bn", weight, within)
+        return quality, weight, within
 
     def _positional_bias(self, grid: int) -> Tensor:
         """The logit of the centre prior in each cell: float (N,), 0 in the image's centre.

@@ -24,14 +24,17 @@ class Prediction:
     """The predicted quality of B images and its parts.
 
     Quality is on the scale on which the training MOS span [0, 1], higher is better; it is not
-    clipped to that range. `quality` == (`region_weight` * `region_quality`).sum(1) + `global_term`.
+    clipped to that range. `quality` == (`region_weight` * `region_quality`).sum(1).
 
     Attributes:
         quality: float (B,).
-        region_quality: float (B, R), quality of each region; 0 for absent regions.
+        region_quality: float (B, R), quality of each region, which includes `global_term`; 0 for
+            absent regions.
         region_weight: float (B, R), importance of each region, sums to 1; 0 for absent regions.
         attention: float (B, G, G), weight of each grid cell, sums to 1.
-        global_term: float (B,), contribution of the whole image, in units of quality.
+        quality_map: float (B, G, G), what each grid cell contributes to `quality`: the weighted
+            quality of each region, spread by its attention; sums to `quality`.
+        global_term: float (B,), the part of every region's quality that the whole image determines.
         head_quality: float (M, B), quality by each ensemble head; its mean is `quality`.
     """
 
@@ -39,6 +42,7 @@ class Prediction:
     region_quality: Tensor
     region_weight: Tensor
     attention: Tensor
+    quality_map: Tensor
     global_term: Tensor
     head_quality: Tensor
 
@@ -75,13 +79,14 @@ class RSA(nn.Module):
 
     `RegionAttention` gives each region a quality and an importance, and the image an attention
     map. The statistics of the backbone's channels over the whole image and under the attention map
-    are the input of the ensemble heads, whose mean is the global term. The paper states that RSA
-    gathers the regions into one global attention map; formulas and sizes are decisions of this
-    project.
+    are the input of the ensemble heads. Their mean, the global term, is added to the quality of
+    every region, so that the weighted regions add up to the quality of the image. The paper states
+    that RSA gathers the regions into one global attention map; formulas and sizes are decisions of
+    this project.
 
     Variants: 'full'; 'no_mhf' uses the last backbone stage only; 'no_mllm' uses neither captions
     nor ratings; 'no_rsa' has no region attention: the map is uniform, regions are weighted by area
-    and all have the mean quality, and the heads get the area-weighted mean of the projected
+    and all have the quality of the image, and the heads get the area-weighted mean of the projected
     captions; 'none' lacks all three.
 
     Args:
@@ -209,14 +214,15 @@ class RSA(nn.Module):
         uniform = _uniform(grid_features)  # (B, N)
         if self.regions is not None:
             scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
-            quality, weight, attention = self.regions(scaled, captions, batch)
+            quality, weight, within = self.regions(scaled, captions, batch)
             if self.anchor is not None:
                 quality = quality + self.anchor(batch)
+            attention = _spread(weight, within)
             quality = (quality + self.mean_quality) * batch.present
             statistics = self._statistics(grid_features, uniform, attention)
         else:
             weight = masked_softmax(batch.geometry[..., 0], batch.present)
-            attention = uniform
+            attention, within = uniform, uniform[:, None].expand(*weight.shape, -1)
             quality = self.mean_quality * batch.present
             statistics = self._statistics(grid_features, uniform)
             if captions is not None:
@@ -224,15 +230,18 @@ class RSA(nn.Module):
                 statistics = torch.cat([statistics, mean_caption], -1)
         slope, offset = self.calibration
         head_terms = slope * self.heads(statistics)  # (M, B)
-        # The weights of an image sum to 1, so the offset goes to its regions.
+        # The weights of an image sum to 1, so what is common to its regions goes to each of them.
         quality = (slope * quality + offset) * batch.present  # (B, R)
         regional = (weight * quality).sum(1)
         global_term = head_terms.mean(0)
+        quality = (quality + global_term[:, None]) * batch.present
+        map_shape = (-1, batch.grid, batch.grid)
         return Prediction(
-            quality=regional + global_term,
+            quality=(weight * quality).sum(1),
             region_quality=quality,
             region_weight=weight,
-            attention=attention.unflatten(1, (batch.grid, batch.grid)),
+            attention=attention.reshape(map_shape),
+            quality_map=_spread(weight * quality, within).reshape(map_shape),
             global_term=global_term,
             head_quality=regional + head_terms,
         )
@@ -263,6 +272,11 @@ class RSA(nn.Module):
 def _chunks(grid_features: Tensor) -> tuple[Tensor, ...]:
     """Parts of grid features that are small enough to be computed with in float32."""
     return torch.split(grid_features, STANDARDISE_SIZE)
+
+
+def _spread(amount: Tensor, within: Tensor) -> Tensor:
+    """An amount per region (B, R) spread over cells by `within` (B, R, N): float (B, N)."""
+    return torch.einsum("br,brn->bn", amount, within)
 
 
 def _uniform(grid_features: Tensor) -> Tensor:

@@ -34,7 +34,12 @@ SCHEMA = pa.schema(
 
 
 class Distortion(TypedDict):
-    """A distortion of a region: a family of `vocabulary.FAMILIES` and its severity, 1 to 5."""
+    """A distortion of a region.
+
+    Attributes:
+        family: of `vocabulary.FAMILIES` or `vocabulary.REALISTIC_FAMILIES`.
+        severity: 1 (faint) to 5 (extreme).
+    """
 
     family: str
     severity: int

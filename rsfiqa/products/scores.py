@@ -11,7 +11,7 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
-VERSION = 3
+VERSION = 4
 
 FORMATS = (".parquet", ".csv", ".jsonl")
 
@@ -24,11 +24,12 @@ SCHEMA = pa.schema(
         ("low", pa.float64()),  # range of score
         ("high", pa.float64()),
         ("checkpoint", pa.string()),  # data sets and first digits of the SHA-256
-        ("worst_box", pa.list_(pa.int32())),  # x0, y0, x1, y1 of the region that costs most, pixels
+        ("worst_box", pa.list_(pa.int32())),  # x0, y0, x1, y1 of the worst region, pixels
         ("worst_caption", pa.string()),
         *((f"worst_{name}", pa.float64()) for name in RATINGS),  # 1 (bad) to 5 (excellent)
         ("worst_score", pa.float64()),  # of the region, MOS units
         ("worst_weight", pa.float64()),  # of the region, in [0, 1]
+        ("worst_cost", pa.float64()),  # of the region, MOS points
         ("flags", pa.list_(pa.string())),  # of images.flags.FLAGS
         ("status", pa.string()),  # ok or failed
         ("reason", pa.string()),  # of the failure, or of the flag damaged
@@ -70,6 +71,7 @@ class Row(TypedDict):
     worst_overall: float | None
     worst_score: float | None
     worst_weight: float | None
+    worst_cost: float | None
     flags: list[str]
     status: Literal["ok", "failed"]
     reason: str | None

@@ -4,11 +4,11 @@
 VERSIONS = {
     "prepare": 3,
     "segment": 2,
-    "caption": 3,
+    "caption": 4,
     "embed": 1,
     "extract": 5,
     "train": 10,
     "benchmark": 2,
-    "report": 3,
+    "report": 4,
     "teach": 3,
 }

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 from rsfiqa.images import resize
+from rsfiqa.report.pictures import Heat
+from rsfiqa.scale import MosScale
 
 # Long side in pixels and JPEG quality of a photograph, tried in turn until it fits its budget.
 PHOTO_SETTINGS = ((640, 92), (640, 85), (640, 70), (640, 50), (448, 50), (320, 40), (224, 30))
@@ -65,16 +67,33 @@ def photo_uri(image: np.ndarray, size: int) -> str:
     return _data_uri("image/jpeg", data.tobytes())
 
 
-def heat_uri(attention: np.ndarray) -> str:
-    """An attention map float (G, G) as a PNG in magma, from 0 to its maximum.
+def attention_heat(attention: np.ndarray) -> Heat:
+    """An attention map float (G, G), which sums to 1, relative to a uniform map."""
+    relative = attention.astype(np.float64) * attention.size
+    peak = float(relative.max())
+    return Heat(heat_uri(relative, peak), peak, attention.size)
+
+
+def cost_heat(costs: np.ndarray, scale: MosScale) -> Heat:
+    """Costs of grid cells float (G, G), MOS points.
+
+    The brightest color is the largest cost, or that of a cell of a uniformly worst picture if this
+    is more: good pictures stay dark.
+    """
+    peak = max(float(costs.max()), abs(scale.span) / costs.size)
+    return Heat(heat_uri(costs, peak), peak, costs.size)
+
+
+def heat_uri(values: np.ndarray, peak: float) -> str:
+    """A map float (G, G) as a PNG in magma, from 0 to its peak, smooth.
 
     Higher values are more opaque.
     """
     import matplotlib  # takes a moment, which a page without attention saves
 
     side = (HEAT_SIDE, HEAT_SIDE)
-    smooth = cv2.resize(attention.astype(np.float32), side, interpolation=cv2.INTER_CUBIC)
-    fraction = np.clip(smooth / max(float(attention.max()), 1e-9), 0, 1)
+    smooth = cv2.resize(values.astype(np.float32), side, interpolation=cv2.INTER_CUBIC)
+    fraction = np.clip(smooth / max(peak, 1e-9), 0, 1)
     levels = np.arange(256) / 255
     colors = np.rint(255 * matplotlib.colormaps["magma"](levels)[:, :3]).astype(np.uint8)
     image = Image.fromarray(np.rint(255 * fraction).astype(np.uint8))

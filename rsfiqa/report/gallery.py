@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import torch
 
 from rsfiqa import checkpoints, samples
+from rsfiqa.captioners.sentence import reason, revised_sentence
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.model import Prediction
@@ -15,9 +16,10 @@ from rsfiqa.products import captions, manifest, regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, outlines, photo_uri
 from rsfiqa.report.pictures import Explanation, Picture, Region, choose
 from rsfiqa.samples import Samples
+from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -73,20 +75,21 @@ def _explanation(
     shard = shard_name(row["shard"])
     reader = regions.Reader(product_path(folder, "segment", shard))
     labels = reader[row["image_id"]].labels
-    attention = prediction.attention[i].double().numpy()
-    attention = attention * attention.size  # 1 everywhere for a uniform map
+    attention, contribution = (
+        part[i].double().numpy() for part in (prediction.attention, prediction.quality_map)
+    )
     return Explanation(
         size=labels.shape[::-1],
         predicted=dataset.scale.to_mos(float(prediction.quality[i])),
-        global_term=dataset.scale.span * float(prediction.global_term[i]),
         regions=_regions(
             labels,
             _captions(product_path(folder, "caption", shard), row["image_id"]),
-            dataset.scale.to_mos(prediction.region_quality[i].double().numpy()),
+            prediction.region_quality[i].double().numpy(),
             prediction.region_weight[i].double().numpy(),
+            dataset.scale,
         ),
-        heat=heat_uri(attention),
-        peak=float(attention.max()),
+        cost=cost_heat(abs(dataset.scale.span) * (attention - contribution), dataset.scale),
+        attention=attention_heat(attention),
     )
 
 
@@ -97,26 +100,36 @@ def _captions(path: Path, image_id: str) -> pa.Table:
 
 
 def _regions(
-    labels: np.ndarray, table: pa.Table, scores: np.ndarray, weights: np.ndarray
+    labels: np.ndarray, table: pa.Table, quality: np.ndarray, weights: np.ndarray, scale: MosScale
 ) -> list[Region]:
-    """The regions of a label map from their captions, scores (R,) and weights (R,)."""
+    """The regions of a label map from their captions, quality (R,) and weights (R,).
+
+    Their captions get the overall rating and word of the predicted quality, as `Scorer` gives them.
+    """
     ratings, borders = captions.ratings_array(table), outlines(labels)
+    levels = [itu_level(float(value)) for value in quality]
+    scores = scale.to_mos(quality)
+    costs = weights * scale.shortfall(scores)
     return [
         Region(
             number=r,
             outline=borders[r],
             content=row["content"] or "",
-            text=row["text"] or "",
-            ratings=[
-                (name, None if np.isnan(value) else float(value))
-                for name, value in zip(RATINGS, ratings[r], strict=True)
-            ],
-            distortions=[(d["family"], d["severity"]) for d in row["distortions"] or []],
+            text=revised_sentence(row["text"] or "", row["distortions"] or [], levels[r]),
+            ratings=_ratings(ratings[r], float(quality[r])),
+            reason=reason(row["distortions"] or [], levels[r]) if row["text"] else "",
             score=float(scores[r]),
             weight=float(weights[r]),
+            cost=float(costs[r]),
         )
         for r, row in enumerate(table.to_pylist())
     ]
+
+
+def _ratings(values: np.ndarray, quality: float) -> list[tuple[str, float | None]]:
+    """Name and value of each rating; None if the caption failed, but for the overall rating."""
+    known = dict(zip(RATINGS, map(float, values), strict=True)) | {"overall": itu_rating(quality)}
+    return [(name, None if np.isnan(value) else value) for name, value in known.items()]
 
 
 def _picture(

@@ -12,7 +12,6 @@ from rsfiqa.io.atomic import atomic
 from rsfiqa.report import formatting
 from rsfiqa.report.pictures import KINDS
 from rsfiqa.report.tables import axis_limit
-from rsfiqa.vocabulary import family_words
 
 MAX_FAILURES = 500  # rows of the table; the products hold all failures
 WRITTEN = b" UTC by rsfiqa "  # in the footer of every page
@@ -60,6 +59,5 @@ def _environment() -> jinja2.Environment:
         "p": formatting.p_value,
         "quantile": np.quantile,
         "axis_limit": axis_limit,
-        "words": family_words,
     }
     return environment

@@ -29,9 +29,10 @@ class Region:
         content: what the region shows; empty if the caption failed.
         text: the sentence that was embedded.
         ratings: name and value in [1, 5], higher is better; None if missing.
-        distortions: family and severity, 1 to 5.
+        reason: its distortions in words, or that there are none; empty if unknown.
         score: in units of the data set.
         weight: contribution to the score of the picture, in [0, 1]; weights sum to 1.
+        cost: points that the region takes from the picture, below the best end of the scale.
     """
 
     number: int
@@ -39,37 +40,63 @@ class Region:
     content: str
     text: str
     ratings: list[tuple[str, float | None]]
-    distortions: list[tuple[str, int]]
+    reason: str
     score: float
     weight: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A map that is laid over a picture.
+
+    Attributes:
+        uri: data URI of its colors.
+        peak: value of the brightest color: of cost in points per grid cell, of attention relative
+            to a uniform map.
+        cells: number of grid cells.
+    """
+
+    uri: str
+    peak: float
+    cells: int
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A predicted score and its parts: predicted == sum(weight * score) + global_term.
+    """A predicted score and its parts: predicted == sum(weight * score).
 
     Attributes:
         size: width and height of the label map, pixels.
         predicted: score in units of the data set.
-        global_term: contribution of the picture as a whole; None if unknown.
-        regions: by decreasing area.
-        heat: data URI of the attention map; empty if unknown.
-        peak: maximum of the attention map, relative to a uniform map.
+        regions: by decreasing area; all of them, or the worst alone.
+        cost: what each part of the picture costs it; None if unknown.
+        attention: what each part counts; None if unknown.
         note: a warning to the reader; empty for none.
     """
 
     size: tuple[int, int]
     predicted: float
-    global_term: float | None
     regions: list[Region]
-    heat: str = ""
-    peak: float = 0.0
+    cost: Heat | None = None
+    attention: Heat | None = None
     note: str = ""
+
+    @property
+    def by_cost(self) -> list[Region]:
+        """The regions, the most costly first."""
+        return sorted(self.regions, key=lambda region: -region.cost)
+
+    @property
+    def overlays(self) -> dict[str, Heat]:
+        """The maps that are known, by name."""
+        maps = {"cost": self.cost, "attention": self.attention}
+        return {name: heat for name, heat in maps.items() if heat is not None}
 
     def photo_budget(self, total: int) -> int:
         """Bytes that are left for the photograph, of `total` bytes for the picture."""
         markup = sum(MARKUP + len(part.outline) + 3 * len(part.text) for part in self.regions)
-        return total - len(self.heat) - markup
+        return total - sum(len(heat.uri) for heat in self.overlays.values()) - markup
 
 
 @dataclass(frozen=True)

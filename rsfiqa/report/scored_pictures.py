@@ -9,12 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from rsfiqa.captioners.sentence import reason
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
+from rsfiqa.products.captions import Distortion
 from rsfiqa.products.scores import Row
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import heat_uri, outlines, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, outlines, photo_uri
 from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region, choose
+from rsfiqa.scale import MosScale, itu_level
 from rsfiqa.vocabulary import RATINGS
 
 CHANGED = 1e-3  # fraction of the range by which a score may differ if it is computed again
@@ -52,6 +55,10 @@ class RegionScore(Protocol):
     def weight(self) -> float:
         """Contribution to the score of the image, in [0, 1]."""
 
+    @property
+    def cost(self) -> float:
+        """Points that it takes from the image, MOS points."""
+
 
 class ImageScore(Protocol):
     """What the page needs of `rsfiqa.score.result.Score`."""
@@ -59,10 +66,6 @@ class ImageScore(Protocol):
     @property
     def score(self) -> float:
         """Predicted score, MOS points."""
-
-    @property
-    def global_term(self) -> float:
-        """Contribution of the image as a whole, MOS points."""
 
     @property
     def regions(self) -> Sequence[RegionScore]:
@@ -75,6 +78,10 @@ class ImageScore(Protocol):
     @property
     def attention_grid(self) -> np.ndarray:
         """Attention of each grid cell: float32 (G, G), sums to 1."""
+
+    @property
+    def cost_grid(self) -> np.ndarray:
+        """Cost of each grid cell: float32 (G, G), MOS points."""
 
 
 class Scorer(Protocol):
@@ -183,27 +190,24 @@ def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
     region = Region(
         number=0,
         outline=f"M{x0} {y0}H{x1}V{y1}H{x0}Z",
-        content="the region that costs most",
+        content="the worst region",
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
-        distortions=[],
+        reason="",
         score=row["worst_score"],
         weight=row["worst_weight"],
+        cost=row["worst_cost"],
     )
-    return Explanation(size, row["score"], None, [region])
+    return Explanation(size, row["score"], [region])
 
 
 def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explanation:
     """What the checkpoint computes of the picture now."""
-    attention = (
-        result.attention_grid.astype(np.float64) * result.attention_grid.size
-    )  # 1 if uniform
     before = f"{row['score']:.{dataset.digits}f}"
     changed = abs(result.score - row["score"]) > CHANGED * abs(dataset.scale.span)
     return Explanation(
         size=result.labels.shape[::-1],
         predicted=result.score,
-        global_term=result.global_term,
         regions=[
             Region(
                 number=r,
@@ -211,15 +215,23 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explan
                 content=region.content,
                 text=region.text,
                 ratings=list(region.ratings.items()),
-                distortions=region.distortions,
+                reason=_reason(region, dataset.scale),
                 score=region.score,
                 weight=region.weight,
+                cost=region.cost,
             )
             for r, (region, outline) in enumerate(
                 zip(result.regions, outlines(result.labels), strict=True)
             )
         ],
-        heat=heat_uri(attention),
-        peak=float(attention.max()),
+        cost=cost_heat(result.cost_grid, dataset.scale),
+        attention=attention_heat(result.attention_grid),
         note=f"The file has changed since it was scored {before}." if changed else "",
     )
+
+
+def _reason(region: RegionScore, scale: MosScale) -> str:
+    """Its distortions in words, or that none is named; empty if the caption failed."""
+    named = [Distortion(family=family, severity=level) for family, level in region.distortions]
+    level = itu_level(scale.to_quality(region.score))
+    return reason(named, level) if region.text else ""

@@ -14,7 +14,7 @@ PARTLY_FAILED = 3  # exit status
 
 
 class Score(Command, ScoreOptions):
-    """Score images: the quality of each, and the region that costs it most.
+    """Score images: the quality of each, and the region that is to blame most.
 
     PATHS are images, folders, patterns, text files of paths, or - to read paths from standard
     input. Reads a checkpoint, by default the one in the package. Prints a line per image, or
@@ -41,8 +41,10 @@ class Score(Command, ScoreOptions):
     checkpoint: Path | None = Field(
         None, description="Folder of a checkpoint; by default the one in the package."
     )
-    heatmaps: Path | None = Field(None, description="Folder for heat maps of the attention.")
-    explain: bool = Field(False, description="Print each region too.")
+    heatmaps: Path | None = Field(
+        None, description="Folder for heat maps of what each part of a picture costs it."
+    )
+    explain: bool = Field(False, description="Print each region too, the most costly first.")
     verbose: bool = Field(False, description="Name each file that is skipped, and why.")
     workers: int = Field(
         0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."

@@ -1,13 +1,12 @@
-"""Heat maps: the attention of a score drawn over the image, and their files."""
+"""Heat maps: what each part of an image costs its score, drawn over the image, and their files."""
 
 import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from rsfiqa.errors import InputError
 from rsfiqa.images import resize
@@ -15,9 +14,15 @@ from rsfiqa.images.listing import HEATMAP
 from rsfiqa.images.location import file_state
 from rsfiqa.io.atomic import atomic
 from rsfiqa.products.scores import FileState, as_input_error
+from rsfiqa.scale import MosScale
+from rsfiqa.score.result import Score, smooth_map
 
 LONG_SIDE = 1024  # pixels of a heat map; smaller images keep their size
 LONGEST_NAME = 255  # bytes, of most file systems
+SHOWS = "cost"  # earlier heat maps, which showed attention, are drawn again
+COLORS = "magma"  # of matplotlib
+PICTURE = 0.45  # fraction of the picture in the colors; the rest is cost
+LEGEND_HEIGHT, LEGEND_BAR, FONT_SIZE, MARGIN = 26, 90, 13, 8  # pixels
 
 Record = dict[str, str]  # what a heat map says about its picture
 
@@ -54,6 +59,7 @@ def record(state: FileState, label: str) -> Record:
         "Source size": str(state["size"]),
         "Source modified": str(state["modified"]),
         "Checkpoint": label,
+        "Shows": SHOWS,
     }
 
 
@@ -129,20 +135,60 @@ def write(target: Path, image: Image.Image, text: Record) -> None:
         image.save(partial, format="PNG", pnginfo=info)
 
 
-def heatmap(image: np.ndarray, attention_grid: np.ndarray) -> Image.Image:
-    """An image overlaid with attention, bright where it is high.
+def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
+    """An image overlaid with cost, bright where points are lost, and a legend below it.
+
+    The brightest color is the largest cost of a cell of the grid, or that of a uniformly worst
+    image if this is more: good pictures stay dark.
 
     Args:
         image: uint8 (H, W, 3).
-        attention_grid: float (G, G), see `Score`.
+        score: of the image.
+        scale: of the score.
     """
-    import matplotlib as mpl
-
     small = resize.reduce(image, LONG_SIDE)
-    relative = cv2.resize(
-        attention_grid / max(attention_grid.max(), 1e-12),
-        small.shape[1::-1],
-        interpolation=cv2.INTER_NEAREST,
-    )
-    colors = mpl.colormaps["magma"](relative)[..., :3] * 255
-    return Image.fromarray(np.rint(0.45 * small + 0.55 * colors).astype(np.uint8))
+    height, width = small.shape[:2]
+    factors = np.tile(np.divide((width, height), score.size), 2)
+    x0, y0, x1, y1 = np.rint(np.array(score.content) * factors).astype(int).tolist()
+    box = x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+    cells = score.cost_grid.size
+    costs = smooth_map(score.cost_grid, (width, height), box) * (height * width / cells)
+    top = max(float(costs.max()), abs(scale.span) / cells)
+    drawn = PICTURE * small + (1 - PICTURE) * _colors(costs / top)
+    total = float(score.cost_grid.sum(dtype=np.float64))
+    return _with_legend(np.rint(drawn).astype(np.uint8), top, total, cells)
+
+
+def _colors(fraction: np.ndarray) -> np.ndarray:
+    """Colors of values in [0, 1], others clipped: float (..., 3), 0 to 255."""
+    import matplotlib as mpl  # takes a moment, which scoring without heat maps saves
+
+    colors: np.ndarray = mpl.colormaps[COLORS](np.clip(fraction, 0, 1))[..., :3] * 255
+    return colors
+
+
+def _with_legend(drawn: np.ndarray, top: float, total: float, cells: int) -> Image.Image:
+    """A drawing uint8 (H, W, 3) above its legend; widened by black if it is narrower.
+
+    Args:
+        drawn: the picture.
+        top: cost of the brightest color, MOS points per cell.
+        total: cost of the whole image, MOS points.
+        cells: of the grid.
+    """
+    font = ImageFont.load_default(FONT_SIZE)
+    end = f"{top:.2g} points lost per 1/{cells} of the picture; {total:.1f} in all"
+    start = MARGIN + round(font.getlength("0")) + MARGIN // 2
+    stop = start + LEGEND_BAR
+    height, width = drawn.shape[:2]
+    wide = max(width, stop + round(font.getlength(end)) + 2 * MARGIN)
+    whole = np.zeros((height + LEGEND_HEIGHT, wide, 3), np.uint8)
+    whole[:height, :width] = drawn
+    bar = slice(height + MARGIN, height + LEGEND_HEIGHT - MARGIN)
+    ramp = PICTURE * 128 + (1 - PICTURE) * _colors(np.linspace(0, 1, LEGEND_BAR))  # on mid-grey
+    whole[bar, start:stop] = np.rint(ramp)
+    image = Image.fromarray(whole)
+    draw, middle = ImageDraw.Draw(image), height + LEGEND_HEIGHT // 2
+    draw.text((MARGIN, middle), "0", "white", font, "lm")
+    draw.text((stop + MARGIN // 2, middle), end, "white", font, "lm")
+    return image

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 
 from rsfiqa.images.border import Box
@@ -16,12 +17,16 @@ class Region:
     Attributes:
         box: x0, y0, x1, y1 in pixels of the upright image, x1 and y1 exclusive.
         content: what the region shows.
-        text: the sentence of the caption.
-        ratings: color, noise, artifact, blur and overall in [1, 5], higher is better; NaN if the
-            caption failed.
+        text: the sentence of the caption, with the word of the region's predicted quality; empty if
+            the caption failed.
+        ratings: color, noise, artifact, blur and overall in [1, 5], higher is better. Overall is
+            the predicted quality of the region, the others are the captioner's: NaN if it failed.
         distortions: family and severity (1 to 5), the most severe first.
         score: predicted score of the region in MOS units of the checkpoint.
         weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
+        cost: points that the region takes from the image: its weight times what its score falls
+            short of the best end of the scale, MOS points. Not clipped, so that the costs of an
+            image add up to what its own score falls short; below 0 beyond the best end.
     """
 
     box: Box
@@ -31,6 +36,7 @@ class Region:
     distortions: list[tuple[str, int]]
     score: float
     weight: float
+    cost: float
 
     def __eq__(self, other: object) -> bool:
         """Whether all is equal; ratings of failed captions are."""
@@ -44,14 +50,15 @@ class Score:
     """The score of one image.
 
     Attributes:
-        score: in MOS units of the checkpoint; sum of the regions' weights times scores, plus
-            `global_term`.
+        score: in MOS units of the checkpoint; sum of the regions' weights times scores. What it
+            falls short of the best end of the scale is the sum of their costs.
         quality: the score mapped to [0, 1] and clipped; higher is better.
-        global_term: contribution of the image as a whole, MOS units.
         regions: by decreasing area.
         labels: uint16 (h, w), region of each pixel of the reduced image; in a border, of the
             nearest pixel that is scored.
         attention_grid: float32 (G, G), attention of each cell of the image; sums to 1.
+        cost_grid: float32 (G, G), cost of each cell of the image: attention times what the scores
+            of the regions in it fall short, MOS points; sums to the costs of the regions.
         size: width and height in pixels of the upright image.
         content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
             its border.
@@ -59,10 +66,10 @@ class Score:
 
     score: float
     quality: float
-    global_term: float
     regions: list[Region]
     labels: np.ndarray
     attention_grid: np.ndarray
+    cost_grid: np.ndarray
     size: tuple[int, int]
     content: Box
 
@@ -83,9 +90,48 @@ class Score:
         attention /= attention.sum(dtype=np.float64)
         return attention
 
+    @cached_property
+    def cost_map(self) -> np.ndarray:
+        """Cost of each pixel of the upright image: float32 (H, W), MOS points, smooth.
+
+        Sums to the costs of the regions.
+        """
+        return smooth_map(self.cost_grid, self.size, self.content)
+
+
+def smooth_map(grid: np.ndarray, size: tuple[int, int], content: Box) -> np.ndarray:
+    """A grid interpolated over the pixels of an image: float32 (H, W), with the same sum.
+
+    Args:
+        grid: float (G, G), a sum over each cell.
+        size: width and height of the image, pixels.
+        content: the part that was scored, in pixels of the image; 0 outside.
+    """
+    above, below = (
+        _interpolated(np.maximum(part, 0).astype(np.float32), size, content)
+        for part in (grid, -grid)  # each scaled to its own sum, so that no sign changes
+    )
+    smooth: np.ndarray = above - below
+    return smooth
+
+
+def _interpolated(grid: np.ndarray, size: tuple[int, int], content: Box) -> np.ndarray:
+    """As `smooth_map`, of a grid without negative values."""
+    whole: np.ndarray = cv2.resize(grid, size, interpolation=cv2.INTER_CUBIC).clip(0)
+    x0, y0, x1, y1 = content
+    if not whole[y0:y1, x0:x1].any():  # an image of few pixels falls between the cells
+        whole[y0:y1, x0:x1] = 1
+    whole[:y0] = whole[y1:] = whole[:, :x0] = whole[:, x1:] = 0
+    whole *= grid.sum(dtype=np.float64) / whole.sum(dtype=np.float64)
+    return whole
+
 
 def worst_region(score: Score, *, lower_better: bool) -> Region:
-    """The region that costs the image most: its weight times its distance below the mean.
+    """The region to blame: the one that pulls the score of the image down most.
+
+    That is the lowest weight times difference between the region's score and the image's. Costs,
+    which count from the best end of the scale, are largest for large regions even where they are
+    better than the rest; this rule compares a region with the others of the image.
 
     Args:
         score: of the image.

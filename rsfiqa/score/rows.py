@@ -70,6 +70,7 @@ def score_file(
         **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},  # type: ignore[typeddict-item]
         "worst_score": worst.score,
         "worst_weight": worst.weight,
+        "worst_cost": worst.cost,
         "flags": flags_of(image),
         "status": "ok",
         "reason": image.damage,

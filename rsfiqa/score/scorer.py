@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rsfiqa import checkpoints
 from rsfiqa.backbones.backbone import Backbone, grid_features_of
+from rsfiqa.captioners.sentence import revised_sentence
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
@@ -21,6 +22,7 @@ from rsfiqa.model.inference import inference
 from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
+from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
@@ -44,6 +46,12 @@ class ImagePrediction:
     captions: pipeline.Captions
     ratings: np.ndarray
     prediction: Prediction
+
+    def cost_grid(self, scale: MosScale) -> np.ndarray:
+        """Cost of each grid cell in points of a scale: float32 (G, G); see `Score`."""
+        lacking = self.prediction.attention[0] - self.prediction.quality_map[0]
+        costs: np.ndarray = abs(scale.span) * lacking.numpy()
+        return costs
 
 
 class Scorer(nn.Module):
@@ -206,23 +214,34 @@ class Scorer(nn.Module):
         return Score(
             score=self.scale.to_mos(quality),
             quality=min(max(quality, 0.0), 1.0),
-            global_term=self.scale.span * float(prediction.global_term[0]),
             regions=[
-                Region(
-                    box=_box(corner + result.regions.table["box"][r] * factors),
-                    content=row.content,
-                    text=row.text,
-                    ratings=dict(zip(RATINGS, result.ratings[r].tolist(), strict=True)),
-                    distortions=[(d["family"], d["severity"]) for d in row.distortions],
-                    score=self.scale.to_mos(float(prediction.region_quality[0, r])),
-                    weight=float(prediction.region_weight[0, r]),
-                )
-                for r, row in enumerate(result.captions)
+                self._region(result, r, _box(corner + result.regions.table["box"][r] * factors))
+                for r in range(len(result.captions))
             ],
             labels=border.pad_labels(result.regions.labels, content, image.size),
             attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
+            cost_grid=border.pad_grid(result.cost_grid(self.scale), content, image.size),
             size=image.size,
             content=content,
+        )
+
+    def _region(self, result: ImagePrediction, r: int, box: border.Box) -> Region:
+        """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
+        row, prediction = result.captions[r], result.prediction
+        quality, weight = (
+            float(part[0, r]) for part in (prediction.region_quality, prediction.region_weight)
+        )
+        score = self.scale.to_mos(quality)
+        ratings = dict(zip(RATINGS, result.ratings[r].tolist(), strict=True))
+        return Region(
+            box=box,
+            content=row.content,
+            text=revised_sentence(row.text, row.distortions, itu_level(quality)),
+            ratings=ratings | {"overall": itu_rating(quality)},
+            distortions=[(d["family"], d["severity"]) for d in row.distortions],
+            score=score,
+            weight=weight,
+            cost=weight * self.scale.shortfall(score),
         )
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:

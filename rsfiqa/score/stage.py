@@ -153,7 +153,10 @@ def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> bool:
         print(f"{'failed':>8}  {row['path']}: {row['reason']}", flush=True)
         return True
     print(f"{row['score']:8.2f}  {row['path']}  (worst region: {row['worst_caption']})", flush=True)
-    for region in regions if explain else ():
+    for region in sorted(regions, key=lambda region: -region.cost) if explain else ():
         ratings = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
-        print(f"          {region.weight:4.0%} {region.score:8.2f}  {region.text} [{ratings}]")
+        print(
+            f"          costs {region.cost:6.2f} (weight {region.weight:4.0%}, score"
+            f" {region.score:6.2f})  {region.text} [{ratings}]"
+        )
     return False

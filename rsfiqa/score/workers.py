@@ -90,7 +90,7 @@ def score_one(path: str, opened: Opened | None = None) -> Scored:
         target = heatmap.heatmap_path(ready.heatmaps, path)
         heatmap.check_target(target, path)  # it may be new
         text = heatmap.record(row, ready.label)
-        heatmap.write(target, heatmap.heatmap(pixels, score.attention_grid), text)
+        heatmap.write(target, heatmap.heatmap(pixels, score, ready.scorer.scale), text)
     return row, score.regions
 
 

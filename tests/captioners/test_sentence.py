@@ -1,17 +1,58 @@
 import pytest
 
-from rsfiqa.captioners.sentence import caption_sentence
+from rsfiqa.captioners.sentence import caption_sentence, reason, revised_sentence
+from rsfiqa.vocabulary import ITU_LEVELS
+
+NONE: list = []
+TWO = [{"family": "contrast_low", "severity": 5}, {"family": "blur", "severity": 1}]
+THREE = [*TWO, {"family": "haze", "severity": 4}]
 
 
 @pytest.mark.parametrize(
-    ("distortions", "expected"),
+    ("distortions", "overall", "expected"),
     [
-        ([], "A wall with no distortion. Overall excellent."),
+        (NONE, 5, "A wall with no distortion. Overall excellent."),
+        (NONE, 4, "A wall with no distortion. Overall good."),
+        (NONE, 3, "A wall: no single cause found. Overall fair."),
+        (NONE, 1, "A wall: no single cause found. Overall bad."),
+        (TWO[1:], 5, "A wall with faint blur. Overall excellent."),
+        (TWO, 1, "A wall with extreme loss of contrast and faint blur. Overall bad."),
         (
-            [{"family": "contrast_low", "severity": 5}, {"family": "blur", "severity": 1}],
-            "A wall with extreme contrast low, faint blur. Overall excellent.",
+            THREE,
+            3,
+            "A wall with extreme loss of contrast, faint blur and strong haze. Overall fair.",
         ),
     ],
 )
-def test_a_sentence(distortions, expected):
-    assert caption_sentence("A wall", distortions, 5) == expected
+def test_a_sentence(distortions, overall, expected):
+    assert caption_sentence("A wall", distortions, overall) == expected
+
+
+@pytest.mark.parametrize("content", ["A wall", "A man with no distortion of his face: no. Overall"])
+@pytest.mark.parametrize("distortions", [NONE, TWO[1:], THREE])
+def test_a_sentence_with_another_level_is_that_of_a_caption(content, distortions):
+    """From every level to every other, whatever the content says."""
+    for before in range(1, 6):
+        sentence = caption_sentence(content, distortions, before)
+        for after, level in enumerate(ITU_LEVELS, 1):
+            expected = caption_sentence(content, distortions, after)
+            assert revised_sentence(sentence, distortions, level) == expected
+
+
+def test_a_failed_caption_stays_empty():
+    assert revised_sentence("", [], "bad") == ""
+
+
+def test_a_sentence_of_another_captioner_gets_the_level():
+    revised = revised_sentence("Region 3 of 8.", TWO, "poor")
+    assert revised == "Region 3 of 8. Overall poor."
+    revised = revised_sentence("Region 3 of 8.", NONE, "poor")
+    assert revised == "Region 3 of 8: no single cause found. Overall poor."
+
+
+def test_the_reason_alone():
+    assert reason(TWO, "bad") == "extreme loss of contrast and faint blur"
+    assert [reason([], level) for level in ITU_LEVELS] == [
+        *["no single cause found"] * 3,
+        *["no distortion"] * 2,
+    ]

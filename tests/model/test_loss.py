@@ -65,3 +65,14 @@ def test_localization_loss_by_hand() -> None:
     assert loss.item() == pytest.approx(math.log1p(math.exp(-2)) / 2)
     wrong = localization_loss(drop[:1], torch.tensor([1]), present[:1], scale=0.1)
     assert wrong.item() == pytest.approx(2 + math.log1p(math.exp(-2)))
+
+
+def test_localization_loss_ignores_what_is_common_to_all_regions() -> None:
+    drop = torch.tensor([[0.02, 0.0, 5.0], [0.0, 0.01, 0.03]])
+    present = torch.tensor([[True, True, False], [True, True, True]])
+    region = torch.tensor([0, 1])
+    common = torch.tensor([[0.4], [-0.7]])
+    torch.testing.assert_close(
+        localization_loss(drop + common, region, present),
+        localization_loss(drop, region, present),
+    )

@@ -22,13 +22,12 @@ def assert_same(actual: torch.Tensor, expected: torch.Tensor) -> None:
 def test_quality_is_the_sum_of_its_parts(variant: str) -> None:
     prediction = random_model(variant)(random_batch())
     regional = (prediction.region_weight * prediction.region_quality).sum(1)
-    torch.testing.assert_close(
-        prediction.quality, regional + prediction.global_term, atol=0, rtol=0
-    )
+    torch.testing.assert_close(prediction.quality, regional, atol=0, rtol=0)
     assert_same(prediction.head_quality.mean(0), prediction.quality)
     assert_same(prediction.region_weight.sum(1), torch.ones(3))
     assert prediction.attention.shape == (3, 4, 4)
     assert_same(prediction.attention.sum((1, 2)), torch.ones(3))
+    assert_same(prediction.quality_map.sum((1, 2)), prediction.quality)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -56,7 +55,7 @@ def test_batch_size_padding_and_order_change_nothing(variant: str) -> None:
     for i, item in enumerate(items):
         alone: Prediction = model(item)
         regions = item.present.shape[1]
-        for name in ("quality", "attention", "global_term"):
+        for name in ("quality", "attention", "quality_map", "global_term"):
             assert_same(getattr(together, name)[i], getattr(alone, name)[0])
             assert_same(getattr(backwards, name)[2 - i], getattr(alone, name)[0])
         for name in ("region_quality", "region_weight"):
@@ -143,6 +142,16 @@ def test_missing_ratings_are_not_middling_ones() -> None:
     assert reacts(model, missing, ratings=torch.full_like(batch.ratings, 3.0))
 
 
+def test_a_cell_of_one_region_contributes_its_attention_times_the_regions_quality() -> None:
+    batch, model = random_batch(1), random_model()
+    coverage = torch.zeros_like(batch.coverage)
+    owner = torch.arange(coverage.shape[2]) % 4  # cell n belongs to region n mod 4 alone
+    coverage[0, owner, torch.arange(len(owner))] = 1
+    prediction = model(replace(batch, coverage=coverage))
+    expected = prediction.attention.flatten() * prediction.region_quality[0, owner]
+    assert_same(prediction.quality_map.flatten(), expected)
+
+
 def test_without_region_attention_regions_count_by_area() -> None:
     batch = random_batch()
     prediction = random_model("no_rsa")(batch)
@@ -183,7 +192,7 @@ def test_calibration_is_a_line_to_the_scale_of_quality() -> None:
     after = model(batch)
     torch.testing.assert_close(after.quality, target, atol=1e-5, rtol=0)
     regional = (after.region_weight * after.region_quality).sum(1)
-    torch.testing.assert_close(after.quality, regional + after.global_term)
+    torch.testing.assert_close(after.quality, regional, atol=0, rtol=0)
     torch.testing.assert_close(after.head_quality.mean(0), after.quality)
     assert not after.region_quality[~batch.present].any()
 

@@ -141,12 +141,13 @@ def test_hovering_over_a_region_shows_its_figures(page):
     assert details(page) == ""
     for number in (1, 0):
         page.mouse.move(*inside(page, number))
-        _, text, score, weight = row(page, number)
+        _, text, cost, score, weight = row(page, number)
         shown = details(page)
         assert shown.startswith(f"Region {number + 1} ")
         for name in ("color", "noise", "artifact", "blur", "overall"):
             assert name in shown
         assert f"score {score} × weight {weight} %" in shown
+        assert f"; costs {cost} of " in shown
         (chosen,) = picture(page).locator(".regions tr.chosen").all()
         assert text in chosen.inner_text()
     page.mouse.move(5, 5)
@@ -204,15 +205,31 @@ def test_the_first_tab_leads_to_the_content(page):
     assert page.locator(".skip").bounding_box()["width"] > 10
 
 
-def test_the_attention_is_switched_on_and_off(page):
-    heat, button = picture(page).locator(".heat"), page.locator("button[data-hides='no-heat']")
-    assert (heat.is_visible(), button.get_attribute("aria-pressed")) == (False, "false")
-    button.press("Space")
-    assert (heat.is_visible(), button.get_attribute("aria-pressed")) == (True, "true")
-    page.locator("button[data-step='1']").click()  # and stays so in the next picture
-    assert picture(page).locator(".heat").is_visible()
-    button.click()
-    assert not picture(page).locator(".heat").is_visible()
+def test_cost_and_attention_are_switched_on_and_off(page):
+    """One of them at a time, in all pictures, each with its legend."""
+
+    def shown() -> tuple[list[str], list[str]]:
+        heats = picture(page).locator(".heat:visible, .bar:visible")
+        buttons = page.locator("button[data-overlay][aria-pressed='true']")
+        names = "(all) => all.map((one) => one.dataset.overlay)"
+        return heats.evaluate_all(names), buttons.evaluate_all(names)
+
+    cost, attention = (page.locator(f"button[data-overlay='{n}']") for n in ("cost", "attention"))
+    assert shown() == ([], [])
+    cost.press("Space")
+    assert shown() == (["cost"] * 2, ["cost"])
+    page.locator("button[data-step='1']").click()
+    assert shown() == (["cost"] * 2, ["cost"])
+    attention.click()
+    assert shown() == (["attention"] * 2, ["attention"])
+    attention.click()
+    assert shown() == ([], [])
+
+
+def test_regions_are_listed_by_their_cost(page):
+    cells = picture(page).locator(".regions tr[data-region] td:nth-child(3)").all_inner_texts()
+    costs = [float(cell) for cell in cells]
+    assert costs == sorted(costs, reverse=True)
 
 
 def test_outlines_are_switched_off(page):

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.path import Path as Polygon
 
 from rsfiqa.report import drawing
-from rsfiqa.report.drawing import heat_uri, outline, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, heat_uri, outline, photo_uri
+from rsfiqa.scale import MosScale
 from tests.support.html_page import decode, rings
 
 
@@ -91,9 +92,9 @@ def test_a_photo_keeps_its_colors_and_shape():
 def test_a_heat_map_is_bright_and_opaque_where_one_looks():
     attention = np.zeros((8, 8))
     attention[1, 6] = 3
-    kind, found = decode(heat_uri(attention))
+    kind, found = decode(heat_uri(attention, 3))
     assert (kind, found.shape) == ("image/png", (96, 96, 4))
-    assert len(heat_uri(np.random.default_rng(0).random((8, 8)))) < 15_000
+    assert len(heat_uri(np.random.default_rng(0).random((8, 8)), 1)) < 15_000
     light = found[..., :3].sum(axis=2)
     row, column = np.unravel_index(np.argmax(light), light.shape)
     assert (row // 12, column // 12) == (1, 6)
@@ -102,4 +103,21 @@ def test_a_heat_map_is_bright_and_opaque_where_one_looks():
 
 
 def test_no_attention_at_all_is_drawn():
-    assert decode(heat_uri(np.zeros((4, 4))))[1].shape == (96, 96, 4)
+    assert decode(heat_uri(np.zeros((4, 4)), 0))[1].shape == (96, 96, 4)
+
+
+@pytest.mark.parametrize("scale", [MosScale(0, 100), MosScale(0, 100, lower_better=True)])
+def test_the_map_of_a_good_picture_stays_dark(scale):
+    """Its brightest color is the cost of a cell of a uniformly worst picture, at least."""
+    good, bad = cost_heat(np.full((8, 8), 0.1), scale), cost_heat(np.full((8, 8), 3.0), scale)
+    assert (good.peak, bad.peak, good.cells) == (100 / 64, 3, 64)
+    light = [decode(heat.uri)[1][..., :3].mean() for heat in (good, bad)]
+    assert light[0] < 30
+    assert light[1] > 200
+    assert cost_heat(np.full((8, 8), -0.1), scale).peak == 100 / 64  # better than the best end
+
+
+def test_attention_is_relative_to_a_uniform_map():
+    attention = np.full((2, 2), 0.2)
+    attention[0, 1] = 0.4
+    assert attention_heat(attention).peak == pytest.approx(1.6)

@@ -11,7 +11,7 @@ import pytest
 from rsfiqa.products import manifest, results
 from rsfiqa.report import gallery
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.scale import MosScale
+from rsfiqa.scale import MosScale, itu_level
 from tests.support.html_page import decode, rings
 from tests.support.pipeline import CAPTION, HOSTILE
 
@@ -47,8 +47,11 @@ def test_the_parts_of_a_prediction_add_up(pipeline, dataset):
         weight = [region.weight for region in parts.regions]
         score = [region.score for region in parts.regions]
         assert sum(weight) == pytest.approx(1, abs=1e-6)
-        total = np.dot(weight, score) + parts.global_term
-        assert total == pytest.approx(parts.predicted, abs=tolerance)
+        assert np.dot(weight, score) == pytest.approx(parts.predicted, abs=tolerance)
+        costs = [region.cost for region in parts.regions]
+        lost = abs(dataset.scale.best - parts.predicted)  # the toy predictions lie on the scale
+        assert sum(costs) == pytest.approx(lost, abs=tolerance)
+        assert [region.cost for region in parts.by_cost] == sorted(costs, reverse=True)
         expected = dataset.scale.to_mos(predicted[picture.name])
         assert parts.predicted == pytest.approx(expected, abs=tolerance)
 
@@ -62,14 +65,20 @@ def test_a_picture_says_what_is_known_of_it(pipeline):
         assert picture.mos_std == 0.5
         parts = picture.explanation
         assert parts.size == (64, 48)
-        assert parts.peak >= 1
+        assert parts.attention.peak >= 1
         assert decode(picture.photo)[1].shape == (48, 64, 3)
-        assert decode(parts.heat)[0] == "image/png"
+        assert {decode(heat.uri)[0] for heat in parts.overlays.values()} == {"image/png"}
+        assert list(parts.overlays) == ["cost", "attention"]
         assert [region.number for region in parts.regions] == list(range(len(parts.regions)))
         for region in parts.regions:
             assert rings(region.outline)
             assert [name for name, _ in region.ratings][-1] == "overall"
             assert all(1 <= value <= 5 for _, value in region.ratings)
+            overall = min(max(region.score, 1), 5)  # MOS lie in [1, 5]
+            assert dict(region.ratings)["overall"] == pytest.approx(overall)
+            level = itu_level((region.score - 1) / 4)
+            assert region.text.endswith(f". Overall {level}.")
+            assert region.reason
     assert {region.content for region in found[HOSTILE].explanation.regions} == {CAPTION}
 
 

@@ -84,10 +84,10 @@ def test_hostile_names_and_captions_are_text(parsed):
     assert len(parsed.all("script")) == 1  # the page's own
     assert not any(name.startswith("on") for _, found in parsed.tags for name in found)
     sources = [found["src"] for found in parsed.all("img")]
-    assert len(sources) == 8
+    assert len(sources) == 12  # a photograph, its cost and its attention, of four pictures
     assert all(source.startswith("data:") for source in sources)
     assert HOSTILE in parsed.texts
-    assert CAPTION in parsed.texts
+    assert any(text.startswith(f"{CAPTION}. Overall ") for text in parsed.texts)
     (group,) = parsed.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
     assert group["role"] == "group"
     labels = [found.get("aria-label", "") for found in parsed.all("path", **{"class": "region"})]
@@ -99,15 +99,16 @@ def test_the_parts_of_a_picture_add_up_as_printed(html):
     articles = re.findall(r"<article.*?</article>", section(html, "pictures"), re.DOTALL)
     assert len(articles) == 4
     for article in articles:
-        _, *regions, total, term, predicted = cells(article)
-        score, weight = np.array([[number(row[2]), number(row[3])] for row in regions]).T
+        _, *regions, total = cells(article)
+        cost, score, weight = np.array([[number(cell) for cell in row[2:]] for row in regions]).T
         assert weight.sum() == pytest.approx(100, abs=0.05 * len(weight))
         # weights are rounded to 0.1 %, numbers to 0.001 points
         rounding = 0.0005 * score.sum() + 0.001
-        assert score @ weight / 100 == pytest.approx(number(total[2]), abs=rounding)
-        assert number(total[2]) + number(term[2]) == pytest.approx(number(predicted[2]), abs=0.0016)
+        assert score @ weight / 100 == pytest.approx(number(total[3]), abs=rounding)
+        assert cost.sum() == pytest.approx(number(total[2]), abs=0.0005 * (len(cost) + 1))
+        assert number(total[2]) + number(total[3]) == pytest.approx(5, abs=0.0011)  # MOS in [1, 5]
         (mos, shown, error) = map(number, re.findall(r"<b>([−+]?[\d.]+)</b>", article)[:3])
-        assert shown == number(predicted[2])
+        assert shown == number(total[3])
         assert shown - mos == pytest.approx(error, abs=0.0016)
 
 
@@ -208,11 +209,12 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
     text = "A mid-tone yellow textured area with clear noise and faint blur. Overall fair."
     ratings = [(name, 3.0) for name in RATINGS]
     regions = [
-        Region(r, border, text, text, ratings, [("noise", 2), ("blur", 1)], 50.0, 1 / 12)
+        Region(r, border, text, text, ratings, "clear noise and faint blur", 50.0, 1 / 12, 4.0)
         for r, border in enumerate(drawing.outlines(labels))
     ]
-    heat = drawing.heat_uri(random.random((8, 8)))
-    parts = Explanation((512, 384), 55.0, 5.0, regions, heat, 3.0)
+    costs, attention = random.random((8, 8)), random.random((8, 8))
+    heats = drawing.cost_heat(costs, MosScale(0, 100)), drawing.attention_heat(attention)
+    parts = Explanation((512, 384), 55.0, regions, *heats)
     photo, _ = gallery.read_photo(tmp_path / "a.png", parts.photo_budget(BUDGET // 200))
     dataset = DataSet("synthetic", 1000, MosScale(0, 100))
     content = (dataset, ["best"], photo, "", parts, 50.0, 5.0)

@@ -117,12 +117,32 @@ def test_regions_and_attention_are_those_of_the_scorer(table, trained, html):
     )
     found = Scorer(trained / "tiny.full/split-00").score(Path(row["path"]))
     article = re.search(r"<article.*?</article>", html, re.DOTALL)[0]
-    _, *regions, _total, _term, predicted = cells(article)
-    assert [cell[2] for cell in regions] == [f"{region.score:.3f}" for region in found.regions]
-    assert [cell[3] for cell in regions] == [f"{100 * r.weight:.1f}" for r in found.regions]
-    assert predicted[2] == f"{found.score:.3f}"
+    _, *regions, total = cells(article)
+    ordered = sorted(found.regions, key=lambda region: -region.cost)
+    assert [cell[1] for cell in regions] == [region.text for region in ordered]
+    assert [cell[2] for cell in regions] == [f"{region.cost:.3f}" for region in ordered]
+    assert [cell[3] for cell in regions] == [f"{region.score:.3f}" for region in ordered]
+    assert [cell[4] for cell in regions] == [f"{100 * r.weight:.1f}" for r in ordered]
+    assert total[2:] == [f"{5 - found.score:.3f}", f"{found.score:.3f}", "100.0"]
     peak = float(found.attention.max() * found.attention.size)
     assert f"{peak:.1f} × uniform" in article
+    cells_of_grid = found.cost_grid.size
+    highest = max(float(found.cost_grid.max()), 4 / cells_of_grid)
+    assert f"{highest:.3f} points per 1/{cells_of_grid} of the picture" in article
+
+
+def test_the_viewer_says_why_as_the_captions_do(table, html, tmp_path):
+    """Also where no distortion is named; of a box alone nothing is known but its caption."""
+    pattern = re.compile(r"</dl>\s*<p>(.*?)</p>")
+    for article in re.findall(r"<article.*?</article>", html, re.DOTALL):
+        texts = [row[1] for row in cells(article)[1:-1]]
+        reasons = pattern.findall(article)
+        assert len(reasons) == len(texts)
+        for reason in reasons:
+            assert reason
+            assert any(f" {reason}. Overall " in text for text in texts)
+    boxes = run(table, tmp_path, output=tmp_path / "boxes.html")
+    assert not any("distortion" in found for found in pattern.findall(boxes))
 
 
 def test_folders_and_failures(table, html):
@@ -292,7 +312,7 @@ def empty(folder: Path) -> Path:
         (other_csv, r"s.csv: must be scores, found other content \(no column quality, direction"),
         (other_suffix, r"s.xlsx: must be scores, found other content \(the suffix '.xlsx'\)"),
         (damaged, r"s.parquet: not Parquet or damaged"),
-        (another_product, r"s.parquet: expected scores of schema 3, found manifest of schema 3"),
+        (another_product, r"s.parquet: expected scores of schema 4, found manifest of schema 4"),
         (other_columns, r"s.parquet: must have the columns \['path', .*found none called score, "),
         (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
     ],

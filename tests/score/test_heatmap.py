@@ -8,8 +8,12 @@ from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import expand_paths
+from rsfiqa.scale import MosScale
 from rsfiqa.score import heatmap
+from rsfiqa.score.result import Score
 from tests.support.scoring import Recorder, run
+
+SCALE = MosScale(0, 100)
 
 
 def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
@@ -23,7 +27,8 @@ def test_heat_maps_have_the_pictures_shape_and_names_of_their_own(
     result = sorted(str(p.relative_to(tmp_path / "heat")) for p in tmp_path.glob("heat/**/*.png"))
     assert result == ["a.png.png", "b/c.png.png", "c.png.png"]  # that of a.png too
     with Image.open(tmp_path / "heat/a.png.png") as image:
-        assert image.size == (90, 70)
+        assert image.height == 70 + heatmap.LEGEND_HEIGHT
+        assert image.width >= 90  # as wide as the legend
     assert heatmap.heatmap_path(Path("h"), "/x/a.jpg") == Path("h/x/a.jpg.png")
     assert ".." not in heatmap.heatmap_path(Path("h"), "../a.jpg").parts
 
@@ -116,3 +121,50 @@ def test_a_name_that_leaves_no_room(checkpoint, tmp_path):
     drawn = [path for path in (tmp_path / "heat").rglob("*") if path.is_file()]
     assert len(drawn) == 4
     assert all(heatmap.read_record(path) for path in drawn)
+
+
+def test_a_heat_map_of_attention_is_drawn_again(checkpoint, tmp_path, monkeypatch):
+    """Earlier versions drew those; their record does not say what they show."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.jpg")
+    run(["a.jpg"], checkpoint, Path("s.csv"), heatmaps=Path("heat"))
+    target = tmp_path / "heat/a.jpg.png"
+    drawn = target.read_bytes()
+    earlier = {key: value for key, value in heatmap.read_record(target).items() if key != "Shows"}
+    heatmap.write(target, Image.new("RGB", (90, 70)), earlier)
+    run(["a.jpg"], checkpoint, Path("s.csv"), heatmaps=Path("heat"))
+    assert target.read_bytes() == drawn
+
+
+def scored(cost_grid: np.ndarray, content: tuple[int, int, int, int]) -> Score:
+    """The score of a picture of 400 x 240 pixels whose cells have these costs."""
+    labels = np.zeros((240, 400), np.uint16)
+    uniform = np.full_like(cost_grid, 1 / cost_grid.size)
+    return Score(50.0, 0.5, [], labels, uniform, cost_grid, (400, 240), content)
+
+
+def test_it_is_bright_where_points_are_lost_and_dark_on_a_good_picture():
+    picture = np.full((240, 400, 3), 128, np.uint8)
+    costs = np.zeros((8, 8), np.float32)
+    costs[2, 6] = 30
+    bad, good, best = (
+        np.asarray(heatmap.heatmap(picture, scored(factor * costs, (0, 0, 400, 240)), SCALE))
+        for factor in (1, 0.01, -1)
+    )
+    light = bad[:240, :400].sum(axis=2)
+    row, column = np.unravel_index(light.argmax(), light.shape)
+    assert (row * 8 // 240, column * 8 // 400) == (2, 6)
+    assert light.max() == sum((196, 197, 163))  # 0.45 of grey, 0.55 of magma's end (252, 253, 191)
+    assert good[:240, :400].max() < 150
+    assert len(np.unique(best[:240, :400].reshape(-1, 3), axis=0)) == 1  # nothing is lost
+
+
+def test_costs_add_up_over_pixels_and_spare_a_border():
+    random = np.random.default_rng(0)
+    grid = random.normal(0.5, 1, (8, 8)).astype(np.float32)  # some beyond the best end
+    costs = scored(grid, (100, 0, 300, 240)).cost_map
+    assert (costs.shape, costs.dtype) == ((240, 400), np.float32)
+    assert costs.sum(dtype=np.float64) == pytest.approx(grid.sum(), abs=1e-4)
+    assert not costs[:, :100].any()
+    assert not costs[:, 300:].any()
+    assert np.abs(np.diff(costs[:, 100:300], axis=1)).max() < 0.1 * np.ptp(costs)  # no steps

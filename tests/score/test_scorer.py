@@ -21,6 +21,7 @@ from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json_with_checksum
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.scale import itu_level
 from rsfiqa.score.scorer import Scorer
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.sam import segmenter as sam_segmenter
@@ -60,7 +61,12 @@ def test_the_parts_add_up(root, scorer):
     data = samples.load(root / "tiny")
     result = scorer.score(data.rows["path"][0].as_py())
     regional = sum(region.weight * region.score for region in result.regions)
-    assert result.score == pytest.approx(regional + result.global_term, abs=1e-3)
+    assert result.score == pytest.approx(regional, abs=1e-5)
+    lost = 5 - result.score  # MOS in [1, 5]
+    assert sum(region.cost for region in result.regions) == pytest.approx(lost, abs=1e-5)
+    assert result.cost_grid.sum() == pytest.approx(lost, abs=1e-5)
+    assert (result.cost_map.shape, result.cost_map.dtype) == (result.attention.shape, np.float32)
+    assert result.cost_map.sum(dtype=np.float64) == pytest.approx(lost, abs=1e-4)
     assert sum(region.weight for region in result.regions) == pytest.approx(1, abs=1e-5)
     assert result.attention.sum() == pytest.approx(1, abs=1e-4)
     height, width = result.attention.shape
@@ -94,7 +100,9 @@ def test_a_file_that_is_no_picture(scorer, tmp_path):
 def test_pictures_of_odd_shapes(scorer, shape):
     result = scorer.score(np.full((*shape, 3), 128, np.uint8))
     assert np.isfinite(result.score)
-    assert result.attention.shape == shape
+    assert result.attention.shape == result.cost_map.shape == shape
+    lost = sum(region.cost for region in result.regions)
+    assert result.cost_map.sum(dtype=np.float64) == pytest.approx(lost, abs=1e-4)
 
 
 def test_the_package_brings_it_without_importing_it():
@@ -171,7 +179,7 @@ def test_borders_do_not_count(scorer, color):
     whole[40:136, 20:] = picture
     whole = np.concatenate([whole, np.full_like(whole[:, :10], color)], axis=1)
     expected, result = scorer.score(picture), scorer.score(whole)
-    assert (result.score, result.global_term) == (expected.score, expected.global_term)
+    assert result.score == expected.score
     assert (result.size, result.content) == ((158, 166), (20, 40, 148, 136))
     for ours, theirs in zip(result.regions, expected.regions, strict=True):
         assert ours.box == tuple(np.add(theirs.box, (20, 40, 20, 40)))
@@ -180,6 +188,9 @@ def test_borders_do_not_count(scorer, color):
     assert result.attention.shape == (166, 158)
     assert result.attention[40:136, 20:148].sum() == pytest.approx(1, abs=1e-4)
     assert result.attention_grid.sum() == pytest.approx(1, abs=1e-5)
+    lost = expected.cost_map.sum(dtype=np.float64)
+    assert result.cost_map.sum(dtype=np.float64) == pytest.approx(lost, abs=1e-5)
+    assert result.cost_map[40:136, 20:148].sum(dtype=np.float64) == pytest.approx(lost, abs=1e-5)
     assert expected.content == (0, 0, 128, 96)
 
 
@@ -264,6 +275,31 @@ def test_an_encoder_whose_weights_were_with_card(root, tmp_path):
         Scorer.load(folder)
 
 
+@pytest.mark.parametrize("lower_better", [False, True])
+def test_costs_are_points_below_the_best_end_in_either_direction(
+    root, scorer, noise, tmp_path, lower_better
+):
+    turned = with_card(
+        root / CHECKPOINT, tmp_path / "dmos", mos_range=[0.0, 80.0], lower_better=lower_better
+    )
+    result, quality = Scorer.load(turned).score(noise), (scorer.score(noise).score - 1) / 4
+    assert result.score == pytest.approx(80 * (1 - quality if lower_better else quality), abs=1e-4)
+    for region in result.regions:
+        lost = region.score if lower_better else 80 - region.score
+        assert region.cost == pytest.approx(region.weight * lost, abs=1e-4)
+    lost = 80 * (1 - quality)
+    assert sum(region.cost for region in result.regions) == pytest.approx(lost, abs=1e-4)
+    assert result.cost_map.sum(dtype=np.float64) == pytest.approx(lost, abs=1e-3)
+
+
+def test_the_word_of_a_region_is_that_of_its_predicted_quality(scorer, noise):
+    for region in scorer.score(noise).regions:
+        level = itu_level((region.score - 1) / 4)
+        assert region.text.endswith(f"Overall {level}.")
+        is_undistorted = not region.distortions and level in ("good", "excellent")
+        assert ("no distortion" in region.text) == is_undistorted
+
+
 class TestSAM:
     """A checkpoint whose regions come from segment-anything."""
 
@@ -308,6 +344,9 @@ class TestModel:
         for region in result.regions:
             assert region.content == "a wall"
             assert region.ratings["noise"] == pytest.approx(2, abs=0.5)
+            assert region.ratings["overall"] == pytest.approx(min(max(region.score, 1), 5))
+            level = itu_level((region.score - 1) / 4)
+            assert region.text == f"a wall with strong noise and slight blur. Overall {level}."
             assert region.distortions == [("noise", 4), ("blur", 2)]
 
     def test_an_answer_that_cannot_be_used(self, folder, noise):
@@ -315,7 +354,11 @@ class TestModel:
         with Server(lambda body, number: completion("no JSON")) as server:
             result = Scorer.load(folder, endpoint=(server.url,)).score(noise)
         assert np.isfinite(result.score)
-        assert all(region.text == "" for region in result.regions)
+        for region in result.regions:
+            assert region.text == ""
+            *others, overall = region.ratings.values()
+            assert np.isnan(others).all()
+            assert overall == pytest.approx(min(max(region.score, 1), 5))  # MOS in [1, 5]
 
     def test_no_server_is_named(self, folder):
         with pytest.raises(InputError, match=r"--endpoint: must be given .* server of tiny$"):

@@ -34,12 +34,12 @@ def test_an_answer_is_read():
     (found,) = read_answers(json.dumps(GOOD), "stop")
     assert (found.content, found.overall) == ("a wall", "fair")
     assert [(d.family, d.severity) for d in found.distortions] == [("blur", 2), ("noise", 4)]
-    assert sentence(found) == "a wall with strong noise, slight blur. Overall fair."
+    assert sentence(found) == "a wall with strong noise and slight blur. Overall fair."
 
 
 def test_an_answer_without_distortions():
     (found,) = read_answers(json.dumps(GOOD | {"distortions": [], "content": "Sky. "}), "stop")
-    assert sentence(found) == "Sky with no distortion. Overall fair."
+    assert sentence(found) == "Sky: no single cause found. Overall fair."
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_every_region_gets_one_request_and_a_caption(folder):
             f"{name}_expected": float(level)
             for name, level in zip(RATINGS, (4, 2, 5, 3, 3), strict=True)
         },
-        "text": "a wall with strong noise, slight blur. Overall fair.",
+        "text": "a wall with strong noise and slight blur. Overall fair.",
         "distortions": [
             {"family": "noise", "severity": 4},
             {"family": "blur", "severity": 2},
