@@ -15,7 +15,7 @@ import torch
 from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
-from rsfiqa.benchmark.overlap import check_overlap
+from rsfiqa.benchmark.overlap import check_overlap, check_taught
 from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError

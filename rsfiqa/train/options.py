@@ -90,7 +90,10 @@ class TrainOptions(Options):
         description="Channels of the fused features and of the region tokens.",
     )
     ensemble_heads: int = Field(
-        8, ge=1, le=64, description="Number of heads; their mean prediction is part of every region's quality."
+        8,
+        ge=1,
+        le=64,
+        description="Number of heads; their mean prediction is part of every region's quality.",
     )
     hidden: int = Field(128, ge=1, le=4096, description="Hidden units of each head.")
     localization_weight: float = Field(
