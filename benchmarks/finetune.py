@@ -133,6 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     options.add_argument("--parallel", type=int, default=1, help="splits at a time, on a GPU")
     options.add_argument("--weights", default=PACKAGED, help="of the backbone, such as perception")
     options.add_argument("--captioner", default="classifier", help="beside --weights")
+    options.add_argument("--run", type=Path, default=PRETRAINED_RUN, help="beside --weights")
     options.add_argument("--methods", nargs="+", choices=METHODS, help="beside --weights")
     given = options.parse_args(arguments)
     if given.weights == PACKAGED:
@@ -165,7 +166,7 @@ def _pretrained(given: Namespace) -> None:
     name, number, methods = given.set, given.splits or 10, given.methods or METHODS[:1]
     sections = sections_of(given.weights, given.captioner)
     stages = ("--until", "embed", "extract")
-    root = run_pipeline(given.data, PRETRAINED_RUN, *stages, sets=[name], sections=sections)
+    root = run_pipeline(given.data, given.run, *stages, sets=[name], sections=sections)
     output = FOLDER / f"finetune-{name}-pretrained"
     results = _on_splits(given, root / name, output, methods, number)
     figures: dict[str, float] = {"splits": number}

@@ -35,6 +35,7 @@ ABLATION = {
     "rsa": "region attention (RSA)",
     "probe": "everything but an SVR probe",
 }
+PRETRAINED = {"pretrained": "frozen", "pretrained_finetuned": "fine-tuned on LIVEC"}
 
 CHANGES = {  # label by the beginning of the figure's name
     "mirrored": "mirrored",
@@ -78,6 +79,8 @@ def page(known: Mapping[str, Figures]) -> str:
     ]
     for target, table in (
         ("bench-finetune", finetune),
+        ("bench-finetune-pretrained", pretrained),
+        ("bench-packaged", packaged),
         ("bench-backbones", backbones),
         ("bench-score", score),
         ("bench-invariances", invariances),
@@ -145,6 +148,32 @@ def finetune(figures: Figures) -> list[str]:
         *table(("backbone", "SRCC", "PLCC"), rows),
         "",
     ]
+
+
+def pretrained(figures: Figures) -> list[str]:
+    """A backbone that was trained on another set of photographs, on LIVEC."""
+    rows = [
+        (label, *(interval(figures, f"livec_{m}_{suffix}") for m in ("srcc", "plcc")))
+        for suffix, label in PRETRAINED.items()
+        if f"livec_srcc_{suffix}" in figures
+    ]
+    text = f"LIVEC, {figures['splits']:.0f} splits; no image of LIVEC was seen before."
+    heads = ("after BIQ2021", "SRCC", "PLCC")
+    return ["## Backbone and captions of BIQ2021", "", text, "", *table(heads, rows), ""]
+
+
+def packaged(figures: Figures) -> list[str]:
+    """The training of the packaged checkpoint on held-out images of both of its sets."""
+    rows = [
+        (label, *(interval(figures, f"held_out_{name}_{m}") for m in ("srcc", "plcc")))
+        for name, label in (
+            ("livec", "LIVEC, the fifth of a split"),
+            ("biq2021", f"BIQ2021, {figures['n_biq2021_test']:.0f} official test images"),
+        )
+    ]
+    text = f"Trained on LIVEC and BIQ2021 together, {figures['splits']:.0f} splits of LIVEC."
+    heads = ("tested on", "SRCC", "PLCC")
+    return ["## Packaged checkpoint", "", text, "", *table(heads, rows), ""]
 
 
 def backbones(figures: Figures) -> list[str]:

@@ -71,16 +71,22 @@ def limited_release(release: Path, target: Path, images: int) -> Path:
 
 
 def make_products(
-    data: Path, *, images: int | None, weights: str, captioner: str, augmented_views: bool
+    data: Path,
+    folder: Path,
+    *,
+    images: int | None,
+    weights: str,
+    captioner: str,
+    augmented_views: bool,
 ) -> tuple[Path, Path]:
-    """Run the pipeline on both sets; returns the folders of their products."""
+    """Run the pipeline in `folder` on both sets; returns the folders of their products."""
     name, root = ADDED, data / RELEASES[ADDED]
     if images is not None:
         name = f"{ADDED}_{images}"
         root = limited_release(root, FOLDER / name, images)
     products = run_pipeline(
         data,
-        PRETRAINED_RUN,
+        folder,
         *("--until", "embed", "extract"),
         sets=[FIRST],
         entries={name: {"layout": ADDED, "root": str(root.resolve())}},
@@ -216,6 +222,7 @@ def add_arguments(options: ArgumentParser) -> None:
         action="store_false",
         help="a third of the time of extract, but no training of localization",
     )
+    options.add_argument("--run", type=Path, default=PRETRAINED_RUN, help="products are kept here")
     options.add_argument("--output", type=Path, default=checkpoints.PACKAGED, help="packed here")
 
 
@@ -227,6 +234,7 @@ def main(arguments: Sequence[str]) -> None:
     given = options.parse_args(arguments)
     first, also = make_products(
         given.data,
+        given.run,
         images=given.biq2021,
         weights=given.weights,
         captioner=given.captioner,
