@@ -76,9 +76,13 @@ def contains(boxes: Iterable[Box], point: Sequence[float]) -> bool:
     return any(box.left <= x <= box.right and box.top <= y <= box.bottom for box in boxes)
 
 
-def itu_number(overall: float) -> int:
-    """The number of the ITU word of an overall rating in [1, 5], 1 (bad) to 5 (excellent)."""
-    return int(np.clip(np.floor(overall + 0.5), 1, len(ITU_LEVELS)))
+def level_number(text: str) -> int:
+    """The number of the ITU word of a region in its sentence, 1 (bad) to 5 (excellent).
+
+    Args:
+        text: ends in such as `Overall fair.`
+    """
+    return ITU_LEVELS.index(text.rpartition("Overall ")[2].removesuffix(".")) + 1
 
 
 def falling_pairs(scores: np.ndarray) -> np.ndarray:

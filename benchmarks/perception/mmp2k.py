@@ -18,6 +18,7 @@ from benchmarks.perception.photographs import Bench
 from rsfiqa.metrics import srcc
 from rsfiqa.products.statements import FACTORS, Statement
 from rsfiqa.score.sources import load_source
+from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,11 @@ class Read:
     """What is said of a photograph.
 
     Attributes:
-        severity: soft severity of each family, weighted by area, float (F,).
-        families: their names.
+        severity: soft severity of each of `REALISTIC_FAMILIES`, weighted by area, float (F,).
         assessment: by the scorer.
     """
 
     severity: np.ndarray
-    families: tuple[str, ...]
     assessment: Assessment
 
 
@@ -42,7 +41,7 @@ def read(models: Models, path: Path) -> Read:
     pixels, labels = region_inputs(models.scorer, image, score)
     soft = models.soft_severities(pixels, labels)
     severity = measures.weighted_severity(soft, np.bincount(labels.ravel(), minlength=len(soft)))
-    return Read(severity, models.perception.families, summarize(models.scorer, score))
+    return Read(severity, summarize(models.scorer, score))
 
 
 def measure(bench: Bench) -> dict[str, float]:
@@ -58,7 +57,7 @@ def measure(bench: Bench) -> dict[str, float]:
 
 def factors(found: Sequence[Read], stated: Sequence[Sequence[Statement]]) -> dict[str, float]:
     """Severity against the presence and the stated severity of each factor, and their means."""
-    seen = [measures.factor_severities(one.severity, one.families) for one in found]
+    seen = [measures.factor_severities(one.severity, tuple(REALISTIC_FAMILIES)) for one in found]
     said = [measures.stated_severities(statements) for statements in stated]
     aucs, correlations = {}, {}
     for factor in FACTORS:

@@ -14,7 +14,9 @@ import torch
 from tqdm import tqdm
 
 from rsfiqa import Scorer
-from rsfiqa.captioners.classifier.network import Perception, packaged
+from rsfiqa.captioners.classifier import weights
+from rsfiqa.captioners.classifier.network import Perception
+from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,18 +40,21 @@ class Models:
     @cached_property
     def perception(self) -> Perception:
         """Names distortions of regions."""
-        return packaged()
+        return weights.packaged()
 
     def soft_severities(self, pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Probability times severity of each region and family: float64 (R, F), in [0, 5].
+        """Probability times severity of each region and family: float64 (R, F), 0 to about 5.
+
+        Families stand in the order of `REALISTIC_FAMILIES`.
 
         Args:
             pixels: uint8 (H, W, 3).
             labels: label map uint16 (H, W).
         """
         found = self.perception.perceive(pixels, labels)
+        columns = [found.families.index(name) for name in REALISTIC_FAMILIES]
         soft: np.ndarray = found.probability.astype(np.float64) * found.severity
-        return soft
+        return soft[:, columns]
 
 
 class Processes:

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.perception.assess import Assessment, assess, names_one_of
 from benchmarks.perception.changes import CHANGES, WATERMARK, blur
 from benchmarks.perception.intervals import figure, mean_figure
-from benchmarks.perception.measures import itu_number, says_no_cause
+from benchmarks.perception.measures import level_number, says_no_cause
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench
 from rsfiqa.images import load
@@ -72,7 +72,7 @@ def sanity(bench: Bench) -> dict[str, float]:
 def word(bench: Bench) -> dict[str, float]:
     """The lowest word of the worst regions of blurred photographs, and their scores."""
     found = bench.processes.map(read_blurred, bench.take(bench.kodak()), "word")
-    words = [itu_number(one.worst_overall) for one in found]
+    words = [level_number(one.text) for one in found]
     scores = [one.score for one in found]
     return (
         figure("blur5_word", partial(_least, words), range(len(words)))

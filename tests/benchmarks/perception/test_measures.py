@@ -65,9 +65,9 @@ def test_a_point_lies_in_one_of_the_boxes():
     assert not measures.contains(boxes, (0.2, 0.6))
 
 
-def test_overall_ratings_have_the_number_of_the_nearest_word():
-    found = [measures.itu_number(overall) for overall in (0.2, 1.4, 1.5, 2.5, 4.49, 5.6)]
-    assert found == [1, 1, 2, 3, 4, 5]
+def test_the_word_of_a_sentence_has_a_number():
+    for number, word in enumerate(("bad", "poor", "fair", "good", "excellent"), start=1):
+        assert measures.level_number(f"Overall a sky with noise. Overall {word}.") == number
 
 
 def test_a_pair_falls_if_the_score_does():

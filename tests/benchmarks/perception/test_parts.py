@@ -62,9 +62,9 @@ def test_opinions_are_ranked():
 
 
 def test_factors_are_compared_with_what_people_named():
-    families = ("defocus", "overexposure")
-    seen = [np.array(values) for values in ([3.0, 0.0], [1.0, 2.0], [0.5, 1.0])]
-    found = [mmp2k.Read(one, families, assessment([(0, 0)], 0)) for one in seen]
+    seen = ({"defocus": 3.0}, {"defocus": 1.0, "overexposure": 2.0}, {"defocus": 0.5, "haze": 4.0})
+    severities = [np.array([one.get(name, 0.0) for name in REALISTIC_FAMILIES]) for one in seen]
+    found = [mmp2k.Read(severity, assessment([(0, 0)], 0)) for severity in severities]
     said = [[Statement("defocus", 5, "left")], [Statement("overexposure", 1, "left")], []]
     figures = mmp2k.factors(found, said)
     assert figures["mmp2k_factor_auc_defocus"] == 1.0
