@@ -63,7 +63,7 @@ bench: bench-accuracy ## DATA=DIR: LIVEC and AGIQA-3K as released, 10 splits, ab
 
 bench-%: ## DATA=DIR ARGS="...": a benchmark by its name; python -m benchmarks lists them
 	@grep -q '^    "$*":' benchmarks/__main__.py || { echo 'bench-$*: no such benchmark; python -m benchmarks lists them' >&2; exit 2; }
-	@$(if $(filter -h --help --data%,$(ARGS)),true,! grep -q add_data benchmarks/$*.py || test -d "$(DATA)") || { echo 'bench-$*: DATA must be a folder of data sets, found "$(DATA)"; add DATA=DIR' >&2; exit 2; }
+	@$(if $(filter -h --help --data%,$(ARGS)),true,! grep -rqs add_data benchmarks/$*.py benchmarks/$* || test -d "$(DATA)") || { echo 'bench-$*: DATA must be a folder of data sets, found "$(DATA)"; add DATA=DIR' >&2; exit 2; }
 	@$(MAKE) --no-print-directory install
 	$(BIN)/python -m benchmarks $* $(if $(DATA),--data "$(DATA)") $(ARGS)
 

@@ -39,11 +39,13 @@ def add_data(found: argparse.ArgumentParser, *needed: str, required: bool = True
 
     def folder(text: str) -> Path:
         path = Path(text).expanduser()
+        if not path.is_dir():
+            raise argparse.ArgumentTypeError(f"must be a folder of data sets, found {path}")
         if missing := [name for name in needed if not (path / name).is_dir()]:
             raise argparse.ArgumentTypeError(f"must hold {', '.join(missing)}, found {path}")
         return path
 
-    names = " and ".join(needed)
+    names = " and ".join(needed) or "data sets"
     found.add_argument("--data", type=folder, required=required, help=f"folder that holds {names}")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import ROOT, parser
-from benchmarks.targets import AT_LEAST, AT_MOST, BEYOND
+from benchmarks.perception.labels import LABELS
+from benchmarks.targets import bounds_of
 from rsfiqa.report.published import published
 
 Figures = Mapping[str, Any]
@@ -85,6 +86,7 @@ def page(known: Mapping[str, Figures]) -> str:
         ("bench-score", score),
         ("bench-invariances", invariances),
         ("bench-teach", captions),
+        ("bench-perception", perception),
     ):
         if target in known:
             lines += table(known[target])
@@ -243,17 +245,30 @@ def captions(figures: Figures) -> list[str]:
     ]
 
 
+def perception(figures: Figures) -> list[str]:
+    """Whether the reason agrees with the score and with people."""
+    rows = [
+        (label, interval(figures, name), f"{figures.get(f'{name}_n', 0):.0f}")
+        for name, label in LABELS.items()
+        if name in figures
+    ]
+    text = "Intervals resample photographs; [definitions](experiments/perception.md)."
+    heads = ("figure", "measured", "n")
+    return ["## Reasons", "", text, "", *table(heads, rows), ""]
+
+
 def targets(known: Mapping[str, Figures]) -> list[str]:
     """Figures that have a target, and whether it is reached."""
     rows = []
     for target, figures in known.items():
         every = {**figures, **(beyond_baselines(figures) if target == "bench" else {})}
-        for bounds, sign in ((AT_LEAST, ">="), (AT_MOST, "<=")):
-            further = BEYOND if bounds is AT_LEAST else {}
-            for name in sorted((bounds.keys() | further.keys()) & every.keys()):
-                cells = [
-                    _reached(every[name], limits.get(name), sign) for limits in (bounds, further)
-                ]
+        own = bounds_of(target)
+        for limits, further, sign in (
+            (own.at_least, own.beyond, ">="),
+            (own.at_most, own.below, "<="),
+        ):
+            for name in sorted((limits.keys() | further.keys()) & every.keys()):
+                cells = [_reached(every[name], one.get(name), sign) for one in (limits, further)]
                 rows.append((target, name, f"{every[name]:.4g}", *cells))
     heads = ("benchmark", "figure", "measured", "target", "further aim")
     return ["## Targets", "", *table(heads, rows), ""]

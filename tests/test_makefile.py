@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
         (["bench"], 'bench-accuracy: DATA must be a folder of data sets, found ""; add DATA=DIR'),
         (["bench", "DATA=/no such"], 'must be a folder of data sets, found "/no such"; add DATA='),
         (["bench-score"], 'bench-score: DATA must be a folder of data sets, found ""'),
+        (["bench-perception"], 'bench-perception: DATA must be a folder of data sets, found ""'),
         (["bench-nothing"], "bench-nothing: no such benchmark; python -m benchmarks lists them"),
     ],
 )

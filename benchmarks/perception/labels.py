@@ -1,0 +1,28 @@
+"""What the main figures are called in the table of docs/results.md."""
+
+LABELS = {  # by figure
+    "mmp2k_factor_auc": "MMP-2k: what people named, AUC",
+    "mmp2k_severity_srcc": "MMP-2k: how much they said, SRCC",
+    "mmp2k_place_hit": "MMP-2k: worst region where they point",
+    "mmp2k_place_random": "the same of a random region",
+    "mmp2k_overall_srcc": "MMP-2k: weighted overall rating against MOS, SRCC",
+    "mmp2k_score_srcc": "MMP-2k: score against MOS, SRCC",
+    "mmp2k_worst_overall_score_srcc": "MMP-2k: worst region's rating against score, SRCC",
+    "worst_overall_score_srcc_kodak": "Kodak: the same",
+    "worst_overall_score_srcc_livec": "LIVEC, test part: the same",
+    "worst_overall_score_srcc_biq2021": "BIQ2021, test part: the same",
+    "low_without_reason": "low scores without a reason",
+    "reason_stability": "same reason as PNG, JPEG, WebP and AVIF",
+    "kodak_family": "textbook distortions: family right",
+    "kodak_level": "textbook distortions: severity right",
+    "kodak_within_one": "textbook distortions: severity within one",
+    "realistic_family_auc": "realistic distortions, AUC",
+    "stored_family": "realistic distortions stored as JPEG 85: family right",
+    "ladder_pairs": "rising severity, falling score: the worst family",
+    "object_hit": "worst region on the distorted object",
+    "object_random": "the same of a random region",
+    "false_alarms": "good photographs with a distortion named",
+    "biq2021_srcc": "BIQ2021, test part without twins: score, SRCC",
+    "agiqa3k_srcc": "AGIQA-3K: score, SRCC",
+    "agiqa3k_within_generator": "AGIQA-3K: score within one generator, SRCC",
+}
