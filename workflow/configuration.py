@@ -13,7 +13,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from rsfiqa import captioners
-from rsfiqa.backbones import HUB, PACKAGED
+from rsfiqa.backbones import HUB, PACKAGED, PERCEPTION
+from rsfiqa.backbones.weights import weights_path
 from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
@@ -168,7 +169,9 @@ def _check_models(config: Config) -> None:
     """Raise where a model's file is missing; imports neither torch nor timm."""
     if SEGMENTERS[config.segment.backend].needs_checkpoint:
         _check_file("segment.checkpoint", config.segment.checkpoint)
-    if config.extract.weights not in (PACKAGED, HUB):
+    if config.extract.weights == PERCEPTION:
+        weights_path(config.extract.backbone, PERCEPTION)
+    elif config.extract.weights not in (PACKAGED, HUB):
         _check_file("extract.weights", config.extract.weights)
     if CAPTIONERS[config.caption.backend].uses_server:
         captioners.check(config.caption)
