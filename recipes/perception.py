@@ -24,6 +24,7 @@ from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
 from rsfiqa.captioners.classifier.network import MIN_STD, Perception, region_features
 from rsfiqa.captioners.classifier.weights import read, write
 from rsfiqa.datasets import biq2021
+from rsfiqa.datasets.entry import Entry
 from rsfiqa.io.atomic import atomic
 from rsfiqa.model.loss import plcc_loss
 from rsfiqa.splits import TEST
@@ -53,7 +54,20 @@ def main(arguments: Sequence[str]) -> None:
     given = options.parse_args(arguments)
     torch.set_num_threads(given.threads)
     start = load_start(given.start)
-    train(given.data / "BIQ2021", FOLDER / "perception", given.steps, start)
+    training, _ = photographs(given.data)
+    train(training, start, FOLDER / "perception", PERCEPTION_FILE, steps=given.steps)
+
+
+def photographs(data: Path) -> tuple[list[Entry], list[Entry]]:
+    """BIQ2021's training part without the images held out, and these, by which choices are made.
+
+    Args:
+        data: folder that holds BIQ2021.
+    """
+    opinions = [entry for entry in biq2021.read(data / "BIQ2021") if entry.subset != TEST]
+    order = np.random.default_rng(SEED).permutation(len(opinions))
+    shuffled = [opinions[i] for i in order]
+    return shuffled[HELD_OUT:], shuffled[:HELD_OUT]
 
 
 def load_start(path: Path | None) -> Perception:
@@ -73,18 +87,26 @@ def load_start(path: Path | None) -> Perception:
     return start
 
 
-def train(root: Path, output: Path, steps: int, network: Perception) -> None:
-    """Train a perception; write it into the package when all steps are done.
+def train(
+    opinions: Sequence[Entry],
+    network: Perception,
+    output: Path,
+    target: Path,
+    *,
+    steps: int,
+    save_every: int = SAVE_EVERY,
+) -> None:
+    """Train a perception and write it; a training that was killed goes on to the same weights.
 
     Args:
-        root: folder of BIQ2021.
-        output: folder for the state between steps.
-        steps: of the training.
+        opinions: photographs with opinions.
         network: to be trained.
+        output: folder for the state between steps.
+        target: file that takes the averaged weights when all steps are done.
+        steps: of the training.
+        save_every: steps between two saved states.
     """
-    opinions = [entry for entry in biq2021.read(root) if entry.subset != TEST]
-    order = np.random.default_rng(SEED).permutation(len(opinions))
-    examples = Examples([opinions[i] for i in order[HELD_OUT:]], SEED)
+    examples = Examples(opinions, SEED)
     network.network.to(memory_format=torch.channels_last)
     network.requires_grad_(True)
     for name, parameter in network.network.named_parameters():
@@ -118,9 +140,9 @@ def train(root: Path, output: Path, steps: int, network: Perception) -> None:
             recent.append([float(loss.detach()) for loss in losses.values()])
             means = np.mean(recent[-SAVE_EVERY:], axis=0)
             progress.set_postfix({name: f"{x:.3f}" for name, x in zip(losses, means, strict=True)})
-            if (number + 1) % SAVE_EVERY == 0:
+            if (number + 1) % save_every == 0:
                 save(output / "state.pt", number + 1, parts)
-    write(PERCEPTION_FILE, cast(Perception, average.module.eval()))
+    write(target, cast(Perception, average.module.eval()))
 
 
 def standardise(network: Perception, examples: Examples) -> None:
