@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from rsfiqa.captioners.sentence import NO_CAUSE
 from rsfiqa.products.statements import FACTORS, Box, Statement, box_of
 from rsfiqa.vocabulary import ITU_LEVELS
 
@@ -121,7 +122,7 @@ def is_unexplained(quality: float, named: Sequence[str], text: str, *, limit: fl
 
 def says_no_cause(text: str) -> bool:
     """Whether a text says that quality is low for no single cause."""
-    return "no single cause" in text.lower()
+    return NO_CAUSE in text
 
 
 def to_textbook(

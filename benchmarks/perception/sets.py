@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from benchmarks.perception.assess import Assessment, assess
 from benchmarks.perception.intervals import figure, mean_figure, mean_of
 from benchmarks.perception.measures import is_unexplained
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench, shuffled
+from rsfiqa import checkpoints
 from rsfiqa.metrics import srcc
+from rsfiqa.products.paths import split_path
+from rsfiqa.splits import TEST
 
 PICTURES = 200  # of each set
 LOW = 0.45  # quality below which a picture needs a reason
@@ -23,13 +27,13 @@ def read(models: Models, path: Path) -> Assessment:
 
 def measure(bench: Bench) -> dict[str, float]:
     """Agreement of the worst region with the score, low scores without reason, BIQ2021."""
-    biq2021 = bench.take(bench.biq2021_test())
+    livec, biq2021 = bench.take(bench.livec_test(), PICTURES), bench.take(bench.biq2021_test())
     paths = {
         "kodak": bench.take(bench.kodak()),
-        "livec": bench.take([Path(row["path"]) for row in bench.livec_test()], PICTURES),
+        "livec": [Path(row["path"]) for row in livec],
         "biq2021": [Path(row["path"]) for row in biq2021],
     }
-    figures: dict[str, float] = {}
+    figures = trained_fraction(bench.checkpoint, [row["image_id"] for row in livec])
     every: list[Assessment] = []
     for name, files in paths.items():
         found = bench.processes.map(read, files, name)
@@ -41,6 +45,24 @@ def measure(bench: Bench) -> dict[str, float]:
         figures |= _figure(f"worst_overall_score_srcc_{name}", worst, qualities_of(found))
         every += found
     return figures | low_without_reason(every)
+
+
+def trained_fraction(checkpoint: Path | None, image_ids: Sequence[str]) -> dict[str, float]:
+    """The fraction of these images of LIVEC that a checkpoint has learned from.
+
+    The packaged one was trained on all of LIVEC: its reasons are compared with its scores there,
+    not with opinions.
+
+    Args:
+        checkpoint: folder; None for the packaged one.
+        image_ids: of LIVEC.
+    """
+    folder = checkpoints.folder_or_packaged(checkpoint)
+    if "livec" not in checkpoints.read_card(folder)[0].datasets[:1]:
+        return {}
+    rows = pq.read_table(split_path(folder)).to_pylist()
+    trained = {row["image_id"] for row in rows if row["part"] != TEST}
+    return mean_figure("livec_trained", [image_id in trained for image_id in image_ids])
 
 
 def low_without_reason(found: Sequence[Assessment]) -> dict[str, float]:

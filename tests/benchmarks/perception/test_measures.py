@@ -87,7 +87,7 @@ def test_fraction_of_regions_inside():
     [
         (0.3, (), "sky with no distortion. Overall good.", True),
         (0.3, ("noise",), "sky with strong noise. Overall poor.", False),
-        (0.3, (), "sky of low quality, No single cause found. Overall poor.", False),
+        (0.3, (), "sky: no single cause found. Overall poor.", False),
         (0.5, (), "sky with no distortion. Overall good.", False),
     ],
 )

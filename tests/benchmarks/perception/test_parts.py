@@ -85,6 +85,11 @@ def test_low_scores_without_a_reason_are_counted():
     assert (figures["low_without_reason"], figures["low_without_reason_n"]) == (0.5, 2)
 
 
+def test_images_of_livec_that_the_packaged_checkpoint_learned_from_are_counted():
+    found = sets.trained_fraction(None, ["10.bmp", "100.bmp", "unknown.bmp", "1000.JPG"])
+    assert (found["livec_trained"], found["livec_trained_n"]) == (0.75, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "generator"),
     [("AttnGAN_normal_000.jpg", "AttnGAN"), ("a/sd1.5_lowstep_012.jpg", "sd1.5")],
