@@ -17,7 +17,6 @@ SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}  # by layout, the
 RUN = FOLDER / "run"  # products that several benchmarks share
 # The same of the system whose backbone and captions are learned from BIQ2021.
 PRETRAINED_RUN = FOLDER / "run-pretrained"
-PRETRAINED = "perception"  # weights of that backbone
 STAGES = ("segment", "caption", "embed", "extract")
 PAUSE_S = 120  # Snakemake takes a few seconds between jobs; a longer pause is a broken run
 TEST_FRACTION = 0.2

@@ -23,7 +23,6 @@ import numpy as np
 from benchmarks.figures import FOLDER, add_data, parser, write
 from benchmarks.finetune import is_trained
 from benchmarks.pipeline import (
-    PRETRAINED,
     PRETRAINED_RUN,
     SETS,
     SPLIT,
@@ -32,6 +31,7 @@ from benchmarks.pipeline import (
     with_interval,
 )
 from rsfiqa import checkpoints, samples, splits
+from rsfiqa.backbones import PERCEPTION
 from rsfiqa.benchmark import stage as benchmark
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.samples import Samples
@@ -214,7 +214,7 @@ def add_arguments(options: ArgumentParser) -> None:
         metavar="K",
         help="splits on which the card's metrics are measured; 0 takes those measured before",
     )
-    options.add_argument("--weights", default=PRETRAINED, help="of the backbone")
+    options.add_argument("--weights", default=PERCEPTION, help="of the backbone")
     options.add_argument("--captioner", default="classifier", help="caption.backend")
     options.add_argument(
         "--no-augmented-views",
