@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from benchmarks.perception.assess import Assessment, assess
 from benchmarks.perception.intervals import figure, mean_figure, mean_of
