@@ -1,6 +1,6 @@
 """The 520 questions of bench-teach: single textbook distortions of one region of a photograph.
 
-The scorer's captioner answers them. It names families as people see them in photographs, which are
+The classifier answers them. It names families as people see them in photographs, which are
 mapped to those of textbooks; two have no counterpart there and take the nearest.
 """
 
@@ -48,9 +48,8 @@ def answer(models: Models, question: Question) -> str:
     image, labels = examples.read_image(question.folder, question.example)
     numbers, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape).astype(labels.dtype)
-    row = models.scorer.region_pipeline.caption(image, dense)[
-        int(np.searchsorted(numbers, question.example.region))
-    ]
+    rows = models.captioner.caption(image, dense)
+    row = rows[int(np.searchsorted(numbers, question.example.region))]
     named = to_textbook([(one["family"], one["severity"]) for one in row.distortions], TEXTBOOK)
     distortions = [Distortion(family=name, severity=severity) for name, severity in named]
     levels = {name: ITU_LEVELS[(row.ratings[name] or 1) - 1] for name in RATINGS}

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rsfiqa import Scorer
+from rsfiqa import Scorer, captioners
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners import Captioner
 from rsfiqa.captioners.classifier import weights
 from rsfiqa.captioners.classifier.network import Perception
 from rsfiqa.vocabulary import REALISTIC_FAMILIES
@@ -41,6 +43,11 @@ class Models:
     def perception(self) -> Perception:
         """Names distortions of regions."""
         return weights.packaged()
+
+    @cached_property
+    def captioner(self) -> Captioner:
+        """Captions regions by that perception, whatever captioner the checkpoint has."""
+        return captioners.load(CaptionOptions(backend="classifier"), log=Path())
 
     def soft_severities(self, pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Probability times severity of each region and family: float64 (R, F), 0 to about 5.
