@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from benchmarks.perception.assess import Assessment, assess
 from benchmarks.perception.intervals import figure, mean_figure, mean_of
@@ -11,7 +12,6 @@ from benchmarks.perception.measures import is_unexplained
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench, shuffled
 from rsfiqa import checkpoints
-from rsfiqa.io.parquet import read_table
 from rsfiqa.metrics import srcc
 from rsfiqa.products.paths import split_path
 from rsfiqa.splits import TEST
@@ -60,8 +60,7 @@ def trained_fraction(checkpoint: Path | None, image_ids: Sequence[str]) -> dict[
     folder = checkpoints.folder_or_packaged(checkpoint)
     if "livec" not in checkpoints.read_card(folder)[0].datasets[:1]:
         return {}
-    table, _ = read_table(split_path(folder), "split", checkpoints.SPLIT, checkpoints.VERSION)
-    rows = table.to_pylist()
+    rows = pq.read_table(split_path(folder)).to_pylist()
     trained = {row["image_id"] for row in rows if row["part"] != TEST}
     return mean_figure("livec_trained", [image_id in trained for image_id in image_ids])
 
