@@ -1,6 +1,7 @@
 """The captioner of the network that perceives distortions: families, ratings and a sentence."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ from rsfiqa.captioners.classifier.network import Perceived, Perception
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.captioners.content import describe_image, positions_of
 from rsfiqa.captioners.sentence import caption_sentence
+from rsfiqa.io.json_files import read_json
 from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
 
-PRESENT = 0.5  # probability from which a family is named
-# Where quality is low, the family that costs most is named from this probability.
-SUSPECTED, LOW = 0.3, 0.5
+# Probability from which each family is named; written by recipes.thresholds.
+THRESHOLDS = Path(__file__).with_name("thresholds.json")
+# Where quality is low, the family that costs most is named from this share of its threshold.
+SUSPECTED, LOW = 0.5, 0.5
 PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
 MENTIONED = 2  # distortions named in the sentence, those that cost most
 
@@ -89,13 +92,21 @@ def rate(perceived: Perceived) -> dict[str, np.ndarray]:
     return ratings | {"overall": np.clip(1 + 4 * perceived.quality, 1, 5)}
 
 
+@cache
+def thresholds() -> Mapping[str, float]:
+    """The probability from which each family is named, by its name."""
+    return {name: float(value) for name, value in read_json(THRESHOLDS).items()}
+
+
 def named(perceived: Perceived, region: int) -> list[Distortion]:
     """The distortions of a region that are named, the one that costs most first."""
     probability, cost = perceived.probability[region], perceived.cost[region]
+    known = thresholds()
+    least = np.array([known[family] for family in perceived.families])
     order = np.argsort(-cost, kind="stable")
-    found = [family for family in order if probability[family] >= PRESENT]
+    found = [family for family in order if probability[family] >= least[family]]
     if not found and perceived.quality[region] < LOW:
-        found = [family for family in order[:1] if probability[family] >= SUSPECTED]
+        found = [i for i in order[:1] if probability[i] >= SUSPECTED * least[i]]
     severities = np.clip(np.rint(perceived.severity[region]), SEVERITIES[0], SEVERITIES[-1])
     return [Distortion(family=perceived.families[i], severity=int(severities[i])) for i in found]
 
