@@ -7,7 +7,7 @@ import pytest
 
 from rsfiqa import captioners
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners.classifier.captioner import named, rate, rows_of
+from rsfiqa.captioners.classifier.captioner import named, rate, rows_of, thresholds
 from rsfiqa.captioners.classifier.network import Perceived
 from rsfiqa.datasets.demo import photograph
 from rsfiqa.images.realistic.distort import RealisticDistortion, distort
@@ -24,8 +24,23 @@ def perceived(quality: float, **families: tuple[float, float, float]) -> Perceiv
     return Perceived(FAMILIES, *values, np.zeros(1, np.float32), np.array([quality], np.float32))
 
 
+def at(family: str, share: float) -> float:
+    """A probability as a share of the threshold of a family."""
+    return min(share * thresholds()[family], 1)
+
+
+def test_every_family_has_a_threshold():
+    assert set(thresholds()) == set(FAMILIES)
+    assert all(0 < value < 1 for value in thresholds().values())
+
+
 def test_the_family_that_costs_most_comes_first():
-    found = perceived(0.3, noise=(0.9, 4.6, 0.05), defocus=(0.6, 2.4, 0.2), haze=(0.4, 5, 0.3))
+    found = perceived(
+        0.3,
+        noise=(at("noise", 1.5), 4.6, 0.05),
+        defocus=(at("defocus", 1.01), 2.4, 0.2),
+        haze=(at("haze", 0.99), 5, 0.3),
+    )
     assert named(found, 0) == [
         {"family": "defocus", "severity": 2},
         {"family": "noise", "severity": 5},
@@ -33,10 +48,10 @@ def test_the_family_that_costs_most_comes_first():
 
 
 def test_a_suspicion_is_named_only_where_quality_is_low():
-    likely = {"motion_blur": (0.4, 3.0, 0.2)}
+    likely = {"motion_blur": (at("motion_blur", 0.6), 3.0, 0.2)}
     assert named(perceived(0.7, **likely), 0) == []
     assert named(perceived(0.3, **likely), 0) == [{"family": "motion_blur", "severity": 3}]
-    assert named(perceived(0.3, haze=(0.2, 3.0, 0.2)), 0) == []
+    assert named(perceived(0.3, haze=(at("haze", 0.4), 3.0, 0.2)), 0) == []
 
 
 def test_severities_stay_in_their_range():
