@@ -1,13 +1,11 @@
-"""The checkpoint that comes with the package: LIVEC on the backbone of the perception, float16.
+"""The checkpoint that comes with the package: LIVEC and BIQ2021 together, float16.
 
-The backbone, which comes with the package and stays frozen, was taught the official training part
-of BIQ2021; the model on it is trained on all images of LIVEC, which give the units of the scores.
-With `--joint` it is trained on BIQ2021 too, by a scale of its own: that ranks LIVEC's held-out
-images worse, as features and captions of images that the backbone was taught are too good.
-
-The card states the metrics of the same training on held-out images: on splits of LIVEC, tested on
-the rest of LIVEC and on the official test part of BIQ2021; and those of the perception benchmark,
-if its figures are there. What is there is used; an interrupted run is resumed.
+All images of LIVEC give the units of the scores; of BIQ2021 the official training part is added,
+without near-duplicates of its test part, by a scale of its own. The backbone, which comes with the
+package and stays frozen, was taught that part too. The card states the metrics of the same training
+on held-out images: on splits of LIVEC with the same part of BIQ2021, tested on the rest of LIVEC
+and on the official test part of BIQ2021; and those of the perception benchmark, if its figures are
+there. What is there is used; an interrupted run is resumed.
 """
 
 import json
@@ -216,7 +214,7 @@ def add_arguments(options: ArgumentParser) -> None:
         metavar="K",
         help="splits on which the card's metrics are measured; 0 takes those measured before",
     )
-    options.add_argument("--joint", action="store_true", help="train on BIQ2021 too")
+    options.add_argument("--livec-only", action="store_true", help="test on BIQ2021 alone")
     options.add_argument("--weights", default=PERCEPTION, help="of the backbone")
     options.add_argument("--captioner", default="classifier", help="caption.backend")
     options.add_argument(
@@ -244,7 +242,7 @@ def main(arguments: Sequence[str]) -> None:
         augmented_views=given.augmented_views,
     )
     data = samples.load(first)
-    added = load_added([also], data) if given.joint else []
+    added = [] if given.livec_only else load_added([also], data)
     if given.held_out:
         figures = held_out(first, also, data, added, given.held_out)
         write(FIGURES, figures, f"{options.prog} --data DIR --held-out {given.held_out}")
