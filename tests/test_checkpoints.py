@@ -17,6 +17,7 @@ from rsfiqa.io.json_files import read_json_with_checksum, write_json_with_checks
 from rsfiqa.io.parquet import read_table
 from rsfiqa.model import RSA, Batch
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.score import pipeline
 from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN, made
 
 MODEL = {"stage_channels": (3, 4), "text_dim": 6, "width": 8, "ensemble_heads": 2, "hidden": 8}
@@ -118,6 +119,9 @@ def test_a_packed_copy_has_half_the_size_and_predicts_nearly_the_same(tmp_path):
     torch.testing.assert_close(one.quality, other.quality, atol=1e-3, rtol=0)
     for name, value in written.named_buffers():
         assert torch.equal(value, restored.get_buffer(name)), name  # statistics lose nothing
+    wrong = r"--weights: must not be given with .*, found mine\.pth; leave it out"
+    with pytest.raises(InputError, match=wrong):
+        pipeline.load_backbone(tmp_path / "small", read, "mine.pth")
     tuned = checkpoints.read_backbone(tmp_path / "small", read)
     for name, value in stages.state_dict().items():
         torch.testing.assert_close(tuned.network.state_dict()[name], value, atol=1e-6, rtol=1e-3)
@@ -242,7 +246,7 @@ def test_the_card_says_what_made_the_checkpoint(trained):
     assert card.encoder["encoder"] == "packaged-minilm"
     assert len(card.backbone["sha256"]) == len(card.encoder["sha256"]) == 64
     assert (card.segment["backend"], card.segment["max_regions"]) == ("superpixel", 4)
-    assert card.caption["backend"] == "rule_based"
+    assert card.caption["backend"] == "classifier"
     assert card.datasets == ["tiny"]
     assert (tuple(card.mos_range), card.lower_better) == ((1, 5), False)
     assert card.options == {"version": VERSIONS["train"], **TRAIN.recorded()}

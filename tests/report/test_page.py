@@ -159,14 +159,14 @@ def test_plots_say_what_they_show(html):
     assert re.fullmatch(
         r"split-0\d, n = \d in 1 bins: mean distance [\d.]+, bias [−+][\d.]+ points", captions[2]
     )
-    for label in ("RSFIQA", "−captions (rule-based)"):  # of the learning curves
+    for label in ("RSFIQA", "−captions (classifier)"):  # of the learning curves
         assert f">{label}</text>" in section(html, "plots")
 
 
 def test_the_ablation_is_the_full_model_less_the_others(html):
     rows = cells(section(html, "ablation"))[1:]
     assert [row[0] for row in rows] == [
-        "\N{MINUS SIGN}captions (rule-based)",
+        "\N{MINUS SIGN}captions (classifier)",
         "SVR probe (frozen backbone)",
     ]
     assert {row[-1] for row in rows} == {"2"}

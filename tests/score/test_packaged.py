@@ -3,21 +3,23 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from rsfiqa import checkpoints
+from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
 from rsfiqa.images.distort import distort
 from rsfiqa.score.scorer import Scorer
 
-MOST_MB = 12
+MOST_MB = 16
 # Points of 100 of photographs that come in packages, computed by one thread.
 SCORES = {
-    "skimage/data/astronaut.png": 77.391165,
-    "skimage/data/chelsea.png": 83.873570,
-    "skimage/data/coffee.png": 88.360542,
-    "sklearn/datasets/images/china.jpg": 81.081855,
-    "sklearn/datasets/images/flower.jpg": 108.613062,
+    "skimage/data/astronaut.png": 75.107402,
+    "skimage/data/chelsea.png": 87.992364,
+    "skimage/data/coffee.png": 93.276215,
+    "sklearn/datasets/images/china.jpg": 94.104570,
+    "sklearn/datasets/images/flower.jpg": 102.229095,
 }
 
 
@@ -28,16 +30,31 @@ def scorer():
 
 def test_the_card_names_its_training_and_metrics(scorer):
     card = scorer.card
-    assert (card.datasets, card.finetuned, scorer.score_range) == (["livec"], True, (0, 100))
+    assert (card.datasets[0], card.finetuned, scorer.score_range) == ("livec", False, (0, 100))
+    (added,) = card.added
+    assert added["dataset"] == card.datasets[1]
+    assert card.datasets[1].startswith("biq2021")
     assert card.split["name"] == "all-00"
     assert card.test_metrics["splits"] >= 3
-    assert 0.8 < card.test_metrics["finetune_livec_srcc"] < 1
+    assert 0.8 < card.test_metrics["held_out_livec_srcc"] < 1
+    assert 0.7 < card.test_metrics["held_out_biq2021_srcc"] < 1
+    assert card.caption["sha256"] == card.backbone["sha256"]  # one network
 
 
-def test_weights_beside_a_fine_tuned_backbone_are_refused():
-    wrong = r"--weights: must not be given with .*, found mine\.pth; leave it out"
+def test_other_weights_than_those_of_its_backbone_are_refused(tmp_path):
+    own = load_backbone("tf_efficientnet_lite0", "packaged").network.state_dict()
+    save_file(own, tmp_path / "b.safetensors")
+    wrong = r"--weights: must be the weights of the backbone trained on"
     with pytest.raises(InputError, match=wrong):
-        Scorer.load(device="cpu", weights="mine.pth")
+        Scorer.load(device="cpu", weights=str(tmp_path / "b.safetensors"))
+
+
+def test_regions_are_captioned_from_the_feature_maps_of_the_score(scorer):
+    """As by the captioner alone, which would compute them again."""
+    photograph = demo.photograph("skimage/data/chelsea.png")
+    labels = scorer.segment(photograph)
+    alone = scorer.region_pipeline.caption(photograph, labels)
+    assert scorer.predict(photograph, labels).captions == alone
 
 
 def test_the_checkpoint_is_small():
@@ -68,7 +85,7 @@ def test_scores_are_those_recorded(scorer, source):
     "source", ["skimage/data/chelsea.png", "matplotlib/mpl-data/sample_data/grace_hopper.jpg"]
 )
 def test_dividing_a_region_with_its_caption_changes_little(scorer, source):
-    """By 3 points of 100 at most, as docs/method.md states."""
+    """By 5 points of 100 at most, as docs/method.md states."""
     photograph = demo.photograph(source).copy()
     labels = scorer.segment(photograph)
     whole = scorer.predict(photograph, labels)
@@ -80,7 +97,7 @@ def test_dividing_a_region_with_its_caption_changes_little(scorer, source):
             divided[inside & (coordinate > np.median(coordinate[inside]))] = labels.max() + 1
             other = scorer.predict(photograph, divided, [*whole.captions, whole.captions[region]])
             changes.append(100 * abs(float(other.prediction.quality - whole.prediction.quality)))
-    assert max(changes) < 3
+    assert max(changes) < 5
     assert 0 < np.median(changes) < 0.5
 
 

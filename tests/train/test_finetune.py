@@ -177,7 +177,7 @@ def test_the_loss_of_a_distorted_region():
             none = torch.zeros(3)
             head_quality = torch.tensor([[0.1, 0.7, 0.3]])
             drop = torch.tensor([[0, 0.1, 0]])
-            return Prediction(none, none, none, none, none, head_quality), drop
+            return Prediction(none, none, none, none, none, none, head_quality), drop
 
     quality = torch.tensor([0.1, 0.9, 0.4])
     expected = quality_loss(torch.tensor([[0.1, 0.7, 0.3]]), quality) + 0.3 * np.log1p(np.exp(10))
