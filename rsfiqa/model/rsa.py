@@ -205,8 +205,15 @@ class RSA(nn.Module):
             offset = quality.mean() - slope * predicted.mean()
             self.calibration.copy_(torch.stack([slope, offset]))
 
-    def forward(self, batch: Batch) -> Prediction:
-        """The predicted quality of the images of a batch."""
+    def forward(self, batch: Batch, *, by_captions: bool = False) -> Prediction:
+        """The predicted quality of the images of a batch.
+
+        Args:
+            batch: the images.
+            by_captions: regions of an anchored model differ by their overall rating alone: what
+                the model adds to it is spread evenly over the regions of an image, whose quality
+                stays the same.
+        """
         grid_features = self._select_channels(batch.grid_features)  # (B, N, 2, C')
         captions = None  # (B, R, D)
         if self.caption_projection is not None:
@@ -216,6 +223,8 @@ class RSA(nn.Module):
             scaled = ((grid_features - self.grid_mean) / self.grid_std).clamp(-CLIP, CLIP)
             quality, weight, within = self.regions(scaled, captions, batch)
             if self.anchor is not None:
+                if by_captions:
+                    quality = (weight * quality).sum(1, keepdim=True)
                 quality = quality + self.anchor(batch)
             attention = _spread(weight, within)
             quality = (quality + self.mean_quality) * batch.present

@@ -64,7 +64,7 @@ def _predict(checkpoint: Path, data: Samples) -> Prediction:
     if backbone is not None:
         data = data.with_grid_features(backbone, card.backbone["long_side"])
     with torch.inference_mode():
-        prediction: Prediction = model(data.batch)
+        prediction: Prediction = model(data.batch, by_captions=True)
         return prediction
 
 

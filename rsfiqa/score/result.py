@@ -9,6 +9,8 @@ import numpy as np
 
 from rsfiqa.images.border import Box
 
+LEAST_AREA = 0.02  # of the image, of a region that can be the worst
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -127,19 +129,21 @@ def _interpolated(grid: np.ndarray, size: tuple[int, int], content: Box) -> np.n
 
 
 def worst_region(score: Score, *, lower_better: bool) -> Region:
-    """The region to blame: the one that pulls the score of the image down most.
+    """The region to blame: the worst of those that cover 2 % of the image or more.
 
-    That is the lowest weight times difference between the region's score and the image's. Costs,
-    which count from the best end of the scale, are largest for large regions even where they are
-    better than the rest; this rule compares a region with the others of the image.
+    It is not the one that costs most: costs count from the best end of the scale, and are largest
+    for large regions even where they are better than the rest.
 
     Args:
         score: of the image.
         lower_better: a low score means a good image.
     """
     sign = -1 if lower_better else 1
-    mean = sum(region.weight * region.score for region in score.regions)
-    return min(score.regions, key=lambda region: sign * region.weight * (region.score - mean))
+    areas = np.bincount(score.labels.ravel(), minlength=len(score.regions)) / score.labels.size
+    large = [
+        region for region, area in zip(score.regions, areas, strict=True) if area >= LEAST_AREA
+    ]
+    return min(large or score.regions, key=lambda region: sign * region.score)
 
 
 def _equal(first: "Region | Score", second: object) -> bool:

@@ -300,7 +300,7 @@ class Scorer(nn.Module):
             text=self._vectors([row.text for row in rows]),
             grid_features=self._grid_features(maps),
         )
-        prediction = self.model(batch_images([inputs]).to(self.mean.device))
+        prediction = self.model(batch_images([inputs]).to(self.mean.device), by_captions=True)
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
 
     @property
