@@ -9,6 +9,19 @@ NO_DISTORTION = "no distortion"
 NO_CAUSE = "no single cause found"  # quality is low, and no distortion is named
 LEAST_UNDISTORTED = "good"  # the lowest level at which a region may be said to have no distortion
 _OVERALL = ". Overall "
+# Highest severity of a distortion that may be named beside a level: what is worse would contradict
+# it, and is more often wrong than the level.
+MOST_SEVERE = {"bad": 5, "poor": 5, "fair": 5, "good": 2, "excellent": 0}
+
+
+def explaining(distortions: Sequence[Distortion], level: str) -> list[Distortion]:
+    """The distortions that may be named in a region of this overall level.
+
+    Args:
+        distortions: of the region.
+        level: of `ITU_LEVELS`.
+    """
+    return [one for one in distortions if one["severity"] <= MOST_SEVERE[level]]
 
 
 def caption_sentence(content: str, distortions: Sequence[Distortion], overall: int) -> str:
@@ -26,7 +39,7 @@ def caption_sentence(content: str, distortions: Sequence[Distortion], overall: i
 
 
 def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: str) -> str:
-    """A sentence of `caption_sentence` with another overall level.
+    """A sentence of `caption_sentence` with another level, and what `explaining` leaves of it.
 
     Args:
         sentence: empty for a caption that failed, and stays so.
@@ -36,9 +49,18 @@ def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: st
     if not sentence:
         return ""
     start = sentence.rpartition(_OVERALL)[0] or sentence.removesuffix(".")
-    if not distortions:
-        for known in ITU_LEVELS:
+    kept = explaining(distortions, level)
+    for known in ITU_LEVELS if not distortions else ():
+        if start.endswith(_unnamed(known)):
             start = start.removesuffix(_unnamed(known))
+            break
+    for count in range(len(distortions), 0, -1):  # a sentence may name the first ones alone
+        named = f" with {_named(distortions[:count])}"
+        if start.endswith(named):
+            shown = [one for one in distortions[:count] if one in kept]
+            start = start.removesuffix(named) + (f" with {_named(shown)}" if shown else "")
+            break
+    if not kept:
         start += _unnamed(level)
     return f"{start}{_OVERALL}{level}."
 

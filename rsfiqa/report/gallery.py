@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import torch
 
 from rsfiqa import checkpoints, samples
-from rsfiqa.captioners.sentence import reason, revised_sentence
+from rsfiqa.captioners.sentence import explaining, reason, revised_sentence
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.model import Prediction
@@ -117,7 +117,9 @@ def _regions(
             content=row["content"] or "",
             text=revised_sentence(row["text"] or "", row["distortions"] or [], levels[r]),
             ratings=_ratings(ratings[r], float(quality[r])),
-            reason=reason(row["distortions"] or [], levels[r]) if row["text"] else "",
+            reason=reason(explaining(row["distortions"] or [], levels[r]), levels[r])
+            if row["text"]
+            else "",
             score=float(scores[r]),
             weight=float(weights[r]),
             cost=float(costs[r]),

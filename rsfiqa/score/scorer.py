@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rsfiqa import checkpoints
 from rsfiqa.backbones.backbone import Backbone, grid_features_of
-from rsfiqa.captioners.sentence import revised_sentence
+from rsfiqa.captioners.sentence import explaining, revised_sentence
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
@@ -231,14 +231,14 @@ class Scorer(nn.Module):
         quality, weight = (
             float(part[0, r]) for part in (prediction.region_quality, prediction.region_weight)
         )
-        score = self.scale.to_mos(quality)
+        score, level = self.scale.to_mos(quality), itu_level(quality)
         ratings = dict(zip(RATINGS, result.ratings[r].tolist(), strict=True))
         return Region(
             box=box,
             content=row.content,
-            text=revised_sentence(row.text, row.distortions, itu_level(quality)),
+            text=revised_sentence(row.text, row.distortions, level),
             ratings=ratings | {"overall": itu_rating(quality)},
-            distortions=[(d["family"], d["severity"]) for d in row.distortions],
+            distortions=[(d["family"], d["severity"]) for d in explaining(row.distortions, level)],
             score=score,
             weight=weight,
             cost=weight * self.scale.shortfall(score),

@@ -1,6 +1,6 @@
 import pytest
 
-from rsfiqa.captioners.sentence import caption_sentence, reason, revised_sentence
+from rsfiqa.captioners.sentence import caption_sentence, explaining, reason, revised_sentence
 from rsfiqa.vocabulary import ITU_LEVELS
 
 NONE: list = []
@@ -35,7 +35,7 @@ def test_a_sentence_with_another_level_is_that_of_a_caption(content, distortions
     for before in range(1, 6):
         sentence = caption_sentence(content, distortions, before)
         for after, level in enumerate(ITU_LEVELS, 1):
-            expected = caption_sentence(content, distortions, after)
+            expected = caption_sentence(content, explaining(distortions, level), after)
             assert revised_sentence(sentence, distortions, level) == expected
 
 
@@ -56,3 +56,15 @@ def test_the_reason_alone():
         *["no single cause found"] * 3,
         *["no distortion"] * 2,
     ]
+
+
+@pytest.mark.parametrize(
+    ("level", "kept"), [("bad", 3), ("poor", 3), ("fair", 3), ("good", 1), ("excellent", 0)]
+)
+def test_what_would_contradict_the_level_is_not_named(level, kept):
+    assert len(explaining(THREE, level)) == kept
+    sentence = caption_sentence("A wall", THREE[:2], 3)  # names the first two of three
+    revised = revised_sentence(sentence, THREE, level)
+    assert ("extreme" in revised) == (level in ("bad", "poor", "fair"))
+    assert ("no distortion" in revised) == (level == "excellent")
+    assert ("faint blur" in revised) == (level != "excellent")
