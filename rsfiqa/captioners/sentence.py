@@ -49,18 +49,19 @@ def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: st
     if not sentence:
         return ""
     start = sentence.rpartition(_OVERALL)[0] or sentence.removesuffix(".")
-    kept = explaining(distortions, level)
-    for known in ITU_LEVELS if not distortions else ():
+    is_unnamed = not distortions
+    for known in ITU_LEVELS if is_unnamed else ():
         if start.endswith(_unnamed(known)):
             start = start.removesuffix(_unnamed(known))
             break
     for count in range(len(distortions), 0, -1):  # a sentence may name the first ones alone
         named = f" with {_named(distortions[:count])}"
         if start.endswith(named):
-            shown = [one for one in distortions[:count] if one in kept]
+            shown = explaining(distortions[:count], level)
+            is_unnamed = not shown
             start = start.removesuffix(named) + (f" with {_named(shown)}" if shown else "")
             break
-    if not kept:
+    if is_unnamed:
         start += _unnamed(level)
     return f"{start}{_OVERALL}{level}."
 
