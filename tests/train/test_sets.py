@@ -51,9 +51,10 @@ def test_the_loss_of_a_batch_by_hand() -> None:
     dataset = torch.tensor([0, 1, 0, 1, 0])
     lines = (None, torch.tensor([2.0, 0.1]))
     assert joint_loss(predicted, quality, dataset, lines).item() == pytest.approx(0, abs=1e-6)
-    # Without its scale: errors of 0.1 and 0.3, less 0.05 each, in two of five images.
+    # Without its scale: errors of 0.1 and 0.3, less 0.05 each, in two of five images that count a
+    # tenth.
     same = (None, torch.tensor([1.0, 0.0]))
-    expected = (0.05 + 0.25) / 2 * 2 / 5
+    expected = (0.05 + 0.25) / 2 * 2 / 5 * 0.1
     assert joint_loss(predicted, quality, dataset, same).item() == pytest.approx(expected, abs=1e-6)
 
 

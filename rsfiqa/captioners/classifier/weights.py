@@ -26,7 +26,8 @@ def write(path: Path, perception: Perception) -> None:
         for prefix, part in parts.items()
         for name, value in part.state_dict().items()
     }
-    record = {"backbone": PERCEPTION_BACKBONE, "families": json.dumps(perception.families)}
+    # one entry: safetensors writes several in any order, and the same weights must be the same bytes
+    record = {"families": json.dumps(perception.families)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as partial:
         save_file(state, partial, metadata=record)
@@ -47,19 +48,19 @@ def read(path: Path) -> Perception:
             f"{path}: must be the weights of a perception, found none ({first_line(error)});"
             " give another file"
         ) from error
-    if not {"backbone", "families"} <= record.keys():
+    if "families" not in record:
         raise InputError(
             f"{path}: must be the weights of a perception, found other weights; give another file"
         )
     network = {n.removeprefix(NETWORK): v for n, v in state.items() if n.startswith(NETWORK)}
-    backbone = load_finetuned(record["backbone"], network, path)
+    backbone = load_finetuned(PERCEPTION_BACKBONE, network, path)
     perception = Perception(backbone, json.loads(record["families"]))
     head = {n.removeprefix(HEAD): v for n, v in state.items() if n.startswith(HEAD)}
     try:
         perception.head.load_state_dict(head)
     except RuntimeError as error:
         raise InputError(
-            f"{path}: must be the weights of a perception on {record['backbone']}, found another"
+            f"{path}: must be the weights of a perception on {PERCEPTION_BACKBONE}, found another"
             f" ({first_line(error)}); give another file"
         ) from error
     return perception.eval().requires_grad_(False)
