@@ -26,7 +26,7 @@ def write(path: Path, perception: Perception) -> None:
         for prefix, part in parts.items()
         for name, value in part.state_dict().items()
     }
-    # one entry: safetensors writes several in any order, and the same weights must be the same bytes
+    # one entry: safetensors writes several in any order, and so other bytes each time
     record = {"families": json.dumps(perception.families)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as partial:
