@@ -13,7 +13,7 @@ COLORS = 256  # of the PNG, which stays below 400 kB by it
 LEFT_OUT = """#ablation, #plots, #failures, #run-record, footer, #pictures > p, .viewer > details,
 .sheet li:nth-child(n + 10), .regions tbody tr:nth-child(n + 6)"""
 CHOSEN = """() => {
-    document.querySelector("button[data-hides=no-heat]").click();
+    document.querySelector("button[data-overlay=cost]").click();
     const links = [...document.querySelectorAll(".sheet a")];
     links.find((link) => link.textContent.includes("noise")).click();
     const [, , region] = document.querySelectorAll(".picture:not([hidden]) .region");
