@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
 
 
 def normal(pin: str) -> str:
@@ -107,3 +108,14 @@ def test_the_servers_environment_has_the_rules_pins_of_what_it_shares():
     opencv = next(pin for pin in core if pin.startswith("opencv"))
     shared = {normal(pin) for pin in pip if not pin.startswith("vllm")}
     assert shared <= core | {opencv.replace("-contrib", "")}
+
+
+def test_an_installation_holds_every_file_that_the_package_reads():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["rsfiqa"]
+    packed = {path for pattern in patterns for path in (ROOT / "rsfiqa").glob(pattern)}
+    files = {
+        path
+        for path in (ROOT / "rsfiqa").rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
+    assert files - packed == set()
