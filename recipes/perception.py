@@ -153,7 +153,7 @@ def standardise(network: Perception, examples: Examples) -> None:
         for number in range(8):
             pixels = torch.from_numpy(examples[number].pixels)
             masks = torch.ones(len(pixels), 1, *pixels.shape[2:])
-            features.append(region_features(network.maps(pixels), masks)[:, 0])
+            features.append(region_features(network.backbone.pixel_maps(pixels), masks)[:, 0])
     std, mean = torch.std_mean(torch.cat(features), dim=0)
     network.head.mean.copy_(mean)
     network.head.std.copy_(std.clamp_min(MIN_STD))
@@ -192,7 +192,7 @@ def step_losses(network: Perception, step: Step) -> dict[str, Tensor]:
     """
     pixels = torch.from_numpy(step.pixels).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        maps = network.maps(pixels)
+        maps = network.backbone.pixel_maps(pixels)
     found = network.head(region_features(maps, torch.from_numpy(step.masks)))
     rated, pairs = len(step.opinions), len(step.severity)
     target = (torch.from_numpy(step.opinions) - network.head.scale[0]) / network.head.scale[1]

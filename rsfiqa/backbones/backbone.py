@@ -94,9 +94,12 @@ class Backbone:
     @torch.inference_mode()
     def image_maps(self, image: np.ndarray) -> list[Tensor]:
         """The feature maps (1, C_s, h_s, w_s) of an image uint8 (H, W, 3), sRGB."""
-        x = torch.tensor(np.ascontiguousarray(image), device=self.mean.device)
-        x = x.permute(2, 0, 1).float() / 255
-        return self.feature_maps(((x - self.mean) / self.std)[None])
+        pixels = torch.tensor(np.ascontiguousarray(image), device=self.mean.device)
+        return self.pixel_maps(pixels.permute(2, 0, 1)[None])
+
+    def pixel_maps(self, pixels: Tensor) -> list[Tensor]:
+        """The feature maps (B, C_s, h_s, w_s) of images uint8 (B, 3, H, W), sRGB."""
+        return self.feature_maps((pixels.float() / 255 - self.mean) / self.std)
 
 
 def grid_features_of(maps: Sequence[Tensor], grid: int) -> np.ndarray:

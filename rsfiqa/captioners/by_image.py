@@ -10,13 +10,17 @@ import numpy as np
 
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.registry import Captioner
+from rsfiqa.captioners.sentence import caption_sentence
 from rsfiqa.images import load
 from rsfiqa.products import regions
-from rsfiqa.products.captions import CaptionRow
+from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.runtime.shards import Shard
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
+MENTIONED = 2  # distortions named in the sentence
 
 
 class ImageCaptioner(Captioner):
@@ -73,3 +77,30 @@ class ImageCaptioner(Captioner):
                 captions[image_id] = self.caption(image, labels)
         shard.counts["regions"] = sum(len(rows) for rows in captions.values())
         return captions
+
+
+def caption_row(
+    region: int,
+    content: str,
+    position: str,
+    distortions: list[Distortion],
+    expectations: Mapping[str, float],
+) -> CaptionRow:
+    """The caption of a region, from its ratings and what is found in it.
+
+    Args:
+        region: number of the region in its label map.
+        content: what it shows.
+        position: where it lies.
+        distortions: in the order in which they are named; the sentence names `MENTIONED` of them.
+        expectations: of each rating, in [1, 5].
+    """
+    levels = {name: int(np.rint(expectation)) for name, expectation in expectations.items()}
+    return CaptionRow(
+        region=region,
+        content=f"{content}, {position}",
+        ratings=levels,
+        expectations=expectations,
+        text=caption_sentence(f"A {content}", distortions[:MENTIONED], levels["overall"]),
+        distortions=distortions,
+    )

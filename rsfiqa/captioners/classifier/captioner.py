@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners.by_image import ImageCaptioner
+from rsfiqa.captioners.by_image import PENALTY, ImageCaptioner, caption_row
 from rsfiqa.captioners.classifier.network import Perceived, Perception
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.captioners.content import describe_image, positions_of
-from rsfiqa.captioners.sentence import caption_sentence
 from rsfiqa.io.json_files import read_json
 from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
@@ -22,8 +21,6 @@ from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
 THRESHOLDS = Path(__file__).with_name("thresholds.json")
 # Where quality is low, the family that costs most is named from this share of its threshold.
 SUSPECTED, LOW = 0.5, 0.5
-PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
-MENTIONED = 2  # distortions named in the sentence, those that cost most
 
 
 class ClassifierCaptioner(ImageCaptioner):
@@ -66,7 +63,7 @@ def rows_of(image: np.ndarray, labels: np.ndarray, perceived: Perceived) -> list
     contents, positions = describe_image(image, labels), positions_of(labels)
     ratings = rate(perceived)
     return [
-        _row(
+        caption_row(
             region,
             contents[region],
             positions[region],
@@ -109,21 +106,3 @@ def named(perceived: Perceived, region: int) -> list[Distortion]:
         found = [i for i in order[:1] if probability[i] >= SUSPECTED * least[i]]
     severities = np.clip(np.rint(perceived.severity[region]), SEVERITIES[0], SEVERITIES[-1])
     return [Distortion(family=perceived.families[i], severity=int(severities[i])) for i in found]
-
-
-def _row(
-    region: int,
-    content: str,
-    position: str,
-    distortions: list[Distortion],
-    expectations: dict[str, float],
-) -> CaptionRow:
-    levels = {name: int(np.rint(expectation)) for name, expectation in expectations.items()}
-    return CaptionRow(
-        region=region,
-        content=f"{content}, {position}",
-        ratings=levels,
-        expectations=expectations,
-        text=caption_sentence(f"A {content}", distortions[:MENTIONED], levels["overall"]),
-        distortions=distortions,
-    )

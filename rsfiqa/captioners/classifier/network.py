@@ -136,11 +136,6 @@ class Perception(nn.Module):
         self.network = backbone.network
         self.head = PerceptionHead(2 * sum(backbone.channels), len(self.families), **settings)
 
-    def maps(self, pixels: Tensor) -> list[Tensor]:
-        """The feature maps of images uint8 (B, 3, H, W)."""
-        x = (pixels.float() / 255 - self.backbone.mean) / self.backbone.std
-        return self.backbone.feature_maps(x)
-
     @torch.inference_mode()
     def perceive(self, pixels: np.ndarray, labels: np.ndarray) -> Perceived:
         """What is perceived in the regions of an image.

@@ -2,17 +2,13 @@
 
 import numpy as np
 
-from rsfiqa.captioners.by_image import ImageCaptioner
+from rsfiqa.captioners.by_image import PENALTY, ImageCaptioner, caption_row
 from rsfiqa.captioners.content import describe, positions_of
 from rsfiqa.captioners.rule_based.features import region_features
 from rsfiqa.captioners.rule_based.regression import Prediction, predict
 from rsfiqa.captioners.rule_based.statistics import region_statistics
-from rsfiqa.captioners.sentence import caption_sentence
-from rsfiqa.products.captions import CaptionRow, Distortion
+from rsfiqa.products.captions import CaptionRow
 from rsfiqa.vocabulary import FAMILIES, RATINGS
-
-PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
-MENTIONED = 2  # distortions named in the sentence, the most severe ones
 
 
 class RuleBasedCaptioner(ImageCaptioner):
@@ -35,7 +31,7 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
     prediction = predict(region_features(image, labels, statistics))
     ratings, positions = rate(prediction), positions_of(labels)
     return [
-        _row(
+        caption_row(
             region,
             contents[region],
             positions[region],
@@ -65,21 +61,3 @@ def rate(prediction: Prediction) -> dict[str, np.ndarray]:
             ratings[rating] = np.clip(5 - PENALTY * expected[:, families].sum(axis=1), 1, 5)
     others = np.stack(list(ratings.values()))
     return ratings | {"overall": (others.mean(axis=0) + others.min(axis=0)) / 2}
-
-
-def _row(
-    region: int,
-    content: str,
-    position: str,
-    distortions: list[Distortion],
-    expectations: dict[str, float],
-) -> CaptionRow:
-    levels = {name: int(np.rint(expectation)) for name, expectation in expectations.items()}
-    return CaptionRow(
-        region=region,
-        content=f"{content}, {position}",
-        ratings=levels,
-        expectations=expectations,
-        text=caption_sentence(f"A {content}", distortions[:MENTIONED], levels["overall"]),
-        distortions=distortions,
-    )

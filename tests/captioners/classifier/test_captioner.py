@@ -78,9 +78,11 @@ def test_captions_of_photographs_by_the_stage_captioner():
     image = photograph("skimage/data/chelsea.png", 384)
     labels = np.zeros(image.shape[:2], np.uint16)
     labels[:, 200:] = 1
-    spoilt = distort(image, RealisticDistortion("defocus", "defocus", 5), np.random.default_rng(0))
+    distorted = distort(
+        image, RealisticDistortion("defocus", "defocus", 5), np.random.default_rng(0)
+    )
     with captioners.load(CaptionOptions(backend="classifier"), log=Path()) as captioner:
-        before, after = captioner.caption(image, labels), captioner.caption(spoilt, labels)
+        before, after = captioner.caption(image, labels), captioner.caption(distorted, labels)
         maps = captioner.perception.backbone.image_maps(image)
         assert captioner.caption_maps(image, labels, maps) == before
         assert list(captioner.model_digests.values()) == [captioner.backbone_sha256]

@@ -86,16 +86,16 @@ def test_a_file_gives_back_what_was_written(tmp_path, image, labels):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("damage", "says"),
     [
         (lambda state: state.pop("head.base"), "on tf_efficientnet_lite0, found another"),
         (lambda state: state.pop("network.conv_stem.weight"), "weights of tf_efficientnet_lite0"),
     ],
 )
-def test_a_file_of_another_network_is_refused(tmp_path, spoil, says):
+def test_a_file_of_another_network_is_refused(tmp_path, damage, says):
     state = load_file(PERCEPTION_FILE)
-    spoil(state)
-    path = tmp_path / "spoilt.safetensors"
+    damage(state)
+    path = tmp_path / "damaged.safetensors"
     save_file(state, path, {"backbone": "tf_efficientnet_lite0", "families": '["noise"]'})
     with pytest.raises(InputError, match=says):
         read(path)
