@@ -1,5 +1,6 @@
 """The command `rsfiqa`, also as `python -m rsfiqa`."""
 
+import os
 import signal
 import sys
 
@@ -7,21 +8,34 @@ INTERRUPTED = 130  # exit status
 
 
 def main() -> int:
-    """Run the command line; Ctrl-C is one line from the first import on.
+    """Run the command line; Ctrl-C is one line from the first import to the end.
 
-    It is held back for the half second of the imports: extension modules turn an interrupt while
-    they are loaded into errors of their own.
+    During the imports it ends the process at once, since extension modules turn an exception while
+    they are loaded into errors of their own. When the command has finished it is ignored, so that
+    the exit of the interpreter keeps the status.
     """
+    before = signal.getsignal(signal.SIGINT)
     try:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            from rsfiqa import cli
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if before is not signal.SIG_IGN:  # as in the background of a script
+            signal.signal(signal.SIGINT, _exit_at_once)
+        from rsfiqa import cli
+
+        signal.signal(signal.SIGINT, before)
         return cli.main()
     except KeyboardInterrupt:
-        print("rsfiqa: interrupted", file=sys.stderr)
+        _report_interrupt()
         return INTERRUPTED
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _exit_at_once(*_: object) -> None:
+    _report_interrupt()
+    os._exit(INTERRUPTED)
+
+
+def _report_interrupt() -> None:
+    print("rsfiqa: interrupted", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
