@@ -190,7 +190,9 @@ def test_an_interrupt_after_the_end_keeps_the_status():
         "sys.argv[1:] = ['score', '--help']\n"
         "main()\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
