@@ -1,8 +1,9 @@
-"""The perception of the captioner `classifier`, and the backbone that comes with it.
+"""The backbone of the captioner `classifier`, which comes with the package.
 
-Writes rsfiqa/packaged/perception.safetensors. Opinions of BIQ2021's training part and realistic
-distortions of its well-rated photographs are learned at once, in one network; no other data set is
-read. About an hour on two cores; an interrupted training is resumed from its last saved step.
+Writes rsfiqa/packaged/perception.safetensors, whose head recipes.perception_head then trains on
+regions. Opinions of BIQ2021's training part and realistic distortions of its well-rated photographs
+are learned at once, in one network; no other data set is read. About an hour on two cores; an
+interrupted training is resumed from its last saved step.
 """
 
 import sys
@@ -18,10 +19,16 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks.figures import FOLDER, add_data, parser
-from recipes.perception_examples import Examples, Step
+from recipes.perception_examples import FAMILIES, Examples, Step
+from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
-from rsfiqa.captioners.classifier.network import MIN_STD, Perception, region_features
+from rsfiqa.captioners.classifier.network import (
+    MIN_STD,
+    Perception,
+    PerceptionHead,
+    map_features,
+)
 from rsfiqa.captioners.classifier.weights import read, write
 from rsfiqa.datasets import biq2021
 from rsfiqa.datasets.entry import Entry
@@ -29,7 +36,6 @@ from rsfiqa.io.atomic import atomic
 from rsfiqa.model.loss import plcc_loss
 from rsfiqa.splits import TEST
 from rsfiqa.train.optim import average_weights, warmup_cosine
-from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 STEPS = 3000
 FROZEN = ("conv_stem", "bn1", "blocks.0", "blocks.1")  # edges and colors; half of a step's time
@@ -49,7 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser(__name__, __doc__)
     add_data(options, "BIQ2021")
     options.add_argument("--steps", type=int, default=STEPS, help="of the training")
-    options.add_argument("--start", type=Path, help="weights to start from; ImageNet's by default")
+    options.add_argument(
+        "--start", type=Path, help="perception to start from; ImageNet's weights by default"
+    )
     options.add_argument("--threads", type=int, default=2, help="of the training")
     given = options.parse_args(arguments)
     torch.set_num_threads(given.threads)
@@ -70,33 +78,32 @@ def photographs(data: Path) -> tuple[list[Entry], list[Entry]]:
     return shuffled[HELD_OUT:], shuffled[:HELD_OUT]
 
 
-def load_start(path: Path | None) -> Perception:
-    """A perception to be trained: that of a file, whose families may be the first of today's."""
-    families = tuple(REALISTIC_FAMILIES)
+class Learner(nn.Module):
+    """A backbone, and a head on its maps alone by which it learns."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone, self.network = backbone, backbone.network
+        self.head = PerceptionHead(2 * sum(backbone.channels), len(FAMILIES))
+
+
+def load_start(path: Path | None) -> Learner:
+    """The network to be trained: on the backbone of a perception's file, or on ImageNet's."""
     if path is None:
-        return Perception(load_backbone(PERCEPTION_BACKBONE, "packaged"), families)
-    known = read(path)
-    start = Perception(known.backbone, families)
-    own, given = start.head.state_dict(), known.head.state_dict()
-    for name, value in given.items():
-        if value.ndim:
-            own[name][: len(value)] = value
-        else:
-            own[name] = value
-    start.head.load_state_dict(own)
-    return start
+        return Learner(load_backbone(PERCEPTION_BACKBONE, "packaged"))
+    return Learner(read(path).backbone)
 
 
 def train(
     opinions: Sequence[Entry],
-    network: Perception,
+    network: Learner,
     output: Path,
     target: Path,
     *,
     steps: int,
     save_every: int = SAVE_EVERY,
 ) -> None:
-    """Train a perception and write it; a training that was killed goes on to the same weights.
+    """Train and write a perception; a training that was killed goes on to the same weights.
 
     Args:
         opinions: photographs with opinions.
@@ -142,10 +149,12 @@ def train(
             progress.set_postfix({name: f"{x:.3f}" for name, x in zip(losses, means, strict=True)})
             if (number + 1) % save_every == 0:
                 save(output / "state.pt", number + 1, parts)
-    write(target, cast(Perception, average.module.eval()))
+    learned = cast(Learner, average.module)
+    torch.manual_seed(SEED)  # of the head, which is trained by a recipe of its own
+    write(target, Perception(learned.backbone, FAMILIES).eval())
 
 
-def standardise(network: Perception, examples: Examples) -> None:
+def standardise(network: Learner, examples: Examples) -> None:
     """Set the scale of the head's inputs and outputs from training images."""
     network.eval()
     features = []
@@ -153,14 +162,14 @@ def standardise(network: Perception, examples: Examples) -> None:
         for number in range(8):
             pixels = torch.from_numpy(examples[number].pixels)
             masks = torch.ones(len(pixels), 1, *pixels.shape[2:])
-            features.append(region_features(network.backbone.pixel_maps(pixels), masks)[:, 0])
+            features.append(map_features(network.backbone.pixel_maps(pixels), masks)[:, 0])
     std, mean = torch.std_mean(torch.cat(features), dim=0)
     network.head.mean.copy_(mean)
     network.head.std.copy_(std.clamp_min(MIN_STD))
     network.head.scale.copy_(torch.tensor([examples.mos.mean(), examples.mos.std()]))
 
 
-def set_training(network: Perception) -> None:
+def set_training(network: Learner) -> None:
     """Set the training mode; batch normalization keeps its running statistics."""
     network.train()
     for module in network.modules():
@@ -168,7 +177,7 @@ def set_training(network: Perception) -> None:
             module.eval()
 
 
-def parameter_groups(network: Perception) -> list[dict[str, object]]:
+def parameter_groups(network: Learner) -> list[dict[str, object]]:
     """Parameters with learning rates that fall from the last block of the backbone to the first."""
     trained = {n: p for n, p in network.network.named_parameters() if p.requires_grad}
     depth = {name: int(name.split(".")[1]) for name in trained}
@@ -184,7 +193,7 @@ def parameter_groups(network: Perception) -> list[dict[str, object]]:
     return [*groups, {"params": network.head.parameters(), "lr": HEAD_LR, "weight_decay": 0.02}]
 
 
-def step_losses(network: Perception, step: Step) -> dict[str, Tensor]:
+def step_losses(network: Learner, step: Step) -> dict[str, Tensor]:
     """Losses of a step, by name.
 
     The masks of an image are the whole of it, its distorted region and the rest. Opinions are those
@@ -193,7 +202,7 @@ def step_losses(network: Perception, step: Step) -> dict[str, Tensor]:
     pixels = torch.from_numpy(step.pixels).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         maps = network.backbone.pixel_maps(pixels)
-    found = network.head(region_features(maps, torch.from_numpy(step.masks)))
+    found = network.head(map_features(maps, torch.from_numpy(step.masks)))
     rated, pairs = len(step.opinions), len(step.severity)
     target = (torch.from_numpy(step.opinions) - network.head.scale[0]) / network.head.scale[1]
     quality = found["quality"]

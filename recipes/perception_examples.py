@@ -65,11 +65,7 @@ class Examples(Dataset[Step]):
         self.paths = [entry.path for entry in rated]
         self.mos = np.array([entry.mos for entry in rated], np.float32)
         self.seed = seed
-        self.pristine = [
-            index
-            for index, entry in enumerate(rated)
-            if entry.image_id.startswith("ss03") and self.mos[index] > PRISTINE
-        ]
+        self.pristine = pristine(rated)
 
     def __getitem__(self, number: int) -> Step:
         cv2.setNumThreads(1)
@@ -127,6 +123,15 @@ class Examples(Dataset[Step]):
             quality = int(random.integers(low, high))
             intact, distorted = stored(intact, codec, quality), stored(distorted, codec, quality)
         return intact, distorted, mask, severity
+
+
+def pristine(photographs: Sequence[Entry]) -> list[int]:
+    """The numbers of the well-rated photographs of ss03 (Unsplash), which are distorted."""
+    return [
+        number
+        for number, entry in enumerate(photographs)
+        if entry.image_id.startswith("ss03") and entry.mos is not None and entry.mos > PRISTINE
+    ]
 
 
 def crop(image: np.ndarray, random: np.random.Generator) -> np.ndarray:

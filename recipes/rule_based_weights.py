@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
 from benchmarks.figures import ROOT, add_data, parser
-from rsfiqa.captioners.rule_based.features import FEATURES, region_features
+from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 from rsfiqa.captioners.rule_based.regression import NONE
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets import demo, kodak
@@ -59,7 +59,7 @@ def collected(image: np.ndarray, name: str) -> list[tuple[np.ndarray, str, int]]
     for number, distortions in enumerate(views.all_distortions()):
         random = np.random.default_rng(seed_of("calibrate", name, number))
         view = views.evaluation_view(image, labels, distortions, random)
-        measured = region_features(
+        measured = pixel_features(
             view.image, view.labels, region_statistics(view.image, view.labels)
         )
         ((region, _),) = view.distortions.items()

@@ -1,8 +1,9 @@
 """Probabilities from which the captioner `classifier` names a family.
 
-Writes rsfiqa/captioners/classifier/thresholds.json, from well-rated photographs of BIQ2021 that the
-perception's recipe holds out. Each family has the probability that the same share of their regions
-exceeds; the share is the largest at which few of their worst regions name anything.
+Writes rsfiqa/captioners/classifier/thresholds.json, from the well-rated photographs of BIQ2021 that
+the perception's recipes hold out, as they are and distorted. The thresholds together let few worst
+regions of good photographs name anything; within that, most distorted regions have their families
+named.
 """
 
 import sys
@@ -13,20 +14,20 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.figures import add_data, parser
+from benchmarks.figures import FOLDER, add_data, parser
+from recipes import perception_regions
 from recipes.perception import photographs
+from recipes.perception_head import prepare
+from recipes.perception_regions import Maker
 from rsfiqa.captioners.classifier.captioner import THRESHOLDS
 from rsfiqa.captioners.classifier.weights import packaged
-from rsfiqa.images import resize
-from rsfiqa.images.load import load_rgb
 from rsfiqa.io.json_files import write_json
-from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.segmenters.superpixel import segment_image
 
-GOOD = 0.75  # lowest MOS of a good photograph
 FALSE_ALARMS = 0.05  # largest share of good photographs whose worst region names a distortion
-LOWEST, HIGHEST = 0.15, 0.9  # of a threshold
-SHARES = np.geomspace(0.03, 0.0003, 60)  # of regions that exceed a threshold, tried in this order
+GRID = np.arange(98, 4, -2) / 100  # thresholds that are tried, falling
+SMOOTHING = 0.2  # photographs, so that what costs no false alarm is not worth without bound
+FILES = 15  # of examples
+SEED = 78
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -36,31 +37,69 @@ def main(arguments: Sequence[str]) -> None:
     data = options.parse_args(arguments).data
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    probabilities, worst = [], []
-    good = [e for e in photographs(data)[1] if e.image_id.startswith("ss03") and e.mos > GOOD]  # type: ignore[operator]
-    for entry in tqdm(good, "perceive"):
-        image = load_rgb(entry.path)
-        labels = segment_image(image, SegmentOptions())
-        perceived = packaged().perceive(image, resize.fit_labels(labels, image.shape[:2]))
-        probabilities.append(perceived.probability)
-        worst.append(perceived.probability[np.argmin(perceived.quality)])
-    found = choose(np.concatenate(probabilities), np.stack(worst))
-    rounded = [round(float(value), 3) for value in found]
-    write_json(THRESHOLDS, dict(zip(packaged().families, rounded, strict=True)))
+    perception, folder = packaged(), FOLDER / "perception_thresholds"
+    maker = Maker(photographs(data)[1], perception.backbone, SEED)
+    perception_regions.make(maker, folder, FILES, rated=False)
+    examples = perception_regions.read(folder, FILES)
+    prepared = prepare(list(examples), perception.backbone.channels)
+    worst, regions, present, weights = [], [], [], []
+    groups = zip(prepared.distorted, prepared.is_distorted, strict=True)
+    for states, flags in tqdm(list(groups), "perceive"):
+        for state, distorted in zip(states, flags, strict=True):
+            with torch.inference_mode():
+                found = perception.head(state.features[:-1].float())
+            probability = found["presence"].sigmoid().numpy()
+            if distorted:
+                inside = (state.severity > 0).any(1).numpy()
+                regions.append(probability[inside])
+                present.append((state.severity > 0).numpy()[inside])
+                weights.append(state.area.numpy()[inside])
+            else:
+                worst.append(probability[int(found["quality"].argmin())])
+    chosen = choose(
+        np.stack(worst), np.concatenate(regions), np.concatenate(present), np.concatenate(weights)
+    )
+    rounded = [round(float(value), 2) for value in chosen]
+    write_json(THRESHOLDS, dict(zip(perception.families, rounded, strict=True)))
 
 
-def choose(probabilities: np.ndarray, worst: np.ndarray) -> np.ndarray:
+def choose(
+    worst: np.ndarray, regions: np.ndarray, present: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The threshold of each family, float (F,).
 
+    From the highest on, the threshold is lowered whose gain in regions named right is largest for
+    the false alarms that it adds.
+
     Args:
-        probabilities: float (R, F), of the regions of good photographs.
-        worst: float (N, F), of the worst region of each photograph.
+        worst: float (N, F), probabilities in the worst region of each good photograph.
+        regions: float (R, F), probabilities in distorted regions.
+        present: bool (R, F), whether the family is there.
+        weights: float (R,), of these regions.
     """
-    for share in SHARES:
-        found = np.clip(np.quantile(probabilities, 1 - share, axis=0), LOWEST, HIGHEST)
-        if (worst >= found).any(axis=1).mean() <= FALSE_ALARMS:
-            break
-    return np.asarray(found)
+    right = np.stack(
+        [((regions >= level) & present).T @ weights / (weights @ present) for level in GRID],
+        axis=1,
+    )  # (F, len(GRID))
+    position = np.zeros(len(right), int)
+    most = FALSE_ALARMS * len(worst)
+
+    def alarms(chosen: np.ndarray) -> int:
+        return int((worst >= GRID[chosen]).any(axis=1).sum())
+
+    while True:
+        now, best, to = alarms(position), 0.0, position
+        for family, first in enumerate(position):
+            for level in range(first + 1, len(GRID)):
+                lower = np.where(np.arange(len(position)) == family, level, position)
+                if (then := alarms(lower)) > most:
+                    break
+                gain = (right[family, level] - right[family, first]) / (then - now + SMOOTHING)
+                if gain > best:
+                    best, to = float(gain), lower
+        if to is position:
+            return GRID[position]
+        position = to
 
 
 if __name__ == "__main__":

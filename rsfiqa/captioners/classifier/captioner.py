@@ -49,7 +49,7 @@ class ClassifierCaptioner(ImageCaptioner):
         self, image: np.ndarray, labels: np.ndarray, maps: Sequence[Tensor]
     ) -> list[CaptionRow]:
         """As `Captioner.caption_maps`."""
-        return rows_of(image, labels, self.perception.perceive_maps(maps, labels))
+        return rows_of(image, labels, self.perception.perceive_maps(maps, image, labels))
 
 
 def rows_of(image: np.ndarray, labels: np.ndarray, perceived: Perceived) -> list[CaptionRow]:

@@ -1,8 +1,10 @@
 """A network that perceives, in each region, which distortions are there and what they cost.
 
 Each region's features are the mean and the standard deviation of every channel of a backbone's maps
-within it, each map at its own resolution. The quality of a region is a base less what each family
-of distortions costs it, less a residual that no family explains, so that reasons add up to quality.
+within it, each map at its own resolution; hand-crafted features of its pixels, since a backbone
+keeps little of colors and tones as they are; and both again of the whole image, since a region is
+judged beside the rest. The quality of a region is a base less what each family of distortions costs
+it, less a residual that no family explains, so that reasons add up to quality.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, softplus
 
 from rsfiqa.backbones.backbone import Backbone
+from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 
 CLIP = 6.0  # bound of standardised features, as in the model
 MIN_VARIANCE = 1e-8
@@ -101,7 +104,7 @@ class PerceptionHead(nn.Module):
         }
 
 
-def region_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
+def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
     """Mean and standard deviation of each channel in each region: float (B, R, 2 * C).
 
     Args:
@@ -121,6 +124,35 @@ def region_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
     return torch.cat(found, -1)
 
 
+def region_features(maps: Sequence[Tensor], pixels: np.ndarray, labels: np.ndarray) -> Tensor:
+    """What the head is given of each region of an image: float32 (R, 2 * (2 * C + S)).
+
+    Args:
+        maps: feature maps of the image, (1, C_s, h_s, w_s).
+        pixels: sRGB, uint8 (H, W, 3).
+        labels: label map, uint16 (H, W), 0..R-1.
+    """
+    numbers = np.arange(int(labels.max()) + 1)
+    masks = torch.from_numpy(labels == numbers[:, None, None]).float()
+    areas = masks.mean((1, 2))
+    every = torch.cat([masks, torch.ones_like(masks[:1])])[None]
+    of_maps = map_features([each.float().cpu() for each in maps], every)[0]
+    of_pixels = torch.from_numpy(pixel_features(pixels, labels)).float()
+    return beside_image(
+        torch.cat([of_maps[:-1], of_pixels], 1), torch.cat([of_maps[-1], areas @ of_pixels])
+    )
+
+
+def beside_image(regions: Tensor, image: Tensor) -> Tensor:
+    """Features of regions (R, n), each followed by those of their image (n,): (R, 2 * n)."""
+    return torch.cat([regions, image.expand_as(regions)], 1)
+
+
+def features_of(backbone: Backbone) -> int:
+    """Number of features that `region_features` makes from maps of a backbone."""
+    return 2 * (2 * sum(backbone.channels) + len(FEATURES))
+
+
 class Perception(nn.Module):
     """A backbone and the head that perceives regions in its feature maps.
 
@@ -134,7 +166,7 @@ class Perception(nn.Module):
         super().__init__()
         self.backbone, self.families = backbone, tuple(families)
         self.network = backbone.network
-        self.head = PerceptionHead(2 * sum(backbone.channels), len(self.families), **settings)
+        self.head = PerceptionHead(features_of(backbone), len(self.families), **settings)
 
     @torch.inference_mode()
     def perceive(self, pixels: np.ndarray, labels: np.ndarray) -> Perceived:
@@ -144,19 +176,20 @@ class Perception(nn.Module):
             pixels: sRGB, uint8 (H, W, 3).
             labels: label map, uint16 (H, W), 0..R-1.
         """
-        return self.perceive_maps(self.backbone.image_maps(pixels), labels)
+        return self.perceive_maps(self.backbone.image_maps(pixels), pixels, labels)
 
     @torch.inference_mode()
-    def perceive_maps(self, maps: Sequence[Tensor], labels: np.ndarray) -> Perceived:
-        """What is perceived in feature maps (1, C_s, h_s, w_s) that are known already.
+    def perceive_maps(
+        self, maps: Sequence[Tensor], pixels: np.ndarray, labels: np.ndarray
+    ) -> Perceived:
+        """What is perceived in an image of which feature maps (1, C_s, h_s, w_s) are known.
 
         Args:
             maps: of the image, by this network's backbone.
+            pixels: sRGB, uint8 (H, W, 3).
             labels: label map, uint16 (H, W), 0..R-1.
         """
-        regions = np.arange(int(labels.max()) + 1)
-        masks = torch.from_numpy(labels == regions[:, None, None]).float()[None]
-        found = self.head(region_features([each.cpu() for each in maps], masks))
+        found = self.head(region_features(maps, pixels, labels)[None])
         mean, std = self.head.scale.tolist()
         return Perceived(
             families=self.families,

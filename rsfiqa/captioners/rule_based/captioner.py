@@ -4,7 +4,7 @@ import numpy as np
 
 from rsfiqa.captioners.by_image import PENALTY, ImageCaptioner, caption_row
 from rsfiqa.captioners.content import describe, positions_of
-from rsfiqa.captioners.rule_based.features import region_features
+from rsfiqa.captioners.rule_based.features import pixel_features
 from rsfiqa.captioners.rule_based.regression import Prediction, predict
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.products.captions import CaptionRow
@@ -28,7 +28,7 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
     """
     statistics = region_statistics(image, labels)
     contents = describe(statistics.lightness, statistics.contrast, statistics.a, statistics.b)
-    prediction = predict(region_features(image, labels, statistics))
+    prediction = predict(pixel_features(image, labels, statistics))
     ratings, positions = rate(prediction), positions_of(labels)
     return [
         caption_row(

@@ -9,6 +9,7 @@ from rsfiqa.captioners.rule_based.statistics import (
     RegionStatistics,
     difference,
     magnitude,
+    region_statistics,
 )
 
 PIXEL_BLOCKS = range(2, 13)  # pixels, sides of the square blocks of a pixelated image
@@ -25,16 +26,18 @@ FEATURES = (
 )
 
 
-def region_features(
-    image: np.ndarray, labels: np.ndarray, statistics: RegionStatistics
+def pixel_features(
+    image: np.ndarray, labels: np.ndarray, statistics: RegionStatistics | None = None
 ) -> np.ndarray:
     """Features of each region, float64 (R, S), in the order of `FEATURES`.
 
     Args:
         image: sRGB, uint8 (H, W, 3).
         labels: label map of the image, (H, W), 0..R-1.
-        statistics: statistics of the same regions.
+        statistics: statistics of the same regions, if they are known.
     """
+    if statistics is None:
+        statistics = region_statistics(image, labels)
     flat, count = labels.ravel().astype(np.intp), int(labels.max()) + 1
     areas = np.bincount(flat, minlength=count)
 

@@ -65,7 +65,7 @@ def predict(features: np.ndarray) -> Prediction:
     Families without weights are never predicted.
 
     Args:
-        features: float64 (R, S), as `region_features` returns them.
+        features: float64 (R, S), as `pixel_features` returns them.
     """
     weights = read_weights()
     families = tuple(family for family in FAMILIES if family in weights["family"])

@@ -7,8 +7,15 @@ from safetensors.torch import load_file, save_file
 
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_FILE
-from rsfiqa.captioners.classifier.network import Perception, PerceptionHead, region_features
+from rsfiqa.captioners.classifier.network import (
+    Perception,
+    PerceptionHead,
+    features_of,
+    map_features,
+    region_features,
+)
 from rsfiqa.captioners.classifier.weights import packaged, read, write
+from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 from rsfiqa.errors import InputError
 from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
@@ -30,7 +37,7 @@ def test_features_of_regions_by_hand():
     masks = torch.zeros(1, 2, 4, 4)
     masks[0, 0, :2] = 1  # the upper half: cells 1 and 3
     masks[0, 1, 2:, 2:] = 1  # the lower right quarter: cell 7
-    found = region_features(maps, masks)
+    found = map_features(maps, masks)
     assert found.shape == (1, 2, 4)
     np.testing.assert_allclose(found[0], [[2, 1, 10, 1e-4], [7, 1e-4, 10, 1e-4]], rtol=1e-5)
 
@@ -39,7 +46,33 @@ def test_a_pixel_of_a_coarse_cell_counts_by_its_share():
     maps = [torch.tensor([[[[0.0, 8.0]]]])]
     masks = torch.zeros(1, 1, 1, 4)
     masks[..., :3] = 1  # all of the left cell, half of the right one
-    assert region_features(maps, masks)[0, 0, 0] == pytest.approx(8 / 3)
+    assert map_features(maps, masks)[0, 0, 0] == pytest.approx(8 / 3)
+
+
+def test_a_region_is_described_beside_its_image():
+    """Maps of one channel, pixels of one color each half: every number by hand."""
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, 4:] = 255
+    labels = np.zeros((4, 8), np.uint16)
+    labels[:, 4:] = 1
+    maps = [torch.tensor([[[[2.0, 6.0]]]])]
+    found = region_features(maps, pixels, labels)
+    own, image = found.chunk(2, dim=1)
+    count = len(FEATURES)
+    np.testing.assert_allclose(own[:, :2], [[2, 1e-4], [6, 1e-4]], rtol=1e-5)
+    np.testing.assert_allclose(own[:, 2:], pixel_features(pixels, labels), rtol=1e-5)
+    np.testing.assert_allclose(image[:, :2], [[4, 2], [4, 2]], rtol=1e-5)
+    lightness = 2 + FEATURES.index("lightness")
+    np.testing.assert_allclose(own[:, lightness], [0, 100], atol=1e-4)
+    np.testing.assert_allclose(image[:, lightness], [50, 50], atol=1e-4)
+    assert found.shape == (2, 2 * (2 + count))
+
+
+def test_the_head_takes_what_regions_give(image, labels):
+    perception = packaged()
+    maps = perception.backbone.image_maps(image)
+    found = region_features(maps, image, labels)
+    assert found.shape == (3, features_of(perception.backbone))
 
 
 def test_reasons_add_up_to_quality(image, labels):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsfiqa.captioners.rule_based.features import FEATURES, region_features
+from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.images.distort import PIXELATION, QUANTIZATION, distort
 
@@ -9,7 +9,7 @@ HALVES = np.repeat(np.repeat([[0, 1]], 128, 1), 256, 0).astype(np.uint16)
 
 
 def named(image: np.ndarray, labels: np.ndarray = HALVES) -> dict[str, np.ndarray]:
-    found = region_features(image, labels, region_statistics(image, labels))
+    found = pixel_features(image, labels, region_statistics(image, labels))
     return dict(zip(FEATURES, found.T, strict=True))
 
 
@@ -57,10 +57,10 @@ def test_clipped_and_even_by_hand():
 def test_tiny_images_have_finite_features(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     labels = np.arange(image[..., 0].size, dtype=np.uint16).reshape(shape)  # a region per pixel
-    assert np.isfinite(region_features(image, labels, region_statistics(image, labels))).all()
+    assert np.isfinite(pixel_features(image, labels, region_statistics(image, labels))).all()
 
 
 def test_the_numbering_of_regions_does_not_change_their_features(astronaut):
-    found = region_features(astronaut, HALVES, region_statistics(astronaut, HALVES))
-    turned = region_features(astronaut, 1 - HALVES, region_statistics(astronaut, 1 - HALVES))
+    found = pixel_features(astronaut, HALVES, region_statistics(astronaut, HALVES))
+    turned = pixel_features(astronaut, 1 - HALVES, region_statistics(astronaut, 1 - HALVES))
     np.testing.assert_allclose(found, turned[::-1])

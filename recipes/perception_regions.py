@@ -1,0 +1,193 @@
+"""What the perception's head learns from: regions of rated and of distorted photographs.
+
+Their features are made once, by the network as it is packaged, and kept in files of a few
+photographs each, so that an interrupted run goes on where it was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from recipes import perception_examples as crops
+from rsfiqa.backbones.backbone import Backbone
+from rsfiqa.captioners.classifier.network import map_features
+from rsfiqa.captioners.rule_based.features import pixel_features
+from rsfiqa.datasets.entry import Entry
+from rsfiqa.images import distort as textbook
+from rsfiqa.images import resize
+from rsfiqa.images.load import load_rgb
+from rsfiqa.images.realistic.distort import distort_in_turn, draw_chain
+from rsfiqa.io.atomic import atomic
+from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.segmenters.superpixel import segment_image
+from rsfiqa.vocabulary import FAMILIES as FAMILIES_OF_TEXTBOOKS
+from rsfiqa.vocabulary import SEVERITIES
+
+PER_FILE = 20  # distorted photographs, and as many rated ones
+SIDES = (320, 384, 448)  # pixels of a crop
+REDUCED, SMALLEST = 0.3, 0.7  # probability that a photograph is made smaller, and by how much
+LENGTHS = (0.7, 0.25, 0.05)  # probability of one, two and three distortions
+TEXTBOOK, LOCAL = 0.4, 0.5  # probabilities of a textbook distortion, and of one of some regions
+LOCAL_SHARES = (0.1, 0.6)  # of the area that is distorted
+BOTH_STORED, ONE_STORED = 0.4, 0.5  # probabilities
+SEED, RATED_SEED, ORDER_SEED = 77, 78, 5
+
+# Of one photograph in n states with R regions: `maps` (n, R, 2 * C), `pixels` (n, R, S), `area`
+# (R,), `inside` (R,) whether a region is distorted, `distorted` (n,) whether a state is, `severity`
+# (F,) of each family where it is; of a rated photograph: `maps`, `pixels`, `area`, `mos`.
+Example = Mapping[str, Tensor]
+
+
+class Maker:
+    """Makes the examples by their numbers.
+
+    Args:
+        photographs: with opinions; the well-rated ones of ss03 are distorted.
+        backbone: of the feature maps.
+        seed: of the distortions.
+    """
+
+    def __init__(self, photographs: Sequence[Entry], backbone: Backbone, seed: int = SEED) -> None:
+        self.photographs, self.backbone, self.seed = photographs, backbone, seed
+        self.pristine = crops.pristine(photographs)
+        self.order = np.random.default_rng(ORDER_SEED).permutation(len(photographs))
+
+    def distorted(self, number: int) -> Example:
+        """A good photograph, distorted: as it is, distorted, and mostly stored in a file, too."""
+        random = np.random.default_rng((self.seed, number))
+        index = self.pristine[int(random.integers(len(self.pristine)))]
+        intact = crop(load_rgb(self.photographs[index].path), random)
+        labels = regions_of(intact)
+        inside = np.ones(int(labels.max()) + 1, bool)
+        if random.random() < LOCAL and len(inside) > 2:
+            inside = neighbours(labels, random)
+        mask = None if inside.all() else inside[labels]
+        distorted, severity = distort(intact, mask, random)
+        images, states = [intact, distorted], [False, True]
+        if random.random() < BOTH_STORED:
+            images += store(images, random)
+            states += states
+        elif random.random() < ONE_STORED:
+            images += store(images[1:], random)
+            states += [True]
+        return {
+            **self._features(images, labels),
+            "inside": torch.from_numpy(inside),
+            "distorted": torch.tensor(states),
+            "severity": torch.from_numpy(severity),
+        }
+
+    def rated(self, number: int) -> Example:
+        """A photograph with an opinion, as it is."""
+        entry = self.photographs[self.order[number % len(self.order)]]
+        image = crop(load_rgb(entry.path), np.random.default_rng((RATED_SEED, number)))
+        return {**self._features([image], regions_of(image)), "mos": torch.tensor(entry.mos)}
+
+    def _features(self, images: Sequence[np.ndarray], labels: np.ndarray) -> dict[str, Tensor]:
+        numbers = np.arange(int(labels.max()) + 1)
+        masks = torch.from_numpy(labels == numbers[:, None, None]).float()
+        batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+            maps = self.backbone.pixel_maps(batch.contiguous(memory_format=torch.channels_last))
+        of_pixels = np.stack([pixel_features(image, labels) for image in images])
+        return {
+            "maps": map_features(maps, masks.expand(len(images), -1, -1, -1)).half(),
+            "pixels": torch.from_numpy(of_pixels).float(),
+            "area": masks.mean((1, 2)),
+        }
+
+
+def make(
+    maker: Maker,
+    folder: Path,
+    files: int,
+    *,
+    rated: bool = True,
+    worker: tuple[int, int] = (0, 1),
+) -> None:
+    """Make the files that are not there yet.
+
+    Args:
+        maker: of the examples.
+        folder: of the files.
+        files: their number.
+        rated: whether they hold rated photographs, too.
+        worker: number of this process and of all, which share the files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in tqdm(range(worker[0], files, worker[1]), "regions", mininterval=10):
+        path = folder / f"{number:04d}.pt"
+        if not path.is_file():
+            numbers = range(number * PER_FILE, (number + 1) * PER_FILE)
+            found = list(map(maker.distorted, numbers))
+            if rated:
+                found += map(maker.rated, numbers)
+            with atomic(path) as partial:
+                torch.save(found, partial)
+
+
+def read(folder: Path, files: int) -> Iterator[Example]:
+    """The examples of the first files."""
+    for number in range(files):
+        yield from torch.load(folder / f"{number:04d}.pt", weights_only=True)
+
+
+def crop(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A square of a photograph that may be made smaller, half of them mirrored."""
+    if random.random() < REDUCED:
+        factor = random.uniform(SMALLEST, 1)
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    side = min(int(random.choice(SIDES)), *image.shape[:2])
+    y, x = (int(random.integers(length - side + 1)) for length in image.shape[:2])
+    part = image[y : y + side, x : x + side]
+    return np.ascontiguousarray(part[:, ::-1] if random.random() < 0.5 else part)
+
+
+def regions_of(image: np.ndarray) -> np.ndarray:
+    """The label map of an image in its own size."""
+    return resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
+
+
+def neighbours(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Some regions that lie together, up to a share of the area: bool (R,), one at least."""
+    count = np.bincount(labels.ravel())
+    share, rows = random.uniform(*LOCAL_SHARES), np.indices(labels.shape)
+    centers = np.stack([np.bincount(labels.ravel(), each.ravel()) / count for each in rows])
+    first = int(random.integers(len(count)))
+    order = np.argsort(((centers - centers[:, [first]]) ** 2).sum(0))
+    within = np.cumsum(count[order]) <= share * labels.size
+    chosen = np.zeros(len(count), bool)
+    chosen[order[: max(int(within.sum()), 1)]] = True
+    return chosen
+
+
+def distort(
+    image: np.ndarray, mask: np.ndarray | None, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A distorted image and the severity of each family, float32 (F,)."""
+    severity = np.zeros(len(crops.FAMILIES), np.float32)
+    if random.random() < TEXTBOOK:
+        family = str(random.choice(list(FAMILIES_OF_TEXTBOOKS)))
+        level = int(random.choice(SEVERITIES))
+        functions = textbook.variants(family)
+        distorted = functions[int(random.integers(len(functions)))](image, level, random)
+        if mask is not None:
+            distorted = np.where(mask[..., None], distorted, image)
+        severity[crops.FAMILIES.index(crops.REALISTIC[family])] = level
+        return distorted, severity
+    chain = draw_chain(random, int(random.choice([1, 2, 3], p=LENGTHS)))
+    for one in chain:
+        severity[crops.FAMILIES.index(one.family)] = one.severity
+    return distort_in_turn(image, chain, random, mask), severity
+
+
+def store(images: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
+    """Images after they were stored in files of one kind and quality."""
+    codec, low, high = crops.STORAGE[int(random.integers(len(crops.STORAGE)))]
+    quality = int(random.integers(low, high))
+    return [crops.stored(image, codec, quality) for image in images]

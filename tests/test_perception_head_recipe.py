@@ -1,0 +1,145 @@
+"""The recipe of the perception's head: its examples, its losses and its training."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from recipes import perception_head, perception_regions
+from recipes.perception_examples import FAMILIES
+from recipes.perception_regions import Maker, neighbours
+from rsfiqa.captioners.classifier.network import PerceptionHead, features_of, region_features
+from rsfiqa.captioners.classifier.weights import packaged
+from rsfiqa.datasets.entry import Entry
+from rsfiqa.images.load import load_rgb
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> list[Entry]:
+    """Three small photographs, all good ones of ss03."""
+    folder, random = tmp_path_factory.mktemp("rated"), np.random.default_rng(0)
+    entries = []
+    for i in range(3):
+        coarse = Image.fromarray(random.integers(0, 256, (9, 12, 3), np.uint8))
+        path = folder / f"ss03 ({i}).png"
+        coarse.resize((400, 300), Image.Resampling.BICUBIC).save(path)
+        entries.append(
+            Entry(image_id=path.name, path=path, group=path.name, location="", mos=0.75 + i / 10)
+        )
+    return entries
+
+
+@pytest.fixture(scope="module")
+def maker(photographs):
+    return Maker(photographs, packaged().backbone)
+
+
+@pytest.fixture(scope="module")
+def examples(maker):
+    return [*map(maker.distorted, range(6)), *map(maker.rated, range(3))]
+
+
+@pytest.fixture(scope="module")
+def prepared(examples):
+    return perception_head.prepare(examples, packaged().backbone.channels)
+
+
+def test_an_example_depends_on_its_number_alone(maker, examples):
+    for again, first in ((maker.distorted(2), examples[2]), (maker.rated(0), examples[6])):
+        assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not torch.equal(examples[2]["maps"], examples[3]["maps"])
+
+
+def test_what_is_distorted_is_told_apart(examples):
+    for example in examples[:6]:
+        assert example["distorted"][:2].tolist() == [False, True]
+        assert (example["severity"] > 0).any()
+        assert example["inside"].any()
+        assert float(example["area"].sum()) == pytest.approx(1)
+        changed = (example["pixels"][0] != example["pixels"][1]).any(1)
+        assert (changed[example["inside"]]).any()
+
+
+def test_neighbours_lie_together_within_a_share_of_the_area():
+    labels = np.repeat(np.arange(10, dtype=np.uint16), 10)[None].repeat(20, 0)
+    for seed in range(20):
+        chosen = np.flatnonzero(neighbours(labels, np.random.default_rng(seed)))
+        assert (np.diff(chosen) == 1).all()
+        assert 1 <= len(chosen) <= 6
+
+
+def test_kept_features_are_those_of_the_network(photographs, maker, examples, prepared):
+    """Of a rated photograph: the head gets in training what it gets in use."""
+    entry = maker.photographs[maker.order[0]]
+    random = np.random.default_rng((perception_regions.RATED_SEED, 0))
+    image = perception_regions.crop(load_rgb(entry.path), random)
+    labels = perception_regions.regions_of(image)
+    with torch.inference_mode():
+        found = region_features(packaged().backbone.image_maps(image), image, labels)
+    kept = prepared.rated[0].features[:-1].float()
+    head = packaged().head
+    apart = ((found - kept) / head.std).abs()
+    assert float(apart.mean()) < 0.05
+    assert float(apart.max()) < 1.5  # bfloat16 of the maps
+
+
+def test_losses_fall_to_nothing_for_a_perfect_answer(prepared):
+    """A head that knows every answer has no loss; it finds it by the state's place in a batch."""
+    states = [state for group in prepared.distorted for state in group] + prepared.rated
+
+    class Perfect(torch.nn.Module):
+        """Answers of all states; `scale` as the head's."""
+
+        scale = torch.tensor([0.0, 1.0])
+
+        def forward(self, features):
+            severity = torch.cat([torch.cat([s.severity, s.severity[:1]]) for s in states])
+            quality = -10.0 * (severity > 0).any(1)
+            for state, mos in zip(prepared.rated[::-1], prepared.mos.flip(0), strict=True):
+                end = len(quality) - sum(
+                    len(each.area) + 1 for each in prepared.rated[::-1][: rated_index(state)]
+                )
+                quality[end - len(state.area) - 1 : end] = mos
+            first = 0
+            for state in states[: -len(prepared.rated)]:
+                last = first + len(state.area)
+                quality[last] = -10.0 * bool((state.severity > 0).any())
+                first = last + 1
+            presence = torch.where(severity > 0, 30.0, -30.0)
+            return {"presence": presence, "severity": severity, "quality": quality}
+
+    def rated_index(state):
+        return next(k for k, each in enumerate(prepared.rated[::-1]) if each is state)
+
+    losses = perception_head.step_losses(Perfect(), prepared, np.arange(6), np.arange(3))
+    assert {name: float(value) for name, value in losses.items()} == pytest.approx(
+        dict.fromkeys(("opinion", "presence", "severity", "drop", "consistency"), 0), abs=1e-5
+    )
+
+
+def test_a_head_learns_and_learns_the_same_again(prepared):
+    def trained(epochs):
+        torch.manual_seed(0)
+        head = PerceptionHead(features_of(packaged().backbone), len(FAMILIES))
+        perception_head.train(head, prepared, epochs=epochs, batch=3)
+        return head.eval()
+
+    def loss(head):
+        with torch.no_grad():
+            found = perception_head.step_losses(head, prepared, np.arange(6), np.arange(3))
+        return float(torch.stack(list(found.values())).sum())
+
+    first, second = trained(8), trained(8)
+    assert loss(first) < loss(trained(1))
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
+
+
+def test_files_that_are_there_are_not_made_again(maker, tmp_path, monkeypatch):
+    monkeypatch.setattr(perception_regions, "PER_FILE", 1)
+    perception_regions.make(maker, tmp_path, 2, worker=(0, 2))
+    assert [path.name for path in tmp_path.iterdir()] == ["0000.pt"]
+    before = (tmp_path / "0000.pt").stat().st_mtime_ns
+    perception_regions.make(maker, tmp_path, 2, rated=False)
+    assert (tmp_path / "0000.pt").stat().st_mtime_ns == before
+    assert [len(each["area"]) > 0 for each in perception_regions.read(tmp_path, 2)] == [True] * 3
