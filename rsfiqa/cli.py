@@ -26,6 +26,7 @@ from rsfiqa.command import Command, verbatim
 from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
+from rsfiqa.group.command import Group
 from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
@@ -69,6 +70,7 @@ class Rsfiqa(BaseSettings):
     benchmark: CliSubCommand[Benchmark] = Field(description=Benchmark.summary())
     report: CliSubCommand[Report] = Field(description=Report.summary())
     score: CliSubCommand[Score] = Field(description=Score.summary())
+    group: CliSubCommand[Group] = Field(description=Group.summary())
     teach: CliSubCommand[Teach] = Field(description=Teach.summary())
 
     @classmethod

@@ -19,6 +19,7 @@ STAGES = frozenset(
         "benchmark",
         "report",
         "score",
+        "group",
         "teach",
     ]
 )

@@ -1,12 +1,14 @@
 """Loading of image files as upright 8-bit sRGB; every other module gets its pixels from here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from rsfiqa.errors import ImageError, InputError
+from rsfiqa.images.capture_time import capture_time
 from rsfiqa.images.convert import Converted, convert, upright_size
 from rsfiqa.images.decode import decode, decoding_bytes
 from rsfiqa.images.opening import decoding, has_more_frames, opened, orientation_of
@@ -33,6 +35,21 @@ class LoadedImage:
     converted: bool
     broken_profile: bool = False
     damage: str | None = None
+
+
+@dataclass(frozen=True)
+class ReducedImage:
+    """An image that was reduced while it was loaded.
+
+    Attributes:
+        pixels: uint8 (h, w, 3), upright sRGB.
+        size: width and height in pixels of the upright image in the file.
+        taken: when it was taken; see `capture_time`.
+    """
+
+    pixels: np.ndarray
+    size: tuple[int, int]
+    taken: datetime | None
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -69,6 +86,28 @@ def load_image(path: Path) -> LoadedImage:
     with opened(path, examined=True) as file:
         converted = convert(decode(file, path), file.orientation)
         return _loaded(converted, file.size, file.is_changed, file.damage)
+
+
+def load_reduced(path: Path, least: int) -> ReducedImage:
+    """An image for which a smaller size will do, and the time at which it was taken.
+
+    A JPEG is decoded at half, a quarter or an eighth of its size, with sides of `least` pixels or
+    more; a damaged one, and other formats, as by `load_image`.
+
+    Raises:
+        ImageError: as `load_rgb`.
+    """
+    with opened(path) as file:
+        taken, size = capture_time(file.image), file.size
+        if file.format == "JPEG":
+            file.image.draft(None, (least, least))
+            try:
+                return ReducedImage(convert(file.image, file.orientation).pixels, size, taken)
+            except (ImageError, OSError, SyntaxError, ValueError):
+                pass  # cut short, perhaps, which is mended where the whole file is examined
+        else:
+            return ReducedImage(convert(decode(file, path), file.orientation).pixels, size, taken)
+    return ReducedImage(load_rgb(path), size, taken)
 
 
 def decoded_pixels(path: Path) -> int:

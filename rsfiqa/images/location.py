@@ -1,6 +1,7 @@
 """Which file a path names, and in which state it is."""
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from rsfiqa.products.scores import FileState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")  # a byte that is not UTF-8, in a displayed path
 FOLDERS = 10_000  # resolved folders that are remembered
 
 
@@ -49,3 +51,15 @@ def _format(nanoseconds: int) -> str:
     except OverflowError:
         return str(nanoseconds // 10**9)
     return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def stored_path(text: str) -> Path:
+    """The file of a path as `display_path` gives it, which need not exist.
+
+    An escape in the text stands for a byte that is not UTF-8, unless a file has that very name.
+    """
+    if "\\x" in text and not os.path.lexists(text):
+        raw = ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), text.encode("utf-8"))
+        if os.path.lexists(raw):
+            return Path(os.fsdecode(raw))
+    return Path(text)

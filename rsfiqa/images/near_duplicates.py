@@ -5,6 +5,8 @@ and each bit says whether a value is larger than its left neighbour. Two images 
 if at most `MAX_DISTANCE` of the 256 bits differ.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,7 @@ MAX_DISTANCE = 12
 # Fewer set or unset bits than this are the hash of a flat image or of a smooth gradient, such as a
 # white picture and a clear sky, which says nothing about what is shown.
 MIN_BITS = 26
+FAR = BITS + 1  # larger than any distance
 ROWS = 1000  # compared with all images at once: 40 MB for 10,000 images
 
 
@@ -39,14 +42,54 @@ def near_duplicates(hashes: np.ndarray) -> np.ndarray:
     Args:
         hashes: bool (N, 256), difference hashes.
     """
-    count = hashes.sum(axis=1)
-    telling = np.flatnonzero((count >= MIN_BITS) & (count <= BITS - MIN_BITS))
-    signs = np.where(hashes[telling], 1, -1).astype(np.float32)
     pairs = [np.empty((0, 2), int)]
+    for start, distances in _distances(hashes):
+        first, second = np.nonzero(distances <= MAX_DISTANCE)
+        pairs.append(np.column_stack([first + start, second]))
+    return np.concatenate(pairs)
+
+
+def nearest(hashes: np.ndarray, max_distance: int, most: int) -> np.ndarray:
+    """Pairs of images of similar hashes, the most similar first: int (P, 2), in rising order.
+
+    The memory that they take is bounded by `most`, also where thousands of images are alike.
+
+    Args:
+        hashes: bool (N, 256), difference hashes.
+        max_distance: largest number of bits that differ.
+        most: number of later images that one image is paired with, the nearest ones.
+    """
+    pairs, sizes = [np.empty((0, 2), int)], [np.empty(0, int)]
+    for start, distances in _distances(hashes):
+        near = distances <= max_distance
+        for row in np.flatnonzero(near.sum(axis=1) > most):
+            near[row] = False
+            near[row, np.argsort(distances[row], kind="stable")[:most]] = True
+        first, second = np.nonzero(near)
+        pairs.append(np.column_stack([first + start, second]))
+        sizes.append(distances[first, second])
+    order = np.argsort(np.concatenate(sizes), kind="stable")
+    found: np.ndarray = np.concatenate(pairs)[order]
+    return found
+
+
+def distance(first: np.ndarray, second: np.ndarray) -> int:
+    """Number of bits in which two hashes bool (256,) differ."""
+    return int(np.count_nonzero(first != second))
+
+
+def _distances(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of rows of the table of distances: number of the first row, int16 (rows, N).
+
+    A pair has its distance in the row of its first image; all else, and whatever concerns a hash
+    that says nothing, is `FAR`.
+    """
+    count = hashes.sum(axis=1)
+    silent = (count < MIN_BITS) | (count > BITS - MIN_BITS)
+    signs = np.where(hashes, 1, -1).astype(np.float32)
     for start in range(0, len(signs), ROWS):
         product = signs[start : start + ROWS] @ signs.T  # bits that agree less those that differ
-        first, second = np.nonzero(product >= BITS - 2 * MAX_DISTANCE)
-        rising = first + start < second
-        pairs.append(np.column_stack([first[rising] + start, second[rising]]))
-    found: np.ndarray = telling[np.concatenate(pairs)]
-    return found
+        distances = ((BITS - product) / 2).astype(np.int16)
+        distances[:, silent] = distances[silent[start : start + ROWS]] = FAR
+        distances[np.tri(len(distances), len(signs), start, dtype=bool)] = FAR
+        yield start, distances

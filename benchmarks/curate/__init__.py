@@ -1,0 +1,1 @@
+"""What curating pictures takes: grouping near-duplicates, choosing the best of a burst."""

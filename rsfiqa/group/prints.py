@@ -1,0 +1,80 @@
+"""Fingerprints of pictures, read in parallel and kept for the next run."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from rsfiqa.errors import ImageError, first_line
+from rsfiqa.images.fingerprint import fingerprint
+from rsfiqa.images.location import file_state
+from rsfiqa.products import fingerprints
+from rsfiqa.products.fingerprints import Fingerprint
+
+log = logging.getLogger("rsfiqa")
+
+
+def read(
+    paths: Sequence[str], cache: Path | None, workers: int
+) -> tuple[dict[str, Fingerprint], dict[str, str]]:
+    """Fingerprints, and reasons of pictures that cannot be read, by path.
+
+    Args:
+        paths: of the pictures.
+        cache: file that keeps them; only pictures that are new or have changed are read.
+        workers: number of pictures read at a time; 0 for one per core.
+    """
+    kept = fingerprints.read(cache) if cache else {}
+    found: dict[str, Fingerprint] = {}
+    for path in paths:
+        state = file_state(path)
+        known = kept.get(state["location"])
+        if known is not None and fingerprints.is_current(known, state):
+            found[path] = known
+    pending = [path for path in paths if path not in found]
+    failed: dict[str, str] = {}
+    try:
+        for path, made in _read(pending, workers):
+            if isinstance(made, str):
+                failed[path] = made
+            else:
+                found[path] = made
+    finally:  # also of a run that is interrupted
+        if cache is not None and len(failed) < len(pending):
+            _keep(cache, kept | {one["location"]: one for one in found.values()})
+    return found, failed
+
+
+def _read(paths: Sequence[str], workers: int) -> Iterator[tuple[str, Fingerprint | str]]:
+    """Each path with its fingerprint, or why it cannot be read; decoding releases the GIL."""
+    if not paths:
+        return
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPool(workers or os.cpu_count() or 1) as pool:
+            made = pool.imap(_try, paths, chunksize=16)
+            yield from zip(
+                paths, tqdm(made, "compare", len(paths), unit="image", disable=None), strict=True
+            )
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _try(path: str) -> Fingerprint | str:
+    try:
+        return fingerprint(path)
+    except (ImageError, OSError, MemoryError, cv2.error) as error:
+        return first_line(error)
+
+
+def _keep(cache: Path, rows: dict[str, Fingerprint]) -> None:
+    """Write the file of fingerprints; without it the next run takes longer, and that is all."""
+    try:
+        fingerprints.write(cache, rows.values())
+    except OSError as error:
+        log.info("%s: not written (%s); the next run reads all again", cache, first_line(error))
