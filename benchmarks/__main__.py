@@ -9,6 +9,7 @@ BENCHMARKS = {
     "accuracy": "LIVEC and AGIQA-3K through the pipeline: splits, ablation, across data sets",
     "backbones": "the packaged backbones, frozen, on the same splits of LIVEC",
     "caption": "the caption stage against a bare request loop, and its prefix cache (needs vLLM)",
+    "curate": "grouping ten thousand pictures, choosing the best of a burst",
     "finetune": "a fine-tuned backbone against the frozen one on the same splits",
     "gpu": "SAM, fine-tuning, torch.compile and LoRA of a 7-billion-parameter VLM on a GPU",
     "invariances": "what should not move a score: mirroring, borders, file formats, sizes",

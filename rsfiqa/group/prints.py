@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -49,20 +50,30 @@ def read(
     return found, failed
 
 
+@contextmanager
+def threads(workers: int) -> Iterator[ThreadPool]:
+    """Threads in which pictures are decoded, each with one of OpenCV's.
+
+    Args:
+        workers: number of threads; 0 for one per core.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPool(workers or os.cpu_count() or 1) as pool:
+            yield pool
+    finally:
+        cv2.setNumThreads(before)
+
+
 def _read(paths: Sequence[str], workers: int) -> Iterator[tuple[str, Fingerprint | str]]:
     """Each path with its fingerprint, or why it cannot be read; decoding releases the GIL."""
     if not paths:
         return
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        with ThreadPool(workers or os.cpu_count() or 1) as pool:
-            made = pool.imap(_try, paths, chunksize=16)
-            yield from zip(
-                paths, tqdm(made, "compare", len(paths), unit="image", disable=None), strict=True
-            )
-    finally:
-        cv2.setNumThreads(threads)
+    with threads(workers) as pool:
+        made = pool.imap(_try, paths, chunksize=16)
+        bar = tqdm(made, "compare", len(paths), unit="image", disable=None)
+        yield from zip(paths, bar, strict=True)
 
 
 def _try(path: str) -> Fingerprint | str:

@@ -36,21 +36,30 @@ def explain(frames: Sequence[Frame], same: Mapping[str, str]) -> Iterator[Placed
     if sum(len(frame.members) for frame in frames) == 1:
         yield Placed(best, "single", "no similar picture")
         return
-    seen: dict[str, str] = {}
+    seen: dict[str, Member] = {}
     for frame in frames:
         for member in frame.members:
-            twin = seen.setdefault(same.get(member.name, member.name), member.name)
+            twin = seen.setdefault(same.get(member.name, member.name), member)
             if member is best:
                 yield Placed(member, "best", _why_best(frames))
-            elif twin != member.name:
-                yield Placed(member, "same_bytes", f"the same bytes as {_name(twin, member)}")
+            elif twin is not member:
+                yield Placed(member, "same_bytes", _why_same(member, twin))
             else:
                 yield Placed(member, *_relation(member, frame, best))
 
 
-def _name(other: Member | str, member: Member) -> str:
+def _why_same(member: Member, twin: Member) -> str:
+    name = _name(twin, member)
+    try:
+        is_link = member.path.samefile(twin.path)
+    except OSError:  # one of them has just gone
+        is_link = False
+    return f"a link to the same file as {name}" if is_link else f"the same bytes as {name}"
+
+
+def _name(other: Member, member: Member) -> str:
     """The path of another picture: its name alone, if it lies in the same folder."""
-    path = Path(other if isinstance(other, str) else other.name)
+    path = Path(other.name)
     return path.name if path.parent == Path(member.name).parent else str(path)
 
 

@@ -78,7 +78,7 @@ def run(
     parts = similar.groups_of(pictures.prints, options, pictures.same)
     if not found.tables:
         _score_grouped(pictures, parts, score)
-    rows = [*_rows(pictures, parts), *_failed_rows(found.paths, failed)]
+    rows = [*_rows(pictures, parts, workers), *_failed_rows(found.paths, failed)]
     if output is None:
         _print(rows)
     else:
@@ -124,17 +124,21 @@ def _score_grouped(pictures: Pictures, parts: Sequence[Sequence[int]], score: Sc
     pictures.share_scores()
 
 
-def _rows(pictures: Pictures, parts: Sequence[Sequence[int]]) -> Iterator[GroupRow]:
+def _rows(pictures: Pictures, parts: Sequence[Sequence[int]], workers: int) -> Iterator[GroupRow]:
     """The rows of all pictures that could be read, group by group."""
     names = [display_path(path) for path in pictures.paths]
     keys = {names[number]: names[pair[0]] for pair in pictures.same for number in pair}
-    for group, part in enumerate(parts, 1):
-        members = [
-            Member(names[n], Path(pictures.paths[n]), pictures.prints[n], pictures.scored[n])
-            for n in part
-        ]
-        for place, placed in enumerate(reasons.explain(rank(members), keys), 1):
-            yield _row(placed, group, len(members), place)
+    members = [
+        Member(*each)
+        for each in zip(
+            names, map(Path, pictures.paths), pictures.prints, pictures.scored, strict=True
+        )
+    ]
+    with prints.threads(workers) as pool:
+        ranked = pool.imap(rank, [[members[number] for number in part] for part in parts], 8)
+        for group, (frames, part) in enumerate(zip(ranked, parts, strict=True), 1):
+            for place, placed in enumerate(reasons.explain(frames, keys), 1):
+                yield _row(placed, group, len(part), place)
 
 
 def _row(placed: Placed, group: int, members: int, place: int) -> GroupRow:

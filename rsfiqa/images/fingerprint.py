@@ -1,23 +1,19 @@
 """Fingerprints of pictures: what tells whether two of them show the same, in 1.1 kB each."""
 
 from pathlib import Path
-from threading import Lock
 
 import cv2
 import numpy as np
 
-from rsfiqa.images.load import load_reduced, read_size
+from rsfiqa.images.load import load_reduced
 from rsfiqa.images.location import file_state
 from rsfiqa.images.near_duplicates import BITS, difference_hash
 from rsfiqa.products.fingerprints import Fingerprint
 
 THUMBNAIL = 32  # pixels a side
 LEAST = 128  # pixels a side at which a picture is decoded
-LARGE = 24_000_000  # pixels; only one picture of more is decoded at a time, to save memory
 MARGIN = 4  # pixels of a thumbnail by which two views may be shifted: an eighth of the picture
 COARSE = 3.0  # standard deviation in pixels of a thumbnail of what is taken off as mere light
-
-_large = Lock()
 
 
 def fingerprint(path: str) -> Fingerprint:
@@ -27,12 +23,7 @@ def fingerprint(path: str) -> Fingerprint:
         ImageError: the picture cannot be read.
     """
     state = file_state(path)  # before the file is read: if it changes meanwhile, it is outdated
-    width, height = read_size(Path(path))
-    if width * height > LARGE:
-        with _large:
-            image = load_reduced(Path(path), LEAST)
-    else:
-        image = load_reduced(Path(path), LEAST)
+    image = load_reduced(Path(path), LEAST)
     grey = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2GRAY)
     thumbnail = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return {

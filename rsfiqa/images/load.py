@@ -1,18 +1,22 @@
 """Loading of image files as upright 8-bit sRGB; every other module gets its pixels from here."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
 
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images.capture_time import capture_time
-from rsfiqa.images.convert import Converted, convert, upright_size
+from rsfiqa.images.convert import HUGE, Converted, convert, upright_size
 from rsfiqa.images.decode import decode, decoding_bytes
 from rsfiqa.images.opening import decoding, has_more_frames, opened, orientation_of
 from rsfiqa.images.resize import fit_labels, reduce
+
+_one_huge = Lock()
 
 
 @dataclass(frozen=True)
@@ -92,22 +96,24 @@ def load_reduced(path: Path, least: int) -> ReducedImage:
     """An image for which a smaller size will do, and the time at which it was taken.
 
     A JPEG is decoded at half, a quarter or an eighth of its size, with sides of `least` pixels or
-    more; a damaged one, and other formats, as by `load_image`.
+    more; a damaged one, and other formats, as by `load_image`. Only one huge image is decoded at a
+    time, whatever the number of threads.
 
     Raises:
         ImageError: as `load_rgb`.
     """
     with opened(path) as file:
         taken, size = capture_time(file.image), file.size
-        if file.format == "JPEG":
-            file.image.draft(None, (least, least))
+        with _one_huge if size[0] * size[1] > HUGE else nullcontext():
             try:
-                return ReducedImage(convert(file.image, file.orientation).pixels, size, taken)
-            except (ImageError, OSError, SyntaxError, ValueError):
-                pass  # cut short, perhaps, which is mended where the whole file is examined
-        else:
-            return ReducedImage(convert(decode(file, path), file.orientation).pixels, size, taken)
-    return ReducedImage(load_rgb(path), size, taken)
+                if file.format == "JPEG":
+                    file.image.draft(None, (least, least))
+                    pixels = convert(file.image, file.orientation).pixels
+                else:
+                    pixels = convert(decode(file, path), file.orientation).pixels
+            except Exception:  # cut short, perhaps, which is mended where all of it is examined
+                pixels = load_rgb(path)
+    return ReducedImage(pixels, size, taken)
 
 
 def decoded_pixels(path: Path) -> int:

@@ -3,7 +3,13 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from rsfiqa.images.near_duplicates import BITS, MAX_DISTANCE, difference_hash, near_duplicates
+from rsfiqa.images.near_duplicates import (
+    BITS,
+    MAX_DISTANCE,
+    difference_hash,
+    near_duplicates,
+    nearest,
+)
 
 
 @pytest.fixture
@@ -60,3 +66,26 @@ def test_flat_images_are_near_duplicates_of_none():
 
 def test_no_images():
     assert near_duplicates(np.empty((0, BITS), bool)).shape == (0, 2)
+
+
+def test_the_nearest_come_first(hashes):
+    far, near = flipped(hashes[0], 40), flipped(hashes[0], 20)
+    found = nearest(np.stack([*hashes, far, near]), 84, 16)
+    assert found.tolist() == [[0, 4], [3, 4], [0, 3]]  # 20, 20 and 40 bits
+
+
+def test_pairs_beyond_the_largest_distance_are_left_out(hashes):
+    found = nearest(np.stack([*hashes, flipped(hashes[0], 41)]), 40, 16)
+    assert found.shape == (0, 2)
+
+
+def test_each_image_is_paired_with_a_bounded_number_of_others():
+    same = np.tile(np.arange(BITS) % 2 == 0, (50, 1))
+    found = nearest(same, 84, 3)
+    assert np.bincount(found[:, 0], minlength=50).tolist() == [3] * 47 + [2, 1, 0]
+
+
+def test_no_nearest_images():
+    assert nearest(np.empty((0, BITS), bool), 84, 3).shape == (0, 2)
+    flat = np.zeros((3, BITS), bool)
+    assert nearest(flat, 84, 3).shape == (0, 2)
