@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +39,24 @@ def groups_of(
         sets.merge(first, second)
     structures = [structure(unpack_thumbnail(one["thumbnail"])) for one in prints]
     taken = [datetime.fromisoformat(one["taken"]) if one["taken"] else None for one in prints]
-    for first, second in nearest(hashes, MAX_DISTANCE, MOST).tolist():
+    pairs = chain(nearest(hashes, MAX_DISTANCE, MOST).tolist(), _in_time(taken, options))
+    for first, second in pairs:
         if sets.connected(first, second):
             continue
         bound = _least_similarity(taken[first], taken[second], options)
         if correlation(structures[first], structures[second]) >= bound:
             sets.merge(first, second)
     return sorted(sorted(part) for part in sets.subsets())
+
+
+def _in_time(taken: Sequence[datetime | None], options: GroupOptions) -> Iterator[tuple[int, int]]:
+    """Pairs of pictures of one burst by the time alone, whatever their hashes."""
+    known = sorted((time, number) for number, time in enumerate(taken) if time is not None)
+    for place, (time, number) in enumerate(known):
+        for later, other in known[place + 1 : place + 1 + MOST]:
+            if not 0 < options.burst_seconds >= (later - time).total_seconds():
+                break
+            yield number, other
 
 
 def _least_similarity(
