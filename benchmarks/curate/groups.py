@@ -26,7 +26,7 @@ def measure(_work: Work) -> Mapping[str, float]:
         "group_images": len(scenes),
         "group_s": seconds[0],
         "group_again_s": seconds[1],
-        **_figures(rows, scenes),
+        **figures_of(rows, scenes),
     }
 
 
@@ -37,7 +37,7 @@ def _seconds(folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def _figures(rows: list[dict[str, object]], scenes: Mapping[str, int]) -> dict[str, float]:
+def figures_of(rows: list[dict[str, object]], scenes: Mapping[str, int]) -> dict[str, float]:
     """Fractions of scenes found exactly, and of enlarged copies that are said to be so."""
     found, true = defaultdict(set), defaultdict(set)
     relation = {}

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from rsfiqa.group.options import GroupOptions
 from rsfiqa.images.fingerprint import correlation, structure, unpack_hash, unpack_thumbnail
-from rsfiqa.images.near_duplicates import near_duplicates, nearest
+from rsfiqa.images.near_duplicates import BITS, near_duplicates, nearest
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products.fingerprints import Fingerprint
 
@@ -34,7 +34,7 @@ def groups_of(
         same: pairs with the same bytes.
     """
     sets = DisjointSet(range(len(prints)))
-    hashes = np.array([unpack_hash(one["hash"]) for one in prints]).reshape(len(prints), -1)
+    hashes = np.array([unpack_hash(one["hash"]) for one in prints]).reshape(-1, BITS)
     for first, second in (*same, *near_duplicates(hashes).tolist()):
         sets.merge(first, second)
     structures = [structure(unpack_thumbnail(one["thumbnail"])) for one in prints]

@@ -201,6 +201,33 @@ def test_a_bad_picture_is_a_row_and_the_rest_is_grouped(pictures, tmp_path, caps
     assert not rows["bad.jpg"]["best"]
 
 
+def test_nothing_that_can_be_read(tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    output = tmp_path / "g.parquet"
+    assert not run(tmp_path / "bad.jpg", tmp_path / "gone.jpg", output=output)
+    assert {name: row["reason"] for name, row in rows_of(output).items()} == {
+        "bad.jpg": "not an image of a known format",
+        "gone.jpg": "no such file",
+    }
+
+
+def test_fingerprints_survive_an_interruption(pictures, tmp_path):
+    def interrupted(paths):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(pictures, output=tmp_path / "g.csv", score=interrupted)
+    assert len(fingerprints.read(tmp_path / ".g.csv.fingerprints")) == 8
+    assert not (tmp_path / "g.csv").exists()
+
+
+def test_fingerprints_that_cannot_be_kept_cost_time_only(table, tmp_path, caplog):
+    fingerprints.cache_path(table).mkdir()
+    with caplog.at_level(logging.INFO, "rsfiqa"):
+        assert run(table, output=tmp_path / "g.csv")
+    assert "the next run reads all again" in caplog.text
+
+
 def test_printed_groups(table, capsys):
     assert run(table)
     lines = capsys.readouterr().out.splitlines()

@@ -26,7 +26,7 @@ def taken_at(moment: datetime | None) -> Image.Exif:
 def save(path: Path, image: np.ndarray, taken: datetime | None = None) -> Path:
     """Write an image uint8 (H, W, 3), with the time at which it was taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"quality": 95} if path.suffix == ".jpg" else {}
+    options: dict[str, Any] = {"quality": 95} if path.suffix == ".jpg" else {}
     Image.fromarray(image).save(path, exif=taken_at(taken), **options)
     return path
 
