@@ -11,7 +11,7 @@ from rsfiqa.images.near_duplicates import BITS, difference_hash
 from rsfiqa.products.fingerprints import Fingerprint
 
 THUMBNAIL = 32  # pixels a side
-LEAST = 128  # pixels a side at which a picture is decoded
+LEAST = 96  # pixels a side at which a picture is decoded
 MARGIN = 4  # pixels of a thumbnail by which two views may be shifted: an eighth of the picture
 COARSE = 3.0  # standard deviation in pixels of a thumbnail of what is taken off as mere light
 

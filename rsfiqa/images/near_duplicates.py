@@ -45,7 +45,7 @@ def near_duplicates(hashes: np.ndarray) -> np.ndarray:
     pairs = [np.empty((0, 2), int)]
     for start, distances in _distances(hashes):
         first, second = np.nonzero(distances <= MAX_DISTANCE)
-        pairs.append(np.column_stack([first + start, second]))
+        pairs.append(np.column_stack([first, second]) + start)
     return np.concatenate(pairs)
 
 
@@ -66,7 +66,7 @@ def nearest(hashes: np.ndarray, max_distance: int, most: int) -> np.ndarray:
             near[row] = False
             near[row, np.argsort(distances[row], kind="stable")[:most]] = True
         first, second = np.nonzero(near)
-        pairs.append(np.column_stack([first + start, second]))
+        pairs.append(np.column_stack([first, second]) + start)
         sizes.append(distances[first, second])
     order = np.argsort(np.concatenate(sizes), kind="stable")
     found: np.ndarray = np.concatenate(pairs)[order]
@@ -79,17 +79,18 @@ def distance(first: np.ndarray, second: np.ndarray) -> int:
 
 
 def _distances(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of rows of the table of distances: number of the first row, int16 (rows, N).
+    """Blocks of the table of distances: number of the first row, int16 (rows, N - that number).
 
-    A pair has its distance in the row of its first image; all else, and whatever concerns a hash
-    that says nothing, is `FAR`.
+    Rows and columns begin with the same image. A pair has its distance in the row of its first
+    image; all else, and whatever concerns a hash that says nothing, is `FAR`.
     """
     count = hashes.sum(axis=1)
     silent = (count < MIN_BITS) | (count > BITS - MIN_BITS)
     signs = np.where(hashes, 1, -1).astype(np.float32)
     for start in range(0, len(signs), ROWS):
-        product = signs[start : start + ROWS] @ signs.T  # bits that agree less those that differ
+        rows, rest = signs[start : start + ROWS], signs[start:]
+        product = rows @ rest.T  # bits that agree less those that differ
         distances = ((BITS - product) / 2).astype(np.int16)
-        distances[:, silent] = distances[silent[start : start + ROWS]] = FAR
-        distances[np.tri(len(distances), len(signs), start, dtype=bool)] = FAR
+        distances[:, silent[start:]] = distances[silent[start : start + ROWS]] = FAR
+        distances[:, : len(rows)][np.tri(len(rows), dtype=bool)] = FAR
         yield start, distances
