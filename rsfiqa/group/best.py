@@ -1,6 +1,6 @@
 """The order of the pictures of a group, the best first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from rsfiqa.images.enlarged import LEAST_RATIO, has_more_detail
 from rsfiqa.images.fingerprint import unpack_hash
 from rsfiqa.images.load import load_reduced
 from rsfiqa.images.near_duplicates import MAX_DISTANCE, distance
-from rsfiqa.products.fingerprints import Fingerprint
+from rsfiqa.products.fingerprints import Fingerprint, state_of
 
 # Fraction of the range within which scores do not tell two pictures apart. The better color rating
 # decides there, which is that of the brighter frame: of 100 synthetic bursts of BIQ2021's training
@@ -41,6 +41,7 @@ class Ratable(Protocol):
         """Sorts those of equal quality."""
 
 
+Load = Callable[[Path], np.ndarray | None]
 Rated = TypeVar("Rated", bound=Ratable)
 
 
@@ -155,7 +156,7 @@ def _frame(members: list[Member]) -> Frame:
     shown: list[Member] = []  # members with the detail of their size, the smallest first
     for member in sorted(members, key=lambda one: (one.long_side, -one.quality, one.name)):
         smaller = [one for one in shown if member.long_side >= LEAST_RATIO * one.long_side]
-        if not smaller or _shows_more(loaded(member.path), loaded(smaller[-1].path)):
+        if not smaller or _shows_more(member, smaller[-1], loaded):
             detail[member.name] = member.long_side
             shown.append(member)
         else:
@@ -177,10 +178,23 @@ def _load(path: Path) -> np.ndarray | None:
         return None
 
 
-def _shows_more(large: np.ndarray | None, small: np.ndarray | None) -> bool:
-    """Whether the larger picture shows more; what cannot be read is not said to show less."""
-    if large is None or small is None or max(large.shape) < LEAST_RATIO * max(small.shape):
-        return True  # the last: both were reduced while they were loaded
+def _shows_more(large: Member, small: Member, loaded: Load) -> bool:
+    """Whether the larger copy shows more detail; its fingerprint keeps the answer."""
+    state = state_of(small.print)
+    if large.print["compared"] != state or large.print["has_more"] is None:
+        answer = _compare(loaded(large.path), loaded(small.path))
+        if answer is None:
+            return True
+        large.print["compared"], large.print["has_more"] = state, answer
+    return bool(large.print["has_more"])
+
+
+def _compare(large: np.ndarray | None, small: np.ndarray | None) -> bool | None:
+    """Whether the larger image shows more; None if one cannot be read."""
+    if large is None or small is None:
+        return None
+    if max(large.shape) < LEAST_RATIO * max(small.shape):
+        return True  # both are huge, and were reduced while they were loaded
     return has_more_detail(large, small)
 
 

@@ -19,35 +19,47 @@ from rsfiqa.products.fingerprints import Fingerprint
 log = logging.getLogger("rsfiqa")
 
 
+@contextmanager
+def kept(cache: Path | None) -> Iterator[dict[str, Fingerprint]]:
+    """The fingerprints of a file by location, written again where they change.
+
+    They are written at the end, also of a run that is interrupted.
+
+    Args:
+        cache: the file; None to keep nothing.
+    """
+    rows = fingerprints.read(cache) if cache else {}
+    before = {location: dict(row) for location, row in rows.items()}
+    try:
+        yield rows
+    finally:
+        if cache is not None and rows != before:
+            _write(cache, rows)
+
+
 def read(
-    paths: Sequence[str], cache: Path | None, workers: int
+    paths: Sequence[str], rows: dict[str, Fingerprint], workers: int
 ) -> tuple[dict[str, Fingerprint], dict[str, str]]:
     """Fingerprints, and reasons of pictures that cannot be read, by path.
 
     Args:
         paths: of the pictures.
-        cache: file that keeps them; only pictures that are new or have changed are read.
+        rows: fingerprints by location; those of pictures that are new or have changed are added.
         workers: number of pictures read at a time; 0 for one per core.
     """
-    kept = fingerprints.read(cache) if cache else {}
-    found: dict[str, Fingerprint] = {}
-    for path in paths:
-        state = file_state(path)
-        known = kept.get(state["location"])
-        if known is not None and fingerprints.is_current(known, state):
-            found[path] = known
-    pending = [path for path in paths if path not in found]
+    states = {path: file_state(path) for path in paths}
+    pending = [
+        path
+        for path, state in states.items()
+        if (row := rows.get(state["location"])) is None or not fingerprints.is_current(row, state)
+    ]
     failed: dict[str, str] = {}
-    try:
-        for path, made in _read(pending, workers):
-            if isinstance(made, str):
-                failed[path] = made
-            else:
-                found[path] = made
-    finally:  # also of a run that is interrupted
-        if cache is not None and len(failed) < len(pending):
-            _keep(cache, kept | {one["location"]: one for one in found.values()})
-    return found, failed
+    for path, made in _read(pending, workers):
+        if isinstance(made, str):
+            failed[path] = made
+        else:
+            rows[made["location"]] = made
+    return {p: rows[states[p]["location"]] for p in paths if p not in failed}, failed
 
 
 @contextmanager
@@ -83,7 +95,7 @@ def _try(path: str) -> Fingerprint | str:
         return first_line(error)
 
 
-def _keep(cache: Path, rows: dict[str, Fingerprint]) -> None:
+def _write(cache: Path, rows: dict[str, Fingerprint]) -> None:
     """Write the file of fingerprints; without it the next run takes longer, and that is all."""
     try:
         fingerprints.write(cache, rows.values())

@@ -73,12 +73,13 @@ def run(
         groups.check(output)
     found = sources.read(arguments)
     _check_overwriting(output, found.tables)
-    read, failed = prints.read(found.paths, _cache(found.tables, output), workers)
-    pictures = _pictures(found, read)
-    parts = similar.groups_of(pictures.prints, options, pictures.same)
-    if not found.tables:
-        _score_grouped(pictures, parts, score)
-    rows = [*_rows(pictures, parts, workers), *_failed_rows(found.paths, failed)]
+    with prints.kept(_cache(found.tables, output)) as kept:
+        read, failed = prints.read(found.paths, kept, workers)
+        pictures = _pictures(found, read)
+        parts = similar.groups_of(pictures.prints, options, pictures.same)
+        if not found.tables:
+            _score_grouped(pictures, parts, score)
+        rows = [*_rows(pictures, parts, workers), *_failed_rows(found.paths, failed)]
     if output is None:
         _print(rows)
     else:

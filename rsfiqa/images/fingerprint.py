@@ -33,6 +33,8 @@ def fingerprint(path: str) -> Fingerprint:
         "width": image.size[0],
         "height": image.size[1],
         "taken": image.taken.isoformat() if image.taken else None,
+        "compared": None,
+        "has_more": None,
     }
 
 

@@ -14,7 +14,7 @@ from rsfiqa.io.parquet import read_table, write_table
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.scores import FileState
 
-VERSION = 1
+VERSION = 1  # raised where hashes, thumbnails or the comparison of copies change, too
 
 SCHEMA = pa.schema(
     [
@@ -26,6 +26,8 @@ SCHEMA = pa.schema(
         ("width", pa.int32()),  # pixels, upright
         ("height", pa.int32()),
         ("taken", pa.string()),  # by the camera's clock, ISO 8601 without zone; null if unknown
+        ("compared", pa.string()),  # state of a smaller copy that it was compared with; or null
+        ("has_more", pa.bool_()),  # whether it shows more detail than that one; or null
     ]
 )
 
@@ -38,6 +40,8 @@ class Fingerprint(FileState):
     width: int
     height: int
     taken: str | None
+    compared: str | None
+    has_more: bool | None
 
 
 def cache_path(table: Path) -> Path:
@@ -58,6 +62,11 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write fingerprints atomically, sorted by location."""
     table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["location"]), SCHEMA)
     write_table(path, table, Provenance("fingerprints", VERSION, "group", VERSION, {}))
+
+
+def state_of(row: FileState) -> str:
+    """The file and its state, in one text."""
+    return f"{row['location']} {row['size']} {row['modified']}"
 
 
 def is_current(row: FileState, state: FileState) -> bool:

@@ -122,6 +122,28 @@ def test_the_same_result_from_kept_fingerprints(table, tmp_path):
     assert (output.read_bytes(), cache.read_bytes()) == (first, kept)
 
 
+def test_copies_are_compared_once(pictures, tmp_path):
+    """The verdict is kept, and made again when either file changes."""
+    big = np.asarray(Image.fromarray(data.coffee()).resize((1200, 800), Image.Resampling.BICUBIC))
+    large, small = (
+        save(tmp_path / "p/large.png", big),
+        save(tmp_path / "p/small.png", data.coffee()),
+    )
+    table = write_scores(tmp_path / "s.parquet", {large: 90.0, small: 10.0})
+    cache, output = fingerprints.cache_path(table), tmp_path / "g.parquet"
+    run(table, output=output)
+    assert rows_of(output)["large.png"]["relation"] == "enlarged"
+    kept = fingerprints.read(cache)
+    assert kept[str(large)]["has_more"] is False
+    kept[str(large)]["has_more"] = True  # as if the picture showed more
+    fingerprints.write(cache, kept.values())
+    run(table, output=output)
+    assert rows_of(output)["large.png"]["best"]
+    save(small, data.coffee()[1:])
+    run(table, output=output)
+    assert rows_of(output)["large.png"]["relation"] == "enlarged"
+
+
 def test_a_picture_that_has_changed_is_read_again_and_has_no_score(
     pictures, table, tmp_path, caplog
 ):
