@@ -8,7 +8,7 @@ CROP = 1536  # pixels of the center of the larger copy that are examined
 # Detail of the larger copy beyond the resolution of the smaller one, relative to what interpolation
 # of the smaller one makes up. At ratios of 1.25 to 3 it is 1.6 or more for originals of Kodak, and
 # at most 1.5 for their enlargements, as JPEG. Of 960 originals of BIQ2021's training part 4 lie
-# below the bounds, and of as many enlargements 6 % above: dark ones, where JPEG makes up detail.
+# below the bounds, and of as many enlargements 7 % above: dark ones, where JPEG makes up detail.
 RATIOS, BOUNDS = (1.2, 1.5, 2.0, 3.0), (1.35, 1.6, 2.2, 2.0)
 NO_DETAIL = 0.05  # grey levels
 
