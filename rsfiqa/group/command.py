@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
 from rsfiqa.command import Command
+from rsfiqa.errors import ImageError, InputError
 from rsfiqa.group.options import GroupOptions
 
 if TYPE_CHECKING:
@@ -44,9 +45,22 @@ class Group(Command, GroupOptions):
     )
 
     def run(self) -> int:
-        """Group; status 3 if some images could not be read."""
-        from rsfiqa.group import stage
+        """Group; status 3 if some images could not be read.
 
+        Raises:
+            InputError: a checkpoint that cannot be used, or beside a table, which has its own.
+        """
+        from rsfiqa.checkpoints import folder_or_packaged, read_card
+        from rsfiqa.group import sources, stage
+
+        tables = sources.tables_of(self.paths)
+        if not tables:
+            read_card(folder_or_packaged(self.checkpoint))  # before all pictures are read
+        elif self.checkpoint is not None:
+            raise InputError(
+                f"--checkpoint: needs paths without a table of scores, found {tables[0]}; leave"
+                " out one of the two"
+            )
         complete = stage.run(
             self.paths,
             self.stage_options(GroupOptions),
@@ -59,7 +73,6 @@ class Group(Command, GroupOptions):
     def _score(self, paths: Sequence[Path]) -> "Iterator[Scored | None]":
         """Scores of pictures, None for one that cannot be scored; the stage has no scorer."""
         from rsfiqa import Scorer
-        from rsfiqa.errors import ImageError
         from rsfiqa.group.sources import Scored
 
         scorer = Scorer.load(self.checkpoint)

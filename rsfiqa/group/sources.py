@@ -58,8 +58,7 @@ def read(arguments: Sequence[str]) -> Sources:
         InputError: see `expand_paths` and `score_tables.read`; tables of several checkpoints; no
             picture.
     """
-    tables = [Path(word) for word in arguments if Path(word).suffix.lower() in FORMATS]
-    tables = [path for path in tables if not path.is_dir()]
+    tables = tables_of(arguments)
     others = [word for word in arguments if Path(word) not in tables]
     sources = Sources(tables=tables)
     rows = _rows(tables)
@@ -80,6 +79,12 @@ def read(arguments: Sequence[str]) -> Sources:
         if row["status"] == "ok" and (path := wanted.get(row["location"])) is not None:
             _add(sources, row, path)
     return sources
+
+
+def tables_of(arguments: Sequence[str]) -> list[Path]:
+    """Those of the arguments that are tables of scores, by their suffix."""
+    tables = [Path(word) for word in arguments if Path(word).suffix.lower() in FORMATS]
+    return [path for path in tables if not path.is_dir()]
 
 
 def _rows(tables: Sequence[Path]) -> list[Row]:

@@ -330,6 +330,15 @@ def test_the_command(pictures, table, tmp_path, capsys):
     assert "similarity" in capsys.readouterr().err
 
 
+def test_a_checkpoint_is_checked_before_pictures_are_read(pictures, table, tmp_path, capsys):
+    assert cli.main(["group", str(table), "--checkpoint", str(tmp_path)]) == 1
+    assert "--checkpoint: needs paths without a table of scores" in capsys.readouterr().err
+    output = str(tmp_path / "g.csv")
+    assert cli.main(["group", str(pictures), "-o", output, "--checkpoint", str(tmp_path)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not fingerprints.cache_path(tmp_path / "g.csv").exists()
+
+
 @pytest.mark.slow
 def test_the_command_scores_the_pictures_of_groups(pictures, capsys):
     burst = [str(path) for path in sorted(pictures.glob("burst*.jpg"))]
