@@ -49,6 +49,10 @@ class MosScale:
         """Which scores are better."""
         return "lower" if self.lower_better else "higher"
 
+    def clip(self, mos: float) -> float:
+        """The nearest score within the scale, native units."""
+        return min(max(mos, self.low), self.high)
+
     def __contains__(self, mos: float) -> bool:
         return self.low <= mos <= self.high
 

@@ -43,6 +43,14 @@ def outline(mask: np.ndarray, tolerance: float = TOLERANCES[0]) -> str:
     return "".join(_path(_simplified(contour, 2 * tolerance)[:, 0]) for contour in contours)
 
 
+def anchor(mask: np.ndarray) -> tuple[float, float]:
+    """The point of a mask bool (H, W) that is farthest from its border, x and y in percent."""
+    distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(distance.argmax()), mask.shape)
+    height, width = mask.shape
+    return round(100 * (float(x) + 0.5) / width, 2), round(100 * (float(y) + 0.5) / height, 2)
+
+
 def _simplified(contour: np.ndarray, tolerance: float) -> np.ndarray:
     """The contour with fewer corners; unchanged if it would lose its area."""
     polygon = cv2.approxPolyDP(contour, tolerance, closed=True)

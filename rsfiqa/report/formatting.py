@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING
 
+from rsfiqa.scale import MosScale, itu_level
+
 if TYPE_CHECKING:
     from rsfiqa.report.tables import MedianInterval
 
@@ -39,6 +41,16 @@ def interval(values: "MedianInterval", digits: int = 3) -> str:
 def with_interval(values: "MedianInterval") -> str:
     """Median and interval."""
     return f"{number(values.median)} {interval(values)}".rstrip()
+
+
+def level(score: float, scale: MosScale) -> str:
+    """The word for a score on the five-step scale; a dash for NaN.
+
+    Args:
+        score: native units.
+        scale: of the score.
+    """
+    return DASH if math.isnan(score) else itu_level(scale.to_quality(score))
 
 
 def number_range(bounds: tuple[int, int]) -> str:

@@ -16,7 +16,7 @@ from rsfiqa.products import captions, manifest, regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import attention_heat, cost_heat, outlines, photo_uri
+from rsfiqa.report.drawing import anchor, attention_heat, cost_heat, outlines, photo_uri
 from rsfiqa.report.pictures import Explanation, Picture, Region, choose
 from rsfiqa.samples import Samples
 from rsfiqa.scale import MosScale, itu_level, itu_rating
@@ -78,16 +78,19 @@ def _explanation(
     attention, contribution = (
         part[i].double().numpy() for part in (prediction.attention, prediction.quality_map)
     )
+    parts = _regions(
+        labels,
+        _captions(product_path(folder, "caption", shard), row["image_id"]),
+        prediction.region_quality[i].double().numpy(),
+        prediction.region_weight[i].double().numpy(),
+        dataset.scale,
+    )
     return Explanation(
         size=labels.shape[::-1],
         predicted=dataset.scale.to_mos(float(prediction.quality[i])),
-        regions=_regions(
-            labels,
-            _captions(product_path(folder, "caption", shard), row["image_id"]),
-            prediction.region_quality[i].double().numpy(),
-            prediction.region_weight[i].double().numpy(),
-            dataset.scale,
-        ),
+        regions=parts,
+        marked=max(parts, key=lambda part: part.cost).number,
+        marked_as="the most costly",
         cost=cost_heat(abs(dataset.scale.span) * (attention - contribution), dataset.scale),
         attention=attention_heat(attention),
     )
@@ -114,6 +117,7 @@ def _regions(
         Region(
             number=r,
             outline=borders[r],
+            anchor=anchor(labels == r),
             content=row["content"] or "",
             text=revised_sentence(row["text"] or "", row["distortions"] or [], levels[r]),
             ratings=_ratings(ratings[r], float(quality[r])),

@@ -56,6 +56,7 @@ def _environment() -> jinja2.Environment:
         "interval": formatting.interval,
         "range": formatting.number_range,
         "signed": formatting.signed,
+        "level": formatting.level,
         "p": formatting.p_value,
         "quantile": np.quantile,
         "axis_limit": axis_limit,

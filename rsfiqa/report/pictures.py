@@ -26,6 +26,7 @@ class Region:
     Attributes:
         number: 0 for the largest region.
         outline: SVG path data in pixels of the label map, to be filled by the even-odd rule.
+        anchor: where its number stands, x and y as percentages of the width and height.
         content: what the region shows; empty if the caption failed.
         text: the sentence that was embedded.
         ratings: name and value in [1, 5], higher is better; None if missing.
@@ -37,6 +38,7 @@ class Region:
 
     number: int
     outline: str
+    anchor: tuple[float, float]
     content: str
     text: str
     ratings: list[tuple[str, float | None]]
@@ -70,6 +72,8 @@ class Explanation:
         size: width and height of the label map, pixels.
         predicted: score in units of the data set.
         regions: by decreasing area; all of them, or the worst alone.
+        marked: number of the region that is marked when the picture is opened.
+        marked_as: what it is among the regions.
         cost: what each part of the picture costs it; None if unknown.
         attention: what each part counts; None if unknown.
         note: a warning to the reader; empty for none.
@@ -78,6 +82,8 @@ class Explanation:
     size: tuple[int, int]
     predicted: float
     regions: list[Region]
+    marked: int = 0
+    marked_as: str = ""
     cost: Heat | None = None
     attention: Heat | None = None
     note: str = ""
@@ -113,6 +119,7 @@ class Picture:
         explanation: the predicted score and its parts.
         mos: opinion score; None without one.
         mos_std: standard deviation of the opinions; None if unknown.
+        href: address of its file, relative to the page where both may be moved; empty for none.
     """
 
     name: str
@@ -124,6 +131,7 @@ class Picture:
     explanation: Explanation
     mos: float | None = None
     mos_std: float | None = None
+    href: str = ""
 
     @property
     def kinds(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Pictures of a scored folder, read again from their files."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rsfiqa.images import load
 from rsfiqa.products.captions import Distortion
 from rsfiqa.products.scores import Row
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import attention_heat, cost_heat, outlines, photo_uri
+from rsfiqa.report.drawing import anchor, attention_heat, cost_heat, outlines, photo_uri
 from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region, choose
 from rsfiqa.scale import MosScale, itu_level
 from rsfiqa.vocabulary import RATINGS
@@ -30,6 +31,10 @@ ScoredRow = Mapping[str, Any]
 
 class RegionScore(Protocol):
     """What the page needs of `rsfiqa.score.result.Region`."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 in pixels of the image."""
 
     @property
     def content(self) -> str:
@@ -190,20 +195,27 @@ def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
     region = Region(
         number=0,
         outline=f"M{x0} {y0}H{x1}V{y1}H{x0}Z",
+        anchor=(50 * (x0 + x1) / size[0], 50 * (y0 + y1) / size[1]),
         content="the worst region",
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         reason="",
-        score=row["worst_score"],
-        weight=row["worst_weight"],
-        cost=row["worst_cost"],
+        score=_or_nan(row["worst_score"]),
+        weight=_or_nan(row["worst_weight"]),
+        cost=_or_nan(row["worst_cost"]),
     )
-    return Explanation(size, row["score"], [region])
+    return Explanation(size, row["score"], [region], marked_as="the worst")
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explanation:
     """What the checkpoint computes of the picture now."""
     before = f"{row['score']:.{dataset.digits}f}"
+    boxes = [list(region.box) for region in result.regions]
+    worst = min(range(len(boxes)), key=lambda r: -dataset.scale.shortfall(result.regions[r].score))
     changed = abs(result.score - row["score"]) > CHANGED * abs(dataset.scale.span)
     return Explanation(
         size=result.labels.shape[::-1],
@@ -212,6 +224,7 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explan
             Region(
                 number=r,
                 outline=outline,
+                anchor=anchor(result.labels == r),
                 content=region.content,
                 text=region.text,
                 ratings=list(region.ratings.items()),
@@ -224,6 +237,8 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explan
                 zip(result.regions, outlines(result.labels), strict=True)
             )
         ],
+        marked=boxes.index(row["worst_box"]) if row["worst_box"] in boxes else worst,
+        marked_as="the worst",
         cost=cost_heat(result.cost_grid, dataset.scale),
         attention=attention_heat(result.attention_grid),
         note=f"The file has changed since it was scored {before}." if changed else "",

@@ -138,27 +138,60 @@ def test_the_pages_of_scores_are_quiet(browser, path, tmp_path):
 
 
 def test_hovering_over_a_region_shows_its_figures(page):
-    assert details(page) == ""
+    opened = details(page)
     for number in (1, 0):
         page.mouse.move(*inside(page, number))
-        _, text, cost, score, weight = row(page, number)
+        _, text, cost, quality, weight = row(page, number)
         shown = details(page)
-        assert shown.startswith(f"Region {number + 1} ")
+        assert re.match(rf"Region {number + 1}[,:] ", shown)
         for name in ("color", "noise", "artifact", "blur", "overall"):
             assert name in shown
-        assert f"score {score} × weight {weight} %" in shown
-        assert f"; costs {cost} of " in shown
+        assert f"({quality}), weight {weight} %, costs {cost} points" in shown
         (chosen,) = picture(page).locator(".regions tr.chosen").all()
         assert text in chosen.inner_text()
     page.mouse.move(5, 5)
-    assert details(page) == ""
+    assert details(page) == opened
+
+
+def test_a_picture_opens_with_its_most_costly_region_marked(page):
+    """On the picture, in the list, and beside it with its reason and cost; all in view."""
+    page.locator(".sheet a").nth(1).click()
+    number = picture(page).locator(".regions tr[data-region]").first.get_attribute("data-region")
+    for part in ("path.region.chosen", ".number.chosen", ".regions tr.chosen"):
+        (marked,) = picture(page).locator(part).all()
+        assert marked.get_attribute("data-region") == number
+    assert re.match(
+        rf"Region {int(number) + 1}, the most costly: .+ costs [\d.]+ points", details(page)
+    )
+    page.wait_for_function(
+        "document.querySelector('.picture:not([hidden])').getBoundingClientRect().top < 120"
+    )
+    for part in (".stack", ".details"):
+        box = picture(page).locator(part).bounding_box()
+        assert box["y"] >= 40
+        assert box["y"] + box["height"] <= 900
+
+
+def test_numbers_on_the_picture_are_those_of_the_list(page):
+    count = picture(page).locator(".region").count()
+    shown = picture(page).locator(".number")
+    assert sorted(shown.all_inner_texts()) == sorted(str(i + 1) for i in range(count))
+    for one in shown.all():
+        number = int(one.get_attribute("data-region"))
+        one.scroll_into_view_if_needed()
+        box = one.bounding_box()
+        at = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        under = page.evaluate("(at) => document.elementFromPoint(...at).dataset.region", at)
+        assert int(under) == number == int(one.inner_text()) - 1
+    page.locator("button[data-hides='no-numbers']").click()
+    assert shown.locator("visible=true").count() == 1
 
 
 def test_a_click_pins_a_region_and_another_releases_it(page):
     at = inside(page, 1)
     page.mouse.click(*at)
     page.mouse.move(5, 5)
-    assert details(page).startswith("Region 2 ")
+    assert details(page).startswith("Region 2")
     page.mouse.click(*at)
     page.mouse.move(5, 5)
     assert details(page) == ""
@@ -169,10 +202,10 @@ def test_the_keyboard_reaches_every_region(page):
     page.locator("button[data-step='1']").focus()
     page.keyboard.press("Tab")
     for number in [*range(count), 0]:
-        assert details(page).startswith(f"Region {number + 1} ")
+        assert re.match(rf"Region {number + 1}[,:] ", details(page))
         page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
-    assert details(page).startswith("Region 1 ")
+    assert re.match(r"Region 1[,:] ", details(page))
     page.keyboard.press("Escape")
     assert details(page) == ""
 
@@ -233,7 +266,7 @@ def test_regions_are_listed_by_their_cost(page):
 
 
 def test_outlines_are_switched_off(page):
-    region = picture(page).locator(".region").first
+    region = picture(page).locator(".region:not(.chosen)").first
     stroke = "(one) => getComputedStyle(one).stroke"
     assert region.evaluate(stroke) == "rgb(255, 255, 255)"
     page.locator("button[data-hides='no-outlines']").click()
@@ -292,6 +325,12 @@ def test_the_theme_is_the_systems_until_it_is_chosen(page):
     expect(DARK)
 
 
+def test_the_theme_is_remembered(page, path):
+    page.locator("#dark").click()
+    page.reload()
+    playwright.expect(page.locator("body")).to_have_css("background-color", DARK)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out(page, scheme):
     """WCAG's contrast of at least 4.5 for the colours of text on both grounds."""
@@ -333,6 +372,12 @@ def test_paper_shows_all_pictures_and_no_buttons(page):
     page.emulate_media(media="print")
     assert page.locator(".picture:visible").count() == 4
     assert page.locator("button:visible").count() == 0
+    for stack in page.locator(".stack").all():
+        photo, cost, attention = (one.bounding_box() for one in stack.locator("img").all())
+        assert photo["x"] + photo["width"] < cost["x"]
+        assert cost["x"] + cost["width"] < attention["x"]
+        assert photo["width"] == pytest.approx(cost["width"], abs=1)
+    assert page.locator(".bar:visible").count() == 8
 
 
 def test_the_picture_in_the_readme_is_small():

@@ -91,7 +91,7 @@ def test_hostile_names_and_captions_are_text(parsed):
     (group,) = parsed.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
     assert group["role"] == "group"
     labels = [found.get("aria-label", "") for found in parsed.all("path", **{"class": "region"})]
-    assert any(label.startswith(f"Region 1: {CAPTION}; score ") for label in labels)
+    assert any(label.startswith(f"Region 1: {CAPTION}; quality ") for label in labels)
     assert "A & B <report>" in parsed.texts
 
 
@@ -209,12 +209,12 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
     text = "A mid-tone yellow textured area with clear noise and faint blur. Overall fair."
     ratings = [(name, 3.0) for name in RATINGS]
     regions = [
-        Region(r, border, text, text, ratings, "clear noise and faint blur", 50.0, 1 / 12, 4.0)
+        Region(r, border, (50.0, 50.0), text, text, ratings, "clear noise and faint blur", 50.0, 1 / 12, 4.0)
         for r, border in enumerate(drawing.outlines(labels))
     ]
     costs, attention = random.random((8, 8)), random.random((8, 8))
     heats = drawing.cost_heat(costs, MosScale(0, 100)), drawing.attention_heat(attention)
-    parts = Explanation((512, 384), 55.0, regions, *heats)
+    parts = Explanation((512, 384), 55.0, regions, 0, "the worst", *heats)
     photo, _ = gallery.read_photo(tmp_path / "a.png", parts.photo_budget(BUDGET // 200))
     dataset = DataSet("synthetic", 1000, MosScale(0, 100))
     content = (dataset, ["best"], photo, "", parts, 50.0, 5.0)

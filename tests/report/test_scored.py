@@ -133,7 +133,7 @@ def test_regions_and_attention_are_those_of_the_scorer(table, trained, html):
 
 def test_the_viewer_says_why_as_the_captions_do(table, html, tmp_path):
     """Also where no distortion is named; of a box alone nothing is known but its caption."""
-    pattern = re.compile(r"</dl>\s*<p>(.*?)</p>")
+    pattern = re.compile(r"<b>Region \d+(?:, the worst)?: (.*?)</b>")
     for article in re.findall(r"<article.*?</article>", html, re.DOTALL):
         texts = [row[1] for row in cells(article)[1:-1]]
         reasons = pattern.findall(article)
@@ -142,7 +142,8 @@ def test_the_viewer_says_why_as_the_captions_do(table, html, tmp_path):
             assert reason
             assert any(f" {reason}. Overall " in text for text in texts)
     boxes = run(table, tmp_path, output=tmp_path / "boxes.html")
-    assert not any("distortion" in found for found in pattern.findall(boxes))
+    worst = min(scored.read(table), key=lambda row: row["score"] or 9)
+    assert pattern.findall(boxes)[0] == worst["worst_caption"]
 
 
 def test_folders_and_failures(table, html):
@@ -173,7 +174,7 @@ def test_a_hostile_name_is_text(html):
 def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
     html = run(table, tmp_path, output=tmp_path / "deep/page.html")
     assert "was not found. Give its folder as" in html
-    assert len(Page(html).all("path", **{"class": "region"})) == 3
+    assert len(Page(html).all("path", **{"class": "region chosen"})) == 3
     assert 'class="heat"' not in html
     row = min(
         (row for row in scored.read(table) if row["status"] == "ok"), key=lambda row: row["score"]
