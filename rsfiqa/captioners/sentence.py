@@ -1,5 +1,6 @@
 """The sentence of a caption, which the embed stage turns into a vector and people read."""
 
+import re
 from collections.abc import Sequence
 
 from rsfiqa.products.captions import Distortion
@@ -64,6 +65,13 @@ def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: st
     if is_unnamed:
         start += _unnamed(level)
     return f"{start}{_OVERALL}{level}."
+
+
+def named_families(sentence: str) -> list[str]:
+    """The words of the families that a sentence of `caption_sentence` names."""
+    named = re.split(r", | and ", sentence.rpartition(_OVERALL)[0].rpartition(" with ")[2])
+    found = [one.partition(" ") for one in named]
+    return [words for severity, _, words in found if severity and severity in SEVERITY_WORDS]
 
 
 def without_distortions(level: str) -> str:

@@ -31,7 +31,11 @@ class Report(Command, ReportOptions):
         description="Table of results to show, <train>.<test>.<method>; can be given several times;"
         " by default all in RESULTS/benchmark.",
     )
-    title: str = Field(TITLE, description="Title of the page.")
+    title: str | None = Field(
+        None,
+        description=f"Title of the page; by default {TITLE}, or with --scores the name of the"
+        " pictures' folder.",
+    )
     scores: Path | None = Field(
         None, description="Table of scores (.parquet) to report instead of results."
     )
@@ -39,6 +43,11 @@ class Report(Command, ReportOptions):
         None,
         validation_alias=AliasChoices("o", "output"),
         description="With --scores: file of the page; by default the table's name with .html.",
+    )
+    folder: Path | None = Field(
+        None,
+        description="With --scores: folder to write instead of a single file, with thumbnails of"
+        " all pictures beside the page; for more than 1,000 pictures.",
     )
     checkpoint: Path | None = Field(
         None,
@@ -50,15 +59,24 @@ class Report(Command, ReportOptions):
         """Run the stage.
 
         Raises:
-            InputError: neither or both of the folder of results and a table of scores.
+            InputError: neither or both of the folder of results and a table of scores, or both of
+                a file and a folder for the page.
         """
         if (self.results is None) == (self.scores is None):
             found = "neither" if self.results is None else "both"
             raise InputError(f"needs the folder of all results or --scores, found {found}")
+        if self.output is not None and self.folder is not None:
+            raise InputError(
+                f"--folder {self.folder}: must stand without -o, found -o {self.output}; give one"
+            )
         if self.results is not None:
             from rsfiqa.report import stage
 
-            print(stage.run(self.results, images=self.images, title=self.title, names=self.table))
+            print(
+                stage.run(
+                    self.results, images=self.images, title=self.title or TITLE, names=self.table
+                )
+            )
         if self.scores is not None:
             from rsfiqa.report import scored
 
@@ -70,6 +88,7 @@ class Report(Command, ReportOptions):
                 images=self.images,
                 title=self.title,
                 load_scorer=_load_scorer,
+                folder=self.folder,
             )
             print(page)
 

@@ -120,6 +120,7 @@ class Picture:
         mos: opinion score; None without one.
         mos_std: standard deviation of the opinions; None if unknown.
         href: address of its file, relative to the page where both may be moved; empty for none.
+        row: of the page's list; None without one.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Picture:
     mos: float | None = None
     mos_std: float | None = None
     href: str = ""
+    row: int | None = None
 
     @property
     def kinds(self) -> list[str]:

@@ -1,11 +1,12 @@
 """The page of a scored folder: distribution, folders, pictures with regions, failures."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from rsfiqa.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.errors import InputError
@@ -13,15 +14,24 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import score_tables
 from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import Row, check_label
-from rsfiqa.report import page, record
+from rsfiqa.report import page, pages, record, thumbnails
 from rsfiqa.report.dataset import DataSet, is_pseudo
+from rsfiqa.report.listing import (
+    as_json,
+    content,
+    count_problems,
+    histogram,
+    problems_of,
+)
 from rsfiqa.report.record import Failure
-from rsfiqa.report.scored_pictures import LoadScorer, Paths, scored_pictures
+from rsfiqa.report.scored_pictures import LoadScorer, Paths, address, scored_pictures
+from rsfiqa.report.thumbnails import Thumbnail
 from rsfiqa.scale import MosScale
 
 SUFFIXES = (".html", ".htm")  # of the page; a table or a picture is never replaced by it
 MAX_FOLDERS = 100  # rows of the table of folders, the worst ones
-MAX_WORST = 50  # rows of the table of pictures
+MAX_WORST = 50  # rows of the table of pictures, which a page without script shows
+MAX_THUMBNAILS = 1000  # in a single file, the worst pictures; they take up to 25 MB
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,10 @@ def run(
     checkpoint: Path | None,
     trained: Path,
     images: int,
-    title: str,
+    title: str | None,
     load_scorer: LoadScorer,
     packaged: Path = PACKAGED,
+    folder: Path | None = None,
 ) -> str:
     """Write the page of a table of scores; returns a summary of a few lines.
 
@@ -58,48 +69,95 @@ def run(
         checkpoint: folder of the checkpoint that scored them; None to search for it.
         trained: folder of experiments to search.
         images: largest number of pictures.
-        title: of the page.
+        title: of the page; None for the folder of the pictures.
         load_scorer: loads the scorer of a checkpoint's folder.
         packaged: folder of the packaged checkpoint, searched last.
+        folder: to be written instead of a single file: the page, thumbnails of all pictures, and
+            pages that list them.
 
     Raises:
         InputError: not a table of scores, an empty one, or one of another checkpoint.
     """
-    target = output or scores.with_suffix(".html")
-    check_output(target, given=output is not None)
+    target = _target(scores, output, folder)
     rows = read(scores)
     label = rows[0]["checkpoint"]
-    folder = _checkpoint_folder(scores, label, checkpoint, [*checkpoints_in(trained), packaged])
     dataset, paths = _dataset(rows[0]), Paths.of(rows, scores.parent)
-    ok = [row for row in rows if row["status"] == "ok"]
-    values = np.array([row["score"] for row in ok])
-    scorer = load_scorer(folder) if folder is not None and ok and images else None
+    ok = _worst_first([row for row in rows if row["status"] == "ok"], dataset)
+    failed = [row for row in rows if row["status"] != "ok"]
+    ordered = [*ok, *failed]
+    used = _checkpoint_folder(scores, label, checkpoint, [*checkpoints_in(trained), packaged])
+    scorer = load_scorer(used) if used is not None and ok and images else None
+    place = target.absolute().parent
+    pictures = scored_pictures(ok, scorer, dataset, paths, count=images, page=place)
+    small = _thumbnails(ordered, paths, folder)
+    problems = [problems_of(row) for row in ordered]
     folders = _folders(rows, paths, dataset)
-    experiments = [record.read_experiment(folder.parent.name, [folder])] if folder else []
+    experiments = [record.read_experiment(used.parent.name, [used])] if used else []
+    values = np.array([row["score"] for row in ok])
+    name = title or Path(paths.base).name or paths.base
     page.write(
         target,
         "scores.html.jinja",
-        title=title,
+        title=name,
+        stem=scores.stem,
         grouped="Folder",
         table=scores.name,
         digest=sha256_of(scores),
         label=label,
         dataset=dataset,
         values=values,
-        flags=_count_flags(ok),
-        histogram=_histogram(values, dataset),
+        bars=histogram(ok, dataset.scale),
+        problems=count_problems(problems),
+        total=len(rows),
         folders=folders[:MAX_FOLDERS],
         more=max(0, len(folders) - MAX_FOLDERS),
-        worst=[(paths.name(row), row) for row in _worst_first(ok, dataset)[:MAX_WORST]],
-        computed=folder is not None,
-        pictures=scored_pictures(ok, scorer, dataset, paths, images),
-        failures=[_failure(row, paths) for row in rows if row["status"] != "ok"],
+        worst=[(paths.name(row), address(paths.file(row), place), row) for row in ok[:MAX_WORST]],
+        pages=pages.write(folder, ordered, dataset, paths, small=small, title=name)
+        if folder
+        else 0,
+        computed=used is not None,
+        pictures=pictures,
+        rows=content(
+            ordered,
+            dataset,
+            paths,
+            page=place,
+            problems=problems,
+            thumbnails=small,
+            beside=pages.THUMBNAILS if folder else "",
+        ),
+        thumbs="[]" if folder else as_json([one.source if one else None for one in small]),
+        failures=[_failure(row, paths) for row in failed],
         experiments=experiments,
         settings=record.read_settings(experiments),
         times=[],
     )
     median = f", median {np.median(values):.{dataset.digits}f} ({dataset.scale})" if ok else ""
     return f"{len(ok)} of {len(rows)} pictures scored{median}\nReport: {target}"
+
+
+def _target(scores: Path, output: Path | None, folder: Path | None) -> Path:
+    """The file of the page, checked.
+
+    Raises:
+        InputError: it cannot be the page, or the folder holds something else.
+    """
+    if folder is not None:
+        pages.check_folder(folder)
+        return folder / "index.html"
+    target = output or scores.with_suffix(".html")
+    check_output(target, given=output is not None)
+    return target
+
+
+def _thumbnails(
+    rows: Sequence[Row], paths: Paths, folder: Path | None
+) -> Sequence[Thumbnail | None]:
+    """Thumbnails of all rows as files in a folder, or of the first ones as data URIs."""
+    shown = rows if folder else rows[:MAX_THUMBNAILS]
+    sources = [paths.file(row) for row in shown]
+    made = pages.thumbnail_files(folder, sources) if folder else thumbnails.embedded(sources)
+    return list(tqdm(made, "thumbnails", len(sources), unit="image", disable=None))
 
 
 def check_output(output: Path, *, given: bool) -> None:
@@ -175,20 +233,6 @@ def _worst_first(ok: Sequence[Row], dataset: DataSet) -> list[Row]:
     """Sorted from worst to best score, equal scores by path."""
     sign = -1 if dataset.scale.lower_better else 1
     return sorted(ok, key=lambda row: (sign * (row["score"] or 0), row["path"]))
-
-
-def _count_flags(ok: Sequence[Row]) -> dict[str, int]:
-    """Number of pictures with each flag, by name."""
-    flags = Counter(flag for row in ok for flag in row["flags"] or [])
-    return {flag: flags[flag] for flag in sorted(flags)}
-
-
-def _histogram(values: np.ndarray, dataset: DataSet) -> str:
-    if not len(values):
-        return ""
-    from rsfiqa.report import plots  # matplotlib takes half a second to import
-
-    return plots.histogram(values, dataset)
 
 
 def _folders(rows: Sequence[Row], paths: Paths, dataset: DataSet) -> list[Folder]:

@@ -145,17 +145,35 @@ class Paths:
         return Path(self.base).name if folder == "." else folder
 
 
+def address(file: Path, page: Path) -> str:
+    """Where a page links to a file: relative below the folder of the page, else absolute.
+
+    Args:
+        file: absolute.
+        page: folder of the page, absolute.
+    """
+    text = file.as_uri()
+    return text.removeprefix(f"{page.as_uri().rstrip('/')}/")
+
+
 def scored_pictures(
-    rows: Sequence[Row], scorer: Scorer | None, dataset: DataSet, paths: Paths, count: int
+    rows: Sequence[Row],
+    scorer: Scorer | None,
+    dataset: DataSet,
+    paths: Paths,
+    *,
+    count: int,
+    page: Path,
 ) -> list[Picture]:
     """The pictures to show, the worst first.
 
     Args:
-        rows: of all pictures that were scored.
+        rows: of all pictures that were scored, as the list of the page has them.
         scorer: computes regions and attention; None to show the box of the worst region.
         dataset: gives the units of the scores.
         paths: names the pictures.
         count: largest number of pictures.
+        page: folder of the page, absolute.
     """
     if not rows or not count:
         return []
@@ -169,6 +187,8 @@ def scored_pictures(
             dataset,
             roles[index],
             *_photo_and_explanation(paths.file(rows[index]), rows[index], scorer, dataset, size),
+            href=address(paths.file(rows[index]), page),
+            row=index,
         )
         for index in tqdm(reversed(roles), "report", len(roles), unit="image", disable=None)
     ]

@@ -2,21 +2,16 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rsfiqa import Scorer
 from rsfiqa.products import failures
-from rsfiqa.report import scored
 from rsfiqa.report import stage as report
-from tests.support.pipeline import HOSTILE, made
+from tests.support.browser import Noise, needs_chromium
+from tests.support.pipeline import made
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a chromium on PATH: apt-get install chromium"
-)
+pytestmark = needs_chromium
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 
 
@@ -28,27 +23,6 @@ def path(tmp_path_factory) -> Path:
     failures.write(root / "other/segment/00000.failures.parquet", "segment", reasons)
     report.run(root, images=4, title="A <script>alert(1)</script>")
     return root / "report/index.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as running:
-        # a container's root has no sandbox
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-class Noise:
-    """Messages, errors, dialogs and requests of a page."""
-
-    def __init__(self, page: "playwright.Page") -> None:
-        self.messages: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.messages.append(message.text))
-        page.on("pageerror", lambda error: self.messages.append(str(error)))
-        page.on("dialog", lambda dialog: self.messages.append(dialog.message))
-        page.on("request", lambda request: self.requests.append(request.url))
 
 
 @pytest.fixture
@@ -112,31 +86,6 @@ def test_the_page_is_quiet(opened, path):
     assert page.title() == "A <script>alert(1)</script>"
 
 
-def test_the_pages_of_scores_are_quiet(browser, path, tmp_path):
-    from rsfiqa.score import stage as score
-    from rsfiqa.score.options import ScoreOptions
-
-    checkpoint = path.parents[1] / "train/tiny.full/split-00"
-    pictures = [str(path.parents[1] / "pictures/tiny" / name) for name in (HOSTILE, "00.png")]
-    usual = {"heatmaps": None, "explain": False, "workers": 1}
-    options = ScoreOptions()
-    score.run(pictures, options, checkpoint=checkpoint, output=tmp_path / "s.parquet", **usual)
-    scored.run(
-        tmp_path / "s.parquet",
-        output=None,
-        checkpoint=checkpoint,
-        trained=tmp_path,
-        images=4,
-        title="t",
-        load_scorer=Scorer,
-    )
-    page = browser.new_page()
-    noise = Noise(page)
-    page.goto((tmp_path / "s.html").as_uri())
-    assert (noise.messages, page.locator(".sheet li").count()) == ([], 2)
-    page.close()
-
-
 def test_hovering_over_a_region_shows_its_figures(page):
     opened = details(page)
     for number in (1, 0):
@@ -163,9 +112,11 @@ def test_a_picture_opens_with_its_most_costly_region_marked(page):
     assert re.match(
         rf"Region {int(number) + 1}, the most costly: .+ costs [\d.]+ points", details(page)
     )
-    page.wait_for_function(
-        "document.querySelector('.picture:not([hidden])').getBoundingClientRect().top < 120"
-    )
+    top = "(one) => one.getBoundingClientRect().top"
+    for _ in range(40):
+        if picture(page).evaluate(top) < 120:
+            break
+        page.wait_for_timeout(50)
     for part in (".stack", ".details"):
         box = picture(page).locator(part).bounding_box()
         assert box["y"] >= 40

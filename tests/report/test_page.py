@@ -209,7 +209,18 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
     text = "A mid-tone yellow textured area with clear noise and faint blur. Overall fair."
     ratings = [(name, 3.0) for name in RATINGS]
     regions = [
-        Region(r, border, (50.0, 50.0), text, text, ratings, "clear noise and faint blur", 50.0, 1 / 12, 4.0)
+        Region(
+            r,
+            border,
+            (50.0, 50.0),
+            text,
+            text,
+            ratings,
+            "clear noise and faint blur",
+            50.0,
+            1 / 12,
+            4.0,
+        )
         for r, border in enumerate(drawing.outlines(labels))
     ]
     costs, attention = random.random((8, 8)), random.random((8, 8))

@@ -1,0 +1,47 @@
+"""A folder of pictures that were scored by a small checkpoint, and its page."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsfiqa.products import score_tables
+from rsfiqa.products.scores import Row
+from rsfiqa.report import scored
+from rsfiqa.score import stage as score
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.scorer import Scorer
+from tests.support.pipeline import HOSTILE, made
+
+NAMES = [*(f"a/{i}.png" for i in range(6)), "a/deep/6.png", "b/7.jpg", "b/8, \"9\".png",
+         f"b/{HOSTILE}".replace("/script", "script")]  # fmt: skip
+FAILED = "b/bad.jpg"
+
+
+def scored_folder(factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A table of ten scored pictures and a failed one, and the folder of trained checkpoints."""
+    trained = made(factory) / "train"
+    root = factory.mktemp("scored folder")
+    random = np.random.default_rng(0)
+    for i, name in enumerate(NAMES):
+        path = root / "pictures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = np.clip(random.normal(128, 5 + 9 * i, (72, 96, 3)), 0, 255)
+        Image.fromarray(picture.astype(np.uint8)).save(path)
+    (root / "pictures" / FAILED).write_text("no picture")
+    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    checkpoint = trained / "tiny.full/split-00"
+    pictures, output = [str(root / "pictures")], root / "s.parquet"
+    score.run(pictures, ScoreOptions(), checkpoint=checkpoint, output=output, **usual)
+    return output, trained
+
+
+def write_page(table: Path, trained: Path, **changes: object) -> str:
+    usual = {"output": None, "checkpoint": None, "images": 3, "title": None, "trained": trained}
+    return scored.run(table, **usual | {"load_scorer": Scorer} | changes)
+
+
+def worst_first(table: Path) -> list[Row]:
+    rows = list(score_tables.read(table))
+    return sorted(rows, key=lambda row: (row["score"] is None, row["score"] or 0, row["path"]))
