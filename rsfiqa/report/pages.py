@@ -69,6 +69,7 @@ def write(
     *,
     small: Sequence[Thumbnail | None],
     title: str,
+    length: int = ROWS,
 ) -> int:
     """Write the pages of the list; returns their number.
 
@@ -79,11 +80,12 @@ def write(
         paths: names the pictures.
         small: their thumbnails.
         title: of the page.
+        length: number of pictures on a page.
     """
     below = folder.absolute() / PAGES
     below.mkdir(parents=True, exist_ok=True)
     items = zip(rows, small, strict=True)
-    parts = [list(islice(items, ROWS)) for _ in range(0, len(rows), ROWS)]
+    parts = [list(islice(items, length)) for _ in range(0, len(rows), length)]
     for number, part in enumerate(parts, 1):
         page.write(
             below / f"{number:04}.html",
@@ -92,6 +94,7 @@ def write(
             dataset=dataset,
             number=number,
             count=len(parts),
+            first=1 + length * (number - 1),
             thumbnails=THUMBNAILS,
             items=[
                 (paths.name(row), address(paths.file(row), below), row, thumbnail)

@@ -3,6 +3,7 @@
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -91,12 +92,11 @@ def test_a_scored_folder_makes_a_page(table, trained, html):
         f"Report: {table.with_suffix('.html')}",
     ]
     links = [found["href"] for found in Page(html).all("a")]
-    sections = ["scores", "folders", "worst-pictures", "pictures", "failures", "run-record"]
-    assert links == [
-        "#content",
-        *(f"#{name}" for name in sections),
-        *(f"#picture-{i}" for i in (1, 2, 3)),
-    ]
+    sections = ["pictures", "folders", "failures", "run-record"]
+    worst = [quote(row["location"]) for row in sorted(rows, key=lambda row: row["score"])]
+    files = [link for link in links if not link.startswith("#")]
+    assert links[:5] == ["#content", *(f"#{name}" for name in sections)]
+    assert files[3:] == [path.removeprefix(f"{quote(str(table.parent))}/") for path in worst]
 
 
 def test_the_worst_comes_first(table, html):
@@ -152,7 +152,7 @@ def test_folders_and_failures(table, html):
         if row["status"] == "ok":
             scores[Path(row["path"]).parent.name].append(row["score"])
     listed = cells(section(html, "folders"))[1:]
-    for name, pictures, failed, *values in listed:
+    for name, pictures, failed, *values, _ in listed:
         assert (pictures, failed) == {"a": ("2", "0"), "b": ("3", "1")}[name]
         found = sorted(scores[name])
         expected = (found[0], sum(found) / 2, found[1])
@@ -165,10 +165,13 @@ def test_folders_and_failures(table, html):
 
 def test_a_hostile_name_is_text(html):
     parsed = Page(html)
-    assert len(parsed.all("script")) == 1
+    assert [found.get("type") for found in parsed.all("script")] == ["application/json"] * 2 + [
+        None
+    ]
     assert NAMES[-1] in parsed.texts
     assert "A <b>" in parsed.texts
-    assert all(found["src"].startswith("data:image/") for found in parsed.all("img"))
+    sources = [found["src"] for found in parsed.all("img") if "src" in found]
+    assert all(source.startswith("data:image/") for source in sources)
 
 
 def test_without_the_checkpoint_the_worst_region_is_a_box(table, tmp_path):
@@ -199,11 +202,6 @@ def test_a_missing_picture_is_shown_without(table, trained, tmp_path):
     )
     html = run(gone, trained)
     assert html.count("Picture not shown: no such file") == 3
-    assert re.findall(r'data-kind="(.*?)"', html) == [
-        "worst failed",
-        "spaced failed",
-        "best failed",
-    ]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -272,7 +270,7 @@ def test_the_page_is_the_same_each_time(table, trained, html):
 @pytest.mark.parametrize("count", [0, 1, 200])
 def test_no_more_pictures_than_wanted_and_there_are(table, tmp_path, count):
     html = run(table, tmp_path, images=count, output=tmp_path / "page.html")
-    assert html.count("<article") == min(count, 4)
+    assert len(re.findall(r"<article[^>]* data-row=", html)) == min(count, 4)
 
 
 def missing(folder: Path) -> Path:
