@@ -99,6 +99,8 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("report /nowhere", 1, "holds no table of results; run the benchmark stage first"),
         ("report", 1, "report: needs the folder of all results or --scores, found neither"),
         ("report x --scores y.parquet", 1, "results or --scores, found both"),
+        ("report --scores y.parquet -o p.html --folder f", 1, "--folder f: must stand without -o"),
+        ("report x --folder f", 1, "--folder f: needs --scores, found the results x"),
         ("teach data x --source /nowhere", 1, "rsfiqa teach data: /nowhere/manifest.parquet: no"),
         ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),

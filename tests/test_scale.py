@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,11 @@ def test_words_for_range_and_direction():
 )
 def test_words_of_the_five_step_scale(quality, word):
     assert itu_level(quality) == word
+
+
+def test_a_score_beyond_an_end_is_clipped_to_it():
+    assert [DMOS.clip(mos) for mos in (-7.5, -3, 50, 112, 113)] == [-3, -3, 50, 112, 112]
+    assert math.isnan(DMOS.clip(math.nan))
 
 
 @pytest.mark.parametrize(("quality", "rating"), [(-1, 1), (0, 1), (0.3, 2.2), (1, 5), (1.2, 5)])

@@ -69,6 +69,11 @@ class Report(Command, ReportOptions):
             raise InputError(
                 f"--folder {self.folder}: must stand without -o, found -o {self.output}; give one"
             )
+        if self.folder is not None and self.scores is None:
+            raise InputError(
+                f"--folder {self.folder}: needs --scores, found the results {self.results};"
+                " leave it out"
+            )
         if self.results is not None:
             from rsfiqa.report import stage
 

@@ -6,6 +6,7 @@ import pytest
 
 from rsfiqa.report import formatting
 from rsfiqa.report.tables import MedianInterval
+from rsfiqa.scale import MosScale
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,16 @@ from rsfiqa.report.tables import MedianInterval
 )
 def test_a_number(value, digits, text):
     assert formatting.number(value, digits) == text
+
+
+def test_the_word_of_a_score():
+    scale = MosScale(0, 100, lower_better=True)
+    assert [formatting.level(score, scale) for score in (-5.0, 50.0, 95.0, math.nan)] == [
+        "excellent",
+        "fair",
+        "bad",
+        "\N{EN DASH}",
+    ]
 
 
 @pytest.mark.parametrize(
