@@ -121,6 +121,7 @@ class Picture:
         mos_std: standard deviation of the opinions; None if unknown.
         href: address of its file, relative to the page where both may be moved; empty for none.
         row: of the page's list; None without one.
+        reason: why it has its score, a sentence; empty if unknown.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Picture:
     mos_std: float | None = None
     href: str = ""
     row: int | None = None
+    reason: str = ""
 
     @property
     def kinds(self) -> list[str]:

@@ -189,6 +189,7 @@ def scored_pictures(
             *_photo_and_explanation(paths.file(rows[index]), rows[index], scorer, dataset, size),
             href=address(paths.file(rows[index]), page),
             row=index,
+            reason=_picture_reason(rows[index]),
         )
         for index in tqdm(reversed(roles), "report", len(roles), unit="image", disable=None)
     ]
@@ -225,6 +226,11 @@ def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
         cost=_or_nan(row["worst_cost"]),
     )
     return Explanation(size, row["score"], [region], marked_as="the worst")
+
+
+def _picture_reason(row: ScoredRow) -> str:
+    """Why a picture has its score; unknown in tables without words, where it means damage."""
+    return (row["reason"] or "") if "word" in row else ""
 
 
 def _or_nan(value: float | None) -> float:
