@@ -1,6 +1,7 @@
 """What the list of a page holds of all pictures: columns as compact JSON."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -155,7 +156,9 @@ def _common_prefix(texts: Sequence[str]) -> str:
 
 def _short(value: Any) -> Any:
     """A number with seven digits, of which a page shows up to four."""
-    return float(f"{value:.7g}") if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.7g}") if math.isfinite(value) else None  # JSON has no infinity
 
 
 def as_json(value: Any) -> str:

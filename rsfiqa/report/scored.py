@@ -184,13 +184,23 @@ def read(path: Path) -> list[Row]:
     """The rows of a table of scores, at least one.
 
     Raises:
-        InputError: another kind of file, missing, damaged, of another schema, empty, or of several
-            checkpoints.
+        InputError: another kind of file, missing, damaged, of another schema, empty, of several
+            checkpoints, or with a location or a range that cannot be.
     """
     rows = list(score_tables.read(path))
     if not rows:
         raise InputError(f"{path}: must hold a row at least, found none; score some pictures")
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if not Path(row["location"]).is_absolute():
+            raise InputError(
+                f"{path}: location must be an absolute path, found {row['location']!r} in row"
+                f" {number}; keep the column as rsfiqa score wrote it"
+            )
+        if not row["low"] < row["high"]:
+            raise InputError(
+                f"{path}: low must be below high, found {row['low']:g} and {row['high']:g} in row"
+                f" {number}; keep the columns as rsfiqa score wrote them"
+            )
         check_label(
             path, row["checkpoint"], rows[0]["checkpoint"], "filter the table by checkpoint"
         )

@@ -178,7 +178,7 @@ def scored_pictures(
     if not rows or not count:
         return []
     sign = -1 if dataset.scale.lower_better else 1
-    roles = choose(sign * np.array([row["score"] for row in rows]), count)
+    roles = choose(sign * np.array([dataset.scale.clip(row["score"]) for row in rows]), count)
     size = BUDGET // count
     return [
         Picture(

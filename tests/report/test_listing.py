@@ -49,6 +49,7 @@ def test_a_column_is_read_as_it_was(values, kind):
 
 def test_numbers_have_seven_digits():
     assert listing.encode([1 / 3, 200 / 3])["is"] == [0.3333333, 66.66667]
+    assert listing.encode([1.0, float("inf")])["is"] == [1, None]  # JSON has none
 
 
 def test_json_ends_no_element():

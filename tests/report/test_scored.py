@@ -1,5 +1,6 @@
 """The page of a scored folder: what it shows, and what it says where something is missing."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -241,6 +242,27 @@ def test_a_table_of_two_checkpoints_has_no_page(table, trained, tmp_path):
     rows[1] = rows[1] | {"checkpoint": "other 0123"}
     with pytest.raises(InputError, match=r"must be of checkpoint tiny .*, found other 0123; filte"):
         run(written(tmp_path / "s.parquet", rows), trained)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("location", "a.png", r"location must be an absolute path, found 'a.png' in row 2; keep"),
+        ("low", 9.0, r"low must be below high, found 9 and 5 in row 2; keep"),
+    ],
+)
+def test_what_cannot_be_is_refused(table, trained, tmp_path, column, value, message):
+    rows = scored.read(table)
+    rows[1] = rows[1] | {column: value}
+    with pytest.raises(InputError, match=message):
+        run(written(tmp_path / "s.parquet", rows), trained)
+
+
+def test_an_infinite_score_is_shown_as_the_end_of_the_scale(table, tmp_path):
+    other = changed(table, tmp_path / "s.parquet", score=lambda _: math.inf)
+    html = run(other, tmp_path)
+    assert [row[0] for row in cells(section(html, "worst-pictures"))[1:]] == ["5.000"] * 4
+    assert "Infinity" not in html
 
 
 def test_a_changed_picture_is_noted(table, trained, tmp_path, html):

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -70,7 +70,7 @@ def shown(page):
 
 
 def state(page) -> dict[str, str]:
-    fragment = urlsplit(page.url).fragment.removeprefix("?")
+    fragment = page.evaluate("location.hash").removeprefix("#?")  # page.url lags behind
     return {name: value for name, (value,) in parse_qs(fragment).items()}
 
 
@@ -295,16 +295,14 @@ def test_two_pictures_are_compared_at_full_size(page, rows):
 
 
 def test_frames_of_a_comparison_scroll_together(page):
-    page.set_viewport_size({"width": 320, "height": 300})
+    page.set_viewport_size({"width": 320, "height": 230})
     page.evaluate("document.querySelector('#compare-these').click()")
-    page.wait_for_timeout(300)
+    eventually(lambda: page.locator("#comparison img[style]").count() == 2)
     frames = page.locator("#comparison .frame")
     frames.first.hover()
     page.mouse.wheel(0, 999)
-    page.wait_for_timeout(300)
-    tops = frames.evaluate_all("(all) => all.map((one) => one.scrollTop)")
-    assert tops[0] > 0
-    assert tops[0] == tops[1]
+    tops = "(all) => all.map((one) => one.scrollTop / (one.scrollHeight - one.clientHeight))"
+    eventually(lambda: frames.evaluate_all(tops) == [1, 1])
 
 
 def test_a_file_that_the_browser_cannot_show_is_shown_reduced(browser, table, tmp_path_factory):
