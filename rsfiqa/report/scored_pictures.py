@@ -178,7 +178,9 @@ def scored_pictures(
     if not rows or not count:
         return []
     sign = -1 if dataset.scale.lower_better else 1
-    roles = choose(sign * np.array([dataset.scale.clip(row["score"]) for row in rows]), count)
+    span = abs(dataset.scale.span)
+    finite = (dataset.scale.low - span, dataset.scale.high + span)  # a score may be infinite
+    roles = choose(sign * np.clip([row["score"] for row in rows], *finite), count)
     size = BUDGET // count
     return [
         Picture(
