@@ -3,8 +3,12 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(
@@ -13,7 +17,7 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextmanager
-def chromium() -> Iterator["playwright.Browser"]:  # noqa: F821
+def chromium() -> Iterator["Browser"]:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
     with playwright.sync_playwright() as running:
         # a container's root has no sandbox
@@ -25,7 +29,7 @@ def chromium() -> Iterator["playwright.Browser"]:  # noqa: F821
 class Noise:
     """Messages, errors, dialogs and requests of a page."""
 
-    def __init__(self, page: "playwright.Page") -> None:  # noqa: F821
+    def __init__(self, page: "Page") -> None:
         self.messages: list[str] = []
         self.requests: list[str] = []
         page.on("console", lambda message: self.messages.append(message.text))

@@ -1,6 +1,7 @@
 """A folder of pictures that were scored by a small checkpoint, and its page."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,15 +31,21 @@ def scored_folder(factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         picture = np.clip(random.normal(128, 5 + 9 * i, (72, 96, 3)), 0, 255)
         Image.fromarray(picture.astype(np.uint8)).save(path)
     (root / "pictures" / FAILED).write_text("no picture")
-    usual = {"heatmaps": None, "explain": False, "workers": 1}
+    usual: dict[str, Any] = {"heatmaps": None, "explain": False, "workers": 1}
     checkpoint = trained / "tiny.full/split-00"
     pictures, output = [str(root / "pictures")], root / "s.parquet"
     score.run(pictures, ScoreOptions(), checkpoint=checkpoint, output=output, **usual)
     return output, trained
 
 
-def write_page(table: Path, trained: Path, **changes: object) -> str:
-    usual = {"output": None, "checkpoint": None, "images": 3, "title": None, "trained": trained}
+def write_page(table: Path, trained: Path, **changes: Any) -> str:
+    usual: dict[str, Any] = {
+        "output": None,
+        "checkpoint": None,
+        "images": 3,
+        "title": None,
+        "trained": trained,
+    }
     return scored.run(table, **usual | {"load_scorer": Scorer} | changes)
 
 
