@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from rsfiqa.report import thumbnails
+from rsfiqa.report.pictures import BUDGET
+from rsfiqa.report.scored import MAX_THUMBNAILS
 from rsfiqa.report.thumbnails import LARGEST
 
 
@@ -57,3 +59,8 @@ def test_files_are_used_again_until_their_picture_changes(tmp_path):
 def test_many_come_in_order(tmp_path):
     paths = [noise(tmp_path / f"{i}.png", (20 + i, 20)) for i in range(150)]
     assert [one.size[0] for one in thumbnails.embedded(paths)] == [20 + i for i in range(150)]
+
+
+def test_a_thousand_and_the_pictures_with_regions_fit_in_40_mb():
+    """As base64, with 4 MB for the rest of the page: each thumbnail is at most `LARGEST`."""
+    assert MAX_THUMBNAILS * LARGEST * 4 / 3 + BUDGET + 4_000_000 <= 40_000_000
