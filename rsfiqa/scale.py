@@ -90,8 +90,8 @@ def itu_level(quality: float) -> str:
 
     Each word covers a fifth of [0, 1]; a quality outside takes the nearest word.
     """
-    step = int(quality * len(ITU_LEVELS))
-    return ITU_LEVELS[min(max(step, 0), len(ITU_LEVELS) - 1)]
+    step = int(min(max(quality, 0.0), 1.0) * len(ITU_LEVELS))
+    return ITU_LEVELS[min(step, len(ITU_LEVELS) - 1)]
 
 
 def itu_rating(quality: float) -> float:

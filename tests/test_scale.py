@@ -97,6 +97,8 @@ def test_words_for_range_and_direction():
         (0.8, "excellent"),
         (1, "excellent"),
         (1.7, "excellent"),
+        (math.inf, "excellent"),
+        (-math.inf, "bad"),
     ],
 )
 def test_words_of_the_five_step_scale(quality, word):
