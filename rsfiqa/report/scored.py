@@ -36,7 +36,7 @@ MAX_THUMBNAILS = 1000  # in a single file, the worst pictures; they take up to 2
 
 @dataclass(frozen=True)
 class Folder:
-    """Scores of the pictures of one folder; None if none could be scored."""
+    """Scores of the pictures of one folder, within the scale; None if none could be scored."""
 
     name: str
     pictures: int
@@ -93,7 +93,7 @@ def run(
     problems = [problems_of(row) for row in ordered]
     folders = _folders(rows, paths, dataset)
     experiments = [record.read_experiment(used.parent.name, [used])] if used else []
-    values = np.array([row["score"] for row in ok])
+    values = np.array([dataset.scale.clip(row["score"]) for row in ok])
     name = title or Path(paths.base).name or paths.base
     page.write(
         target,
@@ -257,7 +257,7 @@ def _folders(rows: Sequence[Row], paths: Paths, dataset: DataSet) -> list[Folder
 
 def _folder(name: str, rows: Sequence[Row], dataset: DataSet) -> Folder:
     ok = _worst_first([row for row in rows if row["status"] == "ok"], dataset)
-    values = [row["score"] for row in ok]
+    values = [dataset.scale.clip(row["score"]) for row in ok]
     worst, median, best = (
         (values[0], float(np.median(np.array(values))), values[-1])
         if values
