@@ -15,7 +15,6 @@ BENCHMARKS = {
     "invariances": "what should not move a score: mirroring, borders, file formats, sizes",
     "large": "ten thousand images through the whole pipeline",
     "localization": "distorted-region localization and ordering of one checkpoint",
-    "page": "how fast the page of a scored folder opens and filters in Chromium",
     "perception": "whether the reason agrees with the score and with people",
     "scale": "planning of a million images, overhead of the pipeline per image",
     "score": "speed and memory of rsfiqa score, an installation by pip",

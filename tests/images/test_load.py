@@ -192,15 +192,3 @@ def png_header(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     size, check = struct.pack(">I", 13), struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + size + header + check + b"\0\0\0\0IDAT"
-
-
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_small_copy_is_that_of_the_whole_image(tmp_path, suffix):
-    path = tmp_path / f"a.{suffix}"
-    column = np.linspace(0, 255, 640)[:, None, None]
-    Image.fromarray(np.broadcast_to(column, (640, 960, 3)).astype(np.uint8)).save(path)
-    small, whole = load.load_small(path, 96), load.load_image(path)
-    assert small.pixels.shape == (64, 96, 3)
-    assert small.size == whole.size == (960, 640)
-    expected = resize.reduce(whole.pixels, 96).astype(int)
-    assert np.abs(small.pixels - expected).max() <= 3

@@ -6,14 +6,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from benchmarks.figures import parser, run, write
+from benchmarks.curate.work import Work, rsfiqa
 from rsfiqa.images.location import file_state
 from rsfiqa.products import score_tables
 from rsfiqa.products.scores import Row, failed_row
@@ -48,14 +48,7 @@ FILTERS = (
 )
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Measure and write the figures."""
-    parser(__name__, __doc__).parse_args(arguments)
-    if figures := measure():
-        write("bench-page", dict(figures), "python -m benchmarks page")
-
-
-def measure(_work: object = None) -> Mapping[str, float]:
+def measure(_work: Work) -> Mapping[str, float]:
     """Seconds to write, open and filter a page of 10,000 rows and a folder of 20,000."""
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -82,7 +75,7 @@ def _measured(
     table = folder / f"{name}.parquet"
     score_tables.write(table, rows(folder / "pictures", count), LABEL)
     started = time.perf_counter()
-    run(sys.executable, "-m", "rsfiqa", "report", "--scores", table, "--images", "0", *output)
+    rsfiqa("report", "--scores", table, "--images", "0", *output)
     written = time.perf_counter() - started
     page = output[1] if output[0] == "-o" else output[1] / "index.html"
     opened, filtered = zip(*(_visit(browser, page) for _ in range(REPEATS)), strict=True)
