@@ -93,7 +93,7 @@ def run(
     problems = [problems_of(row) for row in ordered]
     folders = _folders(rows, paths, dataset)
     experiments = [record.read_experiment(used.parent.name, [used])] if used else []
-    values = np.array([dataset.scale.clip(row["score"]) for row in ok])
+    values = np.array(_values(ok, dataset))
     name = title or Path(paths.base).name or paths.base
     page.write(
         target,
@@ -255,9 +255,14 @@ def _folders(rows: Sequence[Row], paths: Paths, dataset: DataSet) -> list[Folder
     return sorted(folders, key=lambda f: (f.median is None, sign * (f.median or 0), f.name))
 
 
+def _values(ok: Sequence[Row], dataset: DataSet) -> list[float]:
+    """The scores, within the scale."""
+    return [dataset.scale.clip(row["score"]) for row in ok if row["score"] is not None]
+
+
 def _folder(name: str, rows: Sequence[Row], dataset: DataSet) -> Folder:
     ok = _worst_first([row for row in rows if row["status"] == "ok"], dataset)
-    values = [dataset.scale.clip(row["score"]) for row in ok]
+    values = _values(ok, dataset)
     worst, median, best = (
         (values[0], float(np.median(np.array(values))), values[-1])
         if values
