@@ -1,6 +1,7 @@
 """Rows of the table of scores: one per image, also for an image that cannot be scored."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from rsfiqa.images import convert, load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.images.location import display_path, file_state
+from rsfiqa.products.region_scores import RegionRow
 from rsfiqa.products.scores import FileState, Row, failed_row
 from rsfiqa.runtime.processes import WorkerError, run_apart
-from rsfiqa.score.result import Score, worst_region
+from rsfiqa.score.result import Region, Score, worst_region
 from rsfiqa.vocabulary import RATINGS
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
@@ -65,17 +67,47 @@ def score_file(
         **failed,
         "score": score.score,
         "quality": score.quality,
+        "word": score.word,
+        "reason": score.reason,
+        **{name: _or_none(rating) for name, rating in score.ratings.items()},  # type: ignore[typeddict-item]
         "worst_box": list(worst.box),
         "worst_caption": worst.text,
-        **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},  # type: ignore[typeddict-item]
+        **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},
         "worst_score": worst.score,
         "worst_weight": worst.weight,
         "worst_cost": worst.cost,
         "flags": flags_of(image),
         "status": "ok",
-        "reason": image.damage,
+        "damage": image.damage,
     }
     return row, (score, image.pixels)
+
+
+def region_rows(row: Row, regions: Sequence[Region]) -> list[RegionRow]:
+    """The rows of the regions of an image.
+
+    Args:
+        row: of the image.
+        regions: of the image.
+    """
+    return [
+        RegionRow(
+            path=row["path"],
+            region=number,
+            **dict(zip(("x0", "y0", "x1", "y1"), region.box, strict=True)),  # type: ignore[typeddict-item]
+            area=region.area,
+            weight=region.weight,
+            quality=region.quality,
+            score=region.score,
+            cost=region.cost,
+            **{name: _or_none(rating) for name, rating in region.ratings.items()},
+            families=[family for family, _ in region.distortions],
+            severities=[severity for _, severity in region.distortions],
+            caption=region.text,
+            location=row["location"],
+        )
+        for number, region in enumerate(regions)
+    ]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -211,21 +211,24 @@ class Scorer(nn.Module):
         corner = np.tile(content[:2], 2)
         factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
         quality = float(prediction.quality[0])
+        padded = border.pad_labels(result.regions.labels, content, image.size)
+        areas = np.bincount(padded.ravel(), minlength=len(result.captions)) / padded.size
+        boxes = [_box(corner + box * factors) for box in result.regions.table["box"]]
         return Score(
             score=self.scale.to_mos(quality),
             quality=min(max(quality, 0.0), 1.0),
             regions=[
-                self._region(result, r, _box(corner + result.regions.table["box"][r] * factors))
+                self._region(result, r, boxes[r], float(areas[r]))
                 for r in range(len(result.captions))
             ],
-            labels=border.pad_labels(result.regions.labels, content, image.size),
+            labels=padded,
             attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
             cost_grid=border.pad_grid(result.cost_grid(self.scale), content, image.size),
             size=image.size,
             content=content,
         )
 
-    def _region(self, result: ImagePrediction, r: int, box: border.Box) -> Region:
+    def _region(self, result: ImagePrediction, r: int, box: border.Box, area: float) -> Region:
         """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
         row, prediction = result.captions[r], result.prediction
         quality, weight = (
@@ -239,7 +242,9 @@ class Scorer(nn.Module):
             text=revised_sentence(row.text, row.distortions, level),
             ratings=ratings | {"overall": itu_rating(quality)},
             distortions=[(d["family"], d["severity"]) for d in explaining(row.distortions, level)],
+            area=area,
             score=score,
+            quality=min(max(quality, 0.0), 1.0),
             weight=weight,
             cost=weight * self.scale.shortfall(score),
         )

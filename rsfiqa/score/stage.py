@@ -13,11 +13,13 @@ from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate
 from rsfiqa.products import scores
+from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
 from rsfiqa.score import heatmap
 from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
+from rsfiqa.score.rows import region_rows
 from rsfiqa.score.workers import Scored, ScoreOne, Setup, Workers, score_one
 
 log = logging.getLogger("rsfiqa")
@@ -57,7 +59,8 @@ def run(
     output = None if output is None else _resolve(output)
     listing = expand_paths(arguments)
     if output is not None:  # it may lie among the pictures
-        own = {locate(str(path)) for path in (output, journal_path(output))}
+        tables = (output, journal_path(output), regions_path(output) or output)
+        own = {locate(str(path)) for path in tables}
         listing.skipped = [found for found in listing.skipped if locate(found.path) not in own]
     paths = listing.paths
     if not paths:
@@ -120,7 +123,7 @@ def _write_table(
             log.info("%d of %d are done already", len(paths) - len(pending), len(paths))
         with closing(pool.rows(pending)) as rows:
             for row, regions in _with_progress(rows, len(pending), explain):
-                journal.add(row)
+                journal.add(row, region_rows(row, regions))
                 if explain:
                     _print_row(row, regions, explain)
         locations = [display_path(locate(path)) for path in paths]
