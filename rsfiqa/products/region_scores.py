@@ -22,7 +22,7 @@ ROWS = 50_000  # in memory, and in a row group
 SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # of the picture, as in the table of scores
-        ("region", pa.int32()),  # by falling area, from 0
+        ("region", pa.int32()),  # by falling area, from 1
         *((side, pa.int32()) for side in ("x0", "y0", "x1", "y1")),  # pixels, x1, y1 exclusive
         ("area", pa.float64()),  # fraction of the picture
         ("weight", pa.float64()),  # in [0, 1]; those of a picture sum to 1

@@ -106,7 +106,7 @@ def region_rows(row: Row, regions: Sequence[Region]) -> list[RegionRow]:
             caption=region.text,
             location=row["location"],
         )
-        for number, region in enumerate(regions)
+        for number, region in enumerate(regions, 1)
     ]
 
 

@@ -1,6 +1,8 @@
 """The score command: image files and folders in, one resumable table out."""
 
 import logging
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -17,6 +19,7 @@ from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
 from rsfiqa.score import heatmap
 from rsfiqa.score.journal import Journal, journal_path
+from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
 from rsfiqa.score.rows import region_rows
@@ -79,7 +82,10 @@ def run(
         done, failed = _write_table(paths, pool, Journal(output, pool.label), explain)
     seconds = max(time.monotonic() - started, 1e-9)
     _log_skipped(listing, verbose)
-    log.info("score: %d images, %d failed, %.1f images/s", done, failed, done / seconds)
+    log.info("score: %d images, %d failed, %.1f images/s", done, len(failed), done / seconds)
+    if failed:  # last, where it is read
+        table = None if output is None else display_path(str(output))
+        log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
 
 
@@ -107,16 +113,22 @@ def _log_skipped(listing: Listing, verbose: bool) -> None:
     log.info("skipped: %s%s", listing.summary(), hint)
 
 
-def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> int:
-    """Number of failed images."""
+def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> list[Row]:
+    """The rows of the images that failed."""
+    failed = []
     with closing(pool.rows(paths)) as rows:
-        return sum(_print_row(row, regions, explain) for row, regions in rows)
+        for row, regions in rows:
+            _print_row(row, regions, explain)
+            if row["status"] == "failed":
+                failed.append(row)
+    return failed
 
 
 def _write_table(
     paths: Sequence[str], pool: Workers, journal: Journal, explain: bool
-) -> tuple[int, int]:
-    """Number of images scored in this run, and number of failed ones among all."""
+) -> tuple[int, list[Row]]:
+    """Number of images scored in this run, and the rows of failed ones: all were tried again."""
+    failed = []
     with journal:
         pending = _pending(paths, pool, journal)
         if len(pending) < len(paths):
@@ -124,11 +136,13 @@ def _write_table(
         with closing(pool.rows(pending)) as rows:
             for row, regions in _with_progress(rows, len(pending), explain):
                 journal.add(row, region_rows(row, regions))
+                if row["status"] == "failed":
+                    failed.append(row)
                 if explain:
                     _print_row(row, regions, explain)
         locations = [display_path(locate(path)) for path in paths]
         journal.publish(locations)
-        return len(pending), len(journal.failed.intersection(locations))
+        return len(pending), failed
 
 
 def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterable[Scored]:
@@ -150,16 +164,9 @@ def _pending(paths: Sequence[str], pool: Workers, journal: Journal) -> list[str]
     return [p for p in paths if not journal.is_done(file_state(p)) or not pool.has_heatmap(p)]
 
 
-def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> bool:
-    """Print a row, with its regions if `explain`; returns whether the image failed."""
-    if row["status"] == "failed":
-        print(f"{'failed':>8}  {row['path']}: {row['reason']}", flush=True)
-        return True
-    print(f"{row['score']:8.2f}  {row['path']}  (worst region: {row['worst_caption']})", flush=True)
-    for region in sorted(regions, key=lambda region: -region.cost) if explain else ():
-        ratings = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
-        print(
-            f"          costs {region.cost:6.2f} (weight {region.weight:4.0%}, score"
-            f" {region.score:6.2f})  {region.text} [{ratings}]"
-        )
-    return False
+def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
+    """Print a row, with its regions if `explain`; wrapped where it is a terminal."""
+    print(picture_line(row), flush=True)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in region_lines(regions, width) if explain else ():
+        print(line)

@@ -58,7 +58,7 @@ def test_the_table_of_regions(pictures, checkpoint, tmp_path):
             assert own.empty
             continue
         regions = scorer.score(row["location"]).regions
-        assert list(own["region"]) == list(range(len(regions)))
+        assert list(own["region"]) == list(range(1, len(regions) + 1))
         assert own[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [
             list(region.box) for region in regions
         ]
@@ -314,6 +314,8 @@ def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
     assert sum(line.lstrip().startswith("failed") for line in lines) == 1
     assert any("%" in line and "[color" in line for line in lines)
     assert "score: 3 images, 1 failed, " in errors
+    reason = "(not an image of a known format)"
+    assert errors.splitlines()[-1] == f"failed: {pictures}/bad.jpg {reason}"
 
 
 def test_a_reader_that_has_enough(pictures, checkpoint):
