@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         ("low", pa.float64()),  # range of score
         ("high", pa.float64()),
         ("checkpoint", pa.string()),  # data sets and first digits of the SHA-256
+        ("inside", pa.string()),  # the given region that is scored: box or mask; null for none
         *((name, pa.float64()) for name in IMAGE_RATINGS),  # weighted mean of the regions', 1 to 5
         ("worst_box", pa.list_(pa.int32())),  # x0, y0, x1, y1 of the worst region, pixels
         ("worst_caption", pa.string()),
@@ -70,6 +71,7 @@ class Row(TypedDict):
     low: float
     high: float
     checkpoint: str
+    inside: str | None
     color: float | None
     noise: float | None
     artifact: float | None

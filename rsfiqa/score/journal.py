@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,6 +20,7 @@ from rsfiqa.products.scores import (
     as_input_error,
     check_label,
 )
+from rsfiqa.score.inside import kind_of
 from rsfiqa.score.ranking import Ranking
 
 REPLACES = "replaces"  # key of a line: location of the picture in the table, before it was moved
@@ -41,6 +42,8 @@ class Journal:
     Args:
         output: the table.
         label: of the checkpoint; rows of another one are refused.
+        inside: what the row of a picture records of the given region; None for whole pictures.
+            Rows of another box, or of whole pictures, are refused.
 
     Attributes:
         failed: locations whose last row is a failure.
@@ -50,8 +53,11 @@ class Journal:
             it, or it cannot be written.
     """
 
-    def __init__(self, output: Path, label: str) -> None:
-        self.output, self.label = output, label
+    def __init__(
+        self, output: Path, label: str, inside: Callable[[str], str | None] = lambda _: None
+    ) -> None:
+        self.output, self.label, self._inside = output, label, inside
+        self._kind = kind_of(inside(""))
         self.path = journal_path(output)
         self.failed: set[str] = set()
         self._done: dict[str, int] = {}  # hash of the state of each picture, by location
@@ -73,8 +79,13 @@ class Journal:
         known = self._table_regions()
         for row in self._table_rows():
             check_label(self.output, row["checkpoint"], self.label, "give another name")
+            if (kind := kind_of(row["inside"])) != self._kind:
+                raise InputError(
+                    f"{self.output}: must hold scores of {self._kind}, found those of {kind}; give"
+                    " another name"
+                )
             if row["status"] == "ok":
-                self._done[row["location"]] = hash(_state(row))
+                self._done[row["location"]] = hash((*_state(row), row["inside"]))
                 if known is not None and row["location"] not in known:
                     self._undescribed.add(row["location"])
 
@@ -123,6 +134,7 @@ class Journal:
 
     def _header(self) -> bytes:
         owner = {"table": display_path(self.output.name), "checkpoint": self.label}
+        owner |= {"of": self._kind}
         return json.dumps({"journal of scores": VERSION, **owner}).encode() + b"\n"
 
     def _refuse(self, first: bytes) -> None:
@@ -133,14 +145,15 @@ class Journal:
         """
         try:
             owner = json.loads(first)
-            found = f"{owner['table']}, checkpoint {owner['checkpoint']}"
+            kind = owner.get("of", self._kind)
+            found = f"{owner['table']} of {kind}, checkpoint {owner['checkpoint']}"
             found += f", of version {owner['journal of scores']}"
         except (ValueError, TypeError, KeyError, RecursionError):
             found = "other content"
         raise InputError(
             f"{self.path}: must be the journal of {self.output.name}, checkpoint {self.label}, of"
-            f" version {VERSION} of the table, found {found}; finish that run first, or move the"
-            " journal away"
+            f" version {VERSION} of the table of {self._kind}, found {found}; finish that run"
+            " first, or move the journal away"
         )
 
     def _index(self, row: Row, offset: int) -> None:
@@ -158,7 +171,7 @@ class Journal:
             self._done.pop(location, None)
         else:
             self.failed.discard(location)
-            self._done[location] = hash(_state(row))
+            self._done[location] = hash((*_state(row), row["inside"]))
 
     def __enter__(self) -> "Journal":
         return self
@@ -167,15 +180,19 @@ class Journal:
         with as_input_error(self.output):
             self._file.close()
 
-    def is_done(self, state: FileState) -> bool:
+    def is_done(self, path: str) -> bool:
         """Whether a picture is scored as it is now; a failed one may have been repaired.
 
         One that is gone keeps its row: the disk that holds it may come back.
         """
+        state = file_state(path)
         location = state["location"]
         if state["size"] is None:
             return location in self._done
-        return self._done.get(location) == hash(_state(state)) and location not in self._undescribed
+        return (
+            self._done.get(location) == hash((*_state(state), self._inside(path)))
+            and location not in self._undescribed
+        )
 
     def add(self, row: Row, regions: Sequence[RegionRow]) -> None:
         """Append a finished row.
@@ -219,6 +236,8 @@ class Journal:
             found = wanted[_key(row)]
             if count[_key(row)] == 1 and found is not None:
                 path, state = found
+                if row["inside"] != self._inside(path):
+                    continue
                 renamed: Row = {**row, **state, "path": display_path(path)}
                 self._append(renamed, **{REPLACES: row["location"]})
 

@@ -79,6 +79,18 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     return f"{words}, {place}" if place else words
 
 
+def region_reason(region: Region, level: str) -> str:
+    """What is wrong with one region, in the words of `picture_reason`; whatever it costs.
+
+    Args:
+        region: of a picture.
+        level: of its quality, of `ITU_LEVELS`.
+    """
+    named = sorted(region.distortions, key=lambda one: -one[1])[:2]
+    words = [ADVERBS[level][severity] + effect_of(family) for family, severity in named]
+    return " and ".join(words) or without_distortions(level)
+
+
 def _costs_by_family(regions: Sequence[Region]) -> dict[str, dict[int, float]]:
     """The part of each region's cost that counts for each family, by the region's number."""
     costs: dict[str, dict[int, float]] = defaultdict(lambda: dict.fromkeys(range(len(regions)), 0))

@@ -11,7 +11,7 @@ import numpy as np
 from rsfiqa.images.border import Box
 from rsfiqa.products.scores import IMAGE_RATINGS
 from rsfiqa.scale import itu_level
-from rsfiqa.score.reason import picture_reason
+from rsfiqa.score.reason import picture_reason, region_reason
 
 LEAST_AREA = 0.02  # of the image, of a region that can be the worst
 
@@ -54,6 +54,16 @@ class Region:
 
     __hash__ = None  # type: ignore[assignment]  # it holds lists
 
+    @property
+    def word(self) -> str:
+        """The word for the quality, bad to excellent; see `itu_level`."""
+        return itu_level(self.quality)
+
+    @property
+    def reason(self) -> str:
+        """Its distortions in plain words, up to two, without a place."""
+        return region_reason(self, self.word)
+
     def to_dict(self) -> dict[str, Any]:
         """All attributes as JSON knows them; a rating that is missing is None."""
         return {
@@ -83,6 +93,7 @@ class Score:
         size: width and height in pixels of the upright image.
         content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
             its border.
+        inside: the region that was given, one of `regions`; None if none was.
     """
 
     score: float
@@ -93,6 +104,7 @@ class Score:
     cost_grid: np.ndarray
     size: tuple[int, int]
     content: Box
+    inside: Region | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether all is equal, arrays element by element."""
@@ -135,6 +147,7 @@ class Score:
             "size": list(self.size),
             "content": list(self.content),
             "regions": [region.to_dict() for region in self.regions],
+            "inside": None if self.inside is None else self.inside.to_dict(),
         }
 
     @cached_property

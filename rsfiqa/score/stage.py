@@ -13,11 +13,12 @@ from tqdm import tqdm
 from rsfiqa import checkpoints
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
-from rsfiqa.images.location import display_path, file_state, locate
+from rsfiqa.images.location import display_path, locate
 from rsfiqa.products import scores
 from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
 from rsfiqa.score import heatmap
+from rsfiqa.score.inside import Inside
 from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.options import ScoreOptions
@@ -38,6 +39,7 @@ def run(
     explain: bool,
     workers: int,
     verbose: bool = False,
+    inside: Inside | None = None,
     score_one: ScoreOne = score_one,
 ) -> bool:
     """Score images; returns whether all could be scored.
@@ -54,6 +56,7 @@ def run(
         explain: also print each region.
         workers: number of processes; 0 for one per core, or one if there is a GPU.
         verbose: name each file that is skipped.
+        inside: region to score instead of whole images.
         score_one: scores an image in a worker process.
 
     Raises:
@@ -71,15 +74,21 @@ def run(
         raise InputError(
             f"paths: must name pictures, found {found}; give files or a folder of some"
         )
+    if heatmaps is not None and inside is not None:
+        raise InputError(
+            "--heatmaps: must be left out with --box and --mask, found one of them; run them apart"
+        )
     if heatmaps is not None:
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
     started = time.monotonic()
-    pool = Workers(Setup(folder, options, heatmaps), workers, score_one)
+    pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
         done, failed = len(paths), _print_rows(paths, pool, explain)
     else:
-        done, failed = _write_table(paths, pool, Journal(output, pool.label), explain)
+        done, failed = _write_table(
+            paths, pool, Journal(output, pool.label, pool.inside_of), explain
+        )
     seconds = max(time.monotonic() - started, 1e-9)
     _log_skipped(listing, verbose)
     log.info("score: %d images, %d failed, %.1f images/s", done, len(failed), done / seconds)
@@ -158,10 +167,10 @@ def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterabl
 
 def _pending(paths: Sequence[str], pool: Workers, journal: Journal) -> list[str]:
     """Those of the images that have no row or no heat map as they are now."""
-    unknown = [path for path in paths if not journal.is_done(file_state(path))]
+    unknown = [path for path in paths if not journal.is_done(path)]
     if unknown:
         journal.adopt_moved(unknown)
-    return [p for p in paths if not journal.is_done(file_state(p)) or not pool.has_heatmap(p)]
+    return [p for p in paths if not journal.is_done(p) or not pool.has_heatmap(p)]
 
 
 def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
