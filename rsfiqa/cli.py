@@ -20,6 +20,7 @@ from pydantic_settings import (
     get_subcommand,
 )
 
+from rsfiqa import __version__
 from rsfiqa.benchmark.command import Benchmark, Overlap
 from rsfiqa.caption.command import Caption, Serve
 from rsfiqa.command import Command, verbatim
@@ -27,6 +28,7 @@ from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
 from rsfiqa.group.command import Group
+from rsfiqa.help_text import HelpText
 from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
@@ -123,7 +125,19 @@ def parse(words: list[str]) -> Rsfiqa:
         ValidationError: a wrong value.
         SettingsError: a list of numbers that is none.
     """
-    source = CliSettingsSource[Rsfiqa](Rsfiqa, parse_args_method=_parse)
+    help_text = HelpText(__version__)
+
+    def parse_args(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+        help_text.complete(parser)
+        return _parse(parser, words)
+
+    source = CliSettingsSource[Rsfiqa](
+        Rsfiqa,
+        parse_args_method=parse_args,
+        add_argument_method=help_text.add_argument,
+        add_parser_method=help_text.add_parser,
+        add_subparsers_method=help_text.add_subparsers,
+    )
     return CliApp.run(Rsfiqa, cli_args=words, cli_settings_source=source)
 
 

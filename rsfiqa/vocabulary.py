@@ -98,6 +98,34 @@ def family_words(name: str) -> str:
     return _FAMILY_WORDS.get(name, name.replace("_", " "))
 
 
+# What a family does to a picture, after "The picture is".
+_EFFECTS = {
+    "banding": "banded",
+    "blur": "blurred",
+    "color_cast": "tinted",
+    "compression": "marred by compression",
+    "contrast_high": "too contrasty",
+    "contrast_low": "low in contrast",
+    "defocus": "out of focus",
+    "haze": "hazy",
+    "low_resolution": "low in resolution",
+    "motion_blur": "blurred by movement",
+    "noise": "noisy",
+    "overexposure": "overexposed",
+    "oversharpening": "oversharpened",
+    "pixelation": "pixelated",
+    "quantization": "banded",
+    "saturation_high": "oversaturated",
+    "saturation_low": "low in saturation",
+    "underexposure": "underexposed",
+}
+
+
+def effect_of(name: str) -> str:
+    """What a family does to a picture: `blurred by movement`."""
+    return _EFFECTS.get(name, f"affected by {family_words(name)}")
+
+
 def augmentation_families() -> tuple[str, ...]:
     """The families that augmentation draws, in the order of their registration."""
     return tuple(name for name, family in FAMILIES.items() if family.augmentation)

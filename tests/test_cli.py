@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import rsfiqa
 from rsfiqa import cli
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.embed.options import EmbedOptions
@@ -51,6 +52,22 @@ def test_help_lists_every_stage(capsys):
     for stage in STAGES:
         assert f"    {stage} " in shown
     assert "\nEach stage reads and writes files" in shown  # not indented
+    assert shown.index("    score ") < shown.index("    report ") < shown.index("    prepare ")
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"rsfiqa {rsfiqa.__version__}\n"
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "score", "teach data"])
+def test_types_are_words_and_empty_defaults_are_left_out(capsys, stage):
+    shown = help_of(capsys, *stage.split())
+    assert not re.search(
+        r"--\S+ (str|int|float|Path)\b|tuple|null|\(\)|False", shown.split("options:")[1]
+    )
 
 
 @pytest.mark.parametrize("words", [*STAGES, "teach data", "teach test"])
@@ -214,7 +231,7 @@ def test_a_terminal_that_cannot_show_a_character(tmp_path, tmp_path_factory, noi
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     for words, expected in (
         (["report", str(root), "--images", "0"], rb"tiny \u2192 tiny: median"),
-        (["score", str(picture)], rb"-\u2192.png  (worst region"),
+        (["score", str(picture)], rb"-\u2192.png  "),
         (["score", "--help"], b"usage: rsfiqa score"),
     ):
         line = [sys.executable, "-m", "rsfiqa", *words]
@@ -227,7 +244,7 @@ def test_no_arguments_show_the_help(capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main([])
     assert caught.value.code == 0
-    assert "subcommands" in capsys.readouterr().out
+    assert "COMMAND ..." in capsys.readouterr().out
 
 
 NAMES = [

@@ -13,7 +13,7 @@ from rsfiqa import checkpoints
 from rsfiqa.datasets import csv_table
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.images.flags import FLAGS
-from rsfiqa.products import captions, regions, scores
+from rsfiqa.products import captions, region_scores, regions, scores
 from rsfiqa.score.options import ScoreOptions
 from tests.support.pipeline import made
 
@@ -84,8 +84,8 @@ def test_results_are_what_their_figures_say(tmp_path):
 
 
 def test_every_column_and_flag_of_scores_is_described():
-    text = (ROOT / "docs/user-guide.md").read_text("utf-8")
-    for word in (*scores.SCHEMA.names, *FLAGS):
+    text = (ROOT / "docs/tables.md").read_text("utf-8")
+    for word in (*scores.SCHEMA.names, *region_scores.SCHEMA.names, *FLAGS):
         assert re.search(rf"\b{word}\b", text), word
 
 

@@ -31,7 +31,7 @@ LAYERS = (
     {"images", "runtime"},
     {"backbones"},
     {"datasets", "segmenters", "captioners", "encoders", "model"},
-    {"checkpoints", "samples", "command"},
+    {"checkpoints", "samples", "command", "help_text"},
     STAGES,
     {"cli"},
     {"__main__"},

@@ -1,6 +1,7 @@
 """Parquet tables with provenance and a checksum."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,42 @@ def write_table(path: Path, table: pa.Table, provenance: Provenance, **options: 
         provenance: stored in the metadata.
         options: further arguments of `pyarrow.parquet.write_table`.
     """
-    metadata = {PARQUET_KEY: provenance.to_json().encode(), CHECKSUM_KEY: b"yes"}
-    metadata = dict(table.schema.metadata or {}) | metadata
+    schema = _with_metadata(table.schema, provenance)
     with atomic(path) as partial:
         pq.write_table(
-            table.replace_schema_metadata(metadata),
+            table.replace_schema_metadata(schema.metadata),
             partial,
             compression="zstd",
             write_page_checksum=True,
             **options,
         )
         append_checksum(partial, _footer_size(partial))
+
+
+def write_batches(
+    path: Path, schema: pa.Schema, tables: Iterable[pa.Table], provenance: Provenance
+) -> None:
+    """As `write_table`, of a table that does not fit in memory.
+
+    Args:
+        path: target.
+        schema: of each part.
+        tables: the parts, each of which becomes a row group.
+        provenance: stored in the metadata.
+    """
+    schema = _with_metadata(schema, provenance)
+    with atomic(path) as partial:
+        with pq.ParquetWriter(
+            partial, schema, compression="zstd", write_page_checksum=True
+        ) as writer:
+            for table in tables:
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
+        append_checksum(partial, _footer_size(partial))
+
+
+def _with_metadata(schema: pa.Schema, provenance: Provenance) -> pa.Schema:
+    own = {PARQUET_KEY: provenance.to_json().encode(), CHECKSUM_KEY: b"yes"}
+    return schema.with_metadata(dict(schema.metadata or {}) | own)
 
 
 def _footer_size(path: Path) -> int:
@@ -98,6 +124,12 @@ def read_provenance(path: Path) -> Provenance:
     return provenance
 
 
+def recorded_provenance(path: Path) -> Provenance | None:
+    """Provenance of a Parquet file; None if another program wrote it without."""
+    has_provenance = PARQUET_KEY in (pq.read_metadata(path).metadata or {})
+    return read_provenance(path) if has_provenance else None
+
+
 def read_rewritten(path: Path, product: str, schema: pa.Schema, schema_version: int) -> pa.Table:
     """A product's table that other programs may have filtered, sorted or extended.
 
@@ -106,20 +138,37 @@ def read_rewritten(path: Path, product: str, schema: pa.Schema, schema_version: 
     Raises:
         InputError: missing, damaged, another product or version, or a column is missing.
     """
+    check_rewritten(path, product, schema, schema_version)
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    except (OSError, ValueError) as error:  # errors of Arrow are ValueErrors
+        raise _damaged(path, error) from error
+    return table.replace_schema_metadata(None)
+
+
+def check_rewritten(path: Path, product: str, schema: pa.Schema, schema_version: int) -> None:
+    """Check a file for `read_rewritten` without reading the table.
+
+    Raises:
+        InputError: see `read_rewritten`.
+    """
     try:
         metadata = pq.read_metadata(path).metadata or {}
         footer = _footer_size(path)
         verify_checksum(path, footer, has_checksum=has_marker(path, footer))
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        names = pq.read_schema(path).names
     except (OSError, ValueError) as error:  # errors of Arrow are ValueErrors
-        raise InputError(
-            f"{path}: not Parquet or damaged ({first_line(error)}); restore it or give another name"
-        ) from error
+        raise _damaged(path, error) from error
     if PARQUET_KEY in metadata:
         read_provenance(path).expect(path, product, schema_version)
-    if missing := [name for name in schema.names if name not in table.column_names]:
+    if missing := [name for name in schema.names if name not in names]:
         raise InputError(
             f"{path}: must have the columns {schema.names}, found none called"
             f" {', '.join(missing)}; give a table of this version of rsfiqa with all of them"
         )
-    return table.replace_schema_metadata(None)
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: not Parquet or damaged ({first_line(error)}); restore it or give another name"
+    )

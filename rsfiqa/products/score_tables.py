@@ -83,7 +83,7 @@ def update(output: Path, renew: Renew, rows: Iterable[Row], label: str) -> None:
             header, cells, bom = _open_csv(output)
             updated = (_updated_cells(header, row, renew) for row in cells)
             blank = [""] * len(header)
-            new = (_replaced_cells(header, blank, _to_cells(row)) for row in rows)
+            new = (_replaced_cells(header, blank, None, row) for row in rows)
             _write_csv(output, header, chain(updated, new), bom=bom)
 
 
@@ -263,14 +263,21 @@ def _to_cells(row: Row) -> Cells:
 def _updated_cells(header: Header, cells: Cells, renew: Renew) -> Cells:
     row = cast(Row, _from_cells(header, cells))
     renewed = renew(row)
-    return cells if renewed is row else _replaced_cells(header, cells, _to_cells(renewed))
+    return cells if renewed is row else _replaced_cells(header, cells, row, renewed)
 
 
-def _replaced_cells(header: Header, cells: Cells, own: Cells) -> Cells:
+def _replaced_cells(header: Header, cells: Cells, before: Row | None, row: Row) -> Cells:
+    """The cells with those values that differ from before; the others stay as they are written."""
     replaced = list(cells)
-    for name, cell in zip(SCHEMA.names, own, strict=True):
-        replaced[header.index(name)] = cell
+    old = {} if before is None else dict(before)
+    for (name, value), cell in zip(_in_order(row), _to_cells(row), strict=True):
+        if before is None or old[name] != value:
+            replaced[header.index(name)] = cell
     return replaced
+
+
+def _in_order(row: Row) -> list[tuple[str, Any]]:
+    return [(name, cast(dict[str, Any], row)[name]) for name in SCHEMA.names]
 
 
 def _write_csv(output: Path, header: Header, rows: Iterable[Cells], *, bom: bool = False) -> None:

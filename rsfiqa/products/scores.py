@@ -11,8 +11,9 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
-VERSION = 4
+VERSION = 5  # of the tables of scores and of their regions
 
+IMAGE_RATINGS = tuple(name for name in RATINGS if name != "overall")  # the score says that
 FORMATS = (".parquet", ".csv", ".jsonl")
 
 SCHEMA = pa.schema(
@@ -20,10 +21,15 @@ SCHEMA = pa.schema(
         ("path", pa.string()),  # as given
         ("score", pa.float64()),  # MOS units of the checkpoint's training set; null if failed
         ("quality", pa.float64()),  # score mapped to [0, 1], higher is better
+        ("percentile", pa.float64()),  # among the scored pictures of the table, 0 to 100, best
+        ("word", pa.string()),  # of ITU_LEVELS, for the quality
+        ("reason", pa.string()),  # a sentence: what costs most and where; or why it failed
         ("direction", pa.string()),  # of score: higher or lower is better
         ("low", pa.float64()),  # range of score
         ("high", pa.float64()),
         ("checkpoint", pa.string()),  # data sets and first digits of the SHA-256
+        ("inside", pa.string()),  # the given region that is scored: box or mask; null for none
+        *((name, pa.float64()) for name in IMAGE_RATINGS),  # weighted mean of the regions', 1 to 5
         ("worst_box", pa.list_(pa.int32())),  # x0, y0, x1, y1 of the worst region, pixels
         ("worst_caption", pa.string()),
         *((f"worst_{name}", pa.float64()) for name in RATINGS),  # 1 (bad) to 5 (excellent)
@@ -32,7 +38,7 @@ SCHEMA = pa.schema(
         ("worst_cost", pa.float64()),  # of the region, MOS points
         ("flags", pa.list_(pa.string())),  # of images.flags.FLAGS
         ("status", pa.string()),  # ok or failed
-        ("reason", pa.string()),  # of the failure, or of the flag damaged
+        ("damage", pa.string()),  # what is damaged or missing, of the flag damaged
         ("location", pa.string()),  # absolute path, which identifies the picture
         ("size", pa.int64()),  # bytes; null if there is no such file
         ("modified", pa.string()),  # time of the last change, ISO 8601, UTC
@@ -58,10 +64,18 @@ class Row(TypedDict):
     path: str
     score: float | None
     quality: float | None
+    percentile: float | None
+    word: str | None
+    reason: str | None
     direction: Literal["higher", "lower"]
     low: float
     high: float
     checkpoint: str
+    inside: str | None
+    color: float | None
+    noise: float | None
+    artifact: float | None
+    blur: float | None
     worst_box: list[int] | None
     worst_caption: str | None
     worst_color: float | None
@@ -74,7 +88,7 @@ class Row(TypedDict):
     worst_cost: float | None
     flags: list[str]
     status: Literal["ok", "failed"]
-    reason: str | None
+    damage: str | None
     location: str
     size: int | None
     modified: str | None

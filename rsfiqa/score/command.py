@@ -44,6 +44,16 @@ class Score(Command, ScoreOptions):
     heatmaps: Path | None = Field(
         None, description="Folder for heat maps of what each part of a picture costs it."
     )
+    box: tuple[float, float, float, float] | None = Field(
+        None,
+        description="Score the inside of a box instead of the whole picture: x0,y0,x1,y1 in pixels"
+        " of the upright picture, or, if none is above 1, in fractions of its sides.",
+    )
+    mask: Path | None = Field(
+        None,
+        description="Score the inside of a mask, whose dark pixels are outside: an image of the"
+        " size of the picture, or a folder with a mask of each picture's name.",
+    )
     explain: bool = Field(False, description="Print each region too, the most costly first.")
     verbose: bool = Field(False, description="Name each file that is skipped, and why.")
     workers: int = Field(
@@ -52,7 +62,7 @@ class Score(Command, ScoreOptions):
 
     def run(self) -> int:
         """Score; status 3 if some images could not be scored."""
-        from rsfiqa.score import stage
+        from rsfiqa.score import inside, stage
 
         complete = stage.run(
             self.paths,
@@ -63,5 +73,6 @@ class Score(Command, ScoreOptions):
             explain=self.explain,
             workers=self.workers,
             verbose=self.verbose,
+            inside=inside.given(self.box, self.mask),
         )
         return 0 if complete else PARTLY_FAILED

@@ -4,13 +4,14 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import display_path, file_state
-from rsfiqa.products import score_tables
+from rsfiqa.products import region_scores, score_tables
+from rsfiqa.products.region_scores import RegionRow
 from rsfiqa.products.scores import (
     SCHEMA,
     VERSION,
@@ -19,8 +20,11 @@ from rsfiqa.products.scores import (
     as_input_error,
     check_label,
 )
+from rsfiqa.score.inside import kind_of
+from rsfiqa.score.ranking import Ranking
 
 REPLACES = "replaces"  # key of a line: location of the picture in the table, before it was moved
+REGIONS = "regions"  # and rows of its regions
 State = tuple[int | None, str | None]  # size and time of a file
 Moved = tuple[str, int | None, str | None]  # name, size and time: alike before and after a move
 
@@ -38,6 +42,8 @@ class Journal:
     Args:
         output: the table.
         label: of the checkpoint; rows of another one are refused.
+        inside: what the row of a picture records of the given region; None for whole pictures.
+            Rows of another box, or of whole pictures, are refused.
 
     Attributes:
         failed: locations whose last row is a failure.
@@ -47,13 +53,19 @@ class Journal:
             it, or it cannot be written.
     """
 
-    def __init__(self, output: Path, label: str) -> None:
-        self.output, self.label = output, label
+    def __init__(
+        self, output: Path, label: str, inside: Callable[[str], str | None] = lambda _: None
+    ) -> None:
+        self.output, self.label, self._inside = output, label, inside
+        self._kind = kind_of(inside(""))
         self.path = journal_path(output)
         self.failed: set[str] = set()
         self._done: dict[str, int] = {}  # hash of the state of each picture, by location
         self._offsets: dict[str, int] = {}  # of rows in the journal, by location
         self._replaced: dict[str, str] = {}  # locations in the journal by those in the table
+        self._regions_path = region_scores.regions_path(output)
+        self._described: set[str] = set()  # locations whose regions are in the journal
+        self._undescribed: set[str] = set()  # and those of the table without regions anywhere
         with as_input_error(output):
             self._read_table()
             self._file = self._open()
@@ -64,10 +76,24 @@ class Journal:
             raise
 
     def _read_table(self) -> None:
+        known = self._table_regions()
         for row in self._table_rows():
             check_label(self.output, row["checkpoint"], self.label, "give another name")
+            if (kind := kind_of(row["inside"])) != self._kind:
+                raise InputError(
+                    f"{self.output}: must hold scores of {self._kind}, found those of {kind}; give"
+                    " another name"
+                )
             if row["status"] == "ok":
-                self._done[row["location"]] = hash(_state(row))
+                self._done[row["location"]] = hash((*_state(row), row["inside"]))
+                if known is not None and row["location"] not in known:
+                    self._undescribed.add(row["location"])
+
+    def _table_regions(self) -> set[str] | None:
+        """The pictures in the table of regions; None if there is to be none."""
+        if self._regions_path is None:
+            return None
+        return region_scores.locations(self._regions_path, self.label)
 
     def _table_rows(self) -> Iterator[Row]:
         if self.output.is_file():
@@ -108,6 +134,7 @@ class Journal:
 
     def _header(self) -> bytes:
         owner = {"table": display_path(self.output.name), "checkpoint": self.label}
+        owner |= {"of": self._kind}
         return json.dumps({"journal of scores": VERSION, **owner}).encode() + b"\n"
 
     def _refuse(self, first: bytes) -> None:
@@ -118,19 +145,25 @@ class Journal:
         """
         try:
             owner = json.loads(first)
-            found = f"{owner['table']}, checkpoint {owner['checkpoint']}"
+            kind = owner.get("of", self._kind)
+            found = f"{owner['table']} of {kind}, checkpoint {owner['checkpoint']}"
             found += f", of version {owner['journal of scores']}"
         except (ValueError, TypeError, KeyError, RecursionError):
             found = "other content"
         raise InputError(
             f"{self.path}: must be the journal of {self.output.name}, checkpoint {self.label}, of"
-            f" version {VERSION} of the table, found {found}; finish that run first, or move the"
-            " journal away"
+            f" version {VERSION} of the table of {self._kind}, found {found}; finish that run"
+            " first, or move the journal away"
         )
 
     def _index(self, row: Row, offset: int) -> None:
         location = row["location"]
         self._offsets[location] = offset
+        self._undescribed.discard(location)
+        if REGIONS in row:
+            self._described.add(location)
+        else:
+            self._described.discard(location)
         if (replaced := cast(dict[str, Any], row).get(REPLACES)) is not None:
             self._replaced[replaced] = location
         if row["status"] == "failed":
@@ -138,7 +171,7 @@ class Journal:
             self._done.pop(location, None)
         else:
             self.failed.discard(location)
-            self._done[location] = hash(_state(row))
+            self._done[location] = hash((*_state(row), row["inside"]))
 
     def __enter__(self) -> "Journal":
         return self
@@ -147,23 +180,34 @@ class Journal:
         with as_input_error(self.output):
             self._file.close()
 
-    def is_done(self, state: FileState) -> bool:
+    def is_done(self, path: str) -> bool:
         """Whether a picture is scored as it is now; a failed one may have been repaired.
 
         One that is gone keeps its row: the disk that holds it may come back.
         """
+        state = file_state(path)
+        location = state["location"]
         if state["size"] is None:
-            return state["location"] in self._done
-        return self._done.get(state["location"]) == hash(_state(state))
+            return location in self._done
+        return (
+            self._done.get(location) == hash((*_state(state), self._inside(path)))
+            and location not in self._undescribed
+        )
 
-    def add(self, row: Row, replaces: str | None = None) -> None:
+    def add(self, row: Row, regions: Sequence[RegionRow]) -> None:
         """Append a finished row.
 
         Args:
             row: of a picture.
-            replaces: location of the picture in the table, if it has been moved.
+            regions: of the picture; kept if the table is in Parquet.
         """
-        line = dict(row) if replaces is None else {**row, REPLACES: replaces}
+        if self._regions_path is None or row["status"] == "failed":
+            self._append(row)
+        else:
+            self._append(row, **{REGIONS: list(regions)})
+
+    def _append(self, row: Row, **further: Any) -> None:
+        line = {**row, **further}
         with as_input_error(self.output):
             offset = self._file.seek(0, 2)
             self._file.write(json.dumps(line).encode() + b"\n")
@@ -182,30 +226,70 @@ class Journal:
         moved = [
             row
             for row in self._table_rows()
-            if row["status"] == "ok" and _key(row) in wanted and not os.path.exists(row["location"])  # noqa: PTH110 a closed folder is no error
+            if row["status"] == "ok"
+            and row["location"] not in self._undescribed
+            and _key(row) in wanted
+            and not os.path.exists(row["location"])  # noqa: PTH110 a closed folder is no error
         ]
         count = Counter(map(_key, moved))
         for row in moved:
             found = wanted[_key(row)]
             if count[_key(row)] == 1 and found is not None:
                 path, state = found
-                self.add({**row, **state, "path": display_path(path)}, row["location"])
+                if row["inside"] != self._inside(path):
+                    continue
+                renamed: Row = {**row, **state, "path": display_path(path)}
+                self._append(renamed, **{REPLACES: row["location"]})
 
-    def publish(self, locations: Iterable[str]) -> None:
-        """Write the table and delete the journal; without a new row the table stays as it is.
+    def publish(self, locations: Sequence[str]) -> None:
+        """Write the tables and delete the journal; without a new row they stay as they are.
+
+        Percentiles are known now, and those of earlier rows change. The table of regions comes
+        first: a run that is killed between both finds the journal, and writes both again.
 
         Args:
             locations: of the pictures of this run, in the order of the table.
         """
         with as_input_error(self.output):
-            if self.output.is_file():
-                if self._offsets:
-                    used: set[str] = set()
-                    rows = self._new_rows(locations, used)
-                    score_tables.update(self.output, self._renewed(used), rows, self.label)
-            else:
-                score_tables.write(self.output, self._new_rows(locations, set()), self.label)
+            if self._offsets or not self.output.is_file():
+                self._write_regions(locations)
+                self._write_table(locations)
             self.path.unlink()
+
+    def _final_rows(self, locations: Sequence[str]) -> Iterator[Row]:
+        """The rows of the table to be written, without percentiles."""
+        used: set[str] = set()
+        yield from map(self._renewed(used), self._table_rows())
+        yield from self._new_rows(locations, used)
+
+    def _write_table(self, locations: Sequence[str]) -> None:
+        ranking, used = Ranking(self._final_rows(locations)), set[str]()
+        rows = map(ranking.ranked, self._new_rows(locations, used))
+        if self.output.is_file():
+            renewed = self._renewed(used)
+            score_tables.update(
+                self.output, lambda row: ranking.ranked(renewed(row)), rows, self.label
+            )
+        else:
+            score_tables.write(self.output, rows, self.label)
+
+    def _write_regions(self, locations: Sequence[str]) -> None:
+        if self._regions_path is None:
+            return
+        ok = {row["location"] for row in self._final_rows(locations) if row["status"] == "ok"}
+        moved = {
+            replaced: (self._row(location)["path"], location)
+            for replaced, location in self._replaced.items()
+            if location in ok and location not in self._described
+        }
+        rows = (
+            region
+            for location in dict.fromkeys([*locations, *self._offsets])
+            if location in self._described
+            for region in self._line(location)[REGIONS]
+        )
+        keep = ok - self._offsets.keys()
+        region_scores.update(self._regions_path, keep, moved, rows, self.label)
 
     def _renewed(self, used: set[str]) -> score_tables.Renew:
         """Gives the row of the journal that takes the place of a row; notes its location."""
@@ -226,9 +310,13 @@ class Journal:
                 yield self._row(location)
 
     def _row(self, location: str) -> Row:
+        line = self._line(location)
+        return cast(Row, {name: line[name] for name in SCHEMA.names})
+
+    def _line(self, location: str) -> dict[str, Any]:
         self._file.seek(self._offsets[location])
-        row = json.loads(self._file.readline())
-        return cast(Row, {name: row[name] for name in SCHEMA.names})
+        line: dict[str, Any] = json.loads(self._file.readline())
+        return line
 
 
 def journal_path(output: Path) -> Path:

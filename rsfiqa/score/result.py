@@ -1,5 +1,6 @@
 """Results of a scorer: the score of an image and of its regions."""
 
+import math
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -8,6 +9,9 @@ import cv2
 import numpy as np
 
 from rsfiqa.images.border import Box
+from rsfiqa.products.scores import IMAGE_RATINGS
+from rsfiqa.scale import itu_level
+from rsfiqa.score.reason import picture_reason, region_reason
 
 LEAST_AREA = 0.02  # of the image, of a region that can be the worst
 
@@ -24,7 +28,9 @@ class Region:
         ratings: color, noise, artifact, blur and overall in [1, 5], higher is better. Overall is
             the predicted quality of the region, the others are the captioner's: NaN if it failed.
         distortions: family and severity (1 to 5), the most severe first.
+        area: fraction of the image that it covers, in [0, 1].
         score: predicted score of the region in MOS units of the checkpoint.
+        quality: the score mapped to [0, 1] and clipped; higher is better.
         weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
         cost: points that the region takes from the image: its weight times what its score falls
             short of the best end of the scale, MOS points. Not clipped, so that the costs of an
@@ -36,7 +42,9 @@ class Region:
     text: str
     ratings: dict[str, float]
     distortions: list[tuple[str, int]]
+    area: float
     score: float
+    quality: float
     weight: float
     cost: float
 
@@ -45,6 +53,27 @@ class Region:
         return _equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # it holds lists
+
+    @property
+    def word(self) -> str:
+        """The word for the quality, bad to excellent; see `itu_level`."""
+        return itu_level(self.quality)
+
+    @property
+    def reason(self) -> str:
+        """Its distortions in plain words, up to two, without a place."""
+        return region_reason(self, self.word)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes as JSON knows them; a rating that is missing is None."""
+        return {
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+            "box": list(self.box),
+            "ratings": _json_ratings(self.ratings),
+            "distortions": [
+                {"family": family, "severity": severity} for family, severity in self.distortions
+            ],
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +93,7 @@ class Score:
         size: width and height in pixels of the upright image.
         content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
             its border.
+        inside: the region that was given, one of `regions`; None if none was.
     """
 
     score: float
@@ -74,12 +104,51 @@ class Score:
     cost_grid: np.ndarray
     size: tuple[int, int]
     content: Box
+    inside: Region | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether all is equal, arrays element by element."""
         return _equal(self, other)
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
+
+    @property
+    def word(self) -> str:
+        """The word for the quality, bad to excellent; see `itu_level`."""
+        return itu_level(self.quality)
+
+    @cached_property
+    def ratings(self) -> dict[str, float]:
+        """Color, noise, artifact and blur in [1, 5]: the regions' ratings, weighted.
+
+        Regions whose caption failed do not count; NaN if all failed.
+        """
+        weights = np.array([region.weight for region in self.regions])
+        return {
+            name: _weighted_mean(
+                np.array([region.ratings[name] for region in self.regions]), weights
+            )
+            for name in IMAGE_RATINGS
+        }
+
+    @cached_property
+    def reason(self) -> str:
+        """What costs the image most, and where, in one plain sentence."""
+        return picture_reason(self.regions, self.labels, self.word)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of the image and its regions as JSON knows it, without maps."""
+        return {
+            "score": self.score,
+            "quality": self.quality,
+            "word": self.word,
+            "reason": self.reason,
+            "ratings": _json_ratings(self.ratings),
+            "size": list(self.size),
+            "content": list(self.content),
+            "regions": [region.to_dict() for region in self.regions],
+            "inside": None if self.inside is None else self.inside.to_dict(),
+        }
 
     @cached_property
     def attention(self) -> np.ndarray:
@@ -139,11 +208,19 @@ def worst_region(score: Score, *, lower_better: bool) -> Region:
         lower_better: a low score means a good image.
     """
     sign = -1 if lower_better else 1
-    areas = np.bincount(score.labels.ravel(), minlength=len(score.regions)) / score.labels.size
-    large = [
-        region for region, area in zip(score.regions, areas, strict=True) if area >= LEAST_AREA
-    ]
+    large = [region for region in score.regions if region.area >= LEAST_AREA]
     return min(large or score.regions, key=lambda region: sign * region.score)
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
+    """The mean of the values that are no NaN; NaN without one."""
+    known = ~np.isnan(values)
+    total = weights[known].sum()
+    return float(values[known] @ weights[known] / total) if total > 0 else math.nan
+
+
+def _json_ratings(ratings: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in ratings.items()}
 
 
 def _equal(first: "Region | Score", second: object) -> bool:

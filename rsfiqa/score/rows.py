@@ -1,6 +1,7 @@
 """Rows of the table of scores: one per image, also for an image that cannot be scored."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from rsfiqa.images import convert, load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.images.location import display_path, file_state
-from rsfiqa.products.scores import FileState, Row, failed_row
+from rsfiqa.products.region_scores import RegionRow
+from rsfiqa.products.scores import IMAGE_RATINGS, FileState, Row, failed_row
 from rsfiqa.runtime.processes import WorkerError, run_apart
-from rsfiqa.score.result import Score, worst_region
+from rsfiqa.score.inside import Inside
+from rsfiqa.score.result import Region, Score, worst_region
 from rsfiqa.vocabulary import RATINGS
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
@@ -38,7 +41,11 @@ class Opened:
 
 
 def score_file(
-    path: str, scorer: "Scorer", label: str, opened: Opened | None = None
+    path: str,
+    scorer: "Scorer",
+    label: str,
+    opened: Opened | None = None,
+    inside: Inside | None = None,
 ) -> tuple[Row, tuple[Score, np.ndarray] | None]:
     """The row of one image file, its score and its pixels; None if it cannot be scored.
 
@@ -47,35 +54,70 @@ def score_file(
         scorer: scores it.
         label: of the checkpoint.
         opened: the image, if it has been read; it is not read again.
+        inside: region to score instead of the whole image.
     """
     # the state before the file is read: if the file changes meanwhile, the next run sees another
     state = opened.state if opened else file_state(path)
     failed = failed_row(display_path(path), state, scorer.scale, label)
+    failed["inside"] = None if inside is None else inside.key(path)
     try:
         image = opened.image if opened else load_image(Path(path))
-        score = scorer.score_loaded(image, opened.described if opened else None)
+        mask = None if inside is None else inside.mask(path, image.size)
+        score = scorer.score_loaded(image, opened.described if opened else None, mask)
     except (ImageError, OSError) as error:
         return {**failed, "reason": first_line(error)}, None
     except (MemoryError, RuntimeError, cv2.error) as error:
         if not is_out_of_memory(error):
             raise
         return {**failed, "reason": "not enough memory"}, None
-    worst = worst_region(score, lower_better=scorer.lower_better)
+    # of a given region alone, it is the one to blame too
+    worst = score.inside or worst_region(score, lower_better=scorer.lower_better)
+    judged = score.inside or score
     row: Row = {
         **failed,
-        "score": score.score,
-        "quality": score.quality,
+        "score": judged.score,
+        "quality": judged.quality,
+        "word": judged.word,
+        "reason": judged.reason,
+        **{name: _or_none(judged.ratings[name]) for name in IMAGE_RATINGS},  # type: ignore[typeddict-item]
         "worst_box": list(worst.box),
         "worst_caption": worst.text,
-        **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},  # type: ignore[typeddict-item]
+        **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},
         "worst_score": worst.score,
         "worst_weight": worst.weight,
         "worst_cost": worst.cost,
         "flags": flags_of(image),
         "status": "ok",
-        "reason": image.damage,
+        "damage": image.damage,
     }
     return row, (score, image.pixels)
+
+
+def region_rows(row: Row, regions: Sequence[Region]) -> list[RegionRow]:
+    """The rows of the regions of an image.
+
+    Args:
+        row: of the image.
+        regions: of the image.
+    """
+    return [
+        RegionRow(
+            path=row["path"],
+            region=number,
+            **dict(zip(("x0", "y0", "x1", "y1"), region.box, strict=True)),  # type: ignore[typeddict-item]
+            area=region.area,
+            weight=region.weight,
+            quality=region.quality,
+            score=region.score,
+            cost=region.cost,
+            **{name: _or_none(rating) for name, rating in region.ratings.items()},
+            families=[family for family, _ in region.distortions],
+            severities=[severity for _, severity in region.distortions],
+            caption=region.text,
+            location=row["location"],
+        )
+        for number, region in enumerate(regions, 1)
+    ]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

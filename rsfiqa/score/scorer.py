@@ -23,7 +23,7 @@ from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
 from rsfiqa.scale import MosScale, itu_level, itu_rating
-from rsfiqa.score import pipeline
+from rsfiqa.score import inside, pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
 from rsfiqa.score.result import Region, Score
@@ -182,19 +182,39 @@ class Scorer(nn.Module):
             else:
                 yield self.score_loaded(image)
 
-    def score(self, source: Source) -> Score:
-        """The score of one image.
+    def score(
+        self,
+        source: Source,
+        *,
+        box: Sequence[float] | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Score:
+        """The score of one image; with a box or a mask, `Score.inside` is the region given by it.
 
         Args:
             source: see `load_source`.
+            box: x0, y0, x1, y1 in pixels of the upright image, x1 and y1 exclusive; or, if none is
+                above 1, in fractions of its width and height.
+            mask: bool (H, W), or any other type that is not 0 inside; of the upright image.
 
         Raises:
-            ImageError: the image cannot be read.
-            InputError: another type, shape or range, or no pixels.
+            ImageError: the image cannot be read, or the box exceeds it.
+            InputError: another type, shape or range, or no pixels; a wrong box or mask.
         """
-        return self.score_loaded(load_source(source))
+        if box is None and mask is None:
+            return self.score_loaded(load_source(source))
+        boxed = inside.given_box(box, mask)
+        image = load_source(source)
+        if mask is None:
+            return self.score_loaded(image, mask=boxed.mask("", image.size))
+        return self.score_loaded(image, mask=inside.check_mask(mask, image.size))
 
-    def score_loaded(self, image: LoadedImage, described: DescribedRegions | None = None) -> Score:
+    def score_loaded(
+        self,
+        image: LoadedImage,
+        described: DescribedRegions | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Score:
         """The score of an image that is loaded, without its border.
 
         The pipeline keeps borders: the opinion scores of its data sets are those of whole images.
@@ -202,30 +222,40 @@ class Scorer(nn.Module):
         Args:
             image: loaded image.
             described: its regions and captions, if they are known.
+            mask: bool (H, W), pixels of the upright image that are a region of their own.
         """
         labels, rows = (described.labels, described.captions) if described else (None, None)
-        box = border.content_box(image.pixels)
-        result = self.predict(border.crop(image.pixels, box), labels, rows)
+        box, given = border.content_box(image.pixels), None
+        pixels = border.crop(image.pixels, box)
+        if mask is not None:
+            labels = self.segment(pixels) if labels is None else labels
+            labels, given = inside.with_region(labels, mask, image.pixels.shape[:2], box)
+            rows = None  # they are of other regions
+        result = self.predict(pixels, labels, rows)
         prediction, (height, width) = result.prediction, result.regions.labels.shape
         content = _box(np.array(box) * np.tile(np.divide(image.size, image.pixels.shape[1::-1]), 2))
         corner = np.tile(content[:2], 2)
         factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
         quality = float(prediction.quality[0])
+        padded = border.pad_labels(result.regions.labels, content, image.size)
+        areas = np.bincount(padded.ravel(), minlength=len(result.captions)) / padded.size
+        boxes = [_box(corner + box * factors) for box in result.regions.table["box"]]
+        scored = [
+            self._region(result, r, boxes[r], float(areas[r])) for r in range(len(result.captions))
+        ]
         return Score(
             score=self.scale.to_mos(quality),
             quality=min(max(quality, 0.0), 1.0),
-            regions=[
-                self._region(result, r, _box(corner + result.regions.table["box"][r] * factors))
-                for r in range(len(result.captions))
-            ],
-            labels=border.pad_labels(result.regions.labels, content, image.size),
+            regions=scored,
+            labels=padded,
             attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
             cost_grid=border.pad_grid(result.cost_grid(self.scale), content, image.size),
             size=image.size,
             content=content,
+            inside=None if given is None else scored[given],
         )
 
-    def _region(self, result: ImagePrediction, r: int, box: border.Box) -> Region:
+    def _region(self, result: ImagePrediction, r: int, box: border.Box, area: float) -> Region:
         """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
         row, prediction = result.captions[r], result.prediction
         quality, weight = (
@@ -239,7 +269,9 @@ class Scorer(nn.Module):
             text=revised_sentence(row.text, row.distortions, level),
             ratings=ratings | {"overall": itu_rating(quality)},
             distortions=[(d["family"], d["severity"]) for d in explaining(row.distortions, level)],
+            area=area,
             score=score,
+            quality=min(max(quality, 0.0), 1.0),
             weight=weight,
             cost=weight * self.scale.shortfall(score),
         )

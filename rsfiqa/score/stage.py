@@ -1,6 +1,8 @@
 """The score command: image files and folders in, one resumable table out."""
 
 import logging
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -11,13 +13,17 @@ from tqdm import tqdm
 from rsfiqa import checkpoints
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
-from rsfiqa.images.location import display_path, file_state, locate
+from rsfiqa.images.location import display_path, locate
 from rsfiqa.products import scores
+from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
 from rsfiqa.score import heatmap
+from rsfiqa.score.inside import Inside
 from rsfiqa.score.journal import Journal, journal_path
+from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
+from rsfiqa.score.rows import region_rows
 from rsfiqa.score.workers import Scored, ScoreOne, Setup, Workers, score_one
 
 log = logging.getLogger("rsfiqa")
@@ -33,6 +39,7 @@ def run(
     explain: bool,
     workers: int,
     verbose: bool = False,
+    inside: Inside | None = None,
     score_one: ScoreOne = score_one,
 ) -> bool:
     """Score images; returns whether all could be scored.
@@ -49,6 +56,7 @@ def run(
         explain: also print each region.
         workers: number of processes; 0 for one per core, or one if there is a GPU.
         verbose: name each file that is skipped.
+        inside: region to score instead of whole images.
         score_one: scores an image in a worker process.
 
     Raises:
@@ -57,7 +65,8 @@ def run(
     output = None if output is None else _resolve(output)
     listing = expand_paths(arguments)
     if output is not None:  # it may lie among the pictures
-        own = {locate(str(path)) for path in (output, journal_path(output))}
+        tables = (output, journal_path(output), regions_path(output) or output)
+        own = {locate(str(path)) for path in tables}
         listing.skipped = [found for found in listing.skipped if locate(found.path) not in own]
     paths = listing.paths
     if not paths:
@@ -65,18 +74,27 @@ def run(
         raise InputError(
             f"paths: must name pictures, found {found}; give files or a folder of some"
         )
+    if heatmaps is not None and inside is not None:
+        raise InputError(
+            "--heatmaps: must be left out with --box and --mask, found one of them; run them apart"
+        )
     if heatmaps is not None:
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
     started = time.monotonic()
-    pool = Workers(Setup(folder, options, heatmaps), workers, score_one)
+    pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
         done, failed = len(paths), _print_rows(paths, pool, explain)
     else:
-        done, failed = _write_table(paths, pool, Journal(output, pool.label), explain)
+        done, failed = _write_table(
+            paths, pool, Journal(output, pool.label, pool.inside_of), explain
+        )
     seconds = max(time.monotonic() - started, 1e-9)
     _log_skipped(listing, verbose)
-    log.info("score: %d images, %d failed, %.1f images/s", done, failed, done / seconds)
+    log.info("score: %d images, %d failed, %.1f images/s", done, len(failed), done / seconds)
+    if failed:  # last, where it is read
+        table = None if output is None else display_path(str(output))
+        log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
 
 
@@ -104,28 +122,36 @@ def _log_skipped(listing: Listing, verbose: bool) -> None:
     log.info("skipped: %s%s", listing.summary(), hint)
 
 
-def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> int:
-    """Number of failed images."""
+def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> list[Row]:
+    """The rows of the images that failed."""
+    failed = []
     with closing(pool.rows(paths)) as rows:
-        return sum(_print_row(row, regions, explain) for row, regions in rows)
+        for row, regions in rows:
+            _print_row(row, regions, explain)
+            if row["status"] == "failed":
+                failed.append(row)
+    return failed
 
 
 def _write_table(
     paths: Sequence[str], pool: Workers, journal: Journal, explain: bool
-) -> tuple[int, int]:
-    """Number of images scored in this run, and number of failed ones among all."""
+) -> tuple[int, list[Row]]:
+    """Number of images scored in this run, and the rows of failed ones: all were tried again."""
+    failed = []
     with journal:
         pending = _pending(paths, pool, journal)
         if len(pending) < len(paths):
             log.info("%d of %d are done already", len(paths) - len(pending), len(paths))
         with closing(pool.rows(pending)) as rows:
             for row, regions in _with_progress(rows, len(pending), explain):
-                journal.add(row)
+                journal.add(row, region_rows(row, regions))
+                if row["status"] == "failed":
+                    failed.append(row)
                 if explain:
                     _print_row(row, regions, explain)
         locations = [display_path(locate(path)) for path in paths]
         journal.publish(locations)
-        return len(pending), len(journal.failed.intersection(locations))
+        return len(pending), failed
 
 
 def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterable[Scored]:
@@ -141,22 +167,15 @@ def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterabl
 
 def _pending(paths: Sequence[str], pool: Workers, journal: Journal) -> list[str]:
     """Those of the images that have no row or no heat map as they are now."""
-    unknown = [path for path in paths if not journal.is_done(file_state(path))]
+    unknown = [path for path in paths if not journal.is_done(path)]
     if unknown:
         journal.adopt_moved(unknown)
-    return [p for p in paths if not journal.is_done(file_state(p)) or not pool.has_heatmap(p)]
+    return [p for p in paths if not journal.is_done(p) or not pool.has_heatmap(p)]
 
 
-def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> bool:
-    """Print a row, with its regions if `explain`; returns whether the image failed."""
-    if row["status"] == "failed":
-        print(f"{'failed':>8}  {row['path']}: {row['reason']}", flush=True)
-        return True
-    print(f"{row['score']:8.2f}  {row['path']}  (worst region: {row['worst_caption']})", flush=True)
-    for region in sorted(regions, key=lambda region: -region.cost) if explain else ():
-        ratings = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
-        print(
-            f"          costs {region.cost:6.2f} (weight {region.weight:4.0%}, score"
-            f" {region.score:6.2f})  {region.text} [{ratings}]"
-        )
-    return False
+def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
+    """Print a row, with its regions if `explain`; wrapped where it is a terminal."""
+    print(picture_line(row), flush=True)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in region_lines(regions, width) if explain else ():
+        print(line)

@@ -21,6 +21,7 @@ from rsfiqa.products.scores import Row, failed_row
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.runtime.processes import Worker, WorkerError
 from rsfiqa.score import heatmap, pipeline
+from rsfiqa.score.inside import Inside
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline
 from rsfiqa.score.result import Region
@@ -44,18 +45,20 @@ class Setup:
         folder: of the checkpoint.
         options: of the scorer.
         heatmaps: folder for heat maps; None for none.
+        inside: region to score instead of whole images; None for none.
     """
 
     folder: Path
     options: ScoreOptions
     heatmaps: Path | None
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True)
 class _Ready:
     scorer: "Scorer"
     label: str
-    heatmaps: Path | None
+    setup: Setup
 
 
 _ready: list[_Ready] = []  # in this process
@@ -71,7 +74,7 @@ def start(setup: Setup) -> None:
     from rsfiqa.score.scorer import Scorer
 
     scorer = Scorer(setup.folder, setup.options)
-    _ready[:] = [_Ready(scorer, label_of(scorer.card, scorer.digest), setup.heatmaps)]
+    _ready[:] = [_Ready(scorer, label_of(scorer.card, scorer.digest), setup)]
 
 
 def score_one(path: str, opened: Opened | None = None) -> Scored:
@@ -82,12 +85,12 @@ def score_one(path: str, opened: Opened | None = None) -> Scored:
         opened: the image, if it has been read.
     """
     (ready,) = _ready
-    row, scored = score_file(path, ready.scorer, ready.label, opened)
+    row, scored = score_file(path, ready.scorer, ready.label, opened, ready.setup.inside)
     if scored is None:
         return row, []
     score, pixels = scored
-    if ready.heatmaps is not None:
-        target = heatmap.heatmap_path(ready.heatmaps, path)
+    if (folder := ready.setup.heatmaps) is not None:
+        target = heatmap.heatmap_path(folder, path)
         heatmap.check_target(target, path)  # it may be new
         text = heatmap.record(row, ready.label)
         heatmap.write(target, heatmap.heatmap(pixels, score, ready.scorer.scale), text)
@@ -110,6 +113,10 @@ class Workers:
         self.setup, self.processes, self.score_one = setup, processes, score_one
         self.card, digest = checkpoints.read_card(setup.folder)
         self.label = label_of(self.card, digest)
+
+    def inside_of(self, path: str) -> str | None:
+        """What the row of an image records of the given region."""
+        return None if self.setup.inside is None else self.setup.inside.key(path)
 
     def has_heatmap(self, path: str) -> bool:
         """Whether the heat map of an image is up to date, or cannot or is not to be made."""
@@ -156,6 +163,7 @@ class Workers:
         if not isinstance(result, Exception):
             return result
         row = failed_row(display_path(path), file_state(path), self.card.scale, self.label)
+        row["inside"] = self.inside_of(path)
         foreseen = isinstance(result, WorkerError)
         kind = "" if foreseen else f"unexpected {type(result).__name__}: "
         return {**row, "reason": kind + first_line(result)}, []

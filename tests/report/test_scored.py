@@ -332,7 +332,7 @@ def empty(folder: Path) -> Path:
     ("make", "message"),
     [
         (missing, r"s.parquet: no such file; write it with rsfiqa score PATH... -o"),
-        (other_csv, r"s.csv: must be scores, found other content \(no column quality, direction"),
+        (other_csv, r"s.csv: must be scores, found other content \(no column quality, percentile"),
         (other_suffix, r"s.xlsx: must be scores, found other content \(the suffix '.xlsx'\)"),
         (damaged, r"s.parquet: not Parquet or damaged"),
         (another_product, r"s.parquet: expected scores of schema 4, found manifest of schema 4"),

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -20,7 +21,9 @@ from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.listing import expand_paths
-from rsfiqa.products import scores
+from rsfiqa.products import region_scores, scores
+from rsfiqa.products.region_scores import regions_path
+from rsfiqa.scale import itu_level
 from rsfiqa.score import rows
 from rsfiqa.score.journal import Journal
 from rsfiqa.score.scorer import Scorer
@@ -42,6 +45,115 @@ def test_the_table(pictures, checkpoint, tmp_path, suffix):
     assert len(good["worst_box"]) == 4
     assert 1 <= good["worst_overall"] <= 5
     assert not list(output.parent.glob(".*"))  # nothing is left behind
+
+
+def test_the_table_of_regions(pictures, checkpoint, tmp_path):
+    Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(pictures / "b/d.png")
+    run([pictures], checkpoint, tmp_path / "s.parquet")
+    found = pd.read_parquet(tmp_path / "s.regions.parquet")
+    scorer = Scorer(checkpoint)
+    for row in rows_of(tmp_path / "s.parquet"):
+        own = found[found["location"] == row["location"]]
+        if row["status"] == "failed":
+            assert own.empty
+            continue
+        regions = scorer.score(row["location"]).regions
+        assert list(own["region"]) == list(range(1, len(regions) + 1))
+        assert own[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [
+            list(region.box) for region in regions
+        ]
+        assert own["weight"].sum() == pytest.approx(1)
+        assert own["area"].sum() == pytest.approx(1)
+        assert own["cost"].sum() == pytest.approx(row["high"] - row["score"])
+        assert (own["weight"] * own["score"]).sum() == pytest.approx(row["score"])
+        for name in scores.IMAGE_RATINGS:
+            assert row[name] == pytest.approx((own["weight"] * own[name]).sum())
+        for families, severities, region in zip(
+            own["families"], own["severities"], regions, strict=True
+        ):
+            assert list(zip(families, severities, strict=True)) == region.distortions
+    assert found["location"].nunique() == 3
+
+
+def test_percentiles_are_those_of_the_whole_table(pictures, checkpoint, tmp_path):
+    """Of four pictures, two of them equal, by hand: 12.5, 50, 50 and 87.5 in some order."""
+    output = tmp_path / "s.csv"
+    run([pictures / "a.png"], checkpoint, output)
+    assert [row["percentile"] for row in rows_of(output)] == [50]
+    (pictures / "copy.png").write_bytes((pictures / "b/c.png").read_bytes())
+    Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(pictures / "b/d.png")
+    run([pictures], checkpoint, output)
+    by_name = {Path(row["path"]).name: row for row in rows_of(output)}
+    assert by_name["bad.jpg"]["percentile"] is None
+    ranked = sorted(by_name[f"{name}.png"]["score"] for name in ("a", "c", "copy", "d"))
+    for name in ("a", "c", "copy", "d"):
+        row = by_name[f"{name}.png"]
+        places = [place for place, score in enumerate(ranked) if score == row["score"]]
+        assert row["percentile"] == 100 * (np.mean(places) + 0.5) / 4
+        assert row["word"] == itu_level(row["quality"])
+
+
+def test_pictures_whose_regions_are_gone_are_scored_again(pictures, checkpoint, tmp_path):
+    output, regions = tmp_path / "s.parquet", tmp_path / "s.regions.parquet"
+    run([pictures], checkpoint, output)
+    before = [path.read_bytes() for path in (output, regions)]
+    regions.unlink()
+    recorder = Recorder(tmp_path / "log")
+    run([pictures], checkpoint, output, score_one=recorder)
+    assert recorder.names == ["a.png", "bad.jpg", "c.png"]
+    assert [path.read_bytes() for path in (output, regions)] == before
+
+
+def test_a_kill_between_both_tables(pictures, checkpoint, tmp_path):
+    """The table of regions is new, the table of scores is not, and the journal is there."""
+    output, regions = tmp_path / "s.parquet", tmp_path / "s.regions.parquet"
+    with pytest.raises(KeyboardInterrupt):
+        run([pictures], checkpoint, output, score_one=Recorder(tmp_path / "log", c=interrupt))
+    run([pictures], checkpoint, tmp_path / "t.parquet")
+    (tmp_path / "t.regions.parquet").rename(regions)
+    run([pictures], checkpoint, output)
+    run([pictures], checkpoint, tmp_path / "u.parquet")
+    assert output.read_bytes() == (tmp_path / "u.parquet").read_bytes()
+    assert regions.read_bytes() == (tmp_path / "u.regions.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"mine", b""])
+def test_a_file_in_the_place_of_the_regions_is_left_alone(pictures, checkpoint, tmp_path, content):
+    regions = tmp_path / "s.regions.parquet"
+    regions.write_bytes(content)
+    with pytest.raises(InputError, match=r"s.regions.parquet: not Parquet or damaged"):
+        run([pictures], checkpoint, tmp_path / "s.parquet")
+    assert regions.read_bytes() == content
+
+
+def test_regions_of_another_checkpoint_are_left_alone(pictures, checkpoint, tmp_path):
+    regions = tmp_path / "s.regions.parquet"
+    run([pictures], checkpoint, tmp_path / "s.parquet")
+    (tmp_path / "s.parquet").unlink()
+    before = regions.read_bytes()
+    with pytest.raises(InputError, match=r"s.regions.parquet: must be of checkpoint tiny .*, fou"):
+        run([pictures], checkpoint.parent / "all-00", tmp_path / "s.parquet")
+    assert regions.read_bytes() == before
+
+
+def test_regions_move_with_their_picture_and_keep_columns_of_others(pictures, checkpoint, tmp_path):
+    output, regions = tmp_path / "s.parquet", tmp_path / "s.regions.parquet"
+    run([pictures], checkpoint, output)
+    found = pq.read_table(regions)
+    pq.write_table(found.append_column("keep", [["yes"] * len(found)]), regions)
+    (pictures / "a.png").rename(pictures / "b/a.png")
+    Image.fromarray(np.zeros((80, 100, 3), np.uint8)).save(pictures / "d.png")
+    recorder = Recorder(tmp_path / "log")
+    run([pictures], checkpoint, output, score_one=recorder)
+    assert recorder.names == ["bad.jpg", "d.png"]
+    table = pd.read_parquet(regions)
+    assert set(table["location"]) == {
+        str(pictures / name) for name in ("b/a.png", "b/c.png", "d.png")
+    }
+    assert set(table["path"]) == {str(pictures / name) for name in ("b/a.png", "b/c.png", "d.png")}
+    assert set(table[table["location"] != str(pictures / "d.png")]["keep"]) == {"yes"}
+    assert table[table["location"] == str(pictures / "d.png")]["keep"].isna().all()
+    assert len(list(region_scores.read(regions))) == len(table)
 
 
 def test_a_second_run_computes_nothing_and_new_pictures_are_added(pictures, checkpoint, tmp_path):
@@ -202,6 +314,8 @@ def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
     assert sum(line.lstrip().startswith("failed") for line in lines) == 1
     assert any("%" in line and "[color" in line for line in lines)
     assert "score: 3 images, 1 failed, " in errors
+    reason = "(not an image of a known format)"
+    assert errors.splitlines()[-1] == f"failed: {pictures}/bad.jpg {reason}"
 
 
 def test_a_reader_that_has_enough(pictures, checkpoint):
@@ -308,11 +422,13 @@ def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
         Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False
+    )
     if mounted.returncode:
         pytest.skip("a small disk cannot be mounted here")
     try:
-        (disk / "filler").write_bytes(bytes(56 * 1024))
+        (disk / "filler").write_bytes(bytes(248 * 1024))
         output = disk / f"s{suffix}"
         with pytest.raises(
             InputError, match=r"cannot be written \(No space left on device\); make"
@@ -323,7 +439,8 @@ def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
         assert run([tmp_path / "p"], checkpoint, output)
         assert run([tmp_path / "p"], checkpoint, tmp_path / f"whole{suffix}")
         assert rows_of(output) == rows_of(tmp_path / f"whole{suffix}")
-        assert sorted(path.name for path in disk.iterdir()) == [output.name]
+        written = {output, regions_path(output) or output}
+        assert set(disk.iterdir()) == written
     finally:
         subprocess.run(["umount", disk], check=True)
 

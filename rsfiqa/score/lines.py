@@ -1,0 +1,68 @@
+"""What the score command prints about a picture, its regions and the pictures that failed."""
+
+import textwrap
+from collections.abc import Sequence
+
+from rsfiqa.products.scores import Row
+from rsfiqa.score.result import Region
+
+INDENT = " " * 10  # under the path of the picture
+HEADER = f"{INDENT}{'region':>6} {'cost':>7} {'weight':>6} {'score':>7}  {'box':<23}  "
+LEAST_WIDTH = 24  # columns for a sentence, on a terminal that is narrower than that
+NAMED = 3  # pictures of the last line
+
+
+def picture_line(row: Row) -> str:
+    """The score of a picture, its word, and why; or why it failed."""
+    if row["status"] == "failed":
+        return f"{'failed':>8}  {row['path']}: {row['reason']}"
+    why = f"{row['word']}: {row['reason']} (worst region: {row['worst_caption']})"
+    return f"{row['score']:8.2f}  {row['path']}  {why}"
+
+
+def region_lines(regions: Sequence[Region], width: int | None) -> list[str]:
+    """A table of the regions of a picture, the most costly first; empty without regions.
+
+    Regions have the numbers that the page of the report shows: from 1, by falling area.
+
+    Args:
+        regions: of the picture, by falling area.
+        width: columns of the terminal; None for one line per region.
+    """
+    numbered = sorted(enumerate(regions, 1), key=lambda item: (-item[1].cost, item[0]))
+    lines = [HEADER + "what"] if regions else []
+    for number, region in numbered:
+        box = "{},{} to {},{}".format(*region.box)
+        figures = f"{number:>6} {region.cost:>7.2f} {region.weight:>6.1%} {region.score:>7.2f}"
+        start = f"{INDENT}{figures}  {box:<23}  "
+        lines += _wrapped(start, _what(region), width)
+    return lines
+
+
+def _what(region: Region) -> str:
+    ratings = ", ".join(f"{name} {value:.1f}" for name, value in region.ratings.items())
+    return f"{region.text or 'caption failed'} [{ratings}]"
+
+
+def _wrapped(start: str, text: str, width: int | None) -> list[str]:
+    """A text behind the start of a line, further lines below it."""
+    if width is None:
+        return [start + text]
+    rest = max(width - len(start), LEAST_WIDTH)
+    first, *others = textwrap.wrap(text, rest, break_on_hyphens=False)
+    return [start + first, *(" " * len(start) + other for other in others)]
+
+
+def failed_line(failed: Sequence[Row], *, all_named: bool, table: str | None) -> str:
+    """The pictures that failed, and why.
+
+    Args:
+        failed: at least one.
+        all_named: name each of them, not only the first few.
+        table: that holds them all; None for none.
+    """
+    named = failed if all_named else failed[:NAMED]
+    text = "; ".join(f"{row['path']} ({row['reason']})" for row in named)
+    if more := len(failed) - len(named):
+        text += f"; and {more} more, {f'see {table}' if table else '--verbose names them'}"
+    return f"failed: {text}"

@@ -1,0 +1,139 @@
+"""Why a picture has its score, in one plain sentence."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from rsfiqa.captioners.sentence import NO_DISTORTION, without_distortions
+from rsfiqa.vocabulary import effect_of
+
+# Before what a family does, by severity, 0 to 5. Nothing is very noisy in a good picture, and what
+# makes a picture poor is not slight.
+SLIGHT = ("slightly ", "slightly ", "slightly ", "", "", "")
+FAIR = ("slightly ", "slightly ", "slightly ", "", "very ", "very ")
+SEVERE = ("", "", "", "", "very ", "very ")
+ADVERBS = {"bad": SEVERE, "poor": SEVERE, "fair": FAIR, "good": SLIGHT, "excellent": SLIGHT}
+SECOND = 0.5  # of the cost of the first family, from which a second one is named
+MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
+
+# Places as a person names them: rows and columns of thirds, the smallest first.
+FIRST, MIDDLE, LAST, ALL = slice(0, 1), slice(1, 2), slice(2, 3), slice(0, 3)
+PLACES: tuple[tuple[slice, slice, str], ...] = (
+    (MIDDLE, MIDDLE, "in the center"),
+    (FIRST, FIRST, "at the top left"),
+    (FIRST, LAST, "at the top right"),
+    (LAST, FIRST, "at the bottom left"),
+    (LAST, LAST, "at the bottom right"),
+    (FIRST, ALL, "at the top"),
+    (LAST, ALL, "at the bottom"),
+    (ALL, FIRST, "on the left"),
+    (ALL, LAST, "on the right"),
+    (ALL, MIDDLE, "in the center"),
+    (MIDDLE, ALL, "in the center"),
+)
+
+
+class Region(Protocol):
+    """What a reason needs of a region."""
+
+    @property
+    def area(self) -> float:
+        """Fraction of the picture."""
+
+    @property
+    def cost(self) -> float:
+        """Points that it takes from the picture."""
+
+    @property
+    def distortions(self) -> list[tuple[str, int]]:
+        """Family and severity, 1 to 5."""
+
+
+def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) -> str:
+    """What costs a picture most, and where: `blurred by movement, mostly in the center`.
+
+    The cost of a region counts for its distortions in proportion to their severities. Up to two
+    families are named.
+
+    Args:
+        regions: of the picture.
+        labels: uint16 (h, w), region of each pixel.
+        level: of the picture's quality, of `ITU_LEVELS`.
+    """
+    by_family = _costs_by_family(regions)
+    named = _costliest(by_family)
+    if named:
+        costs = np.sum([list(by_family[family].values()) for family in named], axis=0)
+        words = " and ".join(
+            ADVERBS[level][_severity(family, by_family[family], regions)] + effect_of(family)
+            for family in named
+        )
+    else:
+        words = without_distortions(level)
+        if words == NO_DISTORTION:
+            return words
+        costs = np.array([max(region.cost, 0.0) for region in regions])
+    place = _place(costs, regions, labels)
+    return f"{words}, {place}" if place else words
+
+
+def region_reason(region: Region, level: str) -> str:
+    """What is wrong with one region, in the words of `picture_reason`; whatever it costs.
+
+    Args:
+        region: of a picture.
+        level: of its quality, of `ITU_LEVELS`.
+    """
+    named = sorted(region.distortions, key=lambda one: -one[1])[:2]
+    words = [ADVERBS[level][severity] + effect_of(family) for family, severity in named]
+    return " and ".join(words) or without_distortions(level)
+
+
+def _costs_by_family(regions: Sequence[Region]) -> dict[str, dict[int, float]]:
+    """The part of each region's cost that counts for each family, by the region's number."""
+    costs: dict[str, dict[int, float]] = defaultdict(lambda: dict.fromkeys(range(len(regions)), 0))
+    for number, region in enumerate(regions):
+        severities = Counter(dict(region.distortions))
+        for family, severity in severities.items():
+            costs[family][number] = max(region.cost, 0.0) * severity / severities.total()
+    return costs
+
+
+def _costliest(by_family: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """Up to two families, the one that costs most first."""
+    totals = {family: sum(costs.values()) for family, costs in by_family.items()}
+    ranked = sorted(totals, key=lambda family: (-totals[family], family))
+    return [
+        family
+        for family in ranked[:2]
+        if totals[family] > 0 and totals[family] >= SECOND * totals[ranked[0]]
+    ]
+
+
+def _severity(family: str, costs: Mapping[int, float], regions: Sequence[Region]) -> int:
+    """The mean severity of a family over its regions, weighted by what it costs there."""
+    weighted = sum(cost * dict(regions[r].distortions).get(family, 0) for r, cost in costs.items())
+    return round(weighted / sum(costs.values()))
+
+
+def _place(costs: np.ndarray, regions: Sequence[Region], labels: np.ndarray) -> str:
+    """Where costs lie; empty if there are none.
+
+    Args:
+        costs: (R,), of each region.
+        regions: of the picture.
+        labels: uint16 (h, w), region of each pixel.
+    """
+    if not costs.any():
+        return ""
+    density = costs / costs.sum() / np.bincount(labels.ravel(), minlength=len(regions)).clip(1)
+    rows, columns = (np.arange(side) * 3 // side for side in labels.shape)
+    cells = (rows[:, None] * 3 + columns).ravel()
+    thirds = np.bincount(cells, density[labels.ravel()], minlength=9).reshape(3, 3)
+    for down, across, words in PLACES:
+        if (part := thirds[down, across].sum()) >= MOSTLY:
+            return words if part >= ONLY else f"mostly {words}"
+    area = sum(region.area for region, cost in zip(regions, costs, strict=True) if cost > 0)
+    return "all over" if area >= ALL_OVER else "in several places"

@@ -1,0 +1,88 @@
+"""The sentence that says why a picture has its score."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from rsfiqa.score.reason import picture_reason
+from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES, effect_of, family_words
+
+
+@dataclass
+class Part:
+    """A region."""
+
+    area: float
+    cost: float
+    distortions: list[tuple[str, int]] = field(default_factory=list)
+
+
+def grid(*rows: str) -> np.ndarray:
+    """A label map of 10 x 10 pixels for each digit."""
+    cells = np.array([[int(cell) for cell in row] for row in rows], np.uint16)
+    return np.kron(cells, np.ones((10, 10), np.uint16))
+
+
+CENTER = grid("000", "010", "000")
+
+
+@pytest.mark.parametrize(
+    ("costs", "named", "level", "expected"),
+    [
+        ((0, 30), [[], [("motion_blur", 3)]], "fair", "blurred by movement, in the center"),
+        ((9, 30), [[("noise", 4)]] * 2, "poor", "very noisy, mostly in the center"),
+        ((9, 30), [[("noise", 4)]] * 2, "good", "noisy, mostly in the center"),
+        ((9, 30), [[("noise", 2)]] * 2, "fair", "slightly noisy, mostly in the center"),
+        ((9, 30), [[("noise", 2)]] * 2, "bad", "noisy, mostly in the center"),
+        ((30, 4), [[("haze", 3)]] * 2, "fair", "hazy, all over"),
+        ((20, 30), [[], []], "bad", "no single cause found, mostly in the center"),
+        ((20, 30), [[], []], "excellent", "no distortion"),
+        ((-9, -3), [[("noise", 2)]] * 2, "excellent", "no distortion"),
+    ],
+)
+def test_what_costs_most_and_where(costs, named, level, expected):
+    parts = [Part(8 / 9, costs[0], named[0]), Part(1 / 9, costs[1], named[1])]
+    assert picture_reason(parts, CENTER, level) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [
+        (("110", "000", "000"), "at the top"),
+        (("111", "000", "000"), "at the top"),
+        (("100", "100", "100"), "on the left"),
+        (("000", "000", "001"), "at the bottom right"),
+        (("010", "010", "010"), "in the center"),
+        (("101", "000", "101"), "in several places"),
+    ],
+)
+def test_places(rows, place):
+    labels = grid(*rows)
+    area = float((labels == 1).mean())
+    parts = [Part(1 - area, 5), Part(area, 10, [("defocus", 3)])]
+    assert picture_reason(parts, labels, "fair") == f"out of focus, {place}"
+
+
+def test_two_families_share_the_cost_of_a_region_by_severity():
+    """12 points at severities 1 and 3: 3 for noise, 9 for blur; 5 more for noise elsewhere."""
+    parts = [Part(0.5, 12, [("blur", 3), ("noise", 1)]), Part(0.5, 5, [("noise", 4)])]
+    labels = grid("000", "000", "111")
+    # noise: (3 x 1 + 5 x 4) / 8 = 2.9; by thirds from the top 6, 6 and 5 of 17 points
+    assert picture_reason(parts, labels, "fair") == "blurred and noisy, all over"
+    parts[1].distortions = [("haze", 3)]  # 9 for blur, 5 for haze, 3 for noise
+    assert picture_reason(parts, labels, "fair").startswith("blurred and hazy, ")
+    parts[1].cost = 4  # less than half of the first
+    assert picture_reason(parts, labels, "fair").startswith("blurred, ")
+
+
+def test_a_strip_of_one_pixel():
+    labels = np.array([[0] * 20 + [1] * 10], np.uint16)
+    parts = [Part(2 / 3, 1), Part(1 / 3, 9, [("noise", 3)])]
+    assert picture_reason(parts, labels, "fair").startswith("noisy, at the ")
+
+
+def test_every_family_has_words():
+    for family in {*FAMILIES, *REALISTIC_FAMILIES}:
+        assert not effect_of(family).startswith("affected")
+    assert effect_of("lens_flare") == f"affected by {family_words('lens_flare')}"
