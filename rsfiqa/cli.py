@@ -24,6 +24,7 @@ from rsfiqa import __version__
 from rsfiqa.benchmark.command import Benchmark, Overlap
 from rsfiqa.caption.command import Caption, Serve
 from rsfiqa.command import Command, verbatim
+from rsfiqa.cull.command import Cull
 from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
@@ -73,6 +74,7 @@ class Rsfiqa(BaseSettings):
     report: CliSubCommand[Report] = Field(description=Report.summary())
     score: CliSubCommand[Score] = Field(description=Score.summary())
     group: CliSubCommand[Group] = Field(description=Group.summary())
+    cull: CliSubCommand[Cull] = Field(description=Cull.summary())
     teach: CliSubCommand[Teach] = Field(description=Teach.summary())
 
     @classmethod

@@ -34,6 +34,11 @@ RatingsBySeverity = tuple[int, int, int, int, int]
 OWN_RATING: RatingsBySeverity = (4, 3, 3, 2, 1)
 
 
+def severity_of(rating: float) -> float:
+    """The severity of a rating in [1, 5], unrounded: five fourths of what it lacks of excellent."""
+    return (EXCELLENT - rating) * len(SEVERITIES) / (EXCELLENT - 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A family of distortions.

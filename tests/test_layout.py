@@ -20,6 +20,7 @@ STAGES = frozenset(
         "report",
         "score",
         "group",
+        "cull",
         "teach",
     ]
 )
