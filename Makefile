@@ -101,16 +101,14 @@ tutorial: install .venv-docs/installed ## docs/tutorial.md as a notebook, execut
 	  .venv-docs/bin/python -m pytest -q -p no:cacheprovider -c /dev/null --rootdir $(dir $(TUTORIAL)) \
 	  --nbmake --nbmake-timeout=900 --overwrite $(TUTORIAL)
 
-licences: install .venv-release/installed ## licences of everything in .venv, in build/licences.md
+LICENCES = .venv-release/bin/pip-licenses --python $(BIN)/python --from mixed
+licences: install .venv-release/installed ## licences of everything in .venv, in build/licences.md; GPL only where it is known
 	@mkdir -p build
-	.venv-release/bin/pip-licenses --python $(BIN)/python --from mixed --order license --format markdown --output-file build/licences.md
-	.venv-release/bin/pip-licenses --python $(BIN)/python --from mixed --summary --order count
+	$(LICENCES) --order license --format markdown --output-file build/licences.md
+	$(LICENCES) --summary --order count --partial-match --fail-on 'AGPL;Affero;GPL-3' --ignore-packages pillow-jxl-plugin
 
 audit: .venv-release/installed ## known vulnerabilities of the pinned versions; asks a public database
-	@mkdir -p build
-	@.venv-release/bin/pip-audit --no-deps --disable-pip --progress-spinner off -r requirements.lock 2> build/audit.log \
-	  || { grep -q 'vulnerabilit' build/audit.log && { tail -1 build/audit.log; exit 1; }; \
-	  echo "audit: the database was not reached, nothing was audited; build/audit.log has the reason" >&2; }
+	@$(PYTHON) recipes/audit.py --tool .venv-release/bin/pip-audit
 
 sbom: install .venv-release/installed ## build/sbom.json: everything in .venv, by CycloneDX
 	@mkdir -p build
