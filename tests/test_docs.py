@@ -20,6 +20,7 @@ from rsfiqa.datasets import csv_table
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.images.flags import FLAGS
 from rsfiqa.products import captions, regions, scores
+from rsfiqa.report.published import published
 from rsfiqa.score.options import ScoreOptions
 from tests.support.pipeline import made
 
@@ -212,6 +213,15 @@ def test_every_page_of_the_site_is_there():
         assert (ROOT / "docs" / name).exists() or f'"{name}"' in hook, name
     parts = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert {part for part in parts if not part.startswith("experiments/")} <= set(named)
+
+
+def test_published_numbers_in_readme_are_those_of_the_table():
+    known = {one.method: one for one in published("livec", "livec")}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\S+) \(.*published\) \| (\S+) \| (\S+) \|$", readme, re.MULTILINE)
+    assert len(rows) >= 4
+    for method, srcc, plcc in rows:
+        assert (float(srcc), float(plcc)) == (known[method].srcc, known[method].plcc), method
 
 
 def test_the_first_lines_of_readme_say_how_to_begin():
