@@ -10,9 +10,19 @@ export HF_HUB_OFFLINE := 1
 
 install: .venv/installed
 
+# a Python that is named and differs from that of .venv: .venv is made anew
+VERSION = -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+ifeq ($(origin PYTHON)$(wildcard .venv/bin/python),command line.venv/bin/python)
+ifneq ($(shell .venv/bin/python $(VERSION)),$(shell $(PYTHON) $(VERSION)))
+.venv/installed: ANEW := --clear
+.venv/installed: anew
+.PHONY: anew
+endif
+endif
+
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python must be 3.11 to 3.13, found %d.%d; set PYTHON=python3.12, say" % v)'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(ANEW) .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
