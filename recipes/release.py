@@ -48,19 +48,19 @@ def try_on(version: str, wheel: Path) -> bool:
     if (python := interpreter(version)) is None:
         print(f"release: python{version} is not on PATH, not tried", flush=True)
         return False
-    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         environment = Path(folder, "environment")
+        start = time.monotonic()
         run(python, "-m", "venv", environment)
-        run(environment / "bin/python", "-m", "pip", "install", "--quiet", wheel)
-        size = sum(path.lstat().st_size for path in environment.rglob("*")) / MEGABYTE
-        shutil.copy(PICTURE, folder)
+        run(environment / "bin/python", "-m", "pip", "install", wheel)
         installed = time.monotonic() - start
-        run(environment / "bin/rsfiqa", "score", PICTURE.name, folder=Path(folder))
-    seconds = time.monotonic() - start
+        shutil.copy(PICTURE, folder)
+        print(run(environment / "bin/rsfiqa", "score", PICTURE.name, folder=Path(folder)), end="")
+        scored = time.monotonic() - start
+        size = sum(path.lstat().st_size for path in environment.rglob("*")) / MEGABYTE
     print(
         f"release: Python {version}: {size:.0f} MB installed in {installed:.0f} s,"
-        f" first score after {seconds:.0f} s",
+        f" first score after {scored:.0f} s",
         flush=True,
     )
     return True
@@ -77,12 +77,16 @@ def interpreter(version: str) -> str | None:
     return path
 
 
-def run(*words: str | Path, folder: Path | None = None) -> None:
-    """Run a command that must succeed, without this checkout on its path."""
+def run(*words: str | Path, folder: Path | None = None) -> str:
+    """What a command prints, which must succeed; it runs without this checkout on its path."""
     environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     line = [str(word) for word in words]
-    if subprocess.run(line, cwd=folder, env=environment, check=False).returncode:
-        sys.exit(f"release: {' '.join(line)} failed")
+    done = subprocess.run(
+        line, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{done.stdout}{done.stderr}release: {' '.join(line)} failed")
+    return done.stdout
 
 
 if __name__ == "__main__":
