@@ -15,6 +15,7 @@ BENCHMARKS = {
     "invariances": "what should not move a score: mirroring, borders, file formats, sizes",
     "large": "ten thousand images through the whole pipeline",
     "localization": "distorted-region localization and ordering of one checkpoint",
+    "model_card": "figures of the model card from docs/figures/bench-packaged.json",
     "perception": "whether the reason agrees with the score and with people",
     "scale": "planning of a million images, overhead of the pipeline per image",
     "score": "speed and memory of rsfiqa score, an installation by pip",

@@ -5,14 +5,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rsfiqa.score.scorer import Scorer
 
+    __version__: str
+
 __all__ = ["Scorer"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Scorer` on first use; torch takes seconds to import."""
+    """Import `Scorer` on first use, because torch takes seconds; look up the version likewise."""
+    if name == "__version__":
+        return _version()
     if name == "Scorer":
         from rsfiqa.score.scorer import Scorer
 
         return Scorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    """The version that was installed; `unknown` in a tree that never was."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("rsfiqa")
+    except PackageNotFoundError:
+        return "unknown"

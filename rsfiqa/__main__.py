@@ -14,6 +14,7 @@ def main() -> int:
     they are loaded into errors of their own. When the command has finished it is ignored, so that
     the exit of the interpreter keeps the status.
     """
+    os.environ["MPLBACKEND"] = "agg"  # a notebook hands on its own, which may be missing
     before = signal.getsignal(signal.SIGINT)
     try:
         if before is not signal.SIG_IGN:  # as in the background of a script

@@ -302,3 +302,17 @@ def test_no_output_replaces_an_input(capsys, tmp_path):
         assert cli.main(line) == 1
         assert "must end in .html or .htm" in capsys.readouterr().err
         assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_a_plotting_backend_that_is_not_installed_is_no_matter():
+    """As a notebook hands it to the commands of its cells."""
+    code = (
+        "import sys; sys.argv[1:] = ['report', '/no such folder']\n"
+        "from rsfiqa.__main__ import main\n"
+        "main()\n"
+        "import matplotlib; print('imported')"
+    )
+    environment = os.environ | {"MPLBACKEND": "no such backend"}
+    line = [sys.executable, "-c", code]
+    run = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout == "imported\n", run.stderr

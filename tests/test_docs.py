@@ -1,23 +1,32 @@
 """The examples of the documentation, run in its order, and what it has to keep up with."""
 
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from rsfiqa import checkpoints
+import rsfiqa
+from docs import links
+from rsfiqa import checkpoints, cli
 from rsfiqa.datasets import csv_table
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.images.flags import FLAGS
 from rsfiqa.products import captions, region_scores, regions, scores
+from rsfiqa.report.published import published
 from rsfiqa.score.options import ScoreOptions
 from tests.support.pipeline import made
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*ROOT.glob("*.md"), ROOT / "rsfiqa/packaged/MODEL_CARD.md", *(ROOT / "docs").rglob("*.md")]
+EXECUTED = {"docs/pipeline.md", "docs/pipeline/distortions.md", "docs/tutorial.md"}  # below
 SHARDS = ("00000", "00001")  # of the data set tiny
 
 
@@ -39,6 +48,58 @@ def test_python_runs_as_it_stands(place, page, capsys):
     for block in blocks:
         exec(block, names)
     assert re.match(r"\d\.\d+\n", capsys.readouterr().out)  # of the first example
+
+
+def test_python_of_every_page_is_run():
+    runs = {"README.md", "docs/user-guide.md", *EXECUTED}
+    found = {
+        page.relative_to(ROOT).as_posix()
+        for page in PAGES
+        if "```python\n" in page.read_text("utf-8")
+    }
+    assert found == runs
+
+
+def commands():
+    """Every line of the documents that a person would type, up to a pipe, with its page."""
+    for page in PAGES:
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```(?:bash)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in re.findall(r"(?:^|\| )(rsfiqa .*)", block, re.MULTILINE):
+                words = shlex.split(line, comments=True)
+                yield page.name, words[1 : words.index("|") if "|" in words else None]
+
+
+@pytest.mark.parametrize(("page", "words"), [*commands()], ids=lambda part: " ".join(part)[:60])
+def test_every_command_of_the_documents_is_understood(page, words):
+    if "--help" in words:
+        with pytest.raises(SystemExit, match=r"^0$"):
+            cli.parse(words)
+    else:
+        cli.parse(words)
+
+
+def test_every_make_target_of_the_documents_is_there():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for page in PAGES:
+        for line in re.findall(
+            r"^make ([a-z -]+?)(?: *#.*| [A-Z].*)?$", page.read_text("utf-8"), re.M
+        ):
+            for target in line.split():
+                assert re.search(rf"^{target}:", makefile, re.M), f"{page.name}: make {target}"
+
+
+def test_distortions_are_drawn_as_described():
+    page = (ROOT / "docs/pipeline/distortions.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(block, names)
+    assert names["blurred"].shape == names["bad"].shape == names["image"].shape
+    assert (names["blurred"] != names["image"]).any()
+
+
+def test_the_tutorial_is_executed_by_a_target():
+    assert "docs/tutorial.md" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_products_are_read_by_other_libraries_as_described(tmp_path_factory):
@@ -96,13 +157,99 @@ def test_every_option_of_the_scorer_is_described():
 
 
 def test_no_document_is_longer_than_300_lines():
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    assert {page.name for page in pages if len(page.read_text("utf-8").splitlines()) > 300} == set()
+    assert {page.name for page in PAGES if len(page.read_text("utf-8").splitlines()) > 300} == set()
 
 
 def test_every_link_between_documents_leads_somewhere():
-    for page in (ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")):
-        for target in re.findall(
-            r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")
-        ):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in PAGES:
+        for link in links.LINK.finditer(page.read_text("utf-8")):
+            assert (page.parent / link["target"]).exists(), f"{page.name}: {link['target']}"
+
+
+def test_every_anchor_of_a_link_is_a_heading():
+    for page in PAGES:
+        for link in re.finditer(r"\]\((?!\w+:)([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
+            other = page.parent / link[1] if link[1] else page
+            headings = re.findall(r"^#+ (.*)", other.read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+            assert link[2] in anchors, f"{page.name}: {link[0]}"
+
+
+README = """# Title
+![A picture, and
+its text](docs/a.png) A [link](docs/b.md#part), [one within](#title), [a site](https://example.org/).
+"""
+
+
+def test_links_are_absolute_where_the_repository_has_an_address():
+    found = links.rewrite(README, "", links.absolute("https://example.org/rsfiqa"))
+    assert "its text](https://example.org/rsfiqa/raw/HEAD/docs/a.png)" in found
+    assert "[link](https://example.org/rsfiqa/blob/HEAD/docs/b.md#part)" in found
+    assert "[one within](#title), [a site](https://example.org/)." in found
+
+
+def test_links_are_text_where_it_has_none():
+    found = links.rewrite(README, "", links.absolute(None))
+    assert found == "# Title\n A link, [one within](#title), [a site](https://example.org/).\n"
+
+
+def test_a_link_is_relative_to_its_document():
+    outside = links.rewrite("[a](../../x.py)", "docs/pipeline", links.absolute("https://e.org"))
+    assert outside == "[a](https://e.org/blob/HEAD/x.py)"
+
+
+@pytest.mark.parametrize("url", [None, "https://example.org/rsfiqa"])
+def test_the_description_on_pypi_has_no_relative_link(url):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert links.LINK.search(readme)
+    assert not links.LINK.search(links.rewrite(readme, "", links.absolute(url)))
+
+
+def test_every_page_of_the_site_is_there():
+    site = yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), yaml.SafeLoader)
+    named = re.findall(r"[\w/-]+\.md", str(site["nav"]))
+    hook = (ROOT / "docs/site.py").read_text("utf-8")
+    for name in named:
+        assert (ROOT / "docs" / name).exists() or f'"{name}"' in hook, name
+    parts = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert {part for part in parts if not part.startswith("experiments/")} <= set(named)
+
+
+def test_published_numbers_in_readme_are_those_of_the_table():
+    known = {one.method: one for one in published("livec", "livec")}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\S+) \(.*published\) \| (\S+) \| (\S+) \|$", readme, re.MULTILINE)
+    assert len(rows) >= 4
+    for method, srcc, plcc in rows:
+        assert (float(srcc), float(plcc)) == (known[method].srcc, known[method].plcc), method
+
+
+def test_the_first_lines_of_readme_say_how_to_begin():
+    head = (ROOT / "README.md").read_text("utf-8").splitlines()[:20]
+    for word in (
+        "pip install rsfiqa",
+        "rsfiqa score photos/",
+        "](docs/worst-region.png)",
+        "worst region:",
+    ):
+        assert any(word in line for line in head), word
+
+
+def test_the_version_is_that_of_the_installation():
+    assert rsfiqa.__version__ == version("rsfiqa")
+
+
+def test_the_package_says_that_it_has_types():
+    assert (ROOT / "rsfiqa/py.typed").is_file()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "Typing :: Typed" in project["project"]["classifiers"]
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["rsfiqa"]
+
+
+def test_the_citation_names_the_paper_of_readme():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    (paper,) = cited["references"]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert paper["url"] in readme
+    assert " ".join(paper["title"].split()) in " ".join(readme.split())
+    assert all(author["family-names"] in readme for author in paper["authors"])

@@ -9,7 +9,12 @@ rule report:
             category="Report",
             labels={"page": "index.html"},
         ),
-        headline=f"{RESULTS}/report/headline.txt",
+        headline=report(
+            f"{RESULTS}/report/headline.txt",
+            caption="../report/headline.rst",
+            category="Report",
+            labels={"page": "headline.txt"},
+        ),
     log:
         f"{LOGS}/report/report.log",
     benchmark:

@@ -1,0 +1,48 @@
+"""The release: which interpreters it takes, and how it ends where a step fails."""
+
+import sys
+
+import pytest
+
+from recipes import release
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A function that puts a shell script first on PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def make(name, text):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+def test_a_python_that_starts_is_taken(script):
+    path = script("python3.13", "exit 0")
+    assert release.interpreter("3.13") == path
+
+
+def test_a_shim_without_its_python_is_passed_over(script):
+    script("python3.13", "echo 'python3.13: command not found' >&2; exit 127")
+    assert release.interpreter("3.13") is None
+
+
+def test_a_python_that_is_not_there_is_named(script, capsys, tmp_path):
+    script("python3.13", "exit 127")
+    assert not release.try_on("3.13", tmp_path / "x.whl")
+    assert capsys.readouterr().out == "release: python3.13 is not on PATH, not tried\n"
+
+
+def test_a_step_that_fails_ends_the_release_with_what_it_said():
+    with pytest.raises(SystemExit, match=r"a reason\nrelease: .* failed$"):
+        release.run(sys.executable, "-c", "print('a reason'); raise SystemExit(3)")
+
+
+def test_a_step_does_not_see_the_checkout(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/checkout")
+    code = "import os; print('PYTHONPATH' in os.environ)"
+    assert release.run(sys.executable, "-c", code) == "False\n"
