@@ -96,7 +96,7 @@ def assess(picture: Picture) -> xmp.Assessment:
 
 def _distortions(picture: Picture) -> Iterable[str]:
     """Distortions of severity 3 or more: families where regions are known, else ratings."""
-    if picture.severities:
+    if picture.severities is not None:
         found = sorted(picture.severities.items(), key=lambda item: (-item[1], item[0]))
         return [family_words(name) for name, severity in found if severity >= CLEAR]
     ratings = {name: rating_of(picture.row, name) for name in WORDS}

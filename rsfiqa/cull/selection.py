@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rsfiqa.cull.conditions import Conditions, Flag, Severities, rating_of
@@ -23,12 +23,12 @@ class Picture:
     Attributes:
         row: with a score.
         path: of the file.
-        severities: of the families that were found in it.
+        severities: of the families that were found in it; None where regions are not known.
     """
 
     row: Row
     path: Path
-    severities: Severities = field(default_factory=dict)
+    severities: Severities | None = None
 
     @property
     def quality(self) -> float:
@@ -112,7 +112,7 @@ def select(
     ordered = _worst_first(ok)
     limit = conditions.worst.count(len(ordered)) if conditions.worst else 0
     chosen = [
-        Picture(row, stored_path(row["location"]), severities.get(row["location"], {}))
+        Picture(row, stored_path(row["location"]), severities.get(row["location"]))
         for rank, row in enumerate(ordered)
         if _meets(row, rank < limit, severities.get(row["location"], {}), conditions)
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rsfiqa.cull import execution, rating
+from rsfiqa.cull import execution, families, rating
 from rsfiqa.cull.actions import Copy, MakeFolder, Move, Write
 from rsfiqa.cull.conditions import Conditions, Severities, check_below
 from rsfiqa.cull.journal import Journal, Run, journal_path, read_runs
@@ -25,8 +25,13 @@ DONE = {"move": "moved", "copy": "copied", "link": "linked", "xmp": "rated"}
 log = logging.getLogger("rsfiqa")
 
 
-def choose(table: Path, conditions: Conditions) -> Selection:
+def choose(table: Path, conditions: Conditions, *, needs_families: bool = False) -> Selection:
     """The pictures of a table that meet the conditions.
+
+    Args:
+        table: of scores.
+        conditions: of the choice.
+        needs_families: read the severities of families although no condition needs them.
 
     Raises:
         InputError: a wrong table, or conditions that do not fit it.
@@ -35,11 +40,8 @@ def choose(table: Path, conditions: Conditions) -> Selection:
     if conditions.below is not None:
         check_below(conditions.below, scale_of(rows[0]))
     severities: Mapping[str, Severities] = {}
-    if needed := next((flag for flag in conditions.flags if flag.needs_regions), None):
-        raise InputError(
-            f"--flag: the severity of {needed.name} needs the table of regions, found none beside"
-            f" {table}; choose by ratings, such as 'blur>=3'"
-        )
+    if needs_families or any(flag.needs_regions for flag in conditions.flags):
+        severities = families.read(table, rows[0]["checkpoint"], conditions)
     return select(table, rows, conditions, severities)
 
 
@@ -187,7 +189,7 @@ def _run(
     is_applied: bool,
 ) -> bool:
     """Show or carry out plans; whether no picture was skipped."""
-    selection, account = choose(table, conditions), _Account()
+    selection, account = choose(table, conditions, needs_families=kind == "xmp"), _Account()
     if not is_applied:
         for group in groups(selection, read_runs(table)):
             account.add(group, is_shown=True)
