@@ -160,7 +160,8 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         )
     if not pixels.any():
         raise InputError("mask: must have a pixel that is not 0, found none; draw one")
-    return pixels
+    found_mask: np.ndarray = pixels
+    return found_mask
 
 
 def given(box: Sequence[float] | None, mask: Path | None) -> Inside | None:
