@@ -81,7 +81,7 @@ PINS = sed -n 's/^ *- \(.*==.*\)/\1/p'
 COMPILE = build/lock/bin/uv pip compile --quiet --no-header --no-annotate --python-version 3.11
 lock: ## requirements.lock and envs/*.lock: the newest versions in the ranges of pyproject.toml
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet -e '.[pipeline,teach,formats,dev]'
+	build/lock/bin/python -m pip install --quiet -e '.[pipeline,teach,formats,app,dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
 	$(PINS) envs/core.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/core.lock -

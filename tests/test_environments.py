@@ -68,7 +68,7 @@ def test_the_lock_has_a_version_in_the_range_of_every_requirement():
     assert_within(locked("requirements.lock"), requirements(*PROJECT["optional-dependencies"]))
 
 
-@pytest.mark.parametrize("extra", [(), ("pipeline",), ("teach",)])
+@pytest.mark.parametrize("extra", [(), ("pipeline",), ("teach",), ("app",)])
 def test_every_range_has_both_ends(extra):
     for requirement in requirements(*extra).values():
         assert {part.operator for part in requirement.specifier} == {">=", "<"}, requirement
