@@ -20,12 +20,13 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DROP = """(files) => {
     const transfer = new DataTransfer();
+    const common = { bubbles: true, cancelable: true };
     for (const { name, data } of files) {
         const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
         transfer.items.add(new File([bytes], name, { type: "image/x" }));
     }
     for (const kind of ["dragenter", "dragover", "drop"]) {
-        const event = new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: transfer });
+        const event = new DragEvent(kind, { ...common, dataTransfer: transfer });
         document.querySelector("#drop").dispatchEvent(event);
     }
 }"""
