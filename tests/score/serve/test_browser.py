@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs a chromium on PATH: apt-get install chromium"
 )
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
+expect = playwright.expect
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DROP = """(files) => {
     const transfer = new DataTransfer();
@@ -96,7 +97,7 @@ def open_page(browser, running):
         page.on("dialog", lambda dialog: page.noise.append(dialog.message))
         page.on("request", watch)
         page.goto(running.url)
-        page.wait_for_function("document.querySelector('#service').textContent")
+        expect(page.locator("#service")).to_contain_text("checkpoint")
         return page
 
     yield open_it
@@ -108,12 +109,8 @@ def drop(page, files: dict[str, bytes]) -> None:
     """Drop files, and wait until all are answered."""
     data = [{"name": n, "data": base64.b64encode(content).decode()} for n, content in files.items()]
     page.evaluate(DROP, data)
-    page.wait_for_function(
-        "(n) => { const parts = [...document.querySelectorAll('#sheet .score')];"
-        " return parts.length >= n && parts.every((one) => !one.textContent.startsWith('…')); }",
-        arg=len(files),
-        timeout=60_000,
-    )
+    expect(page.locator("#sheet .score")).to_have_count(len(files))
+    expect(page.locator("#sheet .score", has_text="…")).to_have_count(0, timeout=60_000)
 
 
 def without_failures(messages: list[str]) -> list[str]:
@@ -159,7 +156,7 @@ def test_a_failure_is_shown_with_its_reason(open_page):
     page.locator("#sheet li button", has_text="bad.png").click()
     assert page.locator("#reason").inner_text() == "picture: not an image of a known format"
     page.locator("#sheet li button", has_text="<b>.tiff").click()
-    page.wait_for_function("document.querySelector('#photo').naturalWidth > 0")
+    expect(page.locator("#photo")).to_have_js_property("naturalWidth", 180)
     assert without_failures(page.noise) == []
 
 
@@ -246,7 +243,7 @@ def test_a_folder_is_read_with_its_folders(open_page, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(FILES.get(path.name, b"x"))
     page.locator("#folder").set_input_files(tmp_path / "in")
-    page.wait_for_function("document.querySelector('#status').textContent.startsWith('2 of 2')")
+    expect(page.locator("#status")).to_contain_text("2 of 2 scored", timeout=60_000)
     assert set(marked(page)) == {"in/a.jpg", "in/deep/c.jpg"}
     assert "2 skipped" in page.locator("#status").inner_text()
 
@@ -297,7 +294,7 @@ def test_a_service_with_a_token_takes_it_from_the_address(browser, tmp_path_fact
     with service("--workers=1", "--checkpoint", folder, RSFIQA_TOKEN=token) as guarded:
         page = browser.new_page()
         page.goto(f"{guarded.url}/#token={token}")
-        page.wait_for_function("!location.hash")
+        expect(page).to_have_url(f"{guarded.url}/")
         drop(page, {"a.jpg": FILES["a.jpg"]})
         assert page.locator("#status").inner_text().startswith("1 of 1 scored")
         page.close()
@@ -307,7 +304,7 @@ def test_a_service_with_a_token_takes_it_from_the_address(browser, tmp_path_fact
         page.evaluate(DROP, data)
         page.locator("#token").fill(token)
         page.locator("#ask button").click()
-        page.wait_for_function("document.querySelector('#status').textContent.startsWith('1 of 1')")
+        expect(page.locator("#status")).to_contain_text("1 of 1 scored", timeout=60_000)
         page.close()
 
 
