@@ -53,7 +53,7 @@ def test_help_lists_every_stage(capsys):
     assert "\nEach stage reads and writes files" in shown  # not indented
 
 
-@pytest.mark.parametrize("words", [*STAGES, "teach data", "teach test"])
+@pytest.mark.parametrize("words", [*STAGES, "caption serve", "teach data", "teach test"])
 def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
     shown = " ".join(help_of(capsys, *words.split()).split())
     for word in ("Read", "Writes", "default"):

@@ -102,7 +102,7 @@ def _scored(
         map_width=score.labels.shape[1],
         map_height=score.labels.shape[0],
         flags=row["flags"],
-        damage=row["reason"],
+        damage=row["reason"] if "damaged" in row["flags"] else None,
         taken=taken,
         fingerprint=np.packbits(difference_hash(pixels)).tobytes().hex(),
         preview=preview,
