@@ -83,7 +83,7 @@ def _command_seconds(paths: Sequence[Path], options: Sequence[str]) -> float:
     with TemporaryDirectory() as folder:
         listing = Path(folder) / "list.txt"
         listing.write_text("\n".join(map(str, paths)), "utf-8")
-        words = [listing, "-o", listing.with_name("scores.parquet"), *options]
+        words: list[str | Path] = [listing, "-o", listing.with_name("scores.parquet"), *options]
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-m", "rsfiqa", "score", *words], cwd=ROOT, check=True)
         return time.perf_counter() - begun

@@ -89,7 +89,6 @@ function work() {
       running -= 1;
       drawItem(item);
       if (item === current) view(item);
-      else if (!current && item.state === "ok") view(item);
       if (at("sort").value === "best" || at("sort").value === "worst" || inBursts()) arrangeSoon();
       report();
       work();
@@ -112,6 +111,7 @@ async function makeThumb(item) {
     item.thumb = URL.createObjectURL(blob);
     item.shown = true;
     drawItem(item);
+    if (item === current) drawPhoto(item, false);
     return true;
   } catch {
     return false;
@@ -135,6 +135,7 @@ function add(files) {
     drawItem(item);
   }
   at("work").hidden = items.length === 0;
+  if (!current && items.length) view(items[0]);
   arrange();
   report();
   work();
