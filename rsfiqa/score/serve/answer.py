@@ -92,7 +92,8 @@ def _scored(
         high=row["high"],
         checkpoint=row["checkpoint"],
         reason=worst.text,
-        cost=worst.cost,
+        worst_caption=worst.text,
+        worst_cost=worst.cost,
         worst=next(r for r, region in enumerate(score.regions) if region is worst),
         regions=[
             _region(region, border) for region, border in zip(score.regions, borders, strict=True)

@@ -37,8 +37,9 @@ class Scored(BaseModel):
     low: float = Field(description="Lower end of the scale.")
     high: float = Field(description="Upper end of the scale.")
     checkpoint: str
-    reason: str = Field(description="Sentence about the worst region.")
-    cost: float = Field(description="MOS points that the worst region takes.")
+    reason: str = Field(description="Why the score is not higher, in one sentence.")
+    worst_caption: str = Field(description="Sentence about the worst region.")
+    worst_cost: float = Field(description="MOS points that the worst region takes.")
     worst: int = Field(description="Number of the worst region in regions.")
     regions: list[RegionResult] = Field(description="By decreasing area.")
     width: int = Field(description="Pixels of the upright picture.")

@@ -137,7 +137,7 @@ def test_dropped_pictures_are_answered_with_score_region_and_reason(open_page):
         or "of 1 to 5" in page.locator("#facts").inner_text()
     )
     reason = page.locator("#reason").inner_text()
-    assert reason.startswith("Worst region: ")
+    assert "Worst region: " in reason
     assert "It costs " in reason
     worst = page.locator("#regions .worst")
     assert worst.count() == 1

@@ -39,7 +39,10 @@ def test_a_picture_gets_the_score_of_the_scorer(post, checkpoint):
     worst = worst_region(expected, lower_better=scorer.lower_better)
     assert (status, answer["status"], answer["name"]) == (200, "ok", "café/a.png")
     assert answer["score"] == pytest.approx(expected.score, abs=1e-6)
-    assert (answer["reason"], answer["cost"]) == (worst.text, pytest.approx(worst.cost, abs=1e-6))
+    assert answer["worst_caption"] == worst.text
+    assert answer["worst_cost"] == pytest.approx(worst.cost, abs=1e-6)
+    assert answer["reason"]
+    assert answer["damage"] is None
     assert (answer["low"], answer["high"], answer["direction"]) == (1, 5, "higher")
     assert (answer["width"], answer["height"]) == (90, 70)
     assert len(answer["regions"]) == len(expected.regions)

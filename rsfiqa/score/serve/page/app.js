@@ -360,7 +360,9 @@ function drawFacts(item) {
   facts.push(...result.flags);
   at("facts").replaceChildren(element("b", {}, number(result.score)), facts.join(", "));
   const damage = result.damage ? ` Damaged: ${result.damage}.` : "";
-  at("reason").textContent = `Worst region: ${result.reason} It costs ${number(result.cost)} points.${damage}`;
+  const reason = result.reason === result.worst_caption ? "" : `${result.reason}. `;
+  const worst = `Worst region: ${result.worst_caption} It costs ${number(result.worst_cost)} points.`;
+  at("reason").textContent = reason + worst + damage;
 }
 
 function drawRegions(item) {
@@ -443,7 +445,7 @@ const quoted = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll
 function csvText() {
   const lines = sorted(items).map((item) => {
     const { result } = item;
-    const figures = result ? [result.score, result.quality, result.word, result.cost, result.reason] : ["", "", "", "", item.error || ""];
+    const figures = result ? [result.score, result.quality, result.word, result.worst_cost, result.reason] : ["", "", "", "", item.error || ""];
     return [item.name, MARKS[item.mark], item.state, ...figures].map(quoted).join(",");
   });
   return ["path,mark,status,score,quality,word,worst_cost,reason", ...lines, ""].join("\r\n");
