@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import benchmarks.curate
-from benchmarks.curate import best, groups
+from benchmarks.curate import best, groups, service
 from benchmarks.curate.work import Work
 from benchmarks.figures import FOLDER, add_data, parser, write
 
@@ -34,6 +34,7 @@ class Part:
 PARTS = {
     "groups": Part(groups.measure),
     "best": Part(best.measure, ("BIQ2021",)),
+    "service": Part(service.measure, ("ChallengeDB_release",)),
 }
 
 
