@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from rsfiqa import __version__
 from rsfiqa.benchmark.command import Benchmark, Overlap
-from rsfiqa.caption.command import Caption, Serve
+from rsfiqa.caption.command import Caption, CaptionServe
 from rsfiqa.command import Command, verbatim
 from rsfiqa.cull.command import Cull
 from rsfiqa.embed.command import Embed
@@ -35,6 +35,7 @@ from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
 from rsfiqa.report.command import Report
 from rsfiqa.score.command import Score
+from rsfiqa.score.serve.command import Serve
 from rsfiqa.segment.command import Segment
 from rsfiqa.teach.command import Teach
 from rsfiqa.train.command import Train
@@ -65,7 +66,10 @@ class Rsfiqa(BaseSettings):
     prepare: CliSubCommand[Prepare] = Field(description=Prepare.summary())
     segment: CliSubCommand[Segment] = Field(description=Segment.summary())
     caption: CliSubCommand[Caption] = Field(description=Caption.summary())
-    serve: CliSubCommand[Serve] = Field(description=Serve.summary())
+    # beside caption, whose own argument is a folder
+    caption_serve: CliSubCommand[CaptionServe] = Field(
+        alias="caption serve", description=CaptionServe.summary()
+    )
     embed: CliSubCommand[Embed] = Field(description=Embed.summary())
     extract: CliSubCommand[Extract] = Field(description=Extract.summary())
     train: CliSubCommand[Train] = Field(description=Train.summary())
@@ -75,6 +79,7 @@ class Rsfiqa(BaseSettings):
     score: CliSubCommand[Score] = Field(description=Score.summary())
     group: CliSubCommand[Group] = Field(description=Group.summary())
     cull: CliSubCommand[Cull] = Field(description=Cull.summary())
+    serve: CliSubCommand[Serve] = Field(description=Serve.summary())
     teach: CliSubCommand[Teach] = Field(description=Teach.summary())
 
     @classmethod
@@ -95,7 +100,14 @@ def main(arguments: list[str] | None = None) -> int:
     escape_unencodable()
     logging.basicConfig(format="%(message)s", stream=sys.stderr)  # warnings of libraries
     logging.getLogger("rsfiqa").setLevel(logging.INFO)
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _joined(sys.argv[1:] if arguments is None else arguments)
+    if old := _moved_option(words):
+        print(
+            f"rsfiqa serve: scores pictures and has no {old}; the model server is now"
+            " rsfiqa caption serve",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
     try:
         settings = parse(words or ["--help"])
     except SettingsError as error:
@@ -118,6 +130,20 @@ def main(arguments: list[str] | None = None) -> int:
         message = command.names_typed(cause, (path, *command.sections()))
         print(f"rsfiqa {path.replace('.', ' ')}: {message}", file=sys.stderr)
         return INTERRUPTED if isinstance(error, KeyboardInterrupt) else INPUT_ERROR
+
+
+def _joined(words: list[str]) -> list[str]:
+    """The words with a subcommand of two words as one, as the parser knows it."""
+    return ["caption serve", *words[2:]] if words[:2] == ["caption", "serve"] else words
+
+
+def _moved_option(words: Sequence[str]) -> str | None:
+    """An option of the model server behind `serve`, which was once its name; None without any."""
+    if words[:1] != ["serve"]:
+        return None
+    own, moved = (set(kind.flags("").values()) for kind in (Serve, CaptionServe))
+    typed = (word.partition("=")[0] for word in words if word.startswith("--"))
+    return next((word for word in typed if word in moved - own), None)
 
 
 def parse(words: list[str]) -> Rsfiqa:
@@ -186,9 +212,9 @@ def _message(error: BaseException, command: Command) -> str | None:
 
 
 def _subcommands(model: type[BaseModel]) -> dict[str, type[Command]]:
-    """The subcommands among the fields of a model."""
+    """The subcommands among the fields of a model, by the word that is typed."""
     return {
-        name: kind
+        field.alias or name: kind
         for name, field in model.model_fields.items()
         for kind in get_args(field.annotation)
         if isinstance(kind, type) and issubclass(kind, Command)

@@ -70,7 +70,7 @@ def test_types_are_words_and_empty_defaults_are_left_out(capsys, stage):
     )
 
 
-@pytest.mark.parametrize("words", [*STAGES, "teach data", "teach test"])
+@pytest.mark.parametrize("words", [*STAGES, "caption serve", "teach data", "teach test"])
 def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
     shown = " ".join(help_of(capsys, *words.split()).split())
     for word in ("Read", "Writes", "default"):
@@ -131,6 +131,21 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ),
         ("score a.jpg --heatmaps ''", 2, "--heatmaps: input should be a path, found ''; change it"),
         ("segment ''", 2, "rsfiqa segment: --folder: input should be a path, found ''; change it"),
+        (
+            "serve --model tiny --port 8000",
+            2,
+            "rsfiqa serve: scores pictures and has no --model; the model server is now rsfiqa"
+            " caption serve",
+        ),
+        (
+            "serve --dtype=float32",
+            2,
+            "has no --dtype; the model server is now rsfiqa caption serve",
+        ),
+        ("caption serve", 1, "rsfiqa caption serve: --model: must be given, found nothing; name"),
+        ("caption serve --port 0", 2, "rsfiqa caption serve: --port: input should be greater"),
+        ("serve --port 70000", 2, "rsfiqa serve: --port: input should be less"),
+        ("serve --host ''", 2, "rsfiqa serve: --host: string should have at least 1 character"),
         ("prepare x --mos-range [1", 2, "rsfiqa: Parsing error encountered for prepare.mos_range"),
     ],
 )

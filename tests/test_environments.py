@@ -80,7 +80,9 @@ def test_tools_have_locks_of_their_own(extra):
     assert_within(locked(f"envs/{extra}.lock"), ranges)
 
 
-@pytest.mark.parametrize("extra", [(), ("pipeline",), ("teach",), *((name,) for name in APART)])
+@pytest.mark.parametrize(
+    "extra", [(), ("pipeline",), ("teach",), ("app",), *((name,) for name in APART)]
+)
 def test_every_range_has_both_ends(extra):
     for requirement in requirements(*extra).values():
         assert {part.operator for part in requirement.specifier} == {">=", "<"}, requirement

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import benchmarks.curate
-from benchmarks.curate import best, groups, page
+from benchmarks.curate import best, groups, page, service
 from benchmarks.curate.work import Work
 from benchmarks.figures import FOLDER, add_data, parser, write
 
@@ -35,6 +35,7 @@ PARTS = {
     "groups": Part(groups.measure),
     "best": Part(best.measure, ("BIQ2021",)),
     "page": Part(page.measure),
+    "service": Part(service.measure, ("ChallengeDB_release",)),
 }
 
 

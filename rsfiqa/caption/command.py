@@ -14,7 +14,8 @@ class Caption(ShardCommand, CaptionOptions):
     Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
     FOLDER/caption/<shard>.parquet, <shard>.failures.parquet and <shard>.stats.json. By default
     processes all shards, with the rule-based captioner; finished shards are skipped. Responses of
-    a model are cached until their shard is published.
+    a model are cached until their shard is published. `rsfiqa caption serve` serves a model to
+    several jobs.
     """
 
     server_log: Path | None = Field(
@@ -30,7 +31,7 @@ class Caption(ShardCommand, CaptionOptions):
         stage.run(self.folder, options, server_log=self.server_log, **self.shard_arguments)
 
 
-class Serve(Command, ServerOptions):
+class CaptionServe(Command, ServerOptions):
     """Serve a vision-language model to caption stages, here or on other machines.
 
     Reads the model's folder (or a name that vLLM can download); needs an environment with vllm.

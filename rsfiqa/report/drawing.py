@@ -1,4 +1,4 @@
-"""Outlines of regions as SVG paths; photographs and heat maps as data URIs."""
+"""Photographs and heat maps as data URIs."""
 
 import base64
 import io
@@ -14,52 +14,6 @@ from rsfiqa.scale import MosScale
 # Long side in pixels and JPEG quality of a photograph, tried in turn until it fits its budget.
 PHOTO_SETTINGS = ((640, 92), (640, 85), (640, 70), (640, 50), (448, 50), (320, 40), (224, 30))
 HEAT_SIDE = 96  # pixels of a heat map; the browser interpolates
-# Tolerances of outlines in pixels, tried in turn until the outlines of a picture are small enough.
-TOLERANCES = (1.0, 2.0, 4.0, 8.0)
-OUTLINES_SIZE = 24_000  # bytes; the outlines of a photograph take about 18,000
-MIN_CORNERS = 3
-
-
-def outlines(labels: np.ndarray) -> list[str]:
-    """The outlines of the regions 0..R-1 of a label map (H, W), as detailed as fits."""
-    regions = range(int(labels.max()) + 1)
-    for tolerance in TOLERANCES:
-        paths = [outline(labels == region, tolerance) for region in regions]
-        if sum(map(len, paths)) <= OUTLINES_SIZE:
-            break
-    return paths
-
-
-def outline(mask: np.ndarray, tolerance: float = TOLERANCES[0]) -> str:
-    """SVG path data of all borders of a mask bool (H, W), including holes, in pixels.
-
-    Args:
-        mask: of the region.
-        tolerance: largest distance in pixels between the outline and the border of the mask.
-    """
-    # doubled, so that borders run along the edges of pixels and thin regions keep their width
-    doubled = mask.repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
-    contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return "".join(_path(_simplified(contour, 2 * tolerance)[:, 0]) for contour in contours)
-
-
-def anchor(mask: np.ndarray) -> tuple[float, float]:
-    """The point of a mask bool (H, W) that is farthest from its border, x and y in percent."""
-    distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(distance.argmax()), mask.shape)
-    height, width = mask.shape
-    return round(100 * (float(x) + 0.5) / width, 2), round(100 * (float(y) + 0.5) / height, 2)
-
-
-def _simplified(contour: np.ndarray, tolerance: float) -> np.ndarray:
-    """The contour with fewer corners; unchanged if it would lose its area."""
-    polygon = cv2.approxPolyDP(contour, tolerance, closed=True)
-    return polygon if len(polygon) >= MIN_CORNERS else contour
-
-
-def _path(corners: np.ndarray) -> str:
-    points = [f"{(x + 0.5) / 2:g} {(y + 0.5) / 2:g}" for x, y in corners.tolist()]
-    return f"M{'L'.join(points)}Z"
 
 
 def photo_uri(image: np.ndarray, size: int) -> str:

@@ -11,12 +11,13 @@ from rsfiqa import checkpoints, samples
 from rsfiqa.captioners.sentence import explaining, reason, revised_sentence
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
+from rsfiqa.images.outlines import anchor, outlines
 from rsfiqa.model import Prediction
 from rsfiqa.products import captions, manifest, regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import product_path, shard_name
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import anchor, attention_heat, cost_heat, outlines, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, photo_uri
 from rsfiqa.report.pictures import Explanation, Picture, Region, choose
 from rsfiqa.samples import Samples
 from rsfiqa.scale import MosScale, itu_level, itu_rating

@@ -13,10 +13,11 @@ from tqdm import tqdm
 from rsfiqa.captioners.sentence import reason
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
+from rsfiqa.images.outlines import anchor, outlines
 from rsfiqa.products.captions import Distortion
 from rsfiqa.products.scores import Row
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.drawing import anchor, attention_heat, cost_heat, outlines, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, photo_uri
 from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region, choose
 from rsfiqa.scale import MosScale, itu_level
 from rsfiqa.vocabulary import RATINGS

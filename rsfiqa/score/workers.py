@@ -77,6 +77,12 @@ def start(setup: Setup) -> None:
     _ready[:] = [_Ready(scorer, label_of(scorer.card, scorer.digest), setup)]
 
 
+def loaded() -> tuple["Scorer", str]:
+    """The scorer of this process, which `start` has prepared, and the label of its checkpoint."""
+    (ready,) = _ready
+    return ready.scorer, ready.label
+
+
 def score_one(path: str, opened: Opened | None = None) -> Scored:
     """Row and regions of an image; writes its heat map if there is a folder for it.
 
@@ -144,7 +150,7 @@ class Workers:
 
     def _rows_apart(self, paths: Sequence[str]) -> Iterator[Scored]:
         """In processes, each of which has one image at a time."""
-        count = min(self._count_processes(), len(paths))
+        count = min(count_processes(self.processes, self.setup.options), len(paths))
         done: dict[int, Scored] = {}
         begun = given = 0
         with closing(_Pool(self.setup, self.score_one, count)) as pool:
@@ -188,15 +194,17 @@ class Workers:
             worker.stop()
         return self.score_one(path, opened)
 
-    def _count_processes(self) -> int:
-        if self.processes:
-            return self.processes
-        if self.setup.options.device != "cpu":
-            from rsfiqa.runtime.devices import device_of
 
-            if device_of(self.setup.options.device, "--device").type == "cuda":
-                return 1  # it keeps the GPU busy
-        return os.cpu_count() or 1
+def count_processes(processes: int, options: ScoreOptions) -> int:
+    """The number of processes that is asked for; for 0, one per core, or one if there is a GPU."""
+    if processes:
+        return processes
+    if options.device != "cpu":
+        from rsfiqa.runtime.devices import device_of
+
+        if device_of(options.device, "--device").type == "cuda":
+            return 1  # it keeps the GPU busy
+    return os.cpu_count() or 1
 
 
 class _Pool:

@@ -1,65 +1,12 @@
-"""Outlines, photographs and heat maps."""
+"""Photographs and heat maps."""
 
-import cv2
 import numpy as np
 import pytest
-from matplotlib.path import Path as Polygon
 
 from rsfiqa.report import drawing
-from rsfiqa.report.drawing import attention_heat, cost_heat, heat_uri, outline, photo_uri
+from rsfiqa.report.drawing import attention_heat, cost_heat, heat_uri, photo_uri
 from rsfiqa.scale import MosScale
-from tests.support.html_page import decode, rings
-
-
-def test_an_outline_runs_a_quarter_of_a_pixel_inside_the_edge():
-    mask = np.zeros((9, 10), bool)
-    mask[1:8, 2:9] = True
-    assert outline(mask) == "M2.25 1.25L2.25 7.75L8.75 7.75L8.75 1.25Z"
-
-
-def test_a_hole_is_cut_out_by_the_even_odd_rule():
-    mask = np.zeros((20, 24), bool)
-    mask[2:18, 3:21] = True
-    mask[6:12, 8:16] = False
-    outer, hole = rings(outline(mask))
-    assert outer.tolist() == [[3.25, 2.25], [3.25, 17.75], [20.75, 17.75], [20.75, 2.25]]
-    # a border may be off by a pixel
-    np.testing.assert_allclose(hole.min(axis=0), [8, 6], atol=drawing.TOLERANCES[0])
-    np.testing.assert_allclose(hole.max(axis=0), [16, 12], atol=drawing.TOLERANCES[0])
-    rows, columns = np.indices(mask.shape) + 0.5
-    centres = np.column_stack([columns.ravel(), rows.ravel()])
-    filled = Polygon(outer).contains_points(centres) ^ Polygon(hole).contains_points(centres)
-    differ = filled.reshape(mask.shape) != mask
-    edge = np.zeros_like(mask)  # all within a pixel of the hole's border
-    edge[5:13, 7:17] = True
-    edge[7:11, 9:15] = False
-    assert not differ[~edge].any()
-    assert differ.sum() < 10
-
-
-def test_ragged_regions_have_fewer_corners(noise):
-    labels = cv2.resize(noise[..., 0] % 12, (512, 384), interpolation=cv2.INTER_CUBIC) % 12
-    found = drawing.outlines(labels)
-    assert len(found) == 12
-    assert found == [outline(labels == r, drawing.TOLERANCES[-1]) for r in range(12)]
-    smooth = np.zeros((384, 512), int)
-    smooth[100:200, 100:200] = 1
-    assert drawing.outlines(smooth) == [outline(smooth == r) for r in range(2)]
-
-
-def test_every_part_of_a_region_has_an_outline():
-    mask = np.zeros((8, 20), bool)
-    mask[2:6, 2:6] = mask[2:6, 10:14] = True
-    assert sorted(ring[:, 0].min() for ring in rings(outline(mask))) == [2.25, 10.25]
-    assert outline(np.zeros((8, 8), bool)) == ""
-
-
-def test_a_line_of_pixels_has_an_outline():
-    mask = np.zeros((8, 20), bool)
-    mask[3, 2:18] = True
-    (ring,) = rings(outline(mask))
-    assert ring[:, 0].min() == 2.25
-    assert ring[:, 0].max() == 17.75
+from tests.support.html_page import decode
 
 
 def test_a_photo_is_as_large_and_good_as_its_budget_allows():

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from rsfiqa.errors import InputError
+from rsfiqa.images.outlines import outlines
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import manifest, results
 from rsfiqa.products.results import ResultRow
@@ -221,7 +222,7 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
             1 / 12,
             4.0,
         )
-        for r, border in enumerate(drawing.outlines(labels))
+        for r, border in enumerate(outlines(labels))
     ]
     costs, attention = random.random((8, 8)), random.random((8, 8))
     heats = drawing.cost_heat(costs, MosScale(0, 100)), drawing.attention_heat(attention)

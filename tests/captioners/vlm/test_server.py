@@ -186,7 +186,7 @@ def test_serve_prints_its_endpoint_and_ends_on_sigterm(faults, tmp_path):
     pids, port = faults(), free_port()
     words = ["--model", "tiny", "--port", str(port), "--log", str(tmp_path / "log")]
     with subprocess.Popen(
-        [sys.executable, "-m", "rsfiqa", "serve", *words], stdout=subprocess.PIPE
+        [sys.executable, "-m", "rsfiqa", "caption", "serve", *words], stdout=subprocess.PIPE
     ) as owner:
         assert owner.stdout.readline().decode() == f"http://127.0.0.1:{port}/v1\n"
         owner.terminate()

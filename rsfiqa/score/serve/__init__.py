@@ -1,0 +1,1 @@
+"""The service of `rsfiqa serve`: a page and an HTTP interface that score pictures."""
