@@ -167,7 +167,7 @@ def train(head: PerceptionHead, data: Prepared, *, epochs: int, batch: int = BAT
                 nn.utils.clip_grad_norm_(head.parameters(), MAX_GRADIENT_NORM)
                 optimizer.step()
                 schedule.step()
-            progress.set_postfix({name: f"{float(x):.3f}" for name, x in losses.items()})
+            progress.set_postfix({name: f"{float(x.detach()):.3f}" for name, x in losses.items()})
 
 
 def standardise(head: PerceptionHead, data: Prepared) -> None:

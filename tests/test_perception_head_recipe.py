@@ -79,7 +79,7 @@ def test_kept_features_are_those_of_the_network(photographs, maker, examples, pr
     kept = prepared.rated[0].features[:-1].float()
     head = packaged().head
     apart = ((found - kept) / head.std).abs()
-    assert float(apart.mean()) < 0.05
+    assert float(apart.mean()) < 0.1
     assert float(apart.max()) < 1.5  # bfloat16 of the maps
 
 
