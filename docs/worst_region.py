@@ -1,4 +1,4 @@
-"""docs/worst-region.png: a photograph with one overexposed region, and what is said of it."""
+"""docs/worst-region.png: a photograph with one noisy region, and what is said of it."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from rsfiqa.score.result import Region, Score, worst_region
 
 PHOTOGRAPH = "skimage/data/chelsea.png"  # by Stéfan van der Walt, CC0
 REGION = 1  # by area, of the pristine photograph
-FAMILY, SEVERITY = "overexposure", 5  # 2.8 stops
+FAMILY, SEVERITY = "noise", 5
 LONG_SIDE = 512  # pixels; the photograph is smaller
 ZOOM = 1.8
 LEAST_INSIDE = 0.8  # of the region that is found, in the one that was distorted
@@ -61,7 +61,7 @@ def texts(result: Score, region: Region, pristine: float) -> tuple[str, str]:
     lost = sum(region.cost for region in result.regions)
     return (
         f"The photograph: score {pristine:.1f} of 100",
-        f"One region overexposed: score {result.score:.1f} of 100\n"
+        f"One region with noise: score {result.score:.1f} of 100\n"
         f"{region.text}\nIt costs {region.cost:.1f} of the {lost:.1f} points that are lost.",
     )
 
