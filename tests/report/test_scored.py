@@ -335,7 +335,10 @@ def empty(folder: Path) -> Path:
         (other_csv, r"s.csv: must be scores, found other content \(no column quality, percentile"),
         (other_suffix, r"s.xlsx: must be scores, found other content \(the suffix '.xlsx'\)"),
         (damaged, r"s.parquet: not Parquet or damaged"),
-        (another_product, r"s.parquet: expected scores of schema 4, found manifest of schema 4"),
+        (
+            another_product,
+            f"s.parquet: expected scores of schema {VERSION}, found manifest of schema",
+        ),
         (other_columns, r"s.parquet: must have the columns \['path', .*found none called score, "),
         (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
     ],
