@@ -148,7 +148,7 @@ class Journal:
             kind = owner.get("of", self._kind)
             found = f"{owner['table']} of {kind}, checkpoint {owner['checkpoint']}"
             found += f", of version {owner['journal of scores']}"
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (AttributeError, ValueError, TypeError, KeyError, RecursionError):
             found = "other content"
         raise InputError(
             f"{self.path}: must be the journal of {self.output.name}, checkpoint {self.label}, of"
