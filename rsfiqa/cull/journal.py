@@ -4,7 +4,6 @@ A line is a group of actions: those of one picture and its sidecars. Lines stand
 begin with a header and end with a mark; a run that was killed has no mark.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import IO, Any
 from rsfiqa.cull.actions import Action, from_json
 from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import write_bytes
+from rsfiqa.io.locked import open_locked
 
 VERSION = 1
 HEADER = {"journal of culled pictures": VERSION}
@@ -63,14 +63,7 @@ class Journal:
         self._end = self._complete()
 
     def _open(self) -> IO[bytes]:
-        file = self.path.open("ab+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise InputError(
-                f"{self.path}: must be written by one run at a time, found another; wait for it"
-            ) from error
+        file = open_locked(self.path, self.path)
         file.seek(0)
         return file
 

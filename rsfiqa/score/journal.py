@@ -1,6 +1,5 @@
 """The journal of a run: finished rows on disk, from which an interrupted run resumes."""
 
-import fcntl
 import json
 import os
 from collections import Counter
@@ -10,6 +9,7 @@ from typing import IO, Any, cast
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import display_path, file_state
+from rsfiqa.io.locked import open_locked
 from rsfiqa.products import region_scores, score_tables
 from rsfiqa.products.region_scores import RegionRow
 from rsfiqa.products.scores import (
@@ -101,15 +101,7 @@ class Journal:
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("ab+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
-            raise InputError(
-                f"{self.output}: must be written by one run at a time, found another; wait for it"
-            ) from error
-        return file
+        return open_locked(self.path, self.output)
 
     def _read(self) -> None:
         """Index the rows; an incomplete last row is removed."""

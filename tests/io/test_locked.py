@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rsfiqa.errors import InputError
+from rsfiqa.io.locked import open_locked
+
+HOLDER = """
+import pathlib, sys
+from rsfiqa.io.locked import open_locked
+path = pathlib.Path(sys.argv[1])
+with open_locked(path, path) as file:
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of a file until its input ends."""
+    line = [sys.executable, "-c", HOLDER, str(tmp_path / "journal")]
+    with subprocess.Popen(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def test_a_file_of_another_process_is_refused(holder, tmp_path):
+    with pytest.raises(InputError, match="^a.csv: must be written by one run at a time") as caught:
+        open_locked(tmp_path / "journal", Path("a.csv"))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_lock_ends_with_its_process(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    with open_locked(tmp_path / "journal", tmp_path) as file:
+        assert file.read() == b""
+
+
+def test_lines_are_appended(tmp_path):
+    for line in (b"a\n", b"b\n"):
+        with open_locked(tmp_path / "journal", tmp_path) as file:
+            file.write(line)
+    assert (tmp_path / "journal").read_bytes() == b"a\nb\n"
