@@ -16,6 +16,7 @@ from rsfiqa.datasets.entry import Entry, inside
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.products.image_ids import image_id_of
 
+MAX_CELL = 1 << 17  # characters; a quote that is never closed makes a longer one
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # float takes 1_000 too
 
 
@@ -72,6 +73,7 @@ def read_rows(
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; set root to the data set's table")
+    csv.field_size_limit(MAX_CELL)  # of the process: whoever read a file before set another
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             # strict: a quote that is never closed would swallow the rows after it

@@ -11,7 +11,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -280,9 +279,11 @@ def test_it_ends_in_silence_with_all_its_processes(checkpoint, number):
         assert alive == []
 
 
-def test_uploads_leave_no_file_behind(running, post, tmp_path):
-    post(png())
-    assert list(Path(os.environ.get("TMPDIR", "/tmp")).glob("rsfiqa-serve-*")) == []
+def test_uploads_leave_no_file_behind(checkpoint, tmp_path):
+    with service("--workers=1", "--checkpoint", checkpoint, TMPDIR=str(tmp_path)) as running:
+        for body in (png(), b"no picture"):
+            client.post(running.address, body)
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
