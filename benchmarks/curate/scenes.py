@@ -1,9 +1,9 @@
 """Made pictures: scenes of random shapes, many at a time, and a table of scores for them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ SHAPES = 40
 SMALLER = 0.5  # size of the copies
 KINDS = ("single", "single", "burst", "copies")  # of scenes, in turn
 FRAMES = {"single": 1, "burst": 4, "copies": 3}
-LABEL = "made 00000000"
+LABEL = "toy 00000000"
 INTERVAL = timedelta(milliseconds=200)
 
 
@@ -80,13 +80,23 @@ def _scene(random: np.random.Generator) -> np.ndarray:
 def write_table(output: Path, folder: Path) -> None:
     """Write a table of scores, made up, for the pictures of a folder."""
     random = np.random.default_rng(0)
+    write_scores(output, {path: random.uniform(0, 100) for path in sorted(folder.iterdir())})
+
+
+def write_scores(output: Path, scores: Mapping[Path, float], **columns: Any) -> Path:
+    """Write a table of scores of pictures on a scale from 0 to 100; returns its path.
+
+    Args:
+        output: table.
+        scores: of the pictures, by their paths.
+        columns: further columns, alike for all.
+    """
     rows = []
-    for path in sorted(folder.iterdir()):
-        quality = float(random.uniform(0, 1))
+    for path, score in scores.items():
         known = {
             "path": str(path),
-            "score": 100 * quality,
-            "quality": quality,
+            "score": score,
+            "quality": min(max(score / 100, 0), 1),
             "direction": "higher",
             "low": 0.0,
             "high": 100.0,
@@ -96,5 +106,6 @@ def write_table(output: Path, folder: Path) -> None:
             "status": "ok",
             **file_state(str(path)),
         }
-        rows.append(cast(Row, dict.fromkeys(SCHEMA.names) | known))
+        rows.append(cast(Row, dict.fromkeys(SCHEMA.names) | known | columns))
     score_tables.write(output, rows, LABEL)
+    return output

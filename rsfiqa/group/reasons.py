@@ -36,22 +36,22 @@ def explain(frames: Sequence[Frame], same: Mapping[str, str]) -> Iterator[Placed
     if sum(len(frame.members) for frame in frames) == 1:
         yield Placed(best, "single", "no similar picture")
         return
-    seen: dict[str, Member] = {}
+    firsts: dict[str, Member] = {}
     for frame in frames:
         for member in frame.members:
-            twin = seen.setdefault(same.get(member.name, member.name), member)
+            first = firsts.setdefault(same.get(member.name, member.name), member)
             if member is best:
                 yield Placed(member, "best", _why_best(frames))
-            elif twin is not member:
-                yield Placed(member, "same_bytes", _why_same(member, twin))
+            elif first is not member:
+                yield Placed(member, "same_bytes", _why_same(member, first))
             else:
                 yield Placed(member, *_relation(member, frame, best))
 
 
-def _why_same(member: Member, twin: Member) -> str:
-    name = _name(twin, member)
+def _why_same(member: Member, first: Member) -> str:
+    name = _name(first, member)
     try:
-        is_link = member.path.samefile(twin.path)
+        is_link = member.path.samefile(first.path)
     except OSError:  # one of them has just gone
         is_link = False
     return f"a link to the same file as {name}" if is_link else f"the same bytes as {name}"

@@ -74,9 +74,9 @@ def read(arguments: Sequence[str]) -> Sources:
         raise InputError(
             f"paths: must name pictures, found {found}; give files, a folder or a table of some"
         )
-    wanted = {display_path(locate(path)): path for path in sources.paths}
+    requested = {display_path(locate(path)): path for path in sources.paths}
     for row in rows:
-        if row["status"] == "ok" and (path := wanted.get(row["location"])) is not None:
+        if row["status"] == "ok" and (path := requested.get(row["location"])) is not None:
             _add(sources, row, path)
     return sources
 

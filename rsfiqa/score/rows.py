@@ -72,14 +72,14 @@ def score_file(
         return {**failed, "reason": "not enough memory"}, None
     # of a given region alone, it is the one to blame too
     worst = score.inside or worst_region(score, lower_better=scorer.lower_better)
-    judged = score.inside or score
+    scored = score.inside or score
     row: Row = {
         **failed,
-        "score": judged.score,
-        "quality": judged.quality,
-        "word": judged.word,
-        "reason": judged.reason,
-        **{name: _or_none(judged.ratings[name]) for name in IMAGE_RATINGS},  # type: ignore[typeddict-item]
+        "score": scored.score,
+        "quality": scored.quality,
+        "word": scored.word,
+        "reason": scored.reason,
+        **{name: _or_none(scored.ratings[name]) for name in IMAGE_RATINGS},  # type: ignore[typeddict-item]
         "worst_box": list(worst.box),
         "worst_caption": worst.text,
         **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},

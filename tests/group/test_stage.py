@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from benchmarks.curate.scenes import write_scores
 from rsfiqa import cli
 from rsfiqa.errors import InputError
 from rsfiqa.group import stage
 from rsfiqa.group.options import GroupOptions
 from rsfiqa.group.sources import Scored
 from rsfiqa.products import fingerprints
-from tests.support.bursts import save, write_scores
+from tests.support.bursts import save
 
 NOON = datetime(2024, 5, 1, 12)
 

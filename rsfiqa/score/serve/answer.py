@@ -26,7 +26,7 @@ JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AnswerOptions:
     """How a picture is answered.
 
     Attributes:
@@ -38,12 +38,12 @@ class Wanted:
     preview: int = 0
 
 
-def answer(path: str, wanted: Wanted) -> Scored | Failed:
+def answer(path: str, options: AnswerOptions) -> Scored | Failed:
     """Score an uploaded picture.
 
     Args:
         path: of its file.
-        wanted: how it is answered.
+        options: how it is answered.
     """
     try:
         with opened(Path(path)) as file:
@@ -51,10 +51,10 @@ def answer(path: str, wanted: Wanted) -> Scored | Failed:
             taken = capture_time(file.image)
     except ImageError as error:
         return Failed(code=NO_PICTURE, detail=f"picture: {error}")
-    if width * height > wanted.pixels:
+    if width * height > options.pixels:
         return Failed(
             code=TOO_LARGE,
-            detail=f"picture: must have at most {wanted.pixels / 1e6:g} megapixels, found"
+            detail=f"picture: must have at most {options.pixels / 1e6:g} megapixels, found"
             f" {width} x {height}; reduce it",
         )
     scorer, label = workers.loaded()
@@ -68,7 +68,7 @@ def answer(path: str, wanted: Wanted) -> Scored | Failed:
         pixels,
         taken=taken.isoformat() if taken else None,
         worst=worst_region(score, lower_better=scorer.lower_better),
-        preview=_preview(pixels, wanted.preview) if wanted.preview else None,
+        preview=_preview(pixels, options.preview) if options.preview else None,
     )
 
 

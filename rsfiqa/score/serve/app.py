@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import rsfiqa
 from rsfiqa.errors import InputError, first_line
-from rsfiqa.score.serve.answer import Wanted, answer
+from rsfiqa.score.serve.answer import AnswerOptions, answer
 from rsfiqa.score.serve.gate import refusal
 from rsfiqa.score.serve.limits import MAX_BATCH, Limits, RefusalError
 from rsfiqa.score.serve.metrics import Metrics
@@ -73,7 +73,7 @@ class Service:
     async def score(self, upload: Upload, preview: int = 0) -> Scored | Failed:
         """The answer about one picture, also if it ended its process."""
         with self.metrics.seconds.time():
-            found = await self._answer(upload.path, Wanted(self.limits.pixels, preview))
+            found = await self._answer(upload.path, AnswerOptions(self.limits.pixels, preview))
         self.metrics.pictures.labels(found.status).inc()
         self.metrics.restarts.set(self.pool.restarts)
         return found.model_copy(update={"name": upload.name})
@@ -88,10 +88,10 @@ class Service:
 
         return list(await asyncio.gather(*map(score, pictures)))
 
-    async def _answer(self, path: Path, wanted: Wanted) -> Scored | Failed:
+    async def _answer(self, path: Path, options: AnswerOptions) -> Scored | Failed:
         try:
             found: Scored | Failed = await asyncio.wrap_future(
-                self.pool.submit(answer, str(path), wanted)
+                self.pool.submit(answer, str(path), options)
             )
         except PictureTimeoutError as error:
             return Failed(code=504, detail=f"picture: {error}; reduce it")
