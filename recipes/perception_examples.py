@@ -104,24 +104,11 @@ class Examples(Dataset[Step]):
         index = self.pristine[int(random.integers(len(self.pristine)))]
         intact = crop(load_rgb(self.paths[index]), random)
         mask = None if random.random() < WHOLE else blob(random)
-        severity = np.zeros(len(FAMILIES), np.float32)
-        if random.random() < TEXTBOOK:
-            family = str(random.choice(list(FAMILIES_OF_TEXTBOOKS)))
-            level = int(random.choice(SEVERITIES))
-            functions = textbook.variants(family)
-            distorted = functions[int(random.integers(len(functions)))](intact, level, random)
-            if mask is not None:
-                distorted = np.where(mask[..., None], distorted, intact)
-            severity[FAMILIES.index(REALISTIC[family])] = level
-        else:
-            chain = draw_chain(random, int(random.choice([1, 2, 3], p=LENGTHS)))
-            distorted = distort_in_turn(intact, chain, random, mask)
-            for one in chain:
-                severity[FAMILIES.index(one.family)] = one.severity
+        distorted, severity = distort(
+            intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS
+        )
         if random.random() < STORED:
-            codec, low, high = STORAGE[int(random.integers(len(STORAGE)))]
-            quality = int(random.integers(low, high))
-            intact, distorted = stored(intact, codec, quality), stored(distorted, codec, quality)
+            intact, distorted = store([intact, distorted], random)
         return intact, distorted, mask, severity
 
 
@@ -150,6 +137,46 @@ def blob(random: np.random.Generator) -> np.ndarray:
     smooth = cv2.GaussianBlur(field, (0, 0), SIDE / 8)
     region: np.ndarray = smooth > np.quantile(smooth, random.uniform(0.35, 0.85))
     return region
+
+
+def distort(
+    image: np.ndarray,
+    mask: np.ndarray | None,
+    random: np.random.Generator,
+    *,
+    textbook_share: float,
+    lengths: Sequence[float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A distorted image and the severity of each family, float32 (F,).
+
+    Args:
+        image: sRGB, uint8 (H, W, 3).
+        mask: bool (H, W), true where it is distorted; None for all of it.
+        random: draws families and severities.
+        textbook_share: probability of one textbook distortion instead of realistic ones.
+        lengths: probability of one, two and three realistic distortions.
+    """
+    severity = np.zeros(len(FAMILIES), np.float32)
+    if random.random() < textbook_share:
+        family = str(random.choice(list(FAMILIES_OF_TEXTBOOKS)))
+        level = int(random.choice(SEVERITIES))
+        functions = textbook.variants(family)
+        distorted = functions[int(random.integers(len(functions)))](image, level, random)
+        if mask is not None:
+            distorted = np.where(mask[..., None], distorted, image)
+        severity[FAMILIES.index(REALISTIC[family])] = level
+        return distorted, severity
+    chain = draw_chain(random, int(random.choice([1, 2, 3], p=lengths)))
+    for one in chain:
+        severity[FAMILIES.index(one.family)] = one.severity
+    return distort_in_turn(image, chain, random, mask), severity
+
+
+def store(images: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
+    """Images after they were stored in files of one kind and quality."""
+    codec, low, high = STORAGE[int(random.integers(len(STORAGE)))]
+    quality = int(random.integers(low, high))
+    return [stored(image, codec, quality) for image in images]
 
 
 def stored(image: np.ndarray, codec: str, quality: int) -> np.ndarray:

@@ -78,6 +78,11 @@ class State:
     area: Tensor
     severity: Tensor
 
+    @property
+    def distorted(self) -> bool:
+        """Whether any region is."""
+        return bool(self.severity.any())
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -85,20 +90,18 @@ class Prepared:
 
     Attributes:
         distorted: of each distorted photograph the states, as it is first.
-        is_distorted: for the same states, whether they are distorted.
         rated: rated photographs.
         mos: float32, their opinions.
     """
 
     distorted: list[list[State]]
-    is_distorted: list[list[bool]]
     rated: list[State]
     mos: Tensor
 
 
 def prepare(examples: Sequence[Example], channels: Sequence[int]) -> Prepared:
     """The examples with the features that the head is given."""
-    distorted, flags, rated, mos = [], [], [], []
+    distorted, rated, mos = [], [], []
     for example in examples:
         count, regions = example["maps"].shape[:2]
         severity = torch.zeros(count, regions, len(REALISTIC_FAMILIES))
@@ -121,8 +124,7 @@ def prepare(examples: Sequence[Example], channels: Sequence[int]) -> Prepared:
             rated += states
         else:
             distorted.append(states)
-            flags.append(example["distorted"].tolist())
-    return Prepared(distorted, flags, rated, torch.tensor(mos))
+    return Prepared(distorted, rated, torch.tensor(mos))
 
 
 def features_beside(maps: Tensor, pixels: Tensor, area: Tensor, channels: Sequence[int]) -> Tensor:
@@ -204,12 +206,11 @@ def step_losses(
     opinion = opinion_loss(outputs[known:], states[known:], data.mos[torch.from_numpy(rated)], head)
     presence, severity = family_losses(outputs[:known], states[:known])
     drops, wholes, consistency = [], [], []
-    first = 0
-    for number, group in zip(distorted, groups, strict=True):
-        flags = data.is_distorted[number]
-        own = outputs[first : first + len(group)]
-        intact = [one for one, flag in zip(own, flags, strict=True) if not flag]
-        changed = [(one, state) for one, state, flag in zip(own, group, flags, strict=True) if flag]
+    rest = iter(outputs)
+    for group in groups:
+        own = [(next(rest), state) for state in group]
+        intact = [one for one, state in own if not state.distorted]
+        changed = [(one, state) for one, state in own if state.distorted]
         for k, (one, state) in enumerate(changed):
             before = intact[min(k, len(intact) - 1)]
             drops.append(drop(before, one, state))
@@ -217,7 +218,6 @@ def step_losses(
         for pair in (intact, [one for one, _ in changed]):
             if len(pair) == 2:  # the same pixels, stored otherwise
                 consistency.append(difference(pair[0], pair[1], group[0].area))
-        first += len(group)
     inside, weight = (torch.stack(each) for each in zip(*drops, strict=True))
     return {
         "opinion": opinion,

@@ -18,15 +18,11 @@ from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.captioners.classifier.network import map_features
 from rsfiqa.captioners.rule_based.features import pixel_features
 from rsfiqa.datasets.entry import Entry
-from rsfiqa.images import distort as textbook
 from rsfiqa.images import resize
 from rsfiqa.images.load import load_rgb
-from rsfiqa.images.realistic.distort import distort_in_turn, draw_chain
 from rsfiqa.io.atomic import atomic
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.superpixel import segment_image
-from rsfiqa.vocabulary import FAMILIES as FAMILIES_OF_TEXTBOOKS
-from rsfiqa.vocabulary import SEVERITIES
 
 PER_FILE = 20  # distorted photographs, and as many rated ones
 SIDES = (320, 384, 448)  # pixels of a crop
@@ -67,13 +63,15 @@ class Maker:
         if random.random() < LOCAL and len(inside) > 2:
             inside = neighbours(labels, random)
         mask = None if inside.all() else inside[labels]
-        distorted, severity = distort(intact, mask, random)
+        distorted, severity = crops.distort(
+            intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS
+        )
         images, states = [intact, distorted], [False, True]
         if random.random() < BOTH_STORED:
-            images += store(images, random)
+            images += crops.store(images, random)
             states += states
         elif random.random() < ONE_STORED:
-            images += store(images[1:], random)
+            images += crops.store(images[1:], random)
             states += [True]
         return {
             **self._features(images, labels),
@@ -164,30 +162,3 @@ def neighbours(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     chosen = np.zeros(len(count), bool)
     chosen[order[: max(int(within.sum()), 1)]] = True
     return chosen
-
-
-def distort(
-    image: np.ndarray, mask: np.ndarray | None, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """A distorted image and the severity of each family, float32 (F,)."""
-    severity = np.zeros(len(crops.FAMILIES), np.float32)
-    if random.random() < TEXTBOOK:
-        family = str(random.choice(list(FAMILIES_OF_TEXTBOOKS)))
-        level = int(random.choice(SEVERITIES))
-        functions = textbook.variants(family)
-        distorted = functions[int(random.integers(len(functions)))](image, level, random)
-        if mask is not None:
-            distorted = np.where(mask[..., None], distorted, image)
-        severity[crops.FAMILIES.index(crops.REALISTIC[family])] = level
-        return distorted, severity
-    chain = draw_chain(random, int(random.choice([1, 2, 3], p=LENGTHS)))
-    for one in chain:
-        severity[crops.FAMILIES.index(one.family)] = one.severity
-    return distort_in_turn(image, chain, random, mask), severity
-
-
-def store(images: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
-    """Images after they were stored in files of one kind and quality."""
-    codec, low, high = crops.STORAGE[int(random.integers(len(crops.STORAGE)))]
-    quality = int(random.integers(low, high))
-    return [crops.stored(image, codec, quality) for image in images]

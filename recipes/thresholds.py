@@ -17,9 +17,10 @@ from tqdm import tqdm
 from benchmarks.figures import FOLDER, add_data, parser
 from recipes import perception_regions
 from recipes.perception import photographs
-from recipes.perception_head import prepare
+from recipes.perception_head import State, prepare
 from recipes.perception_regions import Maker
 from rsfiqa.captioners.classifier.captioner import THRESHOLDS
+from rsfiqa.captioners.classifier.network import PerceptionHead
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.io.json_files import write_json
 
@@ -42,25 +43,36 @@ def main(arguments: Sequence[str]) -> None:
     perception_regions.make(maker, folder, FILES, rated=False)
     examples = perception_regions.read(folder, FILES)
     prepared = prepare(list(examples), perception.backbone.channels)
-    worst, regions, present, weights = [], [], [], []
-    groups = zip(prepared.distorted, prepared.is_distorted, strict=True)
-    for states, flags in tqdm(list(groups), "perceive"):
-        for state, distorted in zip(states, flags, strict=True):
-            with torch.inference_mode():
-                found = perception.head(state.features[:-1].float())
-            probability = found["presence"].sigmoid().numpy()
-            if distorted:
-                inside = (state.severity > 0).any(1).numpy()
-                regions.append(probability[inside])
-                present.append((state.severity > 0).numpy()[inside])
-                weights.append(state.area.numpy()[inside])
-            else:
-                worst.append(probability[int(found["quality"].argmin())])
-    chosen = choose(
-        np.stack(worst), np.concatenate(regions), np.concatenate(present), np.concatenate(weights)
-    )
+    states = [state for group in prepared.distorted for state in group]
+    worst, regions, present, weights = perceive(perception.head, states)
+    chosen = choose(worst, regions, present, weights)
     rounded = [round(float(value), 2) for value in chosen]
     write_json(THRESHOLDS, dict(zip(perception.families, rounded, strict=True)))
+
+
+def perceive(
+    head: PerceptionHead, states: Sequence[State]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments of `choose`, from good photographs as they are and distorted."""
+    worst, regions, present, weights = [], [], [], []
+    for state in tqdm(states, "perceive"):
+        with torch.inference_mode():
+            outputs = head(state.features[:-1].float())
+        probability = outputs["presence"].sigmoid().numpy()
+        if state.distorted:
+            there = (state.severity > 0).numpy()
+            inside = there.any(axis=1)
+            regions.append(probability[inside])
+            present.append(there[inside])
+            weights.append(state.area.numpy()[inside])
+        else:
+            worst.append(probability[int(outputs["quality"].argmin())])
+    return (
+        np.stack(worst),
+        np.concatenate(regions),
+        np.concatenate(present),
+        np.concatenate(weights),
+    )
 
 
 def choose(

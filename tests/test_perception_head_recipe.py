@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from recipes import perception_head, perception_regions
 from recipes.perception_examples import FAMILIES
@@ -12,21 +11,15 @@ from rsfiqa.captioners.classifier.network import PerceptionHead, features_of, re
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.images.load import load_rgb
+from tests.support.rated import rated_photographs
 
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory) -> list[Entry]:
     """Three small photographs, all good ones of ss03."""
-    folder, random = tmp_path_factory.mktemp("rated"), np.random.default_rng(0)
-    entries = []
-    for i in range(3):
-        coarse = Image.fromarray(random.integers(0, 256, (9, 12, 3), np.uint8))
-        path = folder / f"ss03 ({i}).png"
-        coarse.resize((400, 300), Image.Resampling.BICUBIC).save(path)
-        entries.append(
-            Entry(image_id=path.name, path=path, group=path.name, location="", mos=0.75 + i / 10)
-        )
-    return entries
+    opinions = ((f"ss03 ({i}).png", 0.75 + i / 10) for i in range(3))
+    folder = tmp_path_factory.mktemp("rated")
+    return rated_photographs(folder, opinions, coarse=(9, 12), size=(400, 300))
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from recipes import perception
 from recipes.perception_examples import FAMILIES, PAIRS, PRISTINE, RATED, SIDE, Examples, crop
 from rsfiqa.backbones.weights import PERCEPTION_FILE
 from rsfiqa.captioners.classifier.weights import packaged, read
 from rsfiqa.datasets.entry import Entry
+from tests.support.rated import rated_photographs
 
 
 @pytest.fixture(scope="module")
 def rated(tmp_path_factory) -> list[Entry]:
     """Twenty small photographs, half of them good ones of ss03."""
-    folder, random = tmp_path_factory.mktemp("rated"), np.random.default_rng(0)
-    entries = []
-    for i in range(20):
-        coarse = Image.fromarray(random.integers(0, 256, (24, 32, 3), np.uint8))
-        path = folder / f"ss0{3 if i % 2 else 1} ({i}).png"
-        coarse.resize((420, 340), Image.Resampling.BICUBIC).save(path)
-        entries.append(
-            Entry(image_id=path.name, path=path, group=path.name, location="", mos=0.4 + 0.03 * i)
-        )
-    return entries
+    opinions = ((f"ss0{3 if i % 2 else 1} ({i}).png", 0.4 + 0.03 * i) for i in range(20))
+    folder = tmp_path_factory.mktemp("rated")
+    return rated_photographs(folder, opinions, coarse=(24, 32), size=(420, 340))
 
 
 @pytest.fixture(scope="module")

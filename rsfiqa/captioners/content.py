@@ -1,7 +1,8 @@
 """What a region shows, in plain words: lightness, hue, texture and position."""
 
-import cv2
 import numpy as np
+
+from rsfiqa.captioners.rule_based.statistics import RegionStatistics
 
 HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
@@ -15,48 +16,18 @@ POSITIONS = np.array(
 )
 
 
-def describe(
-    lightness: np.ndarray, contrast: np.ndarray, a: np.ndarray, b: np.ndarray
-) -> list[str]:
-    """Lightness, hue and texture of each of R regions as words.
-
-    Args:
-        lightness: mean CIELAB L, float (R,), [0, 100].
-        contrast: standard deviation of L.
-        a: mean CIELAB a.
-        b: mean CIELAB b.
-    """
+def describe(statistics: RegionStatistics) -> list[str]:
+    """Lightness, hue and texture of each of R regions as words."""
     tones, textures = ("dark", "mid-tone", "bright"), ("smooth", "textured", "busy")
     return [
         f"{tones[tone]} {_hue(*color)} {textures[texture]} area"
         for tone, texture, color in zip(
-            np.digitize(lightness, (30, 65)),
-            np.digitize(contrast, (5, 12)),
-            zip(a, b, strict=True),
+            np.digitize(statistics.lightness, (30, 65)),
+            np.digitize(statistics.contrast, (5, 12)),
+            zip(statistics.a, statistics.b, strict=True),
             strict=True,
         )
     ]
-
-
-def describe_image(image: np.ndarray, labels: np.ndarray) -> list[str]:
-    """Lightness, hue and texture of each region of an image as words.
-
-    Args:
-        image: sRGB, uint8 (H, W, 3).
-        labels: label map of the image, (H, W), 0..R-1.
-    """
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    flat = labels.ravel().astype(np.intp)
-    areas = np.bincount(flat)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        result: np.ndarray = np.bincount(flat, values.ravel()) / areas
-        return result
-
-    light = lab[..., 0] * (100 / 255)
-    lightness = mean(light)
-    contrast = np.sqrt(np.maximum(mean(light * light) - lightness**2, 0))
-    return describe(lightness, contrast, mean(lab[..., 1] - 128), mean(lab[..., 2] - 128))
 
 
 def _hue(a: float, b: float) -> str:

@@ -31,7 +31,7 @@ def holder(tmp_path):
 
 
 def test_a_file_of_another_process_is_refused(holder, tmp_path):
-    with pytest.raises(InputError, match="^a.csv: must be written by one run at a time") as caught:
+    with pytest.raises(InputError, match=r"^a\.csv: must be written by one run") as caught:
         open_locked(tmp_path / "journal", Path("a.csv"))
     assert "\n" not in str(caught.value)
 

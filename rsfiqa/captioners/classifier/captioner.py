@@ -12,7 +12,8 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.by_image import PENALTY, ImageCaptioner, caption_row
 from rsfiqa.captioners.classifier.network import Perceived, Perception
 from rsfiqa.captioners.classifier.weights import packaged
-from rsfiqa.captioners.content import describe_image, positions_of
+from rsfiqa.captioners.content import describe, positions_of
+from rsfiqa.captioners.rule_based.statistics import RegionStatistics, region_statistics
 from rsfiqa.io.json_files import read_json
 from rsfiqa.products.captions import CaptionRow, Distortion
 from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
@@ -43,24 +44,33 @@ class ClassifierCaptioner(ImageCaptioner):
     def caption(self, image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
         """As `Captioner.caption`."""
         with torch.autocast("cpu", enabled=False):
-            return rows_of(image, labels, self.perception.perceive(image, labels))
+            return self._caption(image, labels, None)
 
     def caption_maps(
         self, image: np.ndarray, labels: np.ndarray, maps: Sequence[Tensor]
     ) -> list[CaptionRow]:
         """As `Captioner.caption_maps`."""
-        return rows_of(image, labels, self.perception.perceive_maps(maps, image, labels))
+        return self._caption(image, labels, maps)
+
+    def _caption(
+        self, image: np.ndarray, labels: np.ndarray, maps: Sequence[Tensor] | None
+    ) -> list[CaptionRow]:
+        statistics = region_statistics(image, labels)
+        perceived = self.perception.perceive(image, labels, maps=maps, statistics=statistics)
+        return rows_of(labels, statistics, perceived)
 
 
-def rows_of(image: np.ndarray, labels: np.ndarray, perceived: Perceived) -> list[CaptionRow]:
+def rows_of(
+    labels: np.ndarray, statistics: RegionStatistics, perceived: Perceived
+) -> list[CaptionRow]:
     """The captions of all regions of an image, in the order of their numbers.
 
     Args:
-        image: sRGB, uint8 (H, W, 3).
         labels: label map of the image, (H, W), 0..R-1.
+        statistics: of the regions.
         perceived: of the regions.
     """
-    contents, positions = describe_image(image, labels), positions_of(labels)
+    contents, positions = describe(statistics), positions_of(labels)
     ratings = rate(perceived)
     return [
         caption_row(

@@ -3,7 +3,7 @@
 Each region's features are the mean and the standard deviation of every channel of a backbone's maps
 within it, each map at its own resolution; hand-crafted features of its pixels, since a backbone
 keeps little of colors and tones as they are; and both again of the whole image, since a region is
-judged beside the rest. The quality of a region is a base less what each family of distortions costs
+rated beside the rest. The quality of a region is a base less what each family of distortions costs
 it, less a residual that no family explains, so that reasons add up to quality.
 """
 
@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, softplus
 
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
+from rsfiqa.captioners.rule_based.statistics import RegionStatistics
 
 CLIP = 6.0  # bound of standardised features, as in the model
 MIN_VARIANCE = 1e-8
@@ -124,20 +125,26 @@ def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
     return torch.cat(found, -1)
 
 
-def region_features(maps: Sequence[Tensor], pixels: np.ndarray, labels: np.ndarray) -> Tensor:
+def region_features(
+    maps: Sequence[Tensor],
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    statistics: RegionStatistics | None = None,
+) -> Tensor:
     """What the head is given of each region of an image: float32 (R, 2 * (2 * C + S)).
 
     Args:
         maps: feature maps of the image, (1, C_s, h_s, w_s).
         pixels: sRGB, uint8 (H, W, 3).
         labels: label map, uint16 (H, W), 0..R-1.
+        statistics: of the same regions, if they are known.
     """
     numbers = np.arange(int(labels.max()) + 1)
     masks = torch.from_numpy(labels == numbers[:, None, None]).float()
     areas = masks.mean((1, 2))
     every = torch.cat([masks, torch.ones_like(masks[:1])])[None]
-    of_maps = map_features([each.float().cpu() for each in maps], every)[0]
-    of_pixels = torch.from_numpy(pixel_features(pixels, labels)).float()
+    of_maps = map_features([each.cpu() for each in maps], every)[0]
+    of_pixels = torch.from_numpy(pixel_features(pixels, labels, statistics)).float()
     return beside_image(
         torch.cat([of_maps[:-1], of_pixels], 1), torch.cat([of_maps[-1], areas @ of_pixels])
     )
@@ -169,33 +176,32 @@ class Perception(nn.Module):
         self.head = PerceptionHead(features_of(backbone), len(self.families), **settings)
 
     @torch.inference_mode()
-    def perceive(self, pixels: np.ndarray, labels: np.ndarray) -> Perceived:
+    def perceive(
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+        *,
+        maps: Sequence[Tensor] | None = None,
+        statistics: RegionStatistics | None = None,
+    ) -> Perceived:
         """What is perceived in the regions of an image.
 
         Args:
             pixels: sRGB, uint8 (H, W, 3).
             labels: label map, uint16 (H, W), 0..R-1.
+            maps: feature maps (1, C_s, h_s, w_s) of the image by this network's backbone, if they
+                are known.
+            statistics: of the regions, if they are known.
         """
-        return self.perceive_maps(self.backbone.image_maps(pixels), pixels, labels)
-
-    @torch.inference_mode()
-    def perceive_maps(
-        self, maps: Sequence[Tensor], pixels: np.ndarray, labels: np.ndarray
-    ) -> Perceived:
-        """What is perceived in an image of which feature maps (1, C_s, h_s, w_s) are known.
-
-        Args:
-            maps: of the image, by this network's backbone.
-            pixels: sRGB, uint8 (H, W, 3).
-            labels: label map, uint16 (H, W), 0..R-1.
-        """
-        found = self.head(region_features(maps, pixels, labels)[None])
+        if maps is None:
+            maps = self.backbone.image_maps(pixels)
+        outputs = self.head(region_features(maps, pixels, labels, statistics)[None])
         mean, std = self.head.scale.tolist()
         return Perceived(
             families=self.families,
-            probability=found["presence"].sigmoid()[0].numpy(),
-            severity=found["severity"][0].numpy(),
-            cost=std * found["cost"][0].numpy(),
-            unexplained=std * found["unexplained"][0].numpy(),
-            quality=mean + std * found["quality"][0].numpy(),
+            probability=outputs["presence"].sigmoid()[0].numpy(),
+            severity=outputs["severity"][0].numpy(),
+            cost=std * outputs["cost"][0].numpy(),
+            unexplained=std * outputs["unexplained"][0].numpy(),
+            quality=mean + std * outputs["quality"][0].numpy(),
         )

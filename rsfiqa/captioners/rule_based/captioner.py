@@ -27,7 +27,7 @@ def caption(image: np.ndarray, labels: np.ndarray) -> list[CaptionRow]:
         labels: label map of the image, (H, W), 0..R-1.
     """
     statistics = region_statistics(image, labels)
-    contents = describe(statistics.lightness, statistics.contrast, statistics.a, statistics.b)
+    contents = describe(statistics)
     prediction = predict(pixel_features(image, labels, statistics))
     ratings, positions = rate(prediction), positions_of(labels)
     return [

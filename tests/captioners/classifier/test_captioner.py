@@ -9,6 +9,7 @@ from rsfiqa import captioners
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners.classifier.captioner import named, rate, rows_of, thresholds
 from rsfiqa.captioners.classifier.network import Perceived
+from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets.demo import photograph
 from rsfiqa.images.realistic.distort import RealisticDistortion, distort
 from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES
@@ -69,7 +70,7 @@ def test_ratings_by_hand():
 @pytest.mark.parametrize(("quality", "overall"), [(-0.2, 1), (0.5, 3), (1.3, 5)])
 def test_overall_is_the_quality_of_the_region(quality, overall):
     image, labels = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16)
-    (row,) = rows_of(image, labels, perceived(quality))
+    (row,) = rows_of(labels, region_statistics(image, labels), perceived(quality))
     assert row.ratings["overall"] == overall
     assert tuple(row.ratings) == RATINGS
 
