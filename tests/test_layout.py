@@ -26,7 +26,7 @@ STAGES = frozenset(
 )
 # from low to high; rooms on one line do not import each other, except the modules of the first
 LAYERS = (
-    {"errors", "registry", "vocabulary", "scale", "metrics", "splits", "options"},
+    {"errors", "registry", "vocabulary", "scale", "metrics", "splits", "options", "label_runs"},
     {"io"},
     {"products"},
     {"images", "runtime"},

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rsfiqa.captioners.rule_based.statistics import RegionStatistics
+from rsfiqa.label_runs import LabelRuns
 
 HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
@@ -39,13 +40,10 @@ def _hue(a: float, b: float) -> str:
 
 def positions_of(labels: np.ndarray) -> list[str]:
     """Position of each region's centroid in thirds of the image, and its percentage of the area."""
-    flat, (height, width) = labels.ravel(), labels.shape
-    areas = np.bincount(flat)
-    rows, columns = np.divmod(np.arange(labels.size), width)
-    y = np.bincount(flat, rows) / areas / height
-    x = np.bincount(flat, columns) / areas / width
+    runs = LabelRuns(labels)
+    x, y = (runs.centroids / labels.shape[::-1]).T
     thirds = np.digitize(y, (1 / 3, 2 / 3)), np.digitize(x, (1 / 3, 2 / 3))
-    percentages = np.rint(100 * areas / labels.size).astype(int)
+    percentages = np.rint(100 * runs.areas / labels.size).astype(int)
     return [
         f"{position}, {max(percentage, 1)} % of the image"
         for position, percentage in zip(POSITIONS[thirds], percentages, strict=True)

@@ -21,6 +21,7 @@ from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
 from rsfiqa.io.checksum import append_checksum, verify_checksum
 from rsfiqa.io.provenance import Provenance
+from rsfiqa.label_runs import LabelRuns
 
 if TYPE_CHECKING:  # `rsfiqa score` has regions, but neither of the libraries
     import h5py
@@ -65,17 +66,9 @@ def region_table(
         predicted_iou: float (R,), IoU that the segmenter predicts for each region's mask.
         stability: float (R,), stability of each region's mask.
     """
-    count = int(labels.max()) + 1
-    flat = labels.ravel().astype(np.intp)
-    rows, columns = np.divmod(np.arange(labels.size), labels.shape[1])
-    table = np.zeros(count, REGION)
-    table["area"] = np.bincount(flat, minlength=count)
-    for axis, values in enumerate((columns, rows)):
-        table["centroid"][:, axis] = np.bincount(flat, values, count) / table["area"]
-        low, high = np.full(count, labels.size), np.zeros(count, np.intp)
-        np.minimum.at(low, flat, values)
-        np.maximum.at(high, flat, values)
-        table["box"][:, axis], table["box"][:, axis + 2] = low, high + 1
+    runs = LabelRuns(labels)
+    table = np.zeros(runs.count, REGION)
+    table["area"], table["centroid"], table["box"] = runs.areas, runs.centroids, runs.boxes
     table["predicted_iou"] = np.nan if predicted_iou is None else predicted_iou
     table["stability"] = np.nan if stability is None else stability
     return table

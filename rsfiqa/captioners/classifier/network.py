@@ -112,17 +112,74 @@ def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
         maps: feature maps (B, C_s, h_s, w_s).
         masks: float (B, R, H, W), share of each pixel that belongs to a region.
     """
-    found = []
+    shapes = [(values.shape[-2], values.shape[-1]) for values in maps]
+    return _pooled(maps, [adaptive_avg_pool2d(masks, shape).flatten(2) for shape in shapes])
+
+
+def label_map_features(maps: Sequence[Tensor], labels: np.ndarray) -> Tensor:
+    """`map_features` of the regions of a label map and of the whole image: float (R + 1, 2 * C).
+
+    Args:
+        maps: feature maps (1, C_s, h_s, w_s).
+        labels: label map, uint16 (H, W), 0..R-1.
+    """
+    weights = []
     for values in maps:
-        weight = adaptive_avg_pool2d(masks, (values.shape[-2], values.shape[-1])).flatten(
-            2
-        )  # (B, R, h * w)
-        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)
+        found = pooled_masks(labels, (values.shape[-2], values.shape[-1]))
+        weights.append(torch.from_numpy(np.vstack([found, np.ones_like(found[:1])]))[None])
+    return _pooled(maps, weights)[0]
+
+
+def _pooled(maps: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+    """Weighted mean and standard deviation of each channel: float (B, R, 2 * C).
+
+    Args:
+        maps: feature maps (B, C_s, h_s, w_s).
+        weights: of the cells of each map in each region, (B, R, h_s * w_s).
+    """
+    found = []
+    for values, weight in zip(maps, weights, strict=True):
+        weight = weight / weight.sum(-1, keepdim=True).clamp_min(1e-6)  # noqa: PLW2901
         cells = values.float().flatten(2).transpose(1, 2)  # (B, h * w, C)
         mean = weight @ cells
         variance = weight @ cells.square() - mean.square()
         found += [mean, variance.clamp_min(MIN_VARIANCE).sqrt()]
     return torch.cat(found, -1)
+
+
+def pooled_masks(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Share of each cell that belongs to each region: float32 (R, h * w).
+
+    As `adaptive_avg_pool2d` of the masks, in a tenth of the time: it counts labels, not masks.
+
+    Args:
+        labels: label map, (H, W), 0..R-1.
+        shape: h, w. Cells overlap where the sides of the label map are no multiples of it.
+    """
+    (rows, row_cells, heights), (columns, column_cells, widths) = (
+        _bins(side, count) for side, count in zip(labels.shape, shape, strict=True)
+    )
+    count, cells = int(labels.max()) + 1, shape[0] * shape[1]
+    place = row_cells[:, None] * shape[1] + column_cells
+    found = np.bincount(
+        (labels[np.ix_(rows, columns)] * np.intp(cells) + place).ravel(), minlength=count * cells
+    )
+    shares: np.ndarray = found.reshape(count, cells) / np.outer(heights, widths).ravel()
+    return shares.astype(np.float32)
+
+
+def _bins(side: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels of all cells of one side, the cell of each, and the number of pixels of each.
+
+    Args:
+        side: pixels.
+        count: cells, as `adaptive_avg_pool2d` cuts them.
+    """
+    cells = np.arange(count)
+    begin, end = cells * side // count, -(-(cells + 1) * side // count)
+    sizes = end - begin
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.repeat(begin, sizes) + within, np.repeat(cells, sizes), sizes
 
 
 def region_features(
@@ -139,11 +196,8 @@ def region_features(
         labels: label map, uint16 (H, W), 0..R-1.
         statistics: of the same regions, if they are known.
     """
-    numbers = np.arange(int(labels.max()) + 1)
-    masks = torch.from_numpy(labels == numbers[:, None, None]).float()
-    areas = masks.mean((1, 2))
-    every = torch.cat([masks, torch.ones_like(masks[:1])])[None]
-    of_maps = map_features([each.cpu() for each in maps], every)[0]
+    areas = torch.from_numpy(np.bincount(labels.ravel()) / labels.size).float()
+    of_maps = label_map_features([each.cpu() for each in maps], labels)
     of_pixels = torch.from_numpy(pixel_features(pixels, labels, statistics)).float()
     return beside_image(
         torch.cat([of_maps[:-1], of_pixels], 1), torch.cat([of_maps[-1], areas @ of_pixels])

@@ -1,9 +1,12 @@
 """Region statistics: noise, blur, blockiness, lightness and color of each region."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+from rsfiqa.label_runs import LabelRuns
 
 NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)  # Immerkaer 1996
 FLAT = 12.0  # grey levels per 8 pixels of smoothed gradient; noise is estimated below it
@@ -33,41 +36,38 @@ def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics
         image: sRGB, uint8 (H, W, 3).
         labels: label map of the image, (H, W), 0..R-1.
     """
+    runs = LabelRuns(labels)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    flat = labels.ravel().astype(np.intp)
-    count = int(flat.max()) + 1
-    areas = np.bincount(flat, minlength=count)
-
-    def mean(values: np.ndarray) -> np.ndarray:
-        return np.bincount(flat, values.ravel(), count) / areas
-
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    light, a, b = lab[..., 0] * (100 / 255), lab[..., 1] - 128, lab[..., 2] - 128
-    lightness, chroma = mean(light), magnitude(a, b)
+    planes = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+    light, a, b = (plane.astype(np.float32) for plane in planes)
+    light, a, b = light * np.float32(100 / 255), a - 128, b - 128
+    lightness = runs.means(light)
+    steps = [np.minimum(np.abs(difference(grey, *axis)), MAX_STEP) for axis in ((1, 0), (0, 1))]
     return RegionStatistics(
-        noise=_noise(grey, flat, count),
-        blur=_blur(grey, flat, count),
-        blockiness=_blockiness(grey, flat, count),
+        noise=_noise(grey, runs),
+        blur=_blur(grey, runs),
+        blockiness=_blockiness(steps, runs),
         lightness=lightness,
-        contrast=np.sqrt(np.maximum(mean(light * light) - lightness**2, 0)),
-        a=mean(a),
-        b=mean(b),
-        chroma=mean(chroma),
+        contrast=np.sqrt(np.maximum(runs.means(light * light) - lightness**2, 0)),
+        a=runs.means(a),
+        b=runs.means(b),
+        chroma=runs.means(magnitude(a, b)),
     )
 
 
-def _weighted_means(
-    values: np.ndarray, weights: np.ndarray, flat: np.ndarray, count: int
-) -> np.ndarray:
-    """Weighted mean of each region, shrunk towards that of the image for small weights: (R,)."""
-    total = np.bincount(flat, (values * weights).ravel(), count)
-    weight = np.bincount(flat, weights.ravel(), count)
+def _shrunk(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted mean of each region, shrunk towards that of the image for small weights: (R,).
+
+    Args:
+        total: float (R,), sum of the weighted values of each region.
+        weight: float (R,), sum of their weights.
+    """
     whole = total.sum() / max(weight.sum(), 1e-9)
     means: np.ndarray = (total + PRIOR_WEIGHT * whole) / (weight + PRIOR_WEIGHT)
     return means
 
 
-def _noise(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
+def _noise(grey: np.ndarray, runs: LabelRuns) -> np.ndarray:
     """Immerkaer's estimate, on even areas only, since it takes texture for noise."""
     response = np.abs(cv2.filter2D(grey, -1, NOISE_MASK)) * (np.sqrt(np.pi / 2) / 6)
     smooth = cv2.GaussianBlur(grey, (0, 0), 2.0)
@@ -76,36 +76,37 @@ def _noise(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
         cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=0.125),
     )
     even = (gradient < FLAT / 8) & (grey > 3) & (grey < 252)  # clipped pixels show no noise
-    return _weighted_means(response, even.astype(np.float32), flat, count)
+    return _shrunk(runs.sums(response * even), runs.sums(even))
 
 
-def _blur(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
+def _blur(grey: np.ndarray, runs: LabelRuns) -> np.ndarray:
     """Crete's blur metric: the variation that survives further blurring; the larger direction."""
     survived = []
     for size, (dx, dy) in (((9, 1), (1, 0)), ((1, 9), (0, 1))):
         before = np.abs(difference(grey, dx, dy))
         after = np.abs(difference(cv2.blur(grey, size), dx, dy))
-        fraction = np.minimum(after, before) / np.maximum(before, 1e-6)
-        survived.append(_weighted_means(fraction, before / 4, flat, count))
+        # of each step, weighted by the step
+        total = runs.sums(np.minimum(after, before)) / 4
+        survived.append(_shrunk(total, runs.sums(before) / 4))
     larger: np.ndarray = np.maximum(*survived)
     return larger
 
 
-def _blockiness(grey: np.ndarray, flat: np.ndarray, count: int) -> np.ndarray:
-    """Mean step at the borders of JPEG blocks over the mean step elsewhere."""
-    height, width = grey.shape
-    horizontal, vertical = np.abs(difference(grey, 1, 0)), np.abs(difference(grey, 0, 1))
-    columns = np.zeros((height, width), np.float32)
-    columns[:, BLOCK - 1 : -1 : BLOCK] = 1
-    rows = np.zeros((height, width), np.float32)
-    rows[BLOCK - 1 : -1 : BLOCK] = 1
-    horizontal, vertical = np.minimum(horizontal, MAX_STEP), np.minimum(vertical, MAX_STEP)
-    border = _weighted_means(horizontal, columns, flat, count) + _weighted_means(
-        vertical, rows, flat, count
-    )
-    inside = _weighted_means(horizontal, 1 - columns, flat, count) + _weighted_means(
-        vertical, 1 - rows, flat, count
-    )
+def _blockiness(steps: Sequence[np.ndarray], runs: LabelRuns) -> np.ndarray:
+    """Mean step at the borders of JPEG blocks over the mean step elsewhere: (R,).
+
+    Args:
+        steps: float (H, W) of each direction, steps to the next pixel; zero at the far border.
+        runs: of the regions.
+    """
+    labels, border, inside = runs.labels, np.zeros(runs.count), np.zeros(runs.count)
+    chosen = slice(BLOCK - 1, -1, BLOCK)
+    for values, at in zip(steps, ((slice(None), chosen), (chosen, slice(None))), strict=True):
+        flat = labels[at].ravel().astype(np.intp)
+        total = np.bincount(flat, values[at].ravel(), runs.count)
+        weight = np.bincount(flat, minlength=runs.count)
+        border += _shrunk(total, weight)
+        inside += _shrunk(runs.sums(values) - total, runs.areas - weight)
     ratio: np.ndarray = (border + 0.2) / (inside + 0.2)
     return ratio
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import adaptive_avg_pool2d
 
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_FILE
@@ -12,6 +13,7 @@ from rsfiqa.captioners.classifier.network import (
     PerceptionHead,
     features_of,
     map_features,
+    pooled_masks,
     region_features,
 )
 from rsfiqa.captioners.classifier.weights import packaged, read, write
@@ -47,6 +49,18 @@ def test_a_pixel_of_a_coarse_cell_counts_by_its_share():
     masks = torch.zeros(1, 1, 1, 4)
     masks[..., :3] = 1  # all of the left cell, half of the right one
     assert map_features(maps, masks)[0, 0, 0] == pytest.approx(8 / 3)
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (97, 131), (5, 3), (1, 7)])
+def test_pooled_masks_are_those_of_torch(shape):
+    labels = np.random.default_rng(0).integers(0, 3, shape).astype(np.uint16)
+    labels.flat[-1] = 2
+    masks = torch.from_numpy(labels == np.arange(3)[:, None, None]).float()
+    cells = shape
+    for _ in range(5):
+        cells = (-(-cells[0] // 2), -(-cells[1] // 2))
+        expected = adaptive_avg_pool2d(masks, cells).flatten(1)
+        np.testing.assert_allclose(pooled_masks(labels, cells), expected, rtol=1e-6)
 
 
 def test_a_region_is_described_beside_its_image():
