@@ -31,6 +31,7 @@ from benchmarks.pipeline import (
 from rsfiqa import checkpoints, samples, splits
 from rsfiqa.backbones import PERCEPTION
 from rsfiqa.benchmark import stage as benchmark
+from rsfiqa.encoders.files import NO_TEXT
 from rsfiqa.metrics import compute_metrics
 from rsfiqa.samples import Samples
 from rsfiqa.train import stage as train
@@ -75,6 +76,7 @@ def make_products(
     images: int | None,
     weights: str,
     captioner: str,
+    encoder: str,
     augmented_views: bool,
 ) -> tuple[Path, Path]:
     """Run the pipeline in `folder` on both sets; returns the folders of their products."""
@@ -88,7 +90,8 @@ def make_products(
         *("--until", "embed", "extract"),
         sets=[FIRST],
         entries={name: {"layout": ADDED, "root": str(root.resolve())}},
-        sections=sections_of(weights, captioner, augmented_views=augmented_views),
+        sections=sections_of(weights, captioner, augmented_views=augmented_views)
+        | {"embed": {"encoder": encoder}},
     )
     return products / FIRST, products / name
 
@@ -217,6 +220,9 @@ def add_arguments(options: ArgumentParser) -> None:
     options.add_argument("--livec-only", action="store_true", help="test on BIQ2021 alone")
     options.add_argument("--weights", default=PERCEPTION, help="of the backbone")
     options.add_argument("--captioner", default="classifier", help="caption.backend")
+    # with MiniLM, medians over 4 splits were .845 and .798, without .843 and .798 SRCC, at 20 % of
+    # the time of scoring
+    options.add_argument("--encoder", default=NO_TEXT, help="embed.encoder")
     options.add_argument(
         "--no-augmented-views",
         dest="augmented_views",
@@ -239,6 +245,7 @@ def main(arguments: Sequence[str]) -> None:
         images=given.biq2021,
         weights=given.weights,
         captioner=given.captioner,
+        encoder=given.encoder,
         augmented_views=given.augmented_views,
     )
     data = samples.load(first)

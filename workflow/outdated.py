@@ -208,9 +208,9 @@ def _captioner_files(section: Mapping[str, Any]) -> Sequence[Path]:
 
 def _encoder_files(section: Mapping[str, Any]) -> Sequence[Path] | None:
     encoder = section["encoder"]
-    if encoder != encoders.PACKAGED and not expand_home(encoder).is_dir():
+    if encoder not in (encoders.PACKAGED, encoders.NO_TEXT) and not expand_home(encoder).is_dir():
         return None
-    return encoders.weight_files(encoders.encoder_folder(encoder))
+    return encoders.weight_files(encoder)
 
 
 def _backbone_files(section: Mapping[str, Any]) -> Sequence[Path] | None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rsfiqa.encoders.files import NO_TEXT, PACKAGED
 from rsfiqa.io.home import absolute_folder
 from rsfiqa.options import OPERATIONAL, Device, Options
 
@@ -12,9 +13,10 @@ class EmbedOptions(Options):
     """How captions are turned into vectors."""
 
     encoder: str = Field(
-        "packaged-minilm",
+        PACKAGED,
         description="Text encoder: packaged-minilm (all-MiniLM-L6-v2 from a Python package), the"
-        " folder of a transformers text encoder, or its name on the Hugging Face hub.",
+        " folder of a transformers text encoder, its name on the Hugging Face hub, or none: the"
+        " model gets the ratings alone.",
     )
     device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="Device of the encoder; auto uses a GPU if there is one."
@@ -31,6 +33,6 @@ class EmbedOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that shape the vectors; a folder by its absolute path, however spelt."""
-        packaged = type(self).model_fields["encoder"].default
-        encoder = self.encoder if self.encoder == packaged else absolute_folder(self.encoder)
+        named = self.encoder in (PACKAGED, NO_TEXT)
+        encoder = self.encoder if named else absolute_folder(self.encoder)
         return super().recorded() | {"encoder": encoder}

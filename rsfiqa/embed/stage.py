@@ -8,7 +8,7 @@ import numpy as np
 from rsfiqa import encoders
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
-from rsfiqa.encoders.files import encoder_folder, weight_hashes
+from rsfiqa.encoders.files import weight_hashes
 from rsfiqa.products import captions, embeddings
 from rsfiqa.runtime import shards
 from rsfiqa.runtime.shards import Shard
@@ -50,7 +50,7 @@ def run(
         make=make,
         write=embeddings.write,
         inputs={"captions": "caption"},
-        models=weight_hashes(encoder_folder(options.encoder)),
+        models=weight_hashes(options.encoder),
         shards=only,
         max_failed_fraction=max_failed_fraction,
         replace=replace,

@@ -5,7 +5,7 @@ Importing this module imports no model; `load` imports the chosen one.
 
 from typing import TYPE_CHECKING, Protocol
 
-from rsfiqa.encoders.files import PACKAGED, encoder_folder
+from rsfiqa.encoders.files import NO_TEXT, PACKAGED, encoder_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,10 @@ def load(
     Raises:
         InputError: no such encoder or device.
     """
+    if options.encoder == NO_TEXT:
+        from rsfiqa.encoders.no_text import NoText
+
+        return NoText()
     from rsfiqa.runtime.devices import device_of
 
     device = device_of(options.device, "embed.device")

@@ -9,6 +9,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.home import expand_home
 
 PACKAGED = "packaged-minilm"
+NO_TEXT = "none"  # captions as ratings alone
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other frameworks
 
@@ -21,15 +22,16 @@ def check(encoder: str, option: str = "embed.encoder") -> None:
         option: name under which the user gives it, for messages.
 
     Raises:
-        InputError: neither `PACKAGED`, nor a folder with a model, nor a possible name on the hub.
+        InputError: neither `PACKAGED` nor `NO_TEXT`, nor a folder with a model, nor a possible name
+            on the hub.
     """
     folder = expand_home(encoder)
-    if encoder == PACKAGED or (folder / "config.json").is_file():
+    if encoder in (PACKAGED, NO_TEXT) or (folder / "config.json").is_file():
         return
     if folder.exists() or not HUB_NAME.fullmatch(encoder):
         raise InputError(
-            f"{option}: must be {PACKAGED}, a folder with config.json or a name on the hub,"
-            f" found {encoder}"
+            f"{option}: must be {PACKAGED}, {NO_TEXT}, a folder with config.json or a name on the"
+            f" hub, found {encoder}"
         )
 
 
@@ -37,7 +39,7 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
     """The folder of an encoder's files, downloaded if `encoder` is a name on the hub.
 
     Args:
-        encoder: value of `EmbedOptions.encoder`.
+        encoder: value of `EmbedOptions.encoder`, not `NO_TEXT`.
         option: name under which the user gives it, for messages.
 
     Raises:
@@ -59,11 +61,13 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
         ) from error
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files of weights in an encoder's folder, sorted."""
-    return sorted(folder.rglob("*.safetensors"))
+def weight_files(encoder: str, option: str = "embed.encoder") -> list[Path]:
+    """The files of an encoder's weights, sorted; see `encoder_folder`."""
+    if encoder == NO_TEXT:
+        return []
+    return sorted(encoder_folder(encoder, option).rglob("*.safetensors"))
 
 
-def weight_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of weights in an encoder's folder, by name."""
-    return {path.name: sha256_of(path) for path in weight_files(folder)}
+def weight_hashes(encoder: str, option: str = "embed.encoder") -> dict[str, str]:
+    """SHA-256 of the files of an encoder's weights, by name; see `encoder_folder`."""
+    return {path.name: sha256_of(path) for path in weight_files(encoder, option)}

@@ -30,14 +30,14 @@ class CaptionProjection(nn.Module):
     """Caption embeddings and ratings as vectors of D numbers; a missing rating adds 0.
 
     Args:
-        text_dim: numbers of a caption embedding, T.
+        text_dim: numbers of a caption embedding, T; 0 where the model gets ratings alone.
         width: D.
         dropout: fraction of captions dropped in training.
     """
 
     def __init__(self, text_dim: int, *, width: int, dropout: float = 0.3) -> None:
         super().__init__()
-        self.text = nn.Linear(text_dim, width, bias=False)
+        self.text = nn.Linear(text_dim, width, bias=False) if text_dim else None
         self.ratings = nn.Linear(2 * len(RATINGS), width, bias=False)
         self.dropout = nn.Dropout(dropout)
 
@@ -47,7 +47,8 @@ class CaptionProjection(nn.Module):
         centred = torch.where(known, (batch.ratings - 3) / 2, 0.0)  # [-1, 1]
         ratings = self.ratings(torch.cat([centred, known.to(centred.dtype)], -1))
         keep_mask = self.dropout(torch.ones_like(centred[..., :1]))  # of whole captions
-        captions: Tensor = CAPTION_SCALE * (self.text(batch.text.float()) + ratings) * keep_mask
+        text = 0.0 if self.text is None else self.text(batch.text.float())
+        captions: Tensor = CAPTION_SCALE * (text + ratings) * keep_mask
         return captions
 
 

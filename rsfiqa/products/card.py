@@ -22,7 +22,7 @@ class ModelArguments(TypedDict):
 
     Attributes:
         stage_channels: channels of each backbone stage, earliest first.
-        text_dim: numbers of a caption embedding.
+        text_dim: numbers of a caption embedding, 0 without a text encoder.
         width: channels of mixed features and region tokens.
         ensemble_heads: heads whose mean is the global term.
         hidden: hidden units of each ensemble head.

@@ -20,7 +20,7 @@ from rsfiqa.captioners import CAPTIONERS, Captioner
 from rsfiqa.checkpoints import Card
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders import TextEncoder
-from rsfiqa.encoders.files import encoder_folder, weight_hashes
+from rsfiqa.encoders.files import NO_TEXT, weight_hashes
 from rsfiqa.errors import InputError
 from rsfiqa.images import border, resize
 from rsfiqa.io.checksum import sha256_of
@@ -194,11 +194,10 @@ def load_encoder(folder: Path, card: Card, device: str) -> TextEncoder:
     option = f"{card_path(folder)}: encoder"
     settings = _settings(EmbedOptions, card.encoder, {"device": device})
     if not encoders.has_quick_start(settings):  # the packaged encoder, whose hash takes time
-        source = encoder_folder(settings.encoder, option)
-        digest = weights_digest(weight_hashes(source))
-        if digest != card.encoder["sha256"]:
+        digest = weights_digest(weight_hashes(settings.encoder, option))
+        if settings.encoder != NO_TEXT and digest != card.encoder["sha256"]:
             raise InputError(
-                f"{source}: must hold the weights of the encoder trained on"
+                f"{settings.encoder}: must hold the weights of the encoder trained on"
                 f" ({card.encoder['sha256'][:12]}), found {digest[:12]}; give those"
             )
     return encoders.load(settings, quick_start=True, option=option)

@@ -105,6 +105,13 @@ def test_pooling_and_length_are_the_folders_own(embedded, tmp_path):
     assert np.linalg.norm(first, axis=1).min() > 2
 
 
+def test_no_encoder_gives_vectors_without_numbers(embedded):
+    result, stats = embedded([TEXTS[:3], [LONG]], encoder="none")
+    assert result.vectors.shape == (4, 0)
+    assert result.offsets.tolist() == [0, 3, 4]
+    assert (result.truncated, stats["unique"]) == (0, 4)
+
+
 def test_half_precision_is_near(embedded):
     whole, _ = embedded([TEXTS])
     half, _ = embedded([TEXTS], precision="bf16")

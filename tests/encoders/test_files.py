@@ -6,7 +6,7 @@ from rsfiqa.errors import InputError
 
 @pytest.mark.parametrize("encoder", ["/nowhere", "one word", "nowhere"])
 def test_a_name_that_cannot_be_an_encoder(encoder):
-    with pytest.raises(InputError, match=r"embed.encoder: must be packaged-minilm, a folder"):
+    with pytest.raises(InputError, match=r"embed.encoder: must be packaged-minilm, none, a folder"):
         check(encoder)
 
 

@@ -173,6 +173,19 @@ def test_statistics_are_part_of_the_state() -> None:
     assert_same(other(batch).quality, model(batch).quality)
 
 
+@pytest.mark.parametrize("variant", ["full", "no_rsa"])
+def test_without_text_the_ratings_remain(variant: str) -> None:
+    batch = random_batch()
+    batch = replace(batch, text=batch.text[..., :0])
+    model = RSA(STAGES, text_dim=0, width=8, heads=2, hidden=8, variant=variant)
+    model.standardise(batch, torch.rand(3))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    better = replace(batch, ratings=(batch.ratings + 1).clamp(max=5))
+    assert not any("text" in name for name in model.state_dict())
+    assert ((model.eval()(better).quality - model(batch).quality).abs() > 1e-5).all()
+
+
 def test_unknown_variant() -> None:
     with pytest.raises(ValueError, match=r"variant: must be one of full, .* found 'no_such'"):
         RSA((3,), text_dim=2, variant="no_such")

@@ -61,7 +61,7 @@ def test_it_can_be_planned(tmp_path, models):
             "weights",
             "caption.server.weights: must be the folder of a model with config.json",
         ),
-        ("embed", "encoder", "embed.encoder: must be packaged-minilm, a folder with config.json"),
+        ("embed", "encoder", "embed.encoder: must be packaged-minilm, none, a folder with"),
         ("extract", "weights", "extract.weights: must be a file, found none at /nowhere"),
     ],
 )
