@@ -57,6 +57,8 @@ class Backbone:
             # reflection can add at most one pixel less than the side
             mode = "replicate" if bottom >= height or right >= width else "reflect"
             x = pad(x, (0, right, 0, bottom), mode)
+        if x.device.type == "cpu":  # faster by a tenth to a half
+            x = x.contiguous(memory_format=torch.channels_last)
         maps = list(self.network(x))
         if self.channels_last:
             maps = [feature_map.permute(0, 3, 1, 2) for feature_map in maps]

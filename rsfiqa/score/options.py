@@ -1,6 +1,6 @@
 """Options of the score command and of `Scorer`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,12 @@ class ScoreOptions(Options):
 
     device: Device = Field(
         "auto", description="Device of the models; auto uses a GPU if there is one."
+    )
+    runtime: Literal["auto", "torch", "onnx"] = Field(
+        "auto",
+        description="Library that runs the backbone: torch, or ONNX Runtime (rsfiqa[onnx]), which"
+        " is faster on a CPU, with the same scores to 0.05 % of their range; auto takes it where"
+        " it is installed and there are several images.",
     )
     weights: str = Field(
         PACKAGED,

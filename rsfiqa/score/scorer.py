@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rsfiqa import checkpoints
+from rsfiqa.backbones import onnx
 from rsfiqa.backbones.backbone import Backbone, grid_features_of
 from rsfiqa.captioners.sentence import explaining, revised_sentence
 from rsfiqa.errors import ImageError, InputError
@@ -104,6 +105,7 @@ class Scorer(nn.Module):
         if pipeline.needs_one_process(self.card):
             _ = self.region_pipeline.segmenter  # reports a wrong checkpoint now
         self.requires_grad_(False).to(device).eval()
+        self._onnx = None if device.type != "cpu" else as_onnx(self._own_backbone, options.runtime)
 
     @classmethod
     def load(
@@ -319,7 +321,7 @@ class Scorer(nn.Module):
         if labels is None:
             labels = self.region_pipeline.segment(pixels)
         small = resize.reduce(pixels, self.card.backbone["long_side"])
-        maps = self._own_backbone.image_maps(small)
+        maps = self._image_maps(small)
         if rows is None:
             rows = self._caption(pixels, small, labels, maps)
         ratings = captions.ratings_array(captions.to_table({"": rows}))
@@ -334,6 +336,11 @@ class Scorer(nn.Module):
         )
         prediction = self.model(batch_images([inputs]).to(self.mean.device), by_captions=True)
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
+
+    def _image_maps(self, image: np.ndarray) -> list[Tensor]:
+        """The backbone's maps of an image; on a CPU by ONNX Runtime, if that is chosen."""
+        on_cpu = self._onnx is not None and self.mean.device.type == "cpu"
+        return (self._onnx if on_cpu else self._own_backbone).image_maps(image)
 
     @property
     def _own_backbone(self) -> Backbone:
@@ -364,6 +371,27 @@ class Scorer(nn.Module):
         vectors: np.ndarray = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
         vectors *= (np.array(texts) != "")[:, None]
         return vectors
+
+
+def as_onnx(backbone: Backbone, runtime: str) -> Backbone | None:
+    """A backbone by ONNX Runtime, None where torch runs it.
+
+    Args:
+        backbone: on the CPU.
+        runtime: see `ScoreOptions.runtime`.
+
+    Raises:
+        InputError: ONNX Runtime is asked for, and is missing or cannot run the backbone.
+    """
+    if runtime == "torch" or (runtime == "auto" and not onnx.is_installed()):
+        return None
+    onnx.check_installed("--runtime")
+    try:
+        return onnx.to_onnx(backbone)
+    except InputError:
+        if runtime == "auto":
+            return None
+        raise
 
 
 def _reload(

@@ -82,6 +82,8 @@ def run(
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
     started = time.monotonic()
+    if options.runtime == "auto" and len(paths) == 1:
+        options = options.model_copy(update={"runtime": "torch"})  # at hand a second earlier
     pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
         done, failed = len(paths), _print_rows(paths, pool, explain)

@@ -161,11 +161,16 @@ def pooled_masks(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     )
     count, cells = int(labels.max()) + 1, shape[0] * shape[1]
     place = row_cells[:, None] * shape[1] + column_cells
-    found = np.bincount(
-        (labels[np.ix_(rows, columns)] * np.intp(cells) + place).ravel(), minlength=count * cells
-    )
-    shares: np.ndarray = found.reshape(count, cells) / np.outer(heights, widths).ravel()
-    return shares.astype(np.float32)
+    if (len(rows), len(columns)) != labels.shape:  # cells overlap
+        labels = labels[np.ix_(rows, columns)]
+    code = labels.astype(np.intp)
+    code *= cells
+    code += place
+    found = np.bincount(code.ravel(), minlength=count * cells).astype(np.float32)
+    areas = np.outer(heights, widths).astype(np.float32).ravel()
+    shares: np.ndarray = found.reshape(count, cells)
+    shares /= areas
+    return shares
 
 
 def _bins(side: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
