@@ -220,7 +220,7 @@ def add_arguments(options: ArgumentParser) -> None:
     options.add_argument("--livec-only", action="store_true", help="test on BIQ2021 alone")
     options.add_argument("--weights", default=PERCEPTION, help="of the backbone")
     options.add_argument("--captioner", default="classifier", help="caption.backend")
-    # with MiniLM, medians over 4 splits were .845 and .798, without .843 and .798 SRCC, at 20 % of
+    # with MiniLM, medians over 4 splits were .845 and .799, without .842 and .798 SRCC, at 20 % of
     # the time of scoring
     options.add_argument("--encoder", default=NO_TEXT, help="embed.encoder")
     options.add_argument(
