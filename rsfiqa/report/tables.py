@@ -94,6 +94,24 @@ class DatasetPair:
         random = self.within and not self.official
         return "random splits by group" if random else "trainings that differ in their seed"
 
+    def is_best(self, row: MethodSummary, measure: str, digits: int = 3) -> bool:
+        """Whether no method tested here has a better median, as rounded for display.
+
+        Args:
+            row: one of `methods`; with no other to compare with, it is not the best.
+            measure: srcc, plcc, krcc or rmse.
+            digits: decimals that are shown.
+        """
+        sign = -1 if measure == "rmse" else 1
+        medians = {one.method: sign * getattr(one, measure).median for one in self.methods}
+        rounded = {
+            method: round(value, digits)
+            for method, value in medians.items()
+            if not math.isnan(value)
+        }
+        best = max(rounded.values(), default=math.nan)
+        return len(rounded) > 1 and rounded.get(row.method) == best
+
 
 def read(root: Path, names: Sequence[str] = ()) -> list[ResultRow]:
     """The rows of tables of results under a root, sorted.
