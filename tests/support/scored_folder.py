@@ -45,7 +45,9 @@ def scored_folder(
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = np.clip(random.normal(128, 5 + step * i, (72, 96, 3)), 0, 255)
         Image.fromarray(picture.astype(np.uint8)).save(path)
-    (root / "pictures" / FAILED).write_text("no picture")
+    failed = root / "pictures" / FAILED
+    failed.parent.mkdir(exist_ok=True)
+    failed.write_text("no picture")
     usual: dict[str, Any] = {"heatmaps": None, "explain": False, "workers": 1, "inside": inside}
     checkpoint = trained / "tiny.full/split-00"
     pictures, output = [str(root / "pictures")], root / "s.parquet"
