@@ -15,7 +15,7 @@ from rsfiqa.products import results
 from rsfiqa.products.paths import all_results, benchmark_folder
 from rsfiqa.products.results import ResultRow
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.labels import FULL, method_label, method_order
+from rsfiqa.report.labels import FULL, method_description, method_label, method_order
 from rsfiqa.report.published import Published, published
 
 
@@ -77,6 +77,12 @@ class DatasetPair:
     published: list[tuple[str, Published]]
     footnotes: dict[str, str]
     official: bool = False
+
+    @property
+    def explained(self) -> list[tuple[str, str]]:
+        """Label and description of each variant of the model among the methods."""
+        found = [(one.label, method_description(one.method)) for one in self.methods]
+        return [(label, text) for label, text in found if text]
 
     @property
     def title(self) -> str:
