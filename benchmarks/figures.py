@@ -54,7 +54,7 @@ def write(target: str, figures: dict[str, float], command: str) -> None:
     content = {
         **{name: round(value, 6) for name, value in figures.items()},
         "command": command,
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": _machine(),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
@@ -75,7 +75,8 @@ def run(*words: str | Path) -> None:
         sys.exit(code)
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the checkout, `-dirty` with changes that are not committed."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=ROOT,

@@ -70,7 +70,7 @@ def changes() -> Iterator[tuple[str, Change]]:
 def photographs(data: Path | None) -> list[np.ndarray]:
     """Kodak's photographs, or those in packages: uint8 (H, W, 3) each."""
     if data is None:
-        return [demo.photograph(source, LARGEST) for source in demo.SOURCES]
+        return [demo.photograph(source, LARGEST) for source in demo.PHOTOGRAPHS]
     return [load.load_rgb(path) for path in sorted((data / "kodak").glob("*.png"))]
 
 

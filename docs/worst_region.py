@@ -1,4 +1,4 @@
-"""docs/worst-region.png: a photograph with one noisy region, and what is said of it."""
+"""docs/worst-region.png: a photograph with one distorted region, and what is said of it."""
 
 import sys
 from pathlib import Path
@@ -9,15 +9,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rsfiqa import Scorer
 from rsfiqa.datasets import demo
-from rsfiqa.images.distort import distort_region
+from rsfiqa.images.realistic.distort import RealisticDistortion, distort_region
 from rsfiqa.score.result import Region, Score, worst_region
 
-PHOTOGRAPH = "skimage/data/chelsea.png"  # by Stéfan van der Walt, CC0
-REGION = 1  # by area, of the pristine photograph
-FAMILY, SEVERITY = "noise", 5
-LONG_SIDE = 512  # pixels; the photograph is smaller
-ZOOM = 1.8
-LEAST_INSIDE = 0.8  # of the region that is found, in the one that was distorted
+PHOTOGRAPH = "matplotlib/mpl-data/sample_data/grace_hopper.jpg"  # by the US Navy, public domain
+REGION = 2  # by area, of the pristine photograph
+DISTORTION = RealisticDistortion("compression", "jpeg", 5)
+LONG_SIDE = 640  # pixels; the photograph is smaller
+ZOOM = 1.4
+LEAST_OVERLAP = 0.85  # intersection over union of the region that is found and the distorted one
 MARGIN, LINE = 24, 36  # pixels
 INK, PAPER, MARK = (32, 33, 36), (255, 255, 255), (255, 176, 0)
 
@@ -31,14 +31,14 @@ def main(output: Path) -> None:
     scorer = Scorer.load(device="cpu")
     pristine = demo.photograph(PHOTOGRAPH, LONG_SIDE)
     chosen = mask_of(scorer.score(pristine), REGION, pristine)
-    image = distort_region(pristine, chosen, FAMILY, SEVERITY, np.random.default_rng(0))
+    image = distort_region(pristine, chosen, DISTORTION, np.random.default_rng(0))
     result = scorer.score(image)
     number = worst_of(result)
     found = mask_of(result, number, image)
     region = result.regions[number]
-    inside = (found & chosen).sum() / found.sum()
-    if inside < LEAST_INSIDE or FAMILY not in [family for family, _ in region.distortions]:
-        sys.exit(f"worst-region: {region.text!r}, {inside:.0%} inside; choose another region")
+    overlap = (found & chosen).sum() / (found | chosen).sum()
+    if overlap < LEAST_OVERLAP or DISTORTION.family not in dict(region.distortions):
+        sys.exit(f"worst-region: {region.text!r}, overlap {overlap:.0%}; choose another region")
     drawn = drawing(pristine, image, found, texts(result, region, scorer.score(pristine).score))
     drawn.quantize(256, kmeans=3).save(output, optimize=True)
     print(region.text)
@@ -61,7 +61,7 @@ def texts(result: Score, region: Region, pristine: float) -> tuple[str, str]:
     lost = sum(region.cost for region in result.regions)
     return (
         f"The photograph: score {pristine:.1f} of 100",
-        f"One region with noise: score {result.score:.1f} of 100\n"
+        f"One region saved as a poor JPEG: score {result.score:.1f}\n"
         f"{region.text}\nIt costs {region.cost:.1f} of the {lost:.1f} points that are lost.",
     )
 

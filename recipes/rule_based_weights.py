@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     cv2.setNumThreads(1)
     entries = [e for e in kodak.read(data / "kodak") if e.subset != TEST]
     photographs = {entry.group: load.load_rgb(entry.path) for entry in entries}
-    photographs |= {source: demo.photograph(source) for source in demo.SOURCES}
+    photographs |= {source: demo.photograph(source) for source in demo.PHOTOGRAPHS}
     found = [
         row
         for name, image in tqdm(photographs.items(), "calibrate")

@@ -13,6 +13,7 @@ from PIL import Image
 import rsfiqa
 from rsfiqa import cli
 from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.captioners.registry import CAPTIONERS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.prepare.options import PrepareOptions
@@ -75,6 +76,14 @@ def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
     shown = " ".join(help_of(capsys, *words.split()).split())
     for word in ("Read", "Writes", "default"):
         assert word.lower() in shown.lower(), word
+
+
+def test_the_help_of_caption_names_the_default_captioner(capsys):
+    text = " ".join(help_of(capsys, "caption").split())
+    _, _, found = text.partition("By default processes all shards, ")
+    sentence = found.partition(". ")[0]
+    names = {name for name in CAPTIONERS if name in sentence.replace("-", "_")}
+    assert names == {CaptionOptions().backend}
 
 
 @pytest.mark.parametrize("stage", OWN)

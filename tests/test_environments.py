@@ -1,6 +1,8 @@
 """The pins stand in several files; they must be the same, and within the project's ranges."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -71,6 +74,29 @@ def test_the_rules_environment_has_what_the_stages_import():
 def test_the_lock_has_a_version_in_the_range_of_every_requirement():
     extras = [extra for extra in PROJECT["optional-dependencies"] if extra not in APART]
     assert_within(locked("requirements.lock"), requirements(*extras))
+
+
+def test_the_lock_for_scoring_alone_leaves_out_what_it_does_not_need():
+    """Torch and torchvision come from the index of one's choice."""
+    pins, left_out = locked("envs/score.lock"), {"torch", "torchvision"}
+    names = {pin.split("==")[0] for pin in pins}
+    assert pins <= locked("requirements.lock")
+    needed = {name: one for name, one in requirements().items() if name not in left_out}
+    assert_within(pins, needed)
+    assert not names & {*left_out, "hf-xet", "sentence-transformers", "transformers"}
+
+
+def test_scoring_works_without_what_its_lock_leaves_out(tmp_path):
+    Image.effect_noise((96, 72), 40).save(tmp_path / "a.png")
+    code = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(['hf_xet', 'sentence_transformers', 'transformers'])\n"
+        "from rsfiqa import cli\n"
+        f"sys.exit(cli.main(['score', {str(tmp_path / 'a.png')!r}, '--workers', '1']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a.png" in done.stdout
 
 
 @pytest.mark.parametrize("extra", APART)

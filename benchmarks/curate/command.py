@@ -1,4 +1,8 @@
-"""The command line: which parts are measured, and where their figures go."""
+"""The command line: which parts are measured, and where their figures go.
+
+The figures of a part are kept when it ends, so that a run that was interrupted goes on with the
+next part, and parts can be measured one by one.
+"""
 
 import argparse
 import sys
@@ -9,7 +13,8 @@ from pathlib import Path
 import benchmarks.curate
 from benchmarks.curate import best, groups, page, service
 from benchmarks.curate.work import Work
-from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.figures import FOLDER, add_data, commit, parser, write
+from rsfiqa.io.json_files import read_json, write_json
 
 TARGET = "bench-curate"
 
@@ -40,24 +45,53 @@ PARTS = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure; write the figures of a run of all parts."""
+    """Measure the parts that are not measured yet; write the figures once all are known."""
     given = _options().parse_args(arguments)
     work = Work(given.data, FOLDER / "curate", given.checkpoint)
-    figures: dict[str, float] = {}
     for name in given.part or PARTS:
         if missing := PARTS[name].missing(given.data):
             print(f"{name}: skipped, needs {', '.join(missing)} in --data", file=sys.stderr)
-            continue
-        found = {key: float(value) for key, value in PARTS[name].measure(work).items()}
-        print(f"{name}: {found}", file=sys.stderr, flush=True)
-        figures |= found
-    if not given.part:
-        write(TARGET, figures, "python -m benchmarks curate --data DIR")
+        elif given.part or kept(work, name) is None:
+            keep(work, name, PARTS[name].measure(work))
+        print(f"{name}: {kept(work, name)}", file=sys.stderr, flush=True)
+    found = {name: kept(work, name) for name in PARTS}
+    if pending := [name for name, figures in found.items() if figures is None]:
+        print(f"{TARGET}: not written, {', '.join(pending)} to be measured", file=sys.stderr)
+        return
+    figures = {key: value for part in found.values() for key, value in (part or {}).items()}
+    write(TARGET, figures, "python -m benchmarks curate --data DIR")
+
+
+def kept(work: Work, part: str) -> dict[str, float] | None:
+    """The figures of a part, measured on this commit and checkpoint; None if there are none."""
+    try:
+        content = read_json(_file(work, part))
+    except (OSError, ValueError):
+        return None
+    figures: dict[str, float] = content["figures"]
+    return figures if content["of"] == _measured(work) else None
+
+
+def keep(work: Work, part: str, figures: Mapping[str, float]) -> None:
+    """Keep the figures of a part for `kept`; none where the part could not be measured."""
+    if figures:
+        work.folder.mkdir(parents=True, exist_ok=True)
+        values = {name: float(value) for name, value in figures.items()}
+        write_json(_file(work, part), {"of": _measured(work), "figures": values})
+
+
+def _file(work: Work, part: str) -> Path:
+    return work.folder / f"{part}.json"
+
+
+def _measured(work: Work) -> str:
+    """What figures are of: the commit and the checkpoint."""
+    return f"{commit()} {work.checkpoint.resolve() if work.checkpoint else 'packaged'}"
 
 
 def _options() -> argparse.ArgumentParser:
     options = parser(benchmarks.curate.__name__, benchmarks.curate.__doc__)
     add_data(options, required=False)
-    options.add_argument("--part", nargs="+", choices=PARTS, help="measure these parts alone")
+    options.add_argument("--part", nargs="+", choices=PARTS, help="measure these parts, again")
     options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
     return options

@@ -23,9 +23,9 @@ from rsfiqa.vocabulary import RATINGS
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ROWS, FOLDER_ROWS = 10_000, 20_000
+ROWS, FOLDER_ROWS = 10_000, 100_000
 FILES = 100  # different photographs; the others are links to them
-SIDE = 640  # pixels
+SIDE, FOLDER_SIDE = 640, 192  # pixels
 LABEL = "synthetic 0123456789ab"
 REPEATS = 5
 WORDS = ("strong noise", "clear motion blur", "slight haze", "extreme defocus blur")
@@ -49,7 +49,7 @@ FILTERS = (
 
 
 def measure(_work: Work) -> Mapping[str, float]:
-    """Seconds to write, open and filter a page of 10,000 rows and a folder of 20,000."""
+    """Seconds to write, open and filter a page of 10,000 rows and a folder of 100,000."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("page: skipped, needs chromium on PATH", file=sys.stderr)
@@ -59,10 +59,11 @@ def measure(_work: Work) -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as running:
         browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         folder = Path(name)
-        write_pictures(folder / "pictures", FOLDER_ROWS)
-        single = _measured(browser, folder, ROWS, "page", ("-o", folder / "page.html"))
+        write_pictures(folder / "pictures", ROWS, SIDE)
+        write_pictures(folder / "small", FOLDER_ROWS, FOLDER_SIDE)
+        single = _measured(browser, folder / "pictures", ROWS, "page", "-o", folder / "page.html")
         several = _measured(
-            browser, folder, FOLDER_ROWS, "page_folder", ("--folder", folder / "page")
+            browser, folder / "small", FOLDER_ROWS, "page_folder", "--folder", folder / "page"
         )
         browser.close()
         size = (folder / "page.html").stat().st_size
@@ -70,14 +71,14 @@ def measure(_work: Work) -> Mapping[str, float]:
 
 
 def _measured(
-    browser: "Browser", folder: Path, count: int, name: str, output: tuple[str, Path]
+    browser: "Browser", pictures: Path, count: int, name: str, *output: str | Path
 ) -> dict[str, float]:
-    table = folder / f"{name}.parquet"
-    score_tables.write(table, rows(folder / "pictures", count), LABEL)
+    table = pictures.with_name(f"{name}.parquet")
+    score_tables.write(table, rows(pictures, count), LABEL)
     started = time.perf_counter()
     rsfiqa("report", "--scores", table, "--images", "0", *output)
     written = time.perf_counter() - started
-    page = output[1] if output[0] == "-o" else output[1] / "index.html"
+    page = Path(output[1]) if output[0] == "-o" else Path(output[1]) / "index.html"
     opened, filtered = zip(*(_visit(browser, page) for _ in range(REPEATS)), strict=True)
     return {
         f"{name}_rows": count,
@@ -104,15 +105,15 @@ def _filter(page: "Page", selector: str, value: str) -> float:
     return milliseconds / 1000
 
 
-def write_pictures(folder: Path, count: int) -> None:
-    """JPEG files with the detail of photographs, in ten folders."""
+def write_pictures(folder: Path, count: int, side: int) -> None:
+    """JPEG files of a width in pixels, with the detail of photographs, in ten folders."""
     random = np.random.default_rng(0)
     for i in range(count):
         path = folder / f"part-{i % 10}" / f"{i:06}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         if i < FILES:
             coarse = random.integers(0, 256, (12, 16, 3)).astype(np.uint8)
-            smooth = cv2.resize(coarse, (SIDE, SIDE * 3 // 4), interpolation=cv2.INTER_CUBIC)
+            smooth = cv2.resize(coarse, (side, side * 3 // 4), interpolation=cv2.INTER_CUBIC)
             noisy = smooth + random.normal(0, 12, smooth.shape)
             cv2.imwrite(str(path), np.clip(noisy, 0, 255).astype(np.uint8))
         else:

@@ -13,9 +13,9 @@ class Caption(ShardCommand, CaptionOptions):
 
     Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
     FOLDER/caption/<shard>.parquet, <shard>.failures.parquet and <shard>.stats.json. By default
-    processes all shards, with the rule-based captioner; finished shards are skipped. Responses of
-    a model are cached until their shard is published. `rsfiqa caption serve` serves a model to
-    several jobs.
+    processes all shards, with the classifier that comes with the package; finished shards are
+    skipped. Responses of a model are cached until their shard is published. `rsfiqa caption serve`
+    serves a model to several jobs.
     """
 
     server_log: Path | None = Field(

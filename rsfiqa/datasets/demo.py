@@ -1,4 +1,4 @@
-"""The demo set: photographs from installed packages, distorted at five severities.
+"""The demo set: photographs from installed packages, distorted at three of the five severities.
 
 Its scores are pseudo-MOS: 100 times the structural similarity of each image to its pristine source.
 They show that the pipeline works, but no person gave them.
@@ -6,7 +6,6 @@ They show that the pipeline works, but no person gave them.
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ from rsfiqa.images.distort import distort
 from rsfiqa.images.load import load_rgb
 from rsfiqa.io.atomic import atomic
 from rsfiqa.splits import seed_of
-from rsfiqa.vocabulary import SEVERITIES
 
-SOURCES = (
+# in color; recipes and benchmarks measure on them
+PHOTOGRAPHS = (
     "skimage/data/astronaut.png",
     "skimage/data/chelsea.png",
     "skimage/data/coffee.png",
@@ -34,7 +33,21 @@ SOURCES = (
     "sklearn/datasets/images/flower.jpg",
     "matplotlib/mpl-data/sample_data/grace_hopper.jpg",
 )
+SOURCES = (
+    *PHOTOGRAPHS,
+    # a micrograph and grey photographs: references that no other shares its scene with
+    "skimage/data/brick.png",
+    "skimage/data/camera.png",
+    "skimage/data/coins.png",
+    "skimage/data/grass.png",
+    "skimage/data/gravel.png",
+    "skimage/data/ihc.png",
+    "skimage/data/moon.png",
+)
 FAMILIES = ("noise", "blur", "compression", "underexposure")
+# Severities of a family, in turn over references and families: each severity is as frequent. Splits
+# and intervals are by reference, so that a reference more tells more than two severities more.
+IN_TURN = ((1, 3, 5), (1, 2, 4), (2, 3, 5), (1, 3, 4), (2, 4, 5))
 LONG_SIDE = 384  # pixels
 PNG_LEVEL = 1  # of compression: writes the set in 5 s instead of 9, with files 8 % larger
 
@@ -51,7 +64,7 @@ def make(
         sources: photographs, as `package/path` of a file in an installed package.
 
     Returns:
-        For each source the pristine image (severity 0) and each distortion at severities 1 to 5.
+        For each source the pristine image (severity 0) and each distortion at three severities.
         The source is the group, the score a pseudo-MOS.
 
     Raises:
@@ -59,14 +72,22 @@ def make(
     """
     return [
         entry
-        for source in sources
-        for entry in _distort(folder, Path(source).stem, photograph(source, long_side), seed)
+        for number, source in enumerate(sources)
+        for entry in _distort(
+            folder, Path(source).stem, photograph(source, long_side), seed, first=number
+        )
     ]
 
 
-def _distort(folder: Path, group: str, pristine: np.ndarray, seed: int) -> Iterator[Entry]:
+def _distort(
+    folder: Path, group: str, pristine: np.ndarray, seed: int, *, first: int
+) -> Iterator[Entry]:
+    """The images of one source; `first` of `IN_TURN` are the severities of the first family."""
     yield _entry(folder, group, pristine, pristine=pristine)
-    for family, severity in product(FAMILIES, SEVERITIES):
+    turns = [IN_TURN[(first + turn) % len(IN_TURN)] for turn in range(len(FAMILIES))]
+    for family, severity in [
+        (family, one) for family, turn in zip(FAMILIES, turns, strict=True) for one in turn
+    ]:
         random = np.random.default_rng(seed_of(seed, group, family, severity))
         image = distort(pristine, family, severity, random)
         yield _entry(folder, group, image, pristine=pristine, distortion=family, severity=severity)

@@ -274,7 +274,7 @@ DATASETS.register(
     DatasetSpec(
         title="demo set",
         reader="rsfiqa.datasets.demo:make",
-        generated=210,
+        generated=221,
         scale=MosScale(0.0, 100.0),
         pseudo_mos="pseudo: SSIM x 100 (Wang et al. 2004) of the luma to the pristine source",
     ),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-from rsfiqa.products.scores import FileState
+from rsfiqa.products.scores import TIME, FileState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")  # a byte that is not UTF-8, in a displayed path
@@ -50,7 +50,7 @@ def _format(nanoseconds: int) -> str:
         time = EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         return str(nanoseconds // 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.strftime(TIME)
 
 
 def stored_path(text: str) -> Path:

@@ -93,10 +93,34 @@ def locations(path: Path, label: str) -> set[str]:
     """
     if not path.is_file():
         return set()
+    _check(path, label)
+    return {name for batch in _batches(path, ["location"]) for name in _texts(batch["location"])}
+
+
+def read_distortions(path: Path, label: str) -> Iterator[tuple[str, float, list[str], list[int]]]:
+    """Location of the picture, area, families and severities of each region.
+
+    Args:
+        path: of the table.
+        label: of the checkpoint.
+
+    Raises:
+        InputError: see `locations`; or no file.
+    """
+    _check(path, label)
+    names = ["location", "area", "families", "severities"]
+    schema = pa.schema([SCHEMA.field(name) for name in names])
+    for batch in _batches(path, names):
+        columns = batch.select(names).cast(schema).to_pydict()
+        for location, area, families, severities in zip(*columns.values(), strict=True):
+            yield location, area, families or [], severities or []
+
+
+def _check(path: Path, label: str) -> None:
+    """Reject a table of another version or checkpoint."""
     check_rewritten(path, PRODUCT, SCHEMA, VERSION)
     if (recorded := recorded_provenance(path)) is not None:
         check_label(path, recorded.options["checkpoint"], label, "move it away")
-    return {name for batch in _batches(path, ["location"]) for name in _texts(batch["location"])}
 
 
 def update(

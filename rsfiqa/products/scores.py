@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -44,6 +45,7 @@ SCHEMA = pa.schema(
         ("modified", pa.string()),  # time of the last change, ISO 8601, UTC
     ]
 )
+TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # of the last change of a file
 NEVER_NULL = ("path", "direction", "low", "high", "checkpoint", "location")
 
 
@@ -159,7 +161,18 @@ def check_row(row: dict[str, Any], number: int) -> Row:
             raise ValueError(f"no {name} in row {number}")
     if row["worst_box"] is not None and len(row["worst_box"]) != 4:
         raise ValueError(f"worst_box of {len(row['worst_box'])} numbers in row {number}")
-    return cast(Row, {**row, "flags": row["flags"] or []})
+    return cast(Row, {**row, "flags": row["flags"] or [], "modified": _as_written(row["modified"])})
+
+
+def _as_written(time: str | None) -> str | None:
+    """The time of a file as `score` writes it; duckdb writes it with a blank and fewer digits."""
+    if time is None or time[4:5] != "-":  # seconds, of a year beyond the calendar
+        return time
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC).strftime(TIME)
 
 
 def check_label(path: Path, found: str, label: str, way_out: str) -> None:

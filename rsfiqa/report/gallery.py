@@ -86,12 +86,13 @@ def _explanation(
         prediction.region_weight[i].double().numpy(),
         dataset.scale,
     )
+    marked = max(parts, key=lambda part: part.cost)
     return Explanation(
         size=labels.shape[::-1],
         predicted=dataset.scale.to_mos(float(prediction.quality[i])),
         regions=parts,
-        marked=max(parts, key=lambda part: part.cost).number,
-        marked_as="the most costly",
+        marked=marked.number,
+        marked_as="the most costly" if marked.cost > 0 else "",
         cost=cost_heat(abs(dataset.scale.span) * (attention - contribution), dataset.scale),
         attention=attention_heat(attention),
     )

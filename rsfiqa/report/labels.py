@@ -13,6 +13,20 @@ VARIANT_LABELS = {
     "none": f"{MINUS}MHF {MINUS}captions {MINUS}RSA",
 }
 
+# What a row is, for readers who do not know the method.
+DESCRIPTIONS = {
+    FULL: "the full model",
+    "no_mhf": "only the last level of the backbone's features",
+    "no_mllm": "neither sentences nor ratings of regions",
+    "no_rsa": "no attention to regions; each counts by its area",
+    "none": "none of the three",
+}
+
+
+def method_description(method: str) -> str:
+    """What a variant of the model has or lacks; empty for a baseline, whose label says it."""
+    return DESCRIPTIONS.get(method, "")
+
 
 def method_label(method: str, caption_backend: str) -> str:
     """The name of a variant or baseline in tables.

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from rsfiqa.report.dataset import DataSet
 from rsfiqa.report.scored_pictures import Paths, address
 from rsfiqa.report.thumbnails import Thumbnail
 from rsfiqa.scale import MosScale, itu_level
-from rsfiqa.vocabulary import RATINGS
+from rsfiqa.vocabulary import RATINGS, family_words
 
 BINS = 20  # of the histogram
 FAILED = "failed"  # counts as a problem
@@ -46,11 +46,18 @@ def histogram(rows: Sequence[Row], scale: MosScale) -> list[Bar]:
     ]
 
 
-def problems_of(row: Row) -> list[str]:
-    """What is wrong with a picture: distortions of its worst region, flags, or that it failed."""
+def problems_of(row: Row, severities: Mapping[str, int] | None = None) -> list[str]:
+    """What is wrong with a picture: distortions, flags, or that it failed.
+
+    Args:
+        row: of the picture; its worst region's sentence names distortions.
+        severities: of families in all its regions, as of `severities.read`, where they are known.
+    """
     if row["status"] != "ok":
         return [FAILED]
-    return [*named_families(row["worst_caption"] or ""), *row["flags"]]
+    named = named_families(row["worst_caption"] or "")
+    of_regions = [family_words(name) for name, severity in (severities or {}).items() if severity]
+    return [*named, *sorted(set(of_regions) - set(named)), *row["flags"]]
 
 
 def count_problems(problems: Sequence[Sequence[str]]) -> list[tuple[str, int]]:

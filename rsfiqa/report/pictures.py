@@ -33,7 +33,8 @@ class Region:
         reason: its distortions in words, or that there are none; empty if unknown.
         score: in units of the data set.
         weight: contribution to the score of the picture, in [0, 1]; weights sum to 1.
-        cost: points that the region takes from the picture, below the best end of the scale.
+        cost: points that the region takes from the picture, below the best end of the scale;
+            negative for a region beyond that end.
     """
 
     number: int
@@ -92,6 +93,11 @@ class Explanation:
     def by_cost(self) -> list[Region]:
         """The regions, the most costly first."""
         return sorted(self.regions, key=lambda region: -region.cost)
+
+    @property
+    def gained(self) -> float:
+        """Points by which regions beyond the best end of the scale make up for others' costs."""
+        return -sum(min(region.cost, 0.0) for region in self.regions)
 
     @property
     def overlays(self) -> dict[str, Heat]:

@@ -100,6 +100,7 @@ def draw(pair: DatasetPair, table: pa.Table, max_dots: int = MAX_DOTS) -> str:
     """Scores (y) against predictions (x), each in units of its own data set, and the fitted curve.
 
     The curve is the one behind PLCC and RMSE: fitted to quality, then converted to scores.
+    Predictions beyond an end of the scale are drawn at that end.
 
     Args:
         pair: gives the units.
@@ -108,11 +109,12 @@ def draw(pair: DatasetPair, table: pa.Table, max_dots: int = MAX_DOTS) -> str:
     """
     train, test = pair.train, pair.test
     predicted, quality = table["predicted"].to_numpy(), table["quality"].to_numpy()
-    x = np.linspace(predicted.min(), predicted.max(), 100)
+    within = np.clip(predicted, 0, 1)
+    x = np.linspace(within.min(), within.max(), 100)
     y = logistic4(x, *fit_logistic4(predicted, quality))
     with _axes() as (figure, axes):
         axes.plot(
-            train.scale.to_mos(predicted),
+            train.scale.to_mos(within),
             test.scale.to_mos(quality),
             "o",
             color=DOT,
@@ -128,7 +130,7 @@ def draw(pair: DatasetPair, table: pa.Table, max_dots: int = MAX_DOTS) -> str:
 
 
 def calibrate(dataset: DataSet, rows: Sequence[ResultRow], path: Path) -> Calibration:
-    """The calibration of the median split of a data set.
+    """The calibration of the median split of a data set, of predictions within the scale.
 
     Args:
         dataset: trained and tested on.
@@ -137,7 +139,7 @@ def calibrate(dataset: DataSet, rows: Sequence[ResultRow], path: Path) -> Calibr
     """
     row = median_split(rows)
     table = results.read_predictions(path, row.split)
-    predicted = dataset.scale.to_mos(table["predicted"].to_numpy())
+    predicted = dataset.scale.to_mos(np.clip(table["predicted"].to_numpy(), 0, 1))
     bins = calibration(predicted, dataset.scale.to_mos(table["quality"].to_numpy()))
     differences = bins.predicted - bins.scores
     return Calibration(

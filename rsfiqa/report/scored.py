@@ -11,7 +11,7 @@ from tqdm import tqdm
 from rsfiqa.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.products import score_tables
+from rsfiqa.products import region_scores, score_tables, severities
 from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import Row, check_label
 from rsfiqa.report import page, pages, record, thumbnails
@@ -86,11 +86,13 @@ def run(
     failed = [row for row in rows if row["status"] != "ok"]
     ordered = [*ok, *failed]
     used = _checkpoint_folder(scores, label, checkpoint, [*checkpoints_in(trained), packaged])
-    scorer = load_scorer(used) if used is not None and ok and images else None
+    whole = any(row["inside"] is None for row in ok)  # of a given region the table alone tells
+    scorer = load_scorer(used) if used is not None and whole and images else None
     place = target.absolute().parent
     pictures = scored_pictures(ok, scorer, dataset, paths, count=images, page=place)
     small = _thumbnails(ordered, paths, folder)
-    problems = [problems_of(row) for row in ordered]
+    severe = _severities(scores, label)
+    problems = [problems_of(row, severe.get(row["location"])) for row in ordered]
     folders = _folders(rows, paths, dataset)
     experiments = [record.read_experiment(used.parent.name, [used])] if used else []
     values = np.array(_values(ok, dataset))
@@ -115,7 +117,9 @@ def run(
         pages=pages.write(folder, ordered, dataset, paths, small=small, title=name)
         if folder
         else 0,
-        computed=used is not None,
+        computed=scorer is not None,
+        found=used is not None,
+        inside=next((row["inside"] for row in ok if row["inside"]), None),
         pictures=pictures,
         rows=content(
             ordered,
@@ -158,6 +162,12 @@ def _thumbnails(
     sources = [paths.file(row) for row in shown]
     made = pages.thumbnail_files(folder, sources) if folder else thumbnails.embedded(sources)
     return list(tqdm(made, "thumbnails", len(sources), unit="image", disable=None))
+
+
+def _severities(scores: Path, label: str) -> dict[str, dict[str, int]]:
+    """Severities of families by location, where the table of regions is beside that of scores."""
+    path = region_scores.regions_path(scores)
+    return severities.read(path, label) if path is not None and path.is_file() else {}
 
 
 def check_output(output: Path, *, given: bool) -> None:

@@ -206,7 +206,7 @@ def _photo_and_explanation(
         image = load.load_image(path)
     except ImageError as error:
         return "", str(error), _worst_box(row, UNREAD_SIZE)
-    if scorer is None:
+    if scorer is None or row["inside"] is not None:
         explanation = _worst_box(row, image.size)
     else:
         explanation = _explanation(row, scorer.score(image.pixels), dataset)
@@ -214,13 +214,14 @@ def _photo_and_explanation(
 
 
 def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
-    """What the table alone tells: the worst region, as a box in pixels of the picture."""
+    """What the table alone tells: the worst or the given region, as a box in pixels."""
     x0, y0, x1, y1 = row["worst_box"]
+    kind = "the worst" if row["inside"] is None else "the given"
     region = Region(
         number=0,
         outline=f"M{x0} {y0}H{x1}V{y1}H{x0}Z",
         anchor=(50 * (x0 + x1) / size[0], 50 * (y0 + y1) / size[1]),
-        content="the worst region",
+        content=f"{kind} region",
         text=row["worst_caption"] or "",
         ratings=[(name, row[f"worst_{name}"]) for name in RATINGS],
         reason="",
@@ -228,7 +229,7 @@ def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
         weight=_or_nan(row["worst_weight"]),
         cost=_or_nan(row["worst_cost"]),
     )
-    return Explanation(size, row["score"], [region], marked_as="the worst")
+    return Explanation(size, row["score"], [region], marked_as=kind)
 
 
 def _picture_reason(row: ScoredRow) -> str:

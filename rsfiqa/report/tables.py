@@ -15,7 +15,7 @@ from rsfiqa.products import results
 from rsfiqa.products.paths import all_results, benchmark_folder
 from rsfiqa.products.results import ResultRow
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.labels import FULL, method_label, method_order
+from rsfiqa.report.labels import FULL, method_description, method_label, method_order
 from rsfiqa.report.published import Published, published
 
 
@@ -79,6 +79,12 @@ class DatasetPair:
     official: bool = False
 
     @property
+    def explained(self) -> list[tuple[str, str]]:
+        """Label and description of each variant of the model among the methods."""
+        found = [(one.label, method_description(one.method)) for one in self.methods]
+        return [(label, text) for label, text in found if text]
+
+    @property
     def title(self) -> str:
         """Train and test set."""
         return f"{self.train.title} \N{RIGHTWARDS ARROW} {self.test.title}"
@@ -93,6 +99,24 @@ class DatasetPair:
         """What medians are taken over and their intervals resample."""
         random = self.within and not self.official
         return "random splits by group" if random else "trainings that differ in their seed"
+
+    def is_best(self, row: MethodSummary, measure: str, digits: int = 3) -> bool:
+        """Whether no method tested here has a better median, as rounded for display.
+
+        Args:
+            row: one of `methods`; with no other to compare with, it is not the best.
+            measure: srcc, plcc, krcc or rmse.
+            digits: decimals that are shown.
+        """
+        sign = -1 if measure == "rmse" else 1
+        medians = {one.method: sign * getattr(one, measure).median for one in self.methods}
+        rounded = {
+            method: round(value, digits)
+            for method, value in medians.items()
+            if not math.isnan(value)
+        }
+        best = max(rounded.values(), default=math.nan)
+        return len(rounded) > 1 and rounded.get(row.method) == best
 
 
 def read(root: Path, names: Sequence[str] = ()) -> list[ResultRow]:

@@ -58,14 +58,6 @@ def test_a_severity_must_hold_for_a_tenth_of_the_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("areas", "severity"),
-    [({5: 0.05, 3: 0.05}, 3), ({5: 0.1}, 5), ({5: 0.04, 3: 0.04, 1: 0.01}, 0), ({}, 0)],
-)
-def test_regions_of_higher_severity_count_for_lower_ones(areas, severity):
-    assert families._severity(areas) == severity
-
-
-@pytest.mark.parametrize(
     ("flag", "names"),
     [
         ("motion_blur>=4", ["a.jpg"]),

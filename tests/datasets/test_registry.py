@@ -16,7 +16,6 @@ from rsfiqa.prepare.entries import read_listing
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products import manifest
 from rsfiqa.scale import MosScale
-from rsfiqa.vocabulary import SEVERITIES
 from tests.support.imports import imported_by
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +113,7 @@ def test_published_sets_join_duplicates_and_tables_of_users_refuse_them():
 
 
 def test_the_number_of_generated_images():
-    expected = len(demo.SOURCES) * (1 + len(demo.FAMILIES) * len(SEVERITIES))
+    expected = len(demo.SOURCES) * (1 + len(demo.FAMILIES) * len(demo.IN_TURN[0]))
     assert DATASETS["demo"].generated == expected
     assert [name for name, spec in DATASETS.items() if not spec.needs_root] == ["demo"]
 

@@ -146,7 +146,7 @@ def test_the_demo_set(tmp_path):
     options = PrepareOptions(layout="demo")
     prepare.run(tmp_path / "out", options, shard_size=100, max_failed_fraction=0, seed=0)
     table, provenance = manifest.read(tmp_path / "out/manifest.parquet")
-    assert table.num_rows == 210
+    assert table.num_rows == 221
     assert manifest.shard_names(tmp_path / "out/manifest.parquet") == ["00000", "00001", "00002"]
     assert provenance.options["mos"].startswith("pseudo: ")
     np.testing.assert_allclose(table["quality"].to_numpy(), table["mos"].to_numpy() / 100, 1e-6)

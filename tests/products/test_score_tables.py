@@ -244,3 +244,20 @@ def test_an_output_that_is_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "s.csv")
     with pytest.raises(InputError, match=r"s.csv: must be a file, found a device or pipe"):
         check(tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-01-02 03:04:05.000006+00", "2026-01-02T03:04:05.000006Z"),
+        ("2026-01-02 03:04:05.5+00", "2026-01-02T03:04:05.500000Z"),
+        ("2026-01-02 04:04:05+01:00", "2026-01-02T03:04:05.000000Z"),
+        ("2026-01-02 03:04:05", "2026-01-02T03:04:05.000000Z"),
+        ("253402300800", "253402300800"),
+        ("2026-13-02", "2026-13-02"),
+    ],
+)
+def test_times_that_duckdb_has_rewritten_are_the_same_times(table, written, read):
+    """Otherwise each picture would count as changed since it was scored."""
+    score_tables.write(table, [make_row("a.jpg", modified=written)], LABEL)
+    assert [row["modified"] for row in score_tables.read(table)] == [read]

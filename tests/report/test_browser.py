@@ -8,7 +8,7 @@ import pytest
 
 from rsfiqa.products import failures
 from rsfiqa.report import stage as report
-from tests.support.browser import Noise, needs_chromium
+from tests.support.browser import Noise, needs_chromium, serious_findings
 from tests.support.pipeline import made
 
 pytestmark = needs_chromium
@@ -309,6 +309,15 @@ def test_a_narrow_window_is_not_scrolled_sideways(page):
     widths = "[document.documentElement.scrollWidth, innerWidth]"
     found, window = page.evaluate(widths)
     assert found <= window
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(page, width, scheme):
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    assert serious_findings(page) == []
 
 
 def test_without_scripts_everything_is_shown(browser, path):

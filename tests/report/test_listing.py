@@ -102,3 +102,12 @@ def test_a_link_is_relative_below_the_folder_of_the_page(tmp_path):
     assert address(tmp_path / "a b/ü#?.png", tmp_path) == "a%20b/%C3%BC%23%3F.png"
     assert address(tmp_path / "a.png", tmp_path / "pages") == (tmp_path / "a.png").as_uri()
     assert address(tmp_path / "javascript:alert(1).png", tmp_path).startswith("javascript%3A")
+
+
+def test_families_of_all_regions_are_problems_where_they_are_known():
+    """After those of the worst region, each once, in words; those of too small a part are none."""
+    of_worst = row(50, worst_caption="A sky with strong noise. Overall poor.", flags=["tiny"])
+    severities = {"motion_blur": 4, "noise": 1, "haze": 0}
+    assert listing.problems_of(of_worst, severities) == ["noise", "motion blur", "tiny"]
+    assert listing.problems_of(of_worst) == ["noise", "tiny"]
+    assert listing.problems_of(row(None), severities) == ["failed"]

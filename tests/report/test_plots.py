@@ -73,6 +73,17 @@ def test_each_axis_is_in_the_units_of_its_data_set():
     assert "MOS of b" in texts
 
 
+def test_predictions_beyond_the_scale_are_drawn_at_its_end(tmp_path, provenance):
+    beyond = table(predicted=np.linspace(-0.5, 1.5, 10))
+    x = numbers(parse(plots.draw(PAIR, beyond)), 1)
+    assert (min(x), max(x)) == (1, 5)
+    path = tmp_path / "a.a.full.parquet"
+    results.write(path, [], beyond, provenance("results"))
+    found = plots.calibrate(MOS, [row("all-00", 0.5)], path)
+    # clipped, the predictions are symmetric to 0.5; the qualities have a mean of 0.75
+    assert found.bias == pytest.approx(4 * (0.5 - 0.75))
+
+
 def test_a_plot_follows_the_page_and_meets_no_other():
     svg = plots.draw(PAIR, table())
     assert svg == plots.draw(PAIR, table())

@@ -10,50 +10,40 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
 from rsfiqa.io.provenance import Provenance
-from rsfiqa.products import score_tables
+from rsfiqa.products import region_scores, score_tables
 from rsfiqa.products.scores import SCHEMA, VERSION
 from rsfiqa.report import scored
-from rsfiqa.score import stage as score
-from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.inside import GivenBox
 from rsfiqa.score.scorer import Scorer
 from tests.support.html_page import Page, cells, section
-from tests.support.pipeline import HOSTILE, made
+from tests.support.pipeline import HOSTILE
+from tests.support.scored_folder import scored_folder, write_page
 
 NAMES = ["a/0.png", "a/1.png", "b/2.png", f"b/{HOSTILE}".replace("/script", "script")]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    return made(tmp_path_factory) / "train"
+def folder(tmp_path_factory):
+    """The scores of four pictures, and of a file that is none, in two folders; checkpoints."""
+    return scored_folder(tmp_path_factory, NAMES, step=30)
 
 
 @pytest.fixture(scope="module")
-def table(trained, tmp_path_factory):
-    """The scores of four pictures, and of a file that is none, in two folders."""
-    root = tmp_path_factory.mktemp("scored")
-    random = np.random.default_rng(0)
-    for i, name in enumerate(NAMES):
-        path = root / "pictures" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture = np.clip(random.normal(128, 5 + 30 * i, (72, 96, 3)), 0, 255)
-        Image.fromarray(picture.astype(np.uint8)).save(path)
-    (root / "pictures/b/bad.jpg").write_text("no picture")
-    folder = trained / "tiny.full/split-00"
-    usual = {"heatmaps": None, "explain": False, "workers": 1}
-    pictures = [str(root / "pictures")]
-    score.run(pictures, ScoreOptions(), checkpoint=folder, output=root / "s.parquet", **usual)
-    return root / "s.parquet"
+def table(folder):
+    return folder[0]
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    return folder[1]
 
 
 def run(scores, trained, **changes) -> str:
-    usual = {"output": None, "checkpoint": None, "images": 3, "title": "A <b>", "trained": trained}
-    usual |= {"load_scorer": Scorer}
-    scored.run(scores, **usual | changes)
+    write_page(scores, trained, **{"title": "A <b>"} | changes)
     return (changes.get("output") or scores.with_suffix(".html")).read_text("utf-8")
 
 
@@ -271,6 +261,45 @@ def test_a_changed_picture_is_noted(table, trained, tmp_path, html):
     assert "has changed" not in html
     other = changed(table, tmp_path / "s.parquet", score=lambda row: row["score"] - 0.01)
     assert run(other, trained).count("The file has changed since it was scored ") == 3
+
+
+def test_scores_of_a_given_region_are_not_called_changed(tmp_path_factory):
+    table, trained = scored_folder(
+        tmp_path_factory, NAMES[:2], inside=GivenBox((10, 20, 50.0, 60.0))
+    )
+    html = run(table, trained)
+    assert "has changed" not in html
+    assert "Scores are those of a given region of each picture, box 10,20,50,60." in html
+    assert html.count("<b>Region 1, the given: ") == 2
+    assert html.count('d="M10 20H50V60H10Z"') == 2
+    scores = [f"{row['score']:.3f}" for row in scored.read(table) if row["status"] == "ok"]
+    assert sorted(re.findall(r"predicted <b>([\d.]+)</b>", html)) == sorted(scores)
+    assert "was not found" not in html
+
+
+def test_a_page_tells_families_of_all_regions(table, trained, tmp_path):
+    """Those of a tenth of the picture, as `rsfiqa cull --flag` takes them; without, the worst's."""
+    rows = [row for row in scored.read(table) if row["status"] == "ok"]
+    copy = changed(table, tmp_path / "s.parquet", worst_caption=lambda _: "A sky. Overall fair.")
+    shown = re.compile(r'data-problem="(.*?)"')
+    assert shown.findall(run(copy, trained, images=0)) == ["failed"]
+    found = [(0.5, ["haze", "motion_blur"], [2, 1]), (0.05, ["noise"], [5])]
+    regions = [
+        dict.fromkeys(region_scores.SCHEMA.names)
+        | {"location": rows[0]["location"], "area": area, "families": names, "severities": levels}
+        for area, names, levels in found
+    ]
+    region_scores.update(
+        region_scores.regions_path(copy), set(), {}, regions, rows[0]["checkpoint"]
+    )
+    assert shown.findall(run(copy, trained, images=0)) == ["failed", "haze", "motion blur"]
+
+
+def test_regions_of_another_checkpoint_are_refused(table, trained, tmp_path):
+    shutil.copy(table, tmp_path / "s.parquet")
+    region_scores.update(tmp_path / "s.regions.parquet", set(), {}, [], "other 0123")
+    with pytest.raises(InputError, match=r"s.regions.parquet: must be of checkpoint tiny .*other"):
+        run(tmp_path / "s.parquet", trained, images=0)
 
 
 def test_nothing_but_failures_is_an_outcome(table, trained, tmp_path):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from rsfiqa.products import score_tables
-from tests.support.browser import Noise, needs_chromium
+from tests.support.browser import Noise, needs_chromium, serious_findings
 from tests.support.scored_folder import FAILED, NAMES, scored_folder, worst_first, write_page
 
 pytestmark = needs_chromium
@@ -350,13 +350,9 @@ def test_no_window_is_scrolled_sideways(page, size):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [SIZE, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_serious(page, size, scheme, dialog):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
     page.set_viewport_size(size)
     page.emulate_media(color_scheme=scheme)
     page.reload()
     if dialog:
         page.locator("#compare-these").click()
-    found = axe.Axe().run(page).response["violations"]
-    assert [
-        (one["id"], one["impact"]) for one in found if one["impact"] in ("serious", "critical")
-    ] == []
+    assert serious_findings(page) == []

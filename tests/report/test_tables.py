@@ -74,6 +74,25 @@ def test_a_summary_is_over_the_splits():
     assert (summary.srcc.count, summary.n) == (3, (4, 6))
 
 
+def test_the_best_of_a_column_is_marked_whichever_method_it_is():
+    found = rows("full", [0.5], rmse=9.0) + rows("no_rsa", [0.75]) + rows("probe", [0.7504])
+    (pair,) = dataset_pairs(found)
+
+    def best(measure: str, digits: int = 3) -> list[str]:
+        return [row.method for row in pair.methods if pair.is_best(row, measure, digits)]
+
+    assert best("srcc") == ["no_rsa", "probe"]  # equal as they are printed
+    assert best("srcc", 4) == ["probe"]
+    assert best("rmse") == ["full"]  # lower is better
+    assert best("krcc") == ["full", "no_rsa", "probe"]
+
+
+@pytest.mark.parametrize("others", [[], rows("probe", [math.nan])])
+def test_nothing_is_best_without_another_method(others):
+    (pair,) = dataset_pairs(rows("full", [0.5]) + others)
+    assert not any(pair.is_best(row, "srcc") for row in pair.methods)
+
+
 def test_differences_are_taken_split_by_split():
     found = rows("full", [0.75, 0.5, 0.5]) + rows("no_rsa", [0.25, 0.75])
     found += rows("probe", [0.5, 0.5, 0.5, 0.5])

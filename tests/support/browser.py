@@ -36,3 +36,14 @@ class Noise:
         page.on("pageerror", lambda error: self.messages.append(str(error)))
         page.on("dialog", lambda dialog: self.messages.append(dialog.message))
         page.on("request", lambda request: self.requests.append(request.url))
+
+
+def serious_findings(page: "Page") -> list[str]:
+    """What axe finds serious or critical about the accessibility of a page, as it stands now."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra dev")
+    return [
+        f"{found['id']}: {node['html'][:120]}"
+        for found in axe.Axe().run(page).response["violations"]
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]

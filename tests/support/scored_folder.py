@@ -1,5 +1,6 @@
 """A folder of pictures that were scored by a small checkpoint, and its page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rsfiqa.products import score_tables
 from rsfiqa.products.scores import Row
 from rsfiqa.report import scored
 from rsfiqa.score import stage as score
+from rsfiqa.score.inside import Inside
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.scorer import Scorer
 from tests.support.pipeline import HOSTILE, made
@@ -20,18 +22,33 @@ NAMES = [*(f"a/{i}.png" for i in range(6)), "a/deep/6.png", "b/7.jpg", "b/8, \"9
 FAILED = "b/bad.jpg"
 
 
-def scored_folder(factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A table of ten scored pictures and a failed one, and the folder of trained checkpoints."""
+def scored_folder(
+    factory: pytest.TempPathFactory,
+    names: Sequence[str] = NAMES,
+    *,
+    step: float = 9,
+    inside: Inside | None = None,
+) -> tuple[Path, Path]:
+    """A table of scored pictures and a failed one, and the folder of trained checkpoints.
+
+    Args:
+        factory: makes the folder.
+        names: of the pictures.
+        step: by which the noise of a picture exceeds that of the one before, standard deviations.
+        inside: region that is scored instead of whole pictures.
+    """
     trained = made(factory) / "train"
     root = factory.mktemp("scored folder")
     random = np.random.default_rng(0)
-    for i, name in enumerate(NAMES):
+    for i, name in enumerate(names):
         path = root / "pictures" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = np.clip(random.normal(128, 5 + 9 * i, (72, 96, 3)), 0, 255)
+        picture = np.clip(random.normal(128, 5 + step * i, (72, 96, 3)), 0, 255)
         Image.fromarray(picture.astype(np.uint8)).save(path)
-    (root / "pictures" / FAILED).write_text("no picture")
-    usual: dict[str, Any] = {"heatmaps": None, "explain": False, "workers": 1}
+    failed = root / "pictures" / FAILED
+    failed.parent.mkdir(exist_ok=True)
+    failed.write_text("no picture")
+    usual: dict[str, Any] = {"heatmaps": None, "explain": False, "workers": 1, "inside": inside}
     checkpoint = trained / "tiny.full/split-00"
     pictures, output = [str(root / "pictures")], root / "s.parquet"
     score.run(pictures, ScoreOptions(), checkpoint=checkpoint, output=output, **usual)

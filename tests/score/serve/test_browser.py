@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,11 +10,9 @@ import pytest
 from PIL import Image, ImageFilter
 
 from benchmarks.curate.client import Running, service
+from tests.support.browser import chromium, needs_chromium, serious_findings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs a chromium on PATH: apt-get install chromium"
-)
+pytestmark = needs_chromium
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 expect = playwright.expect
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -70,11 +67,8 @@ def running(tmp_path_factory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as manager:
-        # a container's root has no sandbox
-        started = manager.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
@@ -272,6 +266,25 @@ def test_dark_mode_is_remembered(open_page):
     page.reload()
     assert page.evaluate(paper) == "rgb(20, 22, 26)"
     assert open_page(color_scheme="dark").evaluate(paper) == "rgb(20, 22, 26)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_serious(open_page, options, scheme):
+    """Empty, with a picture and its regions, with bursts and keys, and with what asks the token."""
+    page = open_page(color_scheme=scheme, **options)
+    assert serious_findings(page) == []
+    drop(page, FILES)
+    page.locator("#rows tr button").first.click()
+    page.locator("[data-mark=pick]").click()
+    assert serious_findings(page) == []
+    page.locator("#sheet li button", has_text="bad.png").click()
+    page.locator("[data-mark=reject]").click()
+    page.keyboard.press("b")
+    page.keyboard.press("?")
+    assert serious_findings(page) == []
+    page.evaluate("document.querySelector('#ask').showModal()")
+    assert serious_findings(page) == []
 
 
 def test_everything_that_can_be_used_has_a_name(open_page):
