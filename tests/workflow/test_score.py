@@ -53,7 +53,8 @@ def tables(workflow):
 
 def test_shards_are_one_data_set_with_the_rows_of_rsfiqa_score(scored, photos, tmp_path):
     words = [photos / "*.png", photos / "more/list.csv", "-o", tmp_path / "one.parquet"]
-    assert command(*words, "--workers=1").wait(300) == 3  # some failed
+    with command(*words, "--workers=1") as process:
+        assert process.wait(300) == 3  # some failed
     one = {row["location"]: row | {"path": ""} for row in rows_of(tmp_path / "one.parquet")}
     shards = [rows_of(path) for path in tables(scored)]
     assert [len(rows) for rows in shards] == [PER_SHARD, PER_SHARD, 1]
@@ -112,7 +113,7 @@ def test_new_and_changed_pictures_are_scored_and_no_others(scored, photos, tmp_p
         ),
         (
             {"runs": {"mine": {"paths": ["."], "checkpoint": "nowhere"}}},
-            "score.runs.mine.checkpoint: nowhere/card.json",
+            "score.runs.mine.checkpoint: nowhere: no checkpoint (card.json) here",
         ),
         (
             {"runs": {"mine": {"paths": ["."]}}, "sam_checkpoint": "nowhere.pth"},
@@ -125,7 +126,7 @@ def test_a_run_that_cannot_be_scored_is_one_line_before_the_first_job(tmp_path, 
     found = workflow.snakemake("score")
     assert found.returncode != 0
     assert [line for line in found.stdout.splitlines() if message in line]
-    assert "Traceback" not in found.stdout
+    assert "Traceback (most recent" not in found.stdout
     assert not workflow.results.exists()
 
 
