@@ -29,6 +29,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/benchmark.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/teach.smk"
+include: "workflow/rules/score.smk"
 
 
 onerror:

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "segment": "SAM regions against the package's own generator, superpixels",
     "summary": "docs/results.md from docs/figures",
     "teach": "how well captioners name distortions on held-out photographs (needs vLLM)",
+    "workflow": "snakemake score: planning of a million pictures, speed against rsfiqa score",
 }
 
 

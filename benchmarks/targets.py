@@ -58,6 +58,8 @@ AT_LEAST: dict[str, float] = {
     "hostile_tried": 500.0,
     "kills_tried": 100.0,
     "images_planned": 1_000_000.0,
+    "score_pictures_planned": 1_000_000.0,
+    "workflow_ratio": 0.95,
 }
 
 BEYOND: dict[str, float] = {
@@ -102,6 +104,7 @@ AT_MOST: dict[str, float] = {
     "kills_lost": 0.0,
     "plan_s": 20.0,
     "plan_mb": 500.0,
+    "score_plan_s": 20.0,
     "overhead_ms_per_image": 1.0,
     "memory_growth": 0.1,
 }

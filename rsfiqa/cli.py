@@ -35,6 +35,8 @@ from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
 from rsfiqa.report.command import Report
 from rsfiqa.score.command import Score
+from rsfiqa.score.plan.command import PlanScores
+from rsfiqa.score.rank.command import Rank
 from rsfiqa.score.serve.command import Serve
 from rsfiqa.segment.command import Segment
 from rsfiqa.teach.command import Teach
@@ -77,6 +79,8 @@ class Rsfiqa(BaseSettings):
     benchmark: CliSubCommand[Benchmark] = Field(description=Benchmark.summary())
     report: CliSubCommand[Report] = Field(description=Report.summary())
     score: CliSubCommand[Score] = Field(description=Score.summary())
+    plan: CliSubCommand[PlanScores] = Field(description=PlanScores.summary())
+    rank: CliSubCommand[Rank] = Field(description=Rank.summary())
     group: CliSubCommand[Group] = Field(description=Group.summary())
     cull: CliSubCommand[Cull] = Field(description=Cull.summary())
     serve: CliSubCommand[Serve] = Field(description=Serve.summary())

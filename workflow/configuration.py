@@ -26,12 +26,14 @@ from rsfiqa.io.home import expand_home
 from rsfiqa.options import Fraction, Name, Options, describe
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.report.options import ReportOptions
+from rsfiqa.score.options import ScoreRunsOptions
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.teach.options import TeachOptions
 from rsfiqa.train.options import TrainOptions
 from workflow.datasets import check_datasets
 from workflow.keys import check_keys
+from workflow.runs import check_runs
 
 EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")  # YAML 1.1 wants point and sign
 
@@ -55,6 +57,7 @@ class GpuOptions(Options):
     train: int = Field(
         0, ge=0, le=16, description="GPUs of a fine-tuning job, which runs one process on each."
     )
+    score: int = Field(0, ge=0, le=16, description="GPUs of a score job, which uses one.")
     teach: int = Field(
         0, ge=0, le=16, description="GPUs of a job that fine-tunes a vision-language model."
     )
@@ -82,6 +85,7 @@ class Config(Options):
     train: TrainOptions
     benchmark: BenchmarkOptions
     report: ReportOptions
+    score: ScoreRunsOptions
     teach: TeachOptions
 
 
@@ -103,6 +107,7 @@ def check(content: Mapping[str, Any], source: str = "config") -> dict[str, Any]:
     config = _validated(content, source)
     config = config.model_copy(update={"results": _results(config.results, source)})
     check_datasets(config, source)
+    check_runs(config, source)
     _check_gpus(config, source)
     _check_models(config)
     return config.model_dump(mode="json")

@@ -58,6 +58,7 @@ class Outdated:
         self.listing = cache(self._listing)
         self._options = cache(self._stage_options)
         self._weights = cache(self._weights_digests)
+        self._labels = cache(self._label)
 
     def _listing(self, dataset: str) -> Listing:
         folder = Path(self.config["results"]) / dataset
@@ -155,6 +156,43 @@ class Outdated:
         options = TeachTrainOptions(**self.config["teach"]["train"]).recorded()
         expected = options | {"seed": self.config["seed"]}
         return _compare_versions(recorded.version, "teach") or _describe(recorded.options, expected)
+
+    def plan(self, path: Path, run: str) -> str:
+        """Why the plan of a scoring run is outdated; its pictures are listed for that."""
+        if not path.is_file() or not self.config["score"]["relist"]:
+            return ""
+        from rsfiqa.products import picture_lists
+        from rsfiqa.score.plan.stage import listed
+
+        try:
+            plan = picture_lists.read(path.parents[1])
+        except InputError as error:
+            return str(error)
+        pictures, _ = listed(self.config["score"]["runs"][run]["paths"])
+        return "" if picture_lists.digest(pictures) == plan.listing else "the pictures have changed"
+
+    def scores(self, path: Path, run: str) -> str:
+        """Why the table of scores of a shard is outdated."""
+        if (recorded := recorded_provenance(path)) is None:
+            return ""  # it is not finished
+        version = self._scores_version()
+        if recorded.version != version:
+            return f"version of score was {recorded.version}, is {version}"
+        return _describe(recorded.options, {"checkpoint": self._labels(run)})
+
+    def _label(self, run: str) -> str:
+        """The checkpoint of a scoring run, as tables of scores name it."""
+        from rsfiqa import checkpoints
+
+        given = self.config["score"]["runs"][run]["checkpoint"]
+        folder = checkpoints.folder_or_packaged(Path(given) if given else None)
+        return checkpoints.label_of(*checkpoints.read_card(folder))
+
+    @staticmethod
+    def _scores_version() -> int:
+        from rsfiqa.products.scores import VERSION
+
+        return VERSION
 
     def _stage_options(self, stage: str) -> dict[str, Any]:
         """What the products of a sharded stage must record."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from rsfiqa.errors import InputError
+from rsfiqa.images import lists
 from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
 from rsfiqa.images.location import locate
 from rsfiqa.io.home import expand_home
@@ -64,7 +65,8 @@ def expand_paths(arguments: Sequence[str]) -> Listing:
 
     Args:
         arguments: image files, folders (searched recursively, sorted, without hidden files), glob
-            patterns, text files with one path per line, or - for such a list on standard input.
+            patterns, text files with one path per line, or - for such a list on standard input;
+            CSV or Parquet files with a column of paths, see `lists.read`.
 
     Raises:
         InputError: an empty argument, a pattern without a match, a folder or a list that cannot be
@@ -99,6 +101,8 @@ def _expand(argument: str) -> Iterator[Found]:
         yield from walk(path)
     elif path.suffix.lower() in LIST_SUFFIXES and path.is_file() and not sniff(_head(str(path))):
         yield from map(_named, _lines(path.read_bytes()))
+    elif path.suffix.lower() in lists.SUFFIXES and path.is_file():
+        yield from map(_named, lists.read(path))
     elif _exists(path) or not glob.has_magic(str(path)):
         yield _named(str(path))
     else:
@@ -156,7 +160,7 @@ def walk(root: Path) -> Iterator[Found]:
     for parent, folders, files in os.walk(root, onerror=_refuse):
         folders.sort()
         for name in sorted(files):
-            path = str(Path(parent, name))
+            path = _join(parent, name)
             yield Found(path, "hidden" if name.startswith(".") else _reason(path))
         for name in folders:
             if name.startswith("."):
@@ -164,6 +168,11 @@ def walk(root: Path) -> Iterator[Found]:
             elif Path(parent, name).is_symlink():
                 yield Found(str(Path(parent, name)), "link to a folder")
         folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _join(parent: str, name: str) -> str:
+    """As `str(Path(parent, name))`, in a tenth of the time; a million files are joined."""
+    return name if parent == "." else os.path.join(parent, name)  # noqa: PTH118
 
 
 def expand_folder(root: Path) -> Listing:

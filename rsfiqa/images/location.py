@@ -26,7 +26,9 @@ def locate(path: str) -> str:
     folder, name = os.path.split(path)
     if name in ("", ".", ".."):
         return os.path.realpath(path)
-    return str(Path(_resolve(os.path.join(os.getcwd(), folder)), name))  # noqa: PTH109, PTH118
+    if not folder.startswith("/"):
+        folder = os.path.join(os.getcwd(), folder)  # noqa: PTH109, PTH118
+    return os.path.join(_resolve(folder), name)  # noqa: PTH118
 
 
 @lru_cache(FOLDERS)

@@ -68,6 +68,31 @@ def failures_path(product: Path) -> Path:
     return product.with_suffix(".failures.parquet")
 
 
+def plan_path(folder: Path) -> Path:
+    """The plan of a scoring run in the run's folder."""
+    return folder / "plan" / "plan.json"
+
+
+def picture_list_path(folder: Path, shard: str) -> Path:
+    """The list of the pictures of a shard of a scoring run."""
+    return folder / "plan" / f"{shard}.parquet"
+
+
+def scores_folder(folder: Path) -> Path:
+    """The folder of all tables of scores of a scoring run."""
+    return folder / "score"
+
+
+def scores_path(folder: Path, shard: str) -> Path:
+    """The table of scores of a shard of a scoring run."""
+    return scores_folder(folder) / f"{shard}.parquet"
+
+
+def summary_path(scores: Path) -> Path:
+    """What sums up a scoring run, in the folder of its tables of scores."""
+    return scores / "summary.json"
+
+
 def train_folder(root: Path) -> Path:
     """The folder of all checkpoints in the results folder."""
     return root / "train"

@@ -23,6 +23,7 @@ from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.scores import SCHEMA, VERSION, Row, check_row
 
 BATCH = 1000  # rows in memory
+SHARD = re.compile(r"\d{5}\.parquet")
 LARGEST_CELL = 1 << 24  # characters of CSV; somebody's own column may hold texts
 
 T = TypeVar("T")
@@ -85,6 +86,39 @@ def update(output: Path, renew: Renew, rows: Iterable[Row], label: str) -> None:
             blank = [""] * len(header)
             new = (_replaced_cells(header, blank, None, row) for row in rows)
             _write_csv(output, header, chain(updated, new), bom=bom)
+
+
+def shards(folder: Path) -> list[Path]:
+    """The tables of a run in the workflow, `<shard>.parquet`, sorted; what lies beside is not."""
+    return sorted(path for path in folder.glob("*.parquet") if SHARD.fullmatch(path.name))
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a table in Parquet, checked as in `read`.
+
+    Raises:
+        InputError: see `read`.
+    """
+    with _as_content_error(path), _as_read_error(path):
+        return read_rewritten(path, "scores", SCHEMA, VERSION).select(columns)
+
+
+def replace_column(path: Path, name: str, column: pa.Array, label: str) -> None:
+    """Write a table in Parquet anew, atomically, with other values of a column.
+
+    Args:
+        path: of the table.
+        name: of the column.
+        column: its values.
+        label: of the checkpoint.
+
+    Raises:
+        InputError: see `read`.
+    """
+    with _as_content_error(path):
+        table = read_rewritten(path, "scores", SCHEMA, VERSION)
+        place = table.column_names.index(name)
+        _write_parquet(path, table.set_column(place, SCHEMA.field(name), column), label)
 
 
 @contextmanager

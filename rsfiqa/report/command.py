@@ -37,7 +37,9 @@ class Report(Command, ReportOptions):
         " pictures' folder.",
     )
     scores: Path | None = Field(
-        None, description="Table of scores (.parquet) to report instead of results."
+        None,
+        description="Table of scores (.parquet), or folder of a run's tables, to report instead of"
+        " results.",
     )
     output: Path | None = Field(
         None,

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +34,9 @@ class Bar:
     percent: float
 
 
-def histogram(rows: Sequence[Row], scale: MosScale) -> list[Bar]:
-    """Scores, clipped to their scale, in bars of equal width."""
-    values = [scale.clip(row["score"]) for row in rows if row["score"] is not None]
+def histogram(values: np.ndarray, scale: MosScale) -> list[Bar]:
+    """Scores, float64 (N,), clipped to their scale, in bars of equal width."""
+    values = np.clip(values, *sorted((scale.low, scale.high)))
     counts, edges = np.histogram(values, BINS, (scale.low, scale.high))
     most = max(1, int(counts.max()))
     return [
@@ -58,12 +57,6 @@ def problems_of(row: Row, severities: Mapping[str, int] | None = None) -> list[s
     named = named_families(row["worst_caption"] or "")
     of_regions = [family_words(name) for name, severity in (severities or {}).items() if severity]
     return [*named, *sorted(set(of_regions) - set(named)), *row["flags"]]
-
-
-def count_problems(problems: Sequence[Sequence[str]]) -> list[tuple[str, int]]:
-    """Problems and the number of pictures with each, the most frequent first."""
-    counts = Counter(name for names in problems for name in dict.fromkeys(names))
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def percentiles(rows: Sequence[Row], scale: MosScale) -> list[float | None]:

@@ -23,16 +23,18 @@ def write(path: Path, template: str, **content: Any) -> None:
     Args:
         path: of the page.
         template: its file in this package.
-        content: variables of the template; `failures` are cut to the first `MAX_FAILURES`.
+        content: variables of the template; `failures` are cut to the first `MAX_FAILURES`,
+            and `failed` is their number if it is not given.
     """
     failures = content.pop("failures")
+    failed = content.pop("failed", len(failures))
     text = (
         _environment()
         .get_template(template)
         .render(
             content,
             failures=failures[:MAX_FAILURES],
-            failed=len(failures),
+            failed=failed,
             kinds=KINDS,
             version=__version__,
             written=datetime.now(UTC),

@@ -1,8 +1,9 @@
 """The page of a scored folder: distribution, folders, pictures with regions, failures."""
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,8 @@ from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import Row, check_label
 from rsfiqa.report import page, pages, record, thumbnails
 from rsfiqa.report.dataset import DataSet, is_pseudo
-from rsfiqa.report.listing import (
-    as_json,
-    content,
-    count_problems,
-    histogram,
-    problems_of,
-)
+from rsfiqa.report.listing import as_json, content, histogram, problems_of
+from rsfiqa.report.overview import MAX_LISTED, Overview
 from rsfiqa.report.record import Failure
 from rsfiqa.report.scored_pictures import LoadScorer, Paths, address, scored_pictures
 from rsfiqa.report.thumbnails import Thumbnail
@@ -32,18 +28,6 @@ SUFFIXES = (".html", ".htm")  # of the page; a table or a picture is never repla
 MAX_FOLDERS = 100  # rows of the table of folders, the worst ones
 MAX_WORST = 50  # rows of the table of pictures, which a page without script shows
 MAX_THUMBNAILS = 1000  # in a single file, the worst pictures; they take up to 25 MB
-
-
-@dataclass(frozen=True)
-class Folder:
-    """Scores of the pictures of one folder, within the scale; None if none could be scored."""
-
-    name: str
-    pictures: int
-    failed: int
-    worst: float | None
-    median: float | None
-    best: float | None
 
 
 def run(
@@ -57,6 +41,7 @@ def run(
     load_scorer: LoadScorer,
     packaged: Path = PACKAGED,
     folder: Path | None = None,
+    most: int = MAX_LISTED,
 ) -> str:
     """Write the page of a table of scores; returns a summary of a few lines.
 
@@ -64,7 +49,8 @@ def run(
     and attention are computed again; without it, the box of the worst region is shown.
 
     Args:
-        scores: table that the score stage wrote; others may have filtered or extended it.
+        scores: table that the score stage wrote; others may have filtered or extended it. Or a
+            folder of such tables, the shards of a run.
         output: file of the page; by default beside the table.
         checkpoint: folder of the checkpoint that scored them; None to search for it.
         trained: folder of experiments to search.
@@ -74,28 +60,28 @@ def run(
         packaged: folder of the packaged checkpoint, searched last.
         folder: to be written instead of a single file: the page, thumbnails of all pictures, and
             pages that list them.
+        most: largest number of pictures in the list; of more, the worst ones.
 
     Raises:
         InputError: not a table of scores, an empty one, or one of another checkpoint.
     """
+    scores = Path(os.path.abspath(scores)) if scores.is_dir() else scores  # it may be given as .
     target = _target(scores, output, folder)
-    rows = read(scores)
-    label = rows[0]["checkpoint"]
-    dataset, paths = _dataset(rows[0]), Paths.of(rows, scores.parent)
-    ok = _worst_first([row for row in rows if row["status"] == "ok"], dataset)
-    failed = [row for row in rows if row["status"] != "ok"]
-    ordered = [*ok, *failed]
+    rows = _checked(scores)
+    first = next(rows)
+    label, dataset = first["checkpoint"], _dataset(first)
+    severe = _severities(scores, label)
+    overview = Overview.of(chain([first], rows), dataset, most, severe)
+    paths, ok = Paths(overview.base, scores.parent), overview.ok
+    ordered = [*ok, *overview.failed]
     used = _checkpoint_folder(scores, label, checkpoint, [*checkpoints_in(trained), packaged])
     whole = any(row["inside"] is None for row in ok)  # of a given region the table alone tells
     scorer = load_scorer(used) if used is not None and whole and images else None
     place = target.absolute().parent
     pictures = scored_pictures(ok, scorer, dataset, paths, count=images, page=place)
     small = _thumbnails(ordered, paths, folder)
-    severe = _severities(scores, label)
-    problems = [problems_of(row, severe.get(row["location"])) for row in ordered]
-    folders = _folders(rows, paths, dataset)
+    folders, values = overview.folders(), overview.values
     experiments = [record.read_experiment(used.parent.name, [used])] if used else []
-    values = np.array(_values(ok, dataset))
     name = title or Path(paths.base).name or paths.base
     page.write(
         target,
@@ -104,13 +90,14 @@ def run(
         stem=scores.stem,
         grouped="Folder",
         table=scores.name,
-        digest=sha256_of(scores),
+        digest=_digest(scores),
         label=label,
         dataset=dataset,
         values=values,
-        bars=histogram(ok, dataset.scale),
-        problems=count_problems(problems),
-        total=len(rows),
+        bars=histogram(values, dataset.scale),
+        problems=overview.count_problems(),
+        total=overview.total,
+        listed=len(ok),
         folders=folders[:MAX_FOLDERS],
         more=max(0, len(folders) - MAX_FOLDERS),
         worst=[(paths.name(row), address(paths.file(row), place), row) for row in ok[:MAX_WORST]],
@@ -126,18 +113,27 @@ def run(
             dataset,
             paths,
             page=place,
-            problems=problems,
+            problems=[problems_of(row, severe.get(row["location"])) for row in ordered],
             thumbnails=small,
             beside=pages.THUMBNAILS if folder else "",
         ),
         thumbs="[]" if folder else as_json([one.source if one else None for one in small]),
-        failures=[_failure(row, paths) for row in failed],
+        failures=[_failure(row, paths) for row in overview.failed],
+        failed=overview.failures,
         experiments=experiments,
         settings=record.read_settings(experiments),
         times=[],
     )
     median = f", median {np.median(values):.{dataset.digits}f} ({dataset.scale})" if ok else ""
-    return f"{len(ok)} of {len(rows)} pictures scored{median}\nReport: {target}"
+    return f"{len(values)} of {overview.total} pictures scored{median}\nReport: {target}"
+
+
+def _digest(scores: Path) -> str:
+    """SHA-256 of a table, or of those of all tables of a folder."""
+    if not scores.is_dir():
+        return sha256_of(scores)
+    digests = map(sha256_of, score_tables.shards(scores))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _target(scores: Path, output: Path | None, folder: Path | None) -> Path:
@@ -165,7 +161,12 @@ def _thumbnails(
 
 
 def _severities(scores: Path, label: str) -> dict[str, dict[str, int]]:
-    """Severities of families by location, where the table of regions is beside that of scores."""
+    """Severities of families by location, where the table of regions is beside that of scores.
+
+    None of a folder of tables, whose regions may be more than memory holds.
+    """
+    if scores.is_dir():
+        return {}
     path = region_scores.regions_path(scores)
     return severities.read(path, label) if path is not None and path.is_file() else {}
 
@@ -191,30 +192,47 @@ def check_output(output: Path, *, given: bool) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a table of scores, at least one.
+    """The rows of a table of scores, or of a folder of such tables, at least one.
 
     Raises:
         InputError: another kind of file, missing, damaged, of another schema, empty, of several
             checkpoints, or with a location or a range that cannot be.
     """
-    rows = list(score_tables.read(path))
-    if not rows:
-        raise InputError(f"{path}: must hold a row at least, found none; score some pictures")
-    for number, row in enumerate(rows, 1):
+    return list(_checked(path))
+
+
+def _checked(path: Path) -> Iterator[Row]:
+    """As `read`, row by row."""
+    label = None
+    for table, number, row in _numbered(path):
         if not Path(row["location"]).is_absolute():
             raise InputError(
-                f"{path}: location must be an absolute path, found {row['location']!r} in row"
+                f"{table}: location must be an absolute path, found {row['location']!r} in row"
                 f" {number}; keep the column as rsfiqa score wrote it"
             )
         if not row["low"] < row["high"]:
             raise InputError(
-                f"{path}: low must be below high, found {row['low']:g} and {row['high']:g} in row"
+                f"{table}: low must be below high, found {row['low']:g} and {row['high']:g} in row"
                 f" {number}; keep the columns as rsfiqa score wrote them"
             )
-        check_label(
-            path, row["checkpoint"], rows[0]["checkpoint"], "filter the table by checkpoint"
+        label = label or row["checkpoint"]
+        check_label(table, row["checkpoint"], label, "filter the table by checkpoint")
+        yield row
+    if label is None:
+        raise InputError(f"{path}: must hold a row at least, found none; score some pictures")
+
+
+def _numbered(path: Path) -> Iterator[tuple[Path, int, Row]]:
+    """The rows of all tables, with their table and their number in it."""
+    tables = score_tables.shards(path) if path.is_dir() else [path]
+    if not tables:
+        raise InputError(
+            f"{path}: must be a table of scores or a folder of tables <shard>.parquet, found"
+            " neither; give results/<name>/score"
         )
-    return rows
+    for table in tables:
+        for number, row in enumerate(score_tables.read(table), 1):
+            yield table, number, row
 
 
 def _checkpoint_folder(
@@ -247,35 +265,3 @@ def _dataset(row: Row) -> DataSet:
 def _failure(row: Row, paths: Paths) -> Failure:
     source = paths.source(row)
     return Failure(source, source, paths.name(row), "score", row["reason"] or "")
-
-
-def _worst_first(ok: Sequence[Row], dataset: DataSet) -> list[Row]:
-    """Sorted from worst to best score, equal scores by path."""
-    sign = -1 if dataset.scale.lower_better else 1
-    return sorted(ok, key=lambda row: (sign * (row["score"] or 0), row["path"]))
-
-
-def _folders(rows: Sequence[Row], paths: Paths, dataset: DataSet) -> list[Folder]:
-    """All folders, the one with the worst median first, those without a score last."""
-    parts: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        parts[paths.source(row)].append(row)
-    folders = [_folder(name, part, dataset) for name, part in parts.items()]
-    sign = -1 if dataset.scale.lower_better else 1
-    return sorted(folders, key=lambda f: (f.median is None, sign * (f.median or 0), f.name))
-
-
-def _values(ok: Sequence[Row], dataset: DataSet) -> list[float]:
-    """The scores, within the scale."""
-    return [dataset.scale.clip(row["score"]) for row in ok if row["score"] is not None]
-
-
-def _folder(name: str, rows: Sequence[Row], dataset: DataSet) -> Folder:
-    ok = _worst_first([row for row in rows if row["status"] == "ok"], dataset)
-    values = _values(ok, dataset)
-    worst, median, best = (
-        (values[0], float(np.median(np.array(values))), values[-1])
-        if values
-        else (None, None, None)
-    )
-    return Folder(name, len(rows), len(rows) - len(ok), worst, median, best)

@@ -7,7 +7,9 @@ from typing import ClassVar
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliPositionalArg
 
-from rsfiqa.command import Command
+from rsfiqa.command import MAX_FAILED, Command
+from rsfiqa.errors import InputError
+from rsfiqa.options import Fraction
 from rsfiqa.score.options import ScoreOptions
 
 PARTLY_FAILED = 3  # exit status
@@ -16,9 +18,10 @@ PARTLY_FAILED = 3  # exit status
 class Score(Command, ScoreOptions):
     """Score images: the quality of each, and the region that is to blame most.
 
-    PATHS are images, folders, patterns, text files of paths, or - to read paths from standard
-    input. Reads a checkpoint, by default the one in the package. Prints a line per image, or
-    writes a table (.parquet, .csv or .jsonl); the same command run again completes the table.
+    PATHS are images, folders, patterns, lists of paths (text files, or CSV and Parquet with a
+    column path), or - to read paths from standard input. Reads a checkpoint, by default the one in
+    the package. Prints a line per image, or writes a table (.parquet, .csv or .jsonl); the same
+    command run again completes the table.
     Exit status 3: some images could not be scored.
     """
 
@@ -56,14 +59,31 @@ class Score(Command, ScoreOptions):
     )
     explain: bool = Field(False, description="Print each region too, the most costly first.")
     verbose: bool = Field(False, description="Name each file that is skipped, and why.")
+    as_shard: bool = Field(
+        False,
+        description="Write the table as a shard of a larger run: without percentiles, with failures"
+        " and statistics beside; replaces the table of another checkpoint. Status 0 also if images"
+        " failed.",
+    )
+    max_failed_fraction: Fraction = Field(
+        1.0, description="With --as-shard: " + MAX_FAILED[0].lower() + MAX_FAILED[1:]
+    )
     workers: int = Field(
         0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."
     )
 
     def run(self) -> int:
-        """Score; status 3 if some images could not be scored."""
-        from rsfiqa.score import inside, stage
+        """Score; status 3 if some images could not be scored.
 
+        Raises:
+            InputError: --as-shard without a Parquet file, or with an option that it excludes.
+        """
+        from rsfiqa.score import inside, stage
+        from rsfiqa.score.shard import Shard
+
+        if self.as_shard:
+            self._check_shard()
+        lists = [Path(path) for path in self.paths if path.endswith(".parquet")]
         complete = stage.run(
             self.paths,
             self.stage_options(ScoreOptions),
@@ -74,5 +94,16 @@ class Score(Command, ScoreOptions):
             workers=self.workers,
             verbose=self.verbose,
             inside=inside.given(self.box, self.mask),
+            shard=Shard(lists, self.max_failed_fraction) if self.as_shard else None,
         )
-        return 0 if complete else PARTLY_FAILED
+        return 0 if complete or self.as_shard else PARTLY_FAILED
+
+    def _check_shard(self) -> None:
+        if self.output is None or self.output.suffix != ".parquet":
+            raise InputError(
+                f"--as-shard: must come with a table in Parquet, found {self.output or 'none'};"
+                " give -o SHARD.parquet"
+            )
+        for name in ("box", "mask", "heatmaps"):
+            if getattr(self, name) is not None:
+                raise InputError(f"--as-shard: must stand without --{name}, found both; leave one")

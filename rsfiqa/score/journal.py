@@ -21,7 +21,7 @@ from rsfiqa.products.scores import (
     check_label,
 )
 from rsfiqa.score.inside import kind_of
-from rsfiqa.score.ranking import Ranking
+from rsfiqa.score.ranking import Ranking, unranked
 
 REPLACES = "replaces"  # key of a line: location of the picture in the table, before it was moved
 REGIONS = "regions"  # and rows of its regions
@@ -44,6 +44,9 @@ class Journal:
         label: of the checkpoint; rows of another one are refused.
         inside: what the row of a picture records of the given region; None for whole pictures.
             Rows of another box, or of whole pictures, are refused.
+        shard: whether the table is a shard of a larger run: percentiles, which depend on the other
+            shards, stay empty; another run that writes it is waited for, because it may be the
+            orphan of a killed scheduler; the journal of another checkpoint is discarded.
 
     Attributes:
         failed: locations whose last row is a failure.
@@ -54,9 +57,14 @@ class Journal:
     """
 
     def __init__(
-        self, output: Path, label: str, inside: Callable[[str], str | None] = lambda _: None
+        self,
+        output: Path,
+        label: str,
+        inside: Callable[[str], str | None] = lambda _: None,
+        *,
+        shard: bool = False,
     ) -> None:
-        self.output, self.label, self._inside = output, label, inside
+        self.output, self.label, self._inside, self._shard = output, label, inside, shard
         self._kind = kind_of(inside(""))
         self.path = journal_path(output)
         self.failed: set[str] = set()
@@ -67,11 +75,14 @@ class Journal:
         self._described: set[str] = set()  # locations whose regions are in the journal
         self._undescribed: set[str] = set()  # and those of the table without regions anywhere
         with as_input_error(output):
-            self._read_table()
             self._file = self._open()
         try:
+            with as_input_error(output):
+                self._read_table()
             self._read()
         except BaseException:
+            if not self._file.seek(0, os.SEEK_END):  # it is new
+                self.path.unlink(missing_ok=True)
             self._file.close()
             raise
 
@@ -101,7 +112,7 @@ class Journal:
 
     def _open(self) -> IO[bytes]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return open_locked(self.path, self.output)
+        return open_locked(self.path, self.output, wait=self._shard)
 
     def _read(self) -> None:
         """Index the rows; an incomplete last row is removed."""
@@ -109,7 +120,9 @@ class Journal:
         self._file.seek(0)
         first = self._file.readline()
         if first != header:
-            if not header.startswith(first):  # an incomplete header of a run that was killed
+            if (
+                not header.startswith(first) and not self._shard
+            ):  # an incomplete header of a run that was killed
                 self._refuse(first)
             self._file.truncate(0)
             with as_input_error(self.output):
@@ -255,13 +268,12 @@ class Journal:
         yield from self._new_rows(locations, used)
 
     def _write_table(self, locations: Sequence[str]) -> None:
-        ranking, used = Ranking(self._final_rows(locations)), set[str]()
-        rows = map(ranking.ranked, self._new_rows(locations, used))
+        used = set[str]()
+        ranked = unranked if self._shard else Ranking.of(self._final_rows(locations)).ranked
+        rows = map(ranked, self._new_rows(locations, used))
         if self.output.is_file():
             renewed = self._renewed(used)
-            score_tables.update(
-                self.output, lambda row: ranking.ranked(renewed(row)), rows, self.label
-            )
+            score_tables.update(self.output, lambda row: ranked(renewed(row)), rows, self.label)
         else:
             score_tables.write(self.output, rows, self.label)
 

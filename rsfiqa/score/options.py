@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rsfiqa.backbones import PACKAGED
-from rsfiqa.options import Device, Options
+from rsfiqa.options import Device, Fraction, Name, Options
 
 
 class ScoreOptions(Options):
@@ -37,4 +37,41 @@ class ScoreOptions(Options):
     )
     key_variable: str = Field(
         "RSFIQA_API_KEY", description="Environment variable that holds the servers' API key."
+    )
+
+
+class ScoreRun(Options):
+    """Pictures without scores that are scored together."""
+
+    paths: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        min_length=1,
+        description="Pictures: folders, patterns, files, and lists of paths (.txt, or .csv and"
+        " .parquet with a column path).",
+    )
+    checkpoint: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of a checkpoint; null for the one that comes with the package.",
+    )
+
+
+class ScoreRunsOptions(ScoreOptions):
+    """What `snakemake score` scores, and how."""
+
+    runs: dict[Name, ScoreRun] = Field(
+        default_factory=dict, description="Pictures to score by name; see `ScoreRun`."
+    )
+    shard_size: int = Field(10_000, ge=1, description="Pictures of a shard, which is one job.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes of a job, each on a core of its own."
+    )
+    max_failed_fraction: Fraction = Field(
+        1.0,
+        description="Largest fraction of a shard's pictures that may fail; 1 for any. A shard with"
+        " more fails, such as on a machine without the pictures' disk.",
+    )
+    relist: bool = Field(
+        True,
+        description="List the pictures again whenever a run is planned, to find new and changed"
+        " ones; false for a plan that stays as it is.",
     )

@@ -26,9 +26,9 @@ from rsfiqa.images import border, resize
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.options import Options, describe
 from rsfiqa.products.captions import CaptionRow
-from rsfiqa.products.lineage import LINEAGE, weights_digest
+from rsfiqa.products.lineage import weights_digest
 from rsfiqa.products.paths import card_path
-from rsfiqa.products.versions import VERSIONS
+from rsfiqa.score import needs
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
@@ -108,25 +108,6 @@ class RegionPipeline:
         return DescribedRegions(labels, None if later else self.caption(pixels, labels))
 
 
-def check_versions(folder: Path, card: Card) -> None:
-    """Reject a checkpoint that was trained on products of other versions of the stages.
-
-    Args:
-        folder: of the checkpoint, for the message.
-        card: of the checkpoint.
-
-    Raises:
-        InputError: names the first stage that differs.
-    """
-    for part, recorded in card.lineage.items():
-        stage = LINEAGE[part]
-        if (version := recorded.get("version")) != VERSIONS[stage]:
-            raise InputError(
-                f"{folder}: must be trained on products of {stage} {VERSIONS[stage]}, found"
-                f" {version}; train it again"
-            )
-
-
 def needs_one_process(card: Card) -> bool:
     """Whether regions need torch, or captions a server, which one process uses best."""
     captioner = CAPTIONERS[card.caption["backend"]]
@@ -141,11 +122,7 @@ def load_segmenter(card: Card, options: ScoreOptions) -> "Segmenter":
     """
     given = {"checkpoint": options.sam_checkpoint, "device": options.device}
     settings = _settings(SegmentOptions, card.segment, given)
-    if SEGMENTERS[settings.backend].needs_checkpoint and settings.checkpoint is None:
-        raise InputError(
-            "--sam-checkpoint: must be given where regions come from SAM, found nothing; give the"
-            f" file whose SHA-256 begins with {card.segment['sha256'][:12]}"
-        )
+    needs.check_segmenter(card, options)
     path = segmenters.checkpoint_of(settings, "--sam-checkpoint")
     if path is not None and (digest := sha256_of(path)) != card.segment["sha256"]:
         raise InputError(
@@ -162,11 +139,7 @@ def load_captioner(card: Card, options: ScoreOptions) -> Captioner:
         InputError: it needs a server, and none is given; or its weights are not those that made
             the captions trained on.
     """
-    if CAPTIONERS[card.caption["backend"]].uses_server and not options.endpoint:
-        raise InputError(
-            "--endpoint: must be given where captions come from a model, found nothing; give the"
-            f" base URL of a server of {card.caption['model']}"
-        )
+    needs.check_captioner(card, options)
     given = {"endpoints": options.endpoint, "key_variable": options.key_variable}
     settings = _settings(CaptionOptions, card.caption, given)
     captioner = captioners.load(settings, log=Path())  # with endpoints it starts no server
@@ -218,11 +191,7 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
 
     finetuned = checkpoints.read_backbone(folder, card)
     if finetuned is not None:
-        if weights != PACKAGED:
-            raise InputError(
-                f"--weights: must not be given with {folder}, which holds a fine-tuned backbone,"
-                f" found {weights}; leave it out"
-            )
+        needs.check_weights(folder, ScoreOptions(weights=weights))
         return finetuned
     if weights == PACKAGED and card.backbone["sha256"] == sha256_of(PERCEPTION_FILE):
         weights = PERCEPTION

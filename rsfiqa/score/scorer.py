@@ -24,7 +24,7 @@ from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
 from rsfiqa.scale import MosScale, itu_level, itu_rating
-from rsfiqa.score import inside, pipeline
+from rsfiqa.score import inside, needs, pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
 from rsfiqa.score.result import Region, Score
@@ -90,7 +90,7 @@ class Scorer(nn.Module):
         self._source, self._process = (folder.absolute(), options), os.getpid()
         device = device_of(options.device, "--device")
         model, self.card = checkpoints.read(folder)
-        pipeline.check_versions(folder, self.card)
+        needs.check_versions(folder, self.card)
         self.digest = checkpoints.read_card(folder)[1]
         self.scale = self.card.scale
         self.score_range = (self.scale.low, self.scale.high)

@@ -4,8 +4,9 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,6 +25,7 @@ from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
 from rsfiqa.score.rows import region_rows
+from rsfiqa.score.shard import Shard
 from rsfiqa.score.workers import Scored, ScoreOne, Setup, Workers, score_one
 
 log = logging.getLogger("rsfiqa")
@@ -40,6 +42,7 @@ def run(
     workers: int,
     verbose: bool = False,
     inside: Inside | None = None,
+    shard: Shard | None = None,
     score_one: ScoreOne = score_one,
 ) -> bool:
     """Score images; returns whether all could be scored.
@@ -57,10 +60,11 @@ def run(
         workers: number of processes; 0 for one per core, or one if there is a GPU.
         verbose: name each file that is skipped.
         inside: region to score instead of whole images.
+        shard: how to record the table as a part of a larger run.
         score_one: scores an image in a worker process.
 
     Raises:
-        InputError: a wrong path, checkpoint or output.
+        InputError: a wrong path, checkpoint or output; too many failures in a shard.
     """
     output = None if output is None else _resolve(output)
     listing = expand_paths(arguments)
@@ -69,7 +73,7 @@ def run(
         own = {locate(str(path)) for path in tables}
         listing.skipped = [found for found in listing.skipped if locate(found.path) not in own]
     paths = listing.paths
-    if not paths:
+    if not paths and shard is None:  # all of a shard's may have been removed
         found = f"none ({listing.summary()})" if listing.skipped else "none"
         raise InputError(
             f"paths: must name pictures, found {found}; give files or a folder of some"
@@ -87,6 +91,8 @@ def run(
     pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
         done, failed = len(paths), _print_rows(paths, pool, explain)
+    elif shard is not None:
+        done, failed = _write_shard(paths, pool, shard, output)
     else:
         done, failed = _write_table(
             paths, pool, Journal(output, pool.label, pool.inside_of), explain
@@ -135,10 +141,35 @@ def _print_rows(paths: Sequence[str], pool: Workers, explain: bool) -> list[Row]
     return failed
 
 
-def _write_table(
-    paths: Sequence[str], pool: Workers, journal: Journal, explain: bool
+def _write_shard(
+    paths: Sequence[str], pool: Workers, shard: Shard, output: Path
 ) -> tuple[int, list[Row]]:
-    """Number of images scored in this run, and the rows of failed ones: all were tried again."""
+    """As `_write_table`, with the records of a shard beside the table."""
+    started = time.time()
+    shard.prepare(output, paths, pool.label)
+    journal = Journal(output, pool.label, shard=True)
+    check = partial(shard.check_failed, output, len(paths))
+    done, failed = _write_table(paths, pool, journal, explain=False, check=check)
+    shard.finish(output, pool.label, scored=done, started=started)
+    return done, failed
+
+
+def _write_table(
+    paths: Sequence[str],
+    pool: Workers,
+    journal: Journal,
+    explain: bool,
+    check: Callable[[Sequence[Row]], None] = lambda _: None,
+) -> tuple[int, list[Row]]:
+    """Number of images scored in this run, and the rows of failed ones: all were tried again.
+
+    Args:
+        paths: of the images.
+        pool: scores them.
+        journal: keeps finished rows.
+        explain: also print each region.
+        check: raises if too many failed, before the table is written.
+    """
     failed = []
     with journal:
         pending = _pending(paths, pool, journal)
@@ -151,6 +182,7 @@ def _write_table(
                     failed.append(row)
                 if explain:
                     _print_row(row, regions, explain)
+        check(failed)
         locations = [display_path(locate(path)) for path in paths]
         journal.publish(locations)
         return len(pending), failed

@@ -40,6 +40,10 @@ def test_a_killed_workflow_is_completed(count: Count, tmp_path: Path) -> None:
     count("workflow_kills", kills.survived_by_workflow(tmp_path / "workflow"))
 
 
+def test_a_killed_scoring_workflow_is_completed(count: Count, tmp_path: Path) -> None:
+    count("scoring_kills", kills.survived_by_workflow(tmp_path / "workflow", "score"))
+
+
 def test_full_disks(work: Work, count: Count, tmp_path: Path) -> None:
     count("full_disks", disks.survived(work, tmp_path, disks.fill, disks.empty))
 

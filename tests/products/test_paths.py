@@ -41,6 +41,26 @@ def test_a_rule_writes_the_paths_of_its_stage(rule):
     assert written == OUTPUTS[rule]
 
 
+def test_the_scoring_rules_write_the_paths_of_a_run():
+    run = ROOT / "{run}"
+    table = paths.scores_path(run, "{shard}")
+    text = (RULES / "score.smk").read_text("utf-8")
+    blocks = re.findall(r"^    output:\n(.*?)^    \w+:", text, re.M | re.S)
+    found = [re.findall(r'f"([^"]+)"', block) for block in blocks]
+    written = [
+        {Path(pattern.replace("{{", "{").replace("}}", "}")) for pattern in patterns}
+        for patterns in found
+    ]
+    assert written == [
+        {paths.plan_path(run)},
+        beside(table) | {table.with_suffix(".regions.parquet")},
+        {paths.summary_path(paths.scores_folder(run))},
+    ]
+    (listed,) = re.findall(r'pictures=f"([^"]+)"', text)
+    pattern = listed.replace("{{", "{").replace("}}", "}")
+    assert Path(pattern) == paths.picture_list_path(run, "{shard}")
+
+
 def test_the_benchmark_rule_writes_the_paths_of_its_stage():
     """Its outputs are listed by a function, one for each method."""
     common = (RULES / "common.smk").read_text("utf-8")

@@ -384,3 +384,34 @@ def test_what_is_no_table_of_scores(tmp_path, make, message):
 def test_another_checkpoint_is_refused(table, trained, tmp_path):
     with pytest.raises(InputError, match=r"split-01: must be the checkpoint of .*s.parquet, tiny"):
         run(table, tmp_path, checkpoint=trained / "tiny.full/split-01")
+
+
+def listed(html: str) -> dict:
+    """What the list of the page holds."""
+    (rows,) = re.findall(r'id="rows">(.*?)</script>', html)
+    return json.loads(rows)
+
+
+def shards(table: Path, folder: Path) -> Path:
+    """The table in two shards, with what lies beside them."""
+    rows = list(score_tables.read(table))
+    for name, part in (("00000", rows[:2]), ("00001", rows[2:])):
+        written(folder / f"{name}.parquet", part)
+    shutil.copy(table.with_suffix(".regions.parquet"), folder / "00000.regions.parquet")
+    return folder
+
+
+def test_a_folder_of_shards_makes_the_page_of_one_table(table, trained, html, tmp_path):
+    folder = shards(table, tmp_path / "run/score")
+    page = run(folder, trained)
+    assert (tmp_path / "run/score.html").read_text("utf-8") == page
+    lead = r'<p class="lead">(.*?)</p>'
+    assert re.findall(lead, page, re.DOTALL) == re.findall(lead, html, re.DOTALL)
+    assert section(page, "folders") == section(html, "folders")
+    assert listed(page)["view"]["name"] == listed(html)["view"]["name"]
+    short = run(folder, trained, most=2)
+    assert "The list holds the worst 2; all count" in short
+    assert listed(short)["count"] == 3  # and the failed one
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"must be a table of scores or a folder of tables"):
+        run(tmp_path / "empty", trained)

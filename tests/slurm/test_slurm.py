@@ -87,6 +87,32 @@ def test_results_are_those_of_a_local_run(cluster, local, tmp_path):
         assert {job["NumNodes"] for job in jobs} == {"1"}
 
 
+SCORING = {"shard_size": 12}
+
+
+def test_scores_are_those_of_a_local_run(cluster, local, tmp_path):
+    """Undisturbed but for a job that is cancelled in the middle of a shard."""
+    runs = {"mine": {"paths": [str(local.folder / "pictures/*.png")]}}
+    local.change(score=SCORING | {"runs": runs})
+    found = local.snakemake("score")
+    assert found.returncode == 0, found.stdout
+    workflow = sibling(local, tmp_path)
+    workflow.change(score=SCORING | {"runs": runs})
+    with (tmp_path / "run.log").open("w") as log:
+        run = subprocess.Popen(workflow.line(*PROFILE, "score"), stdout=log, stderr=log)
+    try:
+        cluster.ask("scancel", begun(cluster, workflow, run, "score_shard"))
+        assert run.wait(600) == 0, (tmp_path / "run.log").read_text("utf-8")
+    finally:
+        run.kill()
+    actual, expected = products(workflow), products(local)
+    names = [name for name in expected if name.startswith("mine/")]
+    assert sorted(actual) == names
+    assert [name for name in names if actual[name] != expected[name]] == []
+    states = {job["JobState"] for job in cluster.jobs(tmp_path, "score_shard")}
+    assert states == {"CANCELLED", "COMPLETED"}
+
+
 def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: str) -> str:
     """The number of a job that is in mid-stage, once there is one: its command has begun.
 
@@ -95,7 +121,7 @@ def begun(cluster: Cluster, workflow: Workflow, run: subprocess.Popen, stage: st
         pytest.fail.Exception: it has not begun after five minutes.
     """
     numbers: list[str] = []
-    folder = stage.removesuffix("_batch")
+    folder = stage.removesuffix("_batch").removesuffix("_shard")
 
     def running() -> bool:
         assert run.poll() is None, (workflow.folder / "run.log").read_text("utf-8")[-4000:]

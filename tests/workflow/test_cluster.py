@@ -71,6 +71,26 @@ def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
     }
 
 
+def test_a_job_that_scores_asks_for_what_it_needs(tmp_path, jobs):
+    score = {"runs": {"mine": {"paths": [str(tmp_path / "run/pictures")]}}, "workers": 3}
+    workflow = Workflow(tmp_path / "run", score=score | {"shard_size": 20}, gpus={"score": 1})
+    planned = workflow.snakemake("score", "--until", "score_plan")  # the stand-in runs nothing
+    assert planned.returncode == 0, planned.stdout
+    found = submit(
+        workflow, "generic", "--max-status-checks-per-second", "100", "--cores", "64", "score"
+    )
+    assert found.returncode == 0, found.stdout
+    asked = sorted(
+        (job["rule"], *(requested(job, name) for name in ("--gpus", "--cpus-per-task", "--mem")))
+        for job in jobs()
+    )
+    assert asked == [
+        ("score_rank", "0", "1", "4000M"),
+        ("score_shard", "1", "3", "5500M"),
+        ("score_shard", "1", "3", "5500M"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("limit", "times"),
     [

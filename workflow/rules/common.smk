@@ -17,8 +17,10 @@ from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import absolute_folder, expand_home
 from rsfiqa.prepare.options import PrepareOptions
-from rsfiqa.products.paths import SUFFIX
+from rsfiqa.products import picture_lists
+from rsfiqa.products.paths import SUFFIX, shard_names
 from rsfiqa.products.versions import VERSIONS
+from rsfiqa.score.options import ScoreOptions
 from rsfiqa.splits import split_name
 from rsfiqa.teach.options import TeachTrainOptions
 from workflow.configuration import check, segment_threads
@@ -90,6 +92,7 @@ wildcard_constraints:
     train="[a-z0-9_]+",
     test="[a-z0-9_]+",
     variant="[a-z0-9_]+",
+    run="[a-z0-9_]+",
     shard=r"\d{5}",
     split=r"(split|official|all)-\d+",
 
@@ -218,6 +221,64 @@ def outdated_finetuned(wildcards):
     """The model that the teach stage trained, and why it is outdated."""
     path = f"{RESULTS}/teach/finetuned/teach.json"
     return [(path, OUTDATED.finetuned(Path(path)))]
+
+
+def outdated_plan(wildcards):
+    """The plan of a scoring run, and why it is outdated."""
+    path = f"{RESULTS}/{wildcards.run}/plan/plan.json"
+    return [(path, OUTDATED.plan(Path(path), wildcards.run))]
+
+
+def outdated_scores(wildcards):
+    """The table of scores of a shard, and why it is outdated."""
+    path = f"{RESULTS}/{wildcards.run}/score/{wildcards.shard}.parquet"
+    return [(path, OUTDATED.scores(Path(path), wildcards.run))]
+
+
+def run_summaries(wildcards):
+    """What sums up each run of the section `score`."""
+    runs = config["score"]["runs"]
+    if not runs:
+        raise WorkflowError(
+            "score.runs: must name pictures to score, found nothing; add one, such as"
+            " runs: {mine: {paths: [photos]}}"
+        )
+    return [f"{RESULTS}/{run}/score/summary.json" for run in sorted(runs)]
+
+
+def run_tables(wildcards):
+    """The tables of scores of a run, once its pictures are listed."""
+    plan = checkpoints.score_plan.get(run=wildcards.run).output.plan
+    try:
+        count = picture_lists.read(Path(plan).parents[1]).shards
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return [
+        f"{RESULTS}/{wildcards.run}/score/{shard}.parquet"
+        for shard in shard_names(count)
+    ]
+
+
+def run_paths(wildcards):
+    """The pictures of a run, of which none looks like an option."""
+    paths = config["score"]["runs"][wildcards.run]["paths"]
+    return [f"./{path}" if path.startswith("-") else path for path in paths]
+
+
+def plan_flags(wildcards):
+    """The flags of the job that lists the pictures of a run."""
+    return flags({"shard_size": config["score"]["shard_size"]})
+
+
+def score_flags(wildcards):
+    """The flags of a job that scores a shard."""
+    section = config["score"]
+    options = {
+        name: section[name]
+        for name in [*ScoreOptions.model_fields, "workers", "max_failed_fraction"]
+    }
+    options["checkpoint"] = section["runs"][wildcards.run]["checkpoint"]
+    return flags(options)
 
 
 def memory(megabytes):

@@ -5,13 +5,14 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.faults.work import STAGES, Work, digests, run, running, start
+from tests.support.faults.work import NAME, STAGES, Work, digests, run, running, start
 from tests.support.workflow import Workflow
 
-STAGE_KILLS = 104  # 13 of each stage
+STAGE_KILLS = 130  # 13 of each stage
 WORKFLOW_KILLS = 3
 CALM_S = 120  # within which the jobs of a killed Snakemake must have ended
 
@@ -47,11 +48,17 @@ def _killed(line: list[str], moment: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-def survived_by_workflow(folder: Path) -> tuple[int, int]:
-    """How often Snakemake was killed, and how often a rerun ended as if nothing had been."""
-    workflow = Workflow(folder)
+def survived_by_workflow(folder: Path, *targets: str) -> tuple[int, int]:
+    """How often Snakemake was killed, and how often a rerun ended as if nothing had been.
+
+    Args:
+        folder: of the workflow.
+        targets: that are made; by default that of the pipeline.
+    """
+    pictures = {"paths": [str(folder / "pictures/*.png")]}
+    workflow = Workflow(folder, score={"runs": {NAME: pictures}, "shard_size": 12})
     began = time.monotonic()
-    if (ended := workflow.snakemake()).returncode:
+    if (ended := workflow.snakemake(*targets)).returncode:
         sys.exit(f"snakemake failed without a fault:\n{ended.stdout}")
     seconds = time.monotonic() - began
     expected = {stage: digests(workflow.results, stage) for stage in STAGES}
@@ -61,18 +68,20 @@ def survived_by_workflow(folder: Path) -> tuple[int, int]:
         shutil.rmtree(workflow.results)
         shutil.rmtree(folder / ".snakemake")
         fraction = (number + random.Random(number).random()) / WORKFLOW_KILLS
-        differs = _disturbed(workflow, expected, fraction * seconds)
+        differs = _disturbed(workflow, targets, expected, fraction * seconds)
         if differs:
             print(f"snakemake killed after {fraction * seconds:.1f} s: {differs}", file=sys.stderr)
         kept += not differs
     return WORKFLOW_KILLS, kept
 
 
-def _disturbed(workflow: Workflow, expected: dict[str, dict[str, str]], moment: float) -> str:
+def _disturbed(
+    workflow: Workflow, targets: Sequence[str], expected: dict[str, dict[str, str]], moment: float
+) -> str:
     """In what a workflow differs from an undisturbed one once Snakemake was killed and rerun."""
-    if not _killed(workflow.line(), moment):
+    if not _killed(workflow.line(*targets), moment):
         return "it had ended before"
-    unlocked, again = workflow.snakemake("--unlock"), workflow.snakemake()  # beside the orphans
+    unlocked, again = workflow.snakemake("--unlock"), workflow.snakemake(*targets)  # beside orphans
     if unlocked.returncode or again.returncode:
         return f"the rerun failed: {unlocked.stdout}{again.stdout}"
     found = {stage: digests(workflow.results, stage) for stage in STAGES}

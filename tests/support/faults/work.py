@@ -16,10 +16,15 @@ from rsfiqa.io.checksum import sha256_of
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "tiny"
-STAGES = ("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report")
+SCORING = ("plan", "score")
+STAGES = (
+    *("prepare", "segment", "caption", "embed", "extract", "train", "benchmark", "report"),
+    *SCORING,
+)
 LIMIT_S = 600  # after which a command is taken to hang
 # what differs from run to run, by design
 VOLATILE = ("*.stats.json", "stats.json", "index.html")
+AS_SHARD = ("--as-shard", "--workers=1")
 TRAINING = ("--min-images=2", "--epochs=2", "--ensemble-heads=2", "--width=8", "--hidden=8")
 
 
@@ -93,6 +98,8 @@ class Work:
             "train": [data, *TRAINING],
             "benchmark": [str(results), f"--train={NAME}", f"--test={NAME}", "--number=1"],
             "report": [str(results), "--images=2"],
+            "plan": [data, str(self.pictures)],
+            "score": [f"{data}/plan/00000.parquet", f"-o{data}/score/00000.parquet", *AS_SHARD],
         }
         return [sys.executable, "-m", "rsfiqa", stage, *words[stage]]
 

@@ -1,0 +1,1 @@
+"""Percentiles over all shards of a scoring run."""
