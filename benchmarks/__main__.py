@@ -6,6 +6,7 @@ from importlib import import_module
 from rsfiqa.io.terminal import escape_unencodable
 
 BENCHMARKS = {
+    "ablation": "when MHF, captions and RSA help, with the power to tell",
     "accuracy": "LIVEC and AGIQA-3K through the pipeline: splits, ablation, across data sets",
     "backbones": "the packaged backbones, frozen, on the same splits of LIVEC",
     "caption": "the caption stage against a bare request loop, and its prefix cache (needs vLLM)",

@@ -1,6 +1,8 @@
 """Distorted-region localization, and the ordering of scores by severity, of one checkpoint."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +39,28 @@ def distort_region(
     return blended
 
 
-def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of trials in which the distorted region's quality falls most; and by kind.
+@dataclass(frozen=True)
+class Trial:
+    """A trial of localization or ordering.
 
-    `localization_accuracy_kept` is over the photographs that nothing was fitted on.
+    Attributes:
+        photograph: name of the pristine photograph's file.
+        kind: of `KINDS`.
+        name: the severity, or the two that are compared.
+        right: whether the distorted region, or the more severe distortion, was found.
+        chance: probability that a guess is right.
     """
-    hits: dict[str, list[bool]] = {kind: [] for kind in KINDS}
-    chances, kept = [], []
+
+    photograph: str
+    kind: str
+    name: str
+    right: bool
+    chance: float
+
+
+def localization_trials(scorer: Scorer, folder: Path) -> list[Trial]:
+    """Whether the distorted region's quality falls most, for each photograph, kind and severity."""
+    trials = []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
         image = load.load_rgb(path)
         whole = scorer.predict(image)
@@ -51,43 +68,63 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
         areas = np.bincount(labels.ravel()) / labels.size
         region = choose_region(areas, np.random.default_rng(i))
         mask = resize.fit_labels(labels, image.shape[:2]) == region
-        chances.append(1 / len(areas))
-        for kind, found in hits.items():
-            for severity in SEVERITIES:
-                after = scorer.predict(
-                    distort_region(image, mask, kind, severity, i), labels
-                ).prediction
-                fall = (before.region_quality - after.region_quality)[0].numpy()
-                found.append(int(fall.argmax()) == region)
-        kept += [f"kodim{path.stem[-2:]}" in HELD_OUT] * len(SEVERITIES)
-    every = [hit for found in hits.values() for hit in found]
-    return {
-        "localization_accuracy": float(np.mean(every)),
-        "localization_accuracy_kept": float(np.mean(np.array(every)[kept * len(hits)])),
-        "localization_chance": float(np.mean(chances)),
-        "localization_trials": len(every),
-        **{f"localization_{kind}": float(np.mean(found)) for kind, found in hits.items()},
-    }
+        for kind, severity in product(KINDS, SEVERITIES):
+            after = scorer.predict(
+                distort_region(image, mask, kind, severity, i), labels
+            ).prediction
+            fall = (before.region_quality - after.region_quality)[0].numpy()
+            right = int(fall.argmax()) == region
+            trials.append(Trial(path.name, kind, str(severity), right, 1 / len(areas)))
+    return trials
 
 
-def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
-    right: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+def ordering_trials(scorer: Scorer, folder: Path) -> list[Trial]:
+    """Whether the score falls from one severity, 0 to 5, to a higher one, for each pair."""
+    trials = []
     for i, path in enumerate(sorted(folder.glob("*.png"))):
         image = load.load_rgb(path)
-        for kind, found in right.items():
+        for kind in KINDS:
             scores = []
             for severity in range(6):
                 random = np.random.default_rng(i)
                 worse = distort(image, KINDS[kind], severity, random) if severity else image
                 scores.append(float(scorer.predict(worse).prediction.quality[0]))
-            found += [scores[a] > scores[b] for a in range(6) for b in range(a + 1, 6)]
-    every = [hit for found in right.values() for hit in found]
+            trials += [
+                Trial(path.name, kind, f"{a}-{b}", scores[a] > scores[b], 0.5)
+                for a, b in combinations(range(6), 2)
+            ]
+    return trials
+
+
+def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
+    """Share of trials in which the distorted region's quality falls most; and by kind.
+
+    `localization_accuracy_kept` is over the photographs that nothing was fitted on.
+    """
+    trials = localization_trials(scorer, folder)
+    kept = [t.right for t in trials if f"kodim{Path(t.photograph).stem[-2:]}" in HELD_OUT]
     return {
-        "ordering_accuracy": float(np.mean(every)),
-        "ordering_pairs": len(every),
-        **{f"ordering_{kind}": float(np.mean(found)) for kind, found in right.items()},
+        "localization_accuracy": float(np.mean([t.right for t in trials])),
+        "localization_accuracy_kept": float(np.mean(kept)),
+        "localization_chance": float(np.mean([t.chance for t in trials])),
+        "localization_trials": len(trials),
+        **{f"localization_{kind}": _right(trials, kind) for kind in KINDS},
     }
+
+
+def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
+    """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
+    trials = ordering_trials(scorer, folder)
+    return {
+        "ordering_accuracy": float(np.mean([t.right for t in trials])),
+        "ordering_pairs": len(trials),
+        **{f"ordering_{kind}": _right(trials, kind) for kind in KINDS},
+    }
+
+
+def _right(trials: Sequence[Trial], kind: str) -> float:
+    """The fraction of trials of a kind that are right."""
+    return float(np.mean([trial.right for trial in trials if trial.kind == kind]))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -131,24 +131,46 @@ def _standard_error(values: np.ndarray) -> float:
 def paired_test(differences: ArrayLike, test_fraction: float) -> float:
     """Two-sided p of no mean difference between two methods on the same random splits, in [0, 1].
 
+    NaN for fewer than two splits; 1 if all differences are 0.
+
+    Args:
+        differences: of a metric, one per split, shape (J,).
+        test_fraction: as in `corrected_error`.
+    """
+    differences = np.asarray(differences, np.float64)
+    error = corrected_error(differences, test_fraction)
+    mean = float(np.mean(differences)) if len(differences) else float("nan")
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean / error), len(differences) - 1))
+
+
+def corrected_error(differences: ArrayLike, test_fraction: float) -> float:
+    """Standard error of the mean difference between two methods on the same random splits.
+
     The corrected resampled t-test of Nadeau and Bengio (2003), equation 26 with their rho: the
     variance of the mean is taken as (1 / J + n_test / n_train) times that of the differences,
-    because the training parts of J splits overlap. NaN for fewer than two splits; 1 if all
-    differences are 0.
+    because the training parts of J splits overlap. NaN for fewer than two splits.
 
     Args:
         differences: of a metric, one per split, shape (J,).
         test_fraction: n_test / (n_test + n_train), in (0, 1).
     """
     differences = np.asarray(differences, np.float64)
-    count = len(differences)
-    if count < 2:
+    if len(differences) < 2:
         return float("nan")
-    mean, variance = float(np.mean(differences)), float(np.var(differences, ddof=1))
-    if variance == 0:
-        return 1.0 if mean == 0 else 0.0
-    t = mean / np.sqrt((1 / count + test_fraction / (1 - test_fraction)) * variance)
-    return float(2 * stats.t.sf(abs(t), count - 1))
+    variance = float(np.var(differences, ddof=1))
+    return float(np.sqrt((1 / len(differences) + test_fraction / (1 - test_fraction)) * variance))
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """P corrected by Holm (1979) over all of p (K,), in the same order: float64 (K,)."""
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    scaled = np.minimum(1.0, p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.maximum.accumulate(scaled)
+    return corrected
 
 
 def median_interval(

@@ -7,7 +7,9 @@ from scipy import optimize, stats
 from rsfiqa.metrics import (
     calibration,
     compute_metrics,
+    corrected_error,
     fit_logistic4,
+    holm,
     logistic4,
     median_interval,
     paired_test,
@@ -190,3 +192,15 @@ def test_a_bin_has_five_images_if_there_are_as_many(images, bins):
     assert np.ptp(found.count) <= 1
     np.testing.assert_allclose(found.predicted, found.scores)
     assert np.isnan(found.error).all() == (images == 1)
+
+
+def test_holm_by_hand():
+    # 4 x .01; max(.04, 3 x .02); max(.06, 2 x .03); max(.06, .5)
+    assert holm([0.5, 0.01, 0.03, 0.02]).tolist() == pytest.approx([0.5, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.7]).tolist() == [1.0, 1.0]
+
+
+def test_the_error_of_overlapping_splits_by_hand():
+    # variance 1e-4, 1 / 3 + 1 / 4
+    assert corrected_error([0.01, 0.02, 0.03], 0.2) == pytest.approx(0.01 * math.sqrt(7 / 12))
+    assert math.isnan(corrected_error([0.1], 0.2))

@@ -38,6 +38,7 @@ class Scatter:
     n: int
     srcc: float
     plcc: float
+    name: str = "scatter"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Curves:
 
     title: str
     svg: str
+    name: str
 
 
 def median_split(rows: Sequence[ResultRow]) -> ResultRow:
@@ -93,7 +95,8 @@ def scatter(
     """
     row = median_split(rows)
     svg = draw(pair, results.read_predictions(path, row.split), max_dots)
-    return Scatter(pair.title, svg, row.split, row.n, row.srcc, row.plcc)
+    name = f"scatter-{pair.train.name}-{pair.test.name}"
+    return Scatter(pair.title, svg, row.split, row.n, row.srcc, row.plcc, name)
 
 
 def draw(pair: DatasetPair, table: pa.Table, max_dots: int = MAX_DOTS) -> str:
@@ -187,7 +190,8 @@ def curves(dataset: DataSet, losses: Mapping[str, Sequence[Sequence[float]]]) ->
         axes.set_ylabel("training loss", color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, labelcolor=INK)
-        return Curves(dataset.title, _inline(figure, f"curves-{dataset.name}"))
+        name = f"curves-{dataset.name}"
+        return Curves(dataset.title, _inline(figure, name), name)
 
 
 def histogram(values: np.ndarray, dataset: DataSet) -> str:

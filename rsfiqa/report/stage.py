@@ -23,7 +23,7 @@ from rsfiqa.products.paths import (
 )
 from rsfiqa.products.results import ResultRow
 from rsfiqa.products.versions import VERSIONS
-from rsfiqa.report import page, pictures, record, tables
+from rsfiqa.report import exported, page, pictures, record, tables
 from rsfiqa.report.dataset import DataSet, read_dataset
 from rsfiqa.report.headline import headline
 from rsfiqa.report.labels import FULL, method_label, method_order
@@ -39,7 +39,7 @@ MAX_DOTS = 20_000  # of all scatter plots together; more are drawn as bitmaps
 
 
 def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> str:
-    """Write report/index.html and report/headline.txt; returns the headline.
+    """Write report/index.html, headline.txt, tables and figures; returns the headline.
 
     The page shows what there is: tables need only results; pictures also need checkpoints and
     the products of the data sets.
@@ -63,6 +63,10 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
     pairs = tables.dataset_pairs(rows, dataset, backend)
     within = [pair for pair in pairs if pair.within]
     differences = [(pair, tables.ablation(rows, pair)) for pair in within]
+    matrix = tables.matrix(pairs)
+    scatters = _scatters(root, pairs, rows)
+    calibrations = _calibrations(root, within, rows)
+    curves = _curves(experiments, dataset, backend)
     page.write(
         report_path(root),
         "results.html.jinja",
@@ -70,17 +74,20 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
         grouped="Data set",
         within=within,
         across=[pair for pair in pairs if not pair.within],
-        matrix=tables.matrix(pairs),
+        matrix=matrix,
         ablations=[(pair, rows) for pair, rows in differences if rows],
-        scatters=_scatters(root, pairs, rows),
-        calibrations=_calibrations(root, within, rows),
-        curves=_curves(experiments, dataset, backend),
+        scatters=scatters,
+        calibrations=calibrations,
+        curves=curves,
         pictures=_pictures(root, within, rows, images),
         failures=record.read_failures(root, scope),
         experiments=experiments,
         settings=record.read_settings(experiments),
         times=record.read_times(root, scope),
     )
+    plots = {one.name: one.svg for one in (*scatters, *curves)}
+    plots |= {f"calibration-{one.dataset.name}": one.svg for one in calibrations}
+    exported.write_all(report_path(root).parent, pairs, differences, matrix, plots)
     text = headline(pairs)
     with atomic(headline_path(root)) as partial:
         partial.write_text(text, "utf-8")

@@ -1,0 +1,155 @@
+"""The command line: which parts run, and where units, tables and figures go."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import benchmarks.ablation
+from benchmarks.ablation import export, products, summary, units
+from benchmarks.ablation.conditions import (
+    CURVE,
+    LARGE,
+    LIVEC,
+    REGIONS,
+    SEED,
+    TEST_FRACTION,
+    Condition,
+    conditions,
+)
+from benchmarks.ablation.training import Bench, options_for, run_unit, training_mask
+from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.finetune import map_in_processes
+from rsfiqa.errors import InputError
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products.versions import VERSIONS
+
+WORK = FOLDER / "ablation"
+PARTS = "abcdef"
+REPORT = FOLDER.parent / "report"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run what is missing; write tables and figures of the units that there are."""
+    given = _options().parse_args(arguments)
+    known = conditions(given.n or CURVE, given.large)
+    try:
+        if not given.summary:
+            for condition in known:
+                if condition.part in _trained_parts(given.part):
+                    run(given, condition)
+        found = summary.summarize(given.units, known)
+    except InputError as error:
+        sys.exit(f"ablation: {error}")
+    print("\n".join(summary.lines(found)))
+    export.write_all(found, given.report)
+    write("bench-ablation", summary.figures(found), "make bench-ablation DATA=DIR")
+
+
+def _options() -> argparse.ArgumentParser:
+    options = parser(benchmarks.ablation.__name__, benchmarks.ablation.__doc__)
+    add_data(options)
+    options.add_argument(
+        "--part", nargs="+", choices=PARTS, help="run these parts alone; d is of models of a and c"
+    )
+    options.add_argument("--run", type=Path, default=WORK / "run", help="folder of the products")
+    options.add_argument("--units", type=Path, default=WORK, help="folder of the finished units")
+    options.add_argument("--report", type=Path, default=REPORT, help="folder of tables and figures")
+    options.add_argument("--parallel", type=_positive, default=1, help="units at a time")
+    options.add_argument(
+        "--n", nargs="+", type=_positive, help=f"training images of the curve on {LIVEC}"
+    )
+    options.add_argument(
+        "--large", type=_positive, default=LARGE, help="training images of b on BIQ2021"
+    )
+    options.add_argument(
+        "--summary", action="store_true", help="run nothing; tables of the units that there are"
+    )
+    return options
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, found {text}")
+    return number
+
+
+def _trained_parts(chosen: Sequence[str] | None) -> set[str]:
+    """The letters of the conditions to run; those of d are tested by the models of a and c."""
+    letters = set(chosen or PARTS)
+    return letters | ({"a", "c"} if "d" in letters else set())
+
+
+def run(given: argparse.Namespace, condition: Condition) -> None:
+    """Make the products of a condition and run its units that are missing.
+
+    Raises:
+        InputError: a set cannot be used, or does not have as many images as the condition needs.
+    """
+    root = products.make(given.data, given.run, condition.sets, cores=given.parallel)
+    run_units(
+        Bench(root, given.data / products.FOLDERS[REGIONS]),
+        condition,
+        given.units,
+        parallel=given.parallel,
+    )
+
+
+def run_units(bench: Bench, condition: Condition, folder: Path, *, parallel: int = 1) -> None:
+    """Run the units of a condition that are missing or were made in another way.
+
+    Args:
+        bench: where the products lie.
+        condition: whose units are run.
+        folder: of all units.
+        parallel: units at a time.
+
+    Raises:
+        InputError: see `check_condition`.
+    """
+    inputs = {name: products.digest(bench.root / name) for name in condition.sets}
+    pending = [
+        (split, provenance)
+        for split in condition.splits
+        if not units.is_done(
+            units.unit_path(folder, condition.name, split),
+            provenance := units.provenance_of(condition, split, inputs, training_options()),
+        )
+    ]
+    if not pending:
+        return
+    check_condition(bench, condition)
+    map_in_processes(partial(_run_one, bench, condition, folder), pending, parallel)
+
+
+def training_options() -> dict[str, Any]:
+    """What shapes all units: seed, test fraction, the rule of epochs by examples, the stage."""
+    epochs = {str(n): options_for(n).epochs for n in (*CURVE, LARGE)}
+    return {
+        "seed": SEED,
+        "test_fraction": TEST_FRACTION,
+        "epochs": epochs,
+        "train": options_for(CURVE[-1]).recorded(),
+        "train_version": VERSIONS["train"],
+    }
+
+
+def check_condition(bench: Bench, condition: Condition) -> None:
+    """Refuse a condition that needs more training images than one of its units has."""
+    if condition.n is None:
+        return
+    data = bench.training_set(condition.train[0])
+    for split in condition.splits:
+        training_mask(data, condition, split)
+
+
+def _run_one(
+    bench: Bench, condition: Condition, folder: Path, item: tuple[str, Provenance]
+) -> None:
+    split, provenance = item
+    rows = run_unit(bench, condition, split)
+    units.write(units.unit_path(folder, condition.name, split), rows, provenance)
+    print(f"{condition.name} {split}: done, {len(rows)} rows", file=sys.stderr, flush=True)
