@@ -4,6 +4,7 @@ They are `captioners.classifier` and `captioners.content`, written anew of opera
 sentences are tokens of their parts, put together.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -226,7 +227,7 @@ def _content(statistics: dict[str, Tensor]) -> Tensor:
     tone = _digitized(statistics["lightness"], TONE_ENDS)
     texture = _digitized(statistics["contrast"], TEXTURE_ENDS)
     a, b = statistics["a"], statistics["b"]
-    degrees = torch.rad2deg(torch.atan2(b, a))
+    degrees = torch.atan2(b, a) * (180 / math.pi)
     degrees = torch.where(degrees < 0, degrees + 360, degrees)
     hue = _digitized(degrees, HUE_ENDS) % len(HUES)
     hue = torch.where((a * a + b * b).sqrt() < GREY_CHROMA, len(HUES), hue)
