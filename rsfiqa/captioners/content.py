@@ -7,6 +7,9 @@ from rsfiqa.label_runs import LabelRuns
 
 HUES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 HUE_ENDS = (45, 75, 105, 170, 220, 290, 325, 345)  # degrees in the CIELAB a-b plane
+TONES, TEXTURES = ("dark", "mid-tone", "bright"), ("smooth", "textured", "busy")
+TONE_ENDS = (30, 65)  # CIELAB L
+TEXTURE_ENDS = (5, 12)  # standard deviation of CIELAB L
 GREY_CHROMA = 6  # of the mean color; less has no hue
 POSITIONS = np.array(
     [
@@ -19,12 +22,11 @@ POSITIONS = np.array(
 
 def describe(statistics: RegionStatistics) -> list[str]:
     """Lightness, hue and texture of each of R regions as words."""
-    tones, textures = ("dark", "mid-tone", "bright"), ("smooth", "textured", "busy")
     return [
-        f"{tones[tone]} {_hue(*color)} {textures[texture]} area"
+        f"{TONES[tone]} {_hue(*color)} {TEXTURES[texture]} area"
         for tone, texture, color in zip(
-            np.digitize(statistics.lightness, (30, 65)),
-            np.digitize(statistics.contrast, (5, 12)),
+            np.digitize(statistics.lightness, TONE_ENDS),
+            np.digitize(statistics.contrast, TEXTURE_ENDS),
             zip(statistics.a, statistics.b, strict=True),
             strict=True,
         )
