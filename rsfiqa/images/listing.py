@@ -18,6 +18,7 @@ from rsfiqa.io.home import expand_home
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
 HEATMAP = "rsfiqa heat map"  # the software that a PNG names which this package drew
+HEATMAP_MARK = f"tEXtSoftware\0{HEATMAP}".encode()
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 KINDS = 6  # of skipped files that a summary names
 
@@ -159,8 +160,9 @@ def walk(root: Path) -> Iterator[Found]:
     """
     for parent, folders, files in os.walk(root, onerror=_refuse):
         folders.sort()
+        prefix = str(Path(parent, "x"))[:-1]  # joining a million names takes seconds
         for name in sorted(files):
-            path = _join(parent, name)
+            path = prefix + name
             yield Found(path, "hidden" if name.startswith(".") else _reason(path))
         for name in folders:
             if name.startswith("."):
@@ -168,11 +170,6 @@ def walk(root: Path) -> Iterator[Found]:
             elif Path(parent, name).is_symlink():
                 yield Found(str(Path(parent, name)), "link to a folder")
         folders[:] = [name for name in folders if not name.startswith(".")]
-
-
-def _join(parent: str, name: str) -> str:
-    """As `str(Path(parent, name))`, in a tenth of the time; a million files are joined."""
-    return name if parent == "." else os.path.join(parent, name)  # noqa: PTH118
 
 
 def expand_folder(root: Path) -> Listing:
@@ -210,7 +207,7 @@ def _head(path: str) -> bytes:
 
 def is_heatmap(head: bytes) -> bool:
     """Whether the first bytes of a file are those of a heat map that this package drew."""
-    return f"tEXtSoftware\0{HEATMAP}".encode() in head
+    return HEATMAP_MARK in head
 
 
 def _matches(argument: str, pattern: Path) -> Iterator[Found]:

@@ -28,7 +28,7 @@ def locate(path: str) -> str:
         return os.path.realpath(path)
     if not folder.startswith("/"):
         folder = os.path.join(os.getcwd(), folder)  # noqa: PTH109, PTH118
-    return os.path.join(_resolve(folder), name)  # noqa: PTH118
+    return f"{_resolve(folder).rstrip('/')}/{name}"
 
 
 @lru_cache(FOLDERS)

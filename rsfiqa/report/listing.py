@@ -36,7 +36,7 @@ class Bar:
 
 def histogram(values: np.ndarray, scale: MosScale) -> list[Bar]:
     """Scores, float64 (N,), clipped to their scale, in bars of equal width."""
-    values = np.clip(values, *sorted((scale.low, scale.high)))
+    values = np.clip(values, min(scale.low, scale.high), max(scale.low, scale.high))
     counts, edges = np.histogram(values, BINS, (scale.low, scale.high))
     most = max(1, int(counts.max()))
     return [

@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -81,9 +82,10 @@ class Journal:
                 self._read_table()
             self._read()
         except BaseException:
-            if not self._file.seek(0, os.SEEK_END):  # it is new
+            if not os.fstat(self._file.fileno()).st_size:  # it is new
                 self.path.unlink(missing_ok=True)
-            self._file.close()
+            with suppress(OSError):  # the disk may be full
+                self._file.close()
             raise
 
     def _read_table(self) -> None:

@@ -118,7 +118,7 @@ class Shard:
 
     def _changed(self, rows: Sequence[Row]) -> list[str]:
         """Locations of pictures whose file was another one when the plan was made."""
-        planned = {}
+        planned: dict[str, tuple[int | None, str | None]] = {}
         for path in self.lists:
             planned |= picture_lists.states(path)
         return [
