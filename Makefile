@@ -138,7 +138,6 @@ lock: ## requirements.lock and envs/*.lock: the newest versions in the ranges of
 	$(PINS) envs/core.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/core.lock -
 	$(PINS) envs/teach.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/teach.lock -
 	$(PINS) envs/vllm.yaml | $(COMPILE) --output-file envs/vllm.lock -
-	$(COMPILE) --constraint requirements.lock --override envs/score-overrides.txt --output-file envs/score.lock pyproject.toml
 	for extra in docs release; do $(EXTRA) $$extra | $(COMPILE) --output-file envs/$$extra.lock -; done
 
 clean: ## environment and build files; .snakemake belongs to the results and stays with them

@@ -46,3 +46,17 @@ def test_a_step_does_not_see_the_checkout(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/checkout")
     code = "import os; print('PYTHONPATH' in os.environ)"
     assert release.run(sys.executable, "-c", code) == "False\n"
+
+
+def test_what_is_installed_beside_torch_is_measured_and_bounded(tmp_path, capsys):
+    packages = tmp_path / "lib/python3.11/site-packages"
+    sizes = {"torch/a.so": 900_000, "nvidia/b.so": 900_000, "scipy/c.so": 3_000, "scipy/d.pyc": 900}
+    for name, size in {**sizes, "torch_like/e.so": 2_000}.items():
+        path = packages / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+    folders = sum(path.lstat().st_size for path in tmp_path.rglob("*") if path.is_dir())
+    release.check_installed_size(tmp_path, most=(folders + 6_000) / 1e6)
+    assert capsys.readouterr().out == "release: 0 MB beside torch\n"
+    with pytest.raises(SystemExit, match=r"must take at most 0.001 MB beside torch, found 0; move"):
+        release.check_installed_size(tmp_path, most=0.001)

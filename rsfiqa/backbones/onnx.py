@@ -8,7 +8,7 @@ import io
 import warnings
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ def graph_of(network: nn.Module) -> bytes:
         torch.onnx.export(
             traced,
             inputs,
-            content,
+            cast(Any, content),  # torch takes a buffer too
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=names,

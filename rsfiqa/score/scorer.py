@@ -339,8 +339,9 @@ class Scorer(nn.Module):
 
     def _image_maps(self, image: np.ndarray) -> list[Tensor]:
         """The backbone's maps of an image; on a CPU by ONNX Runtime, if that is chosen."""
-        on_cpu = self._onnx is not None and self.mean.device.type == "cpu"
-        return (self._onnx if on_cpu else self._own_backbone).image_maps(image)
+        if self._onnx is not None and self.mean.device.type == "cpu":
+            return self._onnx.image_maps(image)
+        return self._own_backbone.image_maps(image)
 
     @property
     def _own_backbone(self) -> Backbone:
