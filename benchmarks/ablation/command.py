@@ -33,7 +33,10 @@ REPORT = FOLDER.parent / "report"
 
 def main(arguments: Sequence[str]) -> None:
     """Run what is missing; write tables and figures of the units that there are."""
-    given = _options().parse_args(arguments)
+    options = _options()
+    given = options.parse_args(arguments)
+    if given.data is None and not given.summary:
+        options.error("--data must be a folder of data sets, found none; or give --summary")
     known = conditions(given.n or CURVE, given.large)
     try:
         if not given.summary:
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _options() -> argparse.ArgumentParser:
     options = parser(benchmarks.ablation.__name__, benchmarks.ablation.__doc__)
-    add_data(options)
+    add_data(options, required=False)
     options.add_argument(
         "--part", nargs="+", choices=PARTS, help="run these parts alone; d is of models of a and c"
     )

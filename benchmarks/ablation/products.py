@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from skimage.io import imsave
+from PIL import Image
 
 from benchmarks.ablation.conditions import (
     AGIQA3K,
@@ -118,7 +118,7 @@ def write_regions(pristine: Path, folder: Path) -> None:
         pictures = {path.name: image} | _distorted(scorer, image, path.stem, i)
         for name, picture in pictures.items():
             with atomic(folder / "images" / name) as partial:
-                imsave(partial, picture, plugin="pil", format_str="png", check_contrast=False)
+                Image.fromarray(picture).save(partial, "png")
             rows.append((f"images/{name}", round(pseudo_mos(picture, image), 4), path.stem))
     if not rows:
         raise InputError(

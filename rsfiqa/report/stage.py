@@ -85,7 +85,8 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
         settings=record.read_settings(experiments),
         times=record.read_times(root, scope),
     )
-    plots = {one.name: one.svg for one in scatters} | {one.name: one.svg for one in curves}
+    plots = {one.name: one.svg for one in scatters}
+    plots |= {one.name: one.svg for one in curves}
     plots |= {f"calibration-{one.dataset.name}": one.svg for one in calibrations}
     exported.write_all(report_path(root).parent, pairs, differences, matrix, plots)
     text = headline(pairs)

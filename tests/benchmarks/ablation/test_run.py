@@ -146,3 +146,23 @@ def test_a_condition_with_few_units_is_not_tested(tmp_path):
     found = summary.summarize(tmp_path, known)
     assert {row.difference for row in found.rows} == {None}
     assert summary.figures(found)["units"] == 0
+
+
+def test_a_summary_needs_no_data_and_a_run_does(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--units", str(tmp_path)])
+    assert "--data must be a folder of data sets, found none" in capsys.readouterr().err
+
+
+def test_a_number_of_images_that_is_none(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--summary", "--units", str(tmp_path), "--n", "0"])
+    assert "must be a number from 1, found 0" in capsys.readouterr().err
+
+
+def test_damaged_units_are_one_line(tmp_path):
+    path = units.unit_path(tmp_path, f"a.{LIVEC}", "split-00")
+    path.parent.mkdir()
+    path.write_bytes(b"PAR1")
+    with pytest.raises(SystemExit, match=r"ablation: .*split-00\.parquet: not Parquet or damaged"):
+        command.main(["--summary", "--units", str(tmp_path), "--report", str(tmp_path)])
