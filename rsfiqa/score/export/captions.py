@@ -65,6 +65,7 @@ class ClassifierCaptions(nn.Module):
     def __init__(self, perception: Perception, encoder: MiniLM) -> None:
         super().__init__()
         self.features, self.head = PixelFeatures(), perception.head
+        self.families = perception.families
         self.sentences = Sentences(perception.families, encoder)
         known = thresholds()
         least = torch.tensor([known[family] for family in perception.families])

@@ -96,7 +96,9 @@ class PixelFeatures(nn.Module):
         grey = ((red * r + green * g + blue * b + (1 << 14)) // (1 << 15)).float()
         light = [self.linear[channel] for channel in (red, green, blue)]
         x, y, z = (
-            self.root[(sum(w * c for w, c in zip(row, light, strict=True)) + (1 << 11)) // (1 << 12)]
+            self.root[
+                (sum(w * c for w, c in zip(row, light, strict=True)) + (1 << 11)) // (1 << 12)
+            ]
             for row in XYZ_WEIGHTS
         )
         half = ROOT // 2
