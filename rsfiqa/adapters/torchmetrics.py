@@ -25,9 +25,13 @@ class MeanScore(Metric):
     def __init__(self, scorer: Scorer | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.scorer = scorer or Scorer.load()
-        self.higher_is_better = not self.scorer.lower_better
         self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]  # the base has a constant
+        """Whether a high score means a good image."""
+        return not self.scorer.lower_better
 
     def update(self, images: Tensor) -> None:
         """Add a batch of images float (B, 3, H, W) in [0, 1]."""

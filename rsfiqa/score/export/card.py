@@ -39,7 +39,7 @@ def onnx_card(
         "image": f"uint8 (H, W, 3), sRGB, upright, {MIN_SIDE} <= sides <= {side}; a larger picture"
         " is area-averaged; leave out a border of one color",
         "labels": f"int64 (h, w), region of each pixel, 0 to R - 1, {MIN_SIDE} <= h <= H,"
-        f" {MIN_SIDE} <= w <= W; any partition; the checkpoint was trained on that of the segmenter",
+        f" {MIN_SIDE} <= w <= W; any partition; training used that of the segmenter",
     }
     if graph.takes_captions:
         inputs |= {
@@ -55,6 +55,7 @@ def onnx_card(
         "families": list(families),
         "scale": {"low": card.scale.low, "high": card.scale.high, "better": card.scale.direction},
         "segmenter": card.segment,
+        "long_side": side,
         "preprocessing": "inside the graph: division by 255, mean and standard deviation",
         "licence": licence_of(card),
         **made,

@@ -123,8 +123,8 @@ def compare(path: Path, graph: ScoringGraph) -> float:
             largest = max(largest, difference)
             if not difference <= TOLERANCE:
                 raise InputError(
-                    f"{path.name}: '{name}' must be that of torch within {TOLERANCE:g} of its range,"
-                    f" found {difference:g} beside it; export with another --opset"
+                    f"{path.name}: '{name}' must be that of torch within {TOLERANCE:g} of its"
+                    f" range, found {difference:g} beside it; export with another --opset"
                 )
     return largest
 
