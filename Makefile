@@ -132,7 +132,7 @@ COMPILE = build/lock/bin/uv pip compile --quiet --no-header --no-annotate --pyth
 EXTRA = $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")'
 lock: ## requirements.lock and envs/*.lock: the newest versions in the ranges of pyproject.toml
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet -e '.[pipeline,teach,formats,app,dev]'
+	build/lock/bin/python -m pip install --quiet -e '.[pipeline,teach,formats,app,onnx,adapters,dev]'
 	build/lock/bin/python -m pip freeze --exclude-editable > requirements.lock
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
 	$(PINS) envs/core.yaml | $(COMPILE) --constraint requirements.lock --output-file envs/core.lock -

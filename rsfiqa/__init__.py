@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rsfiqa.score.metric import create_metric
     from rsfiqa.score.scorer import Scorer
 
     __version__: str
 
-__all__ = ["Scorer"]
+__all__ = ["Scorer", "create_metric"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from rsfiqa.score.scorer import Scorer
 
         return Scorer
+    if name == "create_metric":
+        from rsfiqa.score.metric import create_metric
+
+        return create_metric
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -35,6 +35,7 @@ from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
 from rsfiqa.report.command import Report
 from rsfiqa.score.command import Score
+from rsfiqa.score.export.command import Export
 from rsfiqa.score.plan.command import PlanScores
 from rsfiqa.score.rank.command import Rank
 from rsfiqa.score.serve.command import Serve
@@ -83,6 +84,7 @@ class Rsfiqa(BaseSettings):
     rank: CliSubCommand[Rank] = Field(description=Rank.summary())
     group: CliSubCommand[Group] = Field(description=Group.summary())
     cull: CliSubCommand[Cull] = Field(description=Cull.summary())
+    export: CliSubCommand[Export] = Field(description=Export.summary())
     serve: CliSubCommand[Serve] = Field(description=Serve.summary())
     teach: CliSubCommand[Teach] = Field(description=Teach.summary())
 

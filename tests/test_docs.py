@@ -16,7 +16,7 @@ from PIL import Image
 import rsfiqa
 from docs import links
 from rsfiqa import checkpoints, cli
-from rsfiqa.datasets import csv_table
+from rsfiqa.datasets import csv_table, demo
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.images.flags import FLAGS
 from rsfiqa.products import captions, region_scores, regions, scores
@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*ROOT.glob("*.md"), ROOT / "rsfiqa/packaged/MODEL_CARD.md", *(ROOT / "docs").rglob("*.md")]
 # below; tables.md in tests/products/test_other_programs.py
 EXECUTED = {
+    "docs/export.md",
     "docs/pipeline.md",
     "docs/pipeline/distortions.md",
     "docs/tables.md",
@@ -106,6 +107,29 @@ def test_distortions_are_drawn_as_described():
 
 def test_the_tutorial_is_executed_by_a_target():
     assert "docs/tutorial.md" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_an_exported_model_is_used_without_this_package(tmp_path, monkeypatch, capsys):
+    """And the scorer is used by other libraries, as described."""
+    for library in ("onnx", "onnxruntime", "torchmetrics", "datasets"):
+        pytest.importorskip(library, reason="needs 'rsfiqa[onnx,adapters]'")
+    page = (ROOT / "docs/export.md").read_text("utf-8")
+    alone, *with_package = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(alone.splitlines()) <= 30
+    assert "rsfiqa" not in alone.replace("rsfiqa-onnx", "")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    Image.fromarray(demo.photograph("skimage/data/chelsea.png")).save("photo.jpg")
+    assert cli.main(["export", "-o", "rsfiqa-onnx"]) == 0
+    capsys.readouterr()
+    names: dict = {}
+    exec(alone, names)
+    score = float(re.match(r"(\d+\.\d+)\n", capsys.readouterr().out)[1])
+    own = rsfiqa.Scorer.load(device="cpu").score("photo.jpg").score
+    assert score == pytest.approx(own, abs=5)  # by other regions
+    assert cli.main(["export", "-o", "model-folder", "--format", "hub"]) == 0
+    for block in with_package:
+        exec(block, names)
 
 
 def test_products_are_read_by_other_libraries_as_described(tmp_path_factory):

@@ -34,10 +34,12 @@ LAYERS = (
     {"datasets", "segmenters", "captioners", "encoders", "model"},
     {"checkpoints", "samples", "command", "help_text"},
     STAGES,
-    {"cli"},
+    {"cli", "adapters"},
     {"__main__"},
 )
-PUBLIC = frozenset(("rsfiqa.Scorer", "rsfiqa.__version__"))  # of the package itself
+PUBLIC = frozenset(
+    ("rsfiqa.Scorer", "rsfiqa.create_metric", "rsfiqa.__version__")
+)  # of the package itself
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)

@@ -24,7 +24,7 @@ from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
 from rsfiqa.scale import MosScale, itu_level, itu_rating
-from rsfiqa.score import inside, needs, pipeline
+from rsfiqa.score import hub, inside, needs, pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
 from rsfiqa.score.result import Region, Score
@@ -126,6 +126,28 @@ class Scorer(nn.Module):
             return cls(folder, ScoreOptions.model_validate({"device": device, **options}))
         except ValidationError as error:
             raise InputError(describe(error, "Scorer")) from error
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        device: str = "auto",
+        *,
+        revision: str | None = None,
+        **options: Any,
+    ) -> "Scorer":
+        """Load a checkpoint from a folder or from the Hugging Face hub.
+
+        Args:
+            source: folder, or owner/name of a repository.
+            device: auto, cuda or cpu.
+            revision: branch, tag or commit of the repository.
+            options: as `load`.
+
+        Raises:
+            InputError: neither a folder nor a repository that can be reached; or as `load`.
+        """
+        return cls.load(hub.checkpoint_folder(source, revision), device, **options)
 
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - torch's signature
         """Stay in evaluation mode; see `Scorer`."""

@@ -65,6 +65,7 @@ class ClassifierCaptions(nn.Module):
     def __init__(self, perception: Perception, encoder: MiniLM) -> None:
         super().__init__()
         self.features, self.head = PixelFeatures(), perception.head
+        self.families = perception.families
         self.sentences = Sentences(perception.families, encoder)
         known = thresholds()
         least = torch.tensor([known[family] for family in perception.families])
@@ -103,7 +104,7 @@ class ClassifierCaptions(nn.Module):
         return Captioned(ratings, text, probability, severity)
 
     def _named(self, probability: Tensor, cost: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """The two families that a sentence names, see `captioner.named`: int64 (R,), -1 for none."""
+        """The families that a sentence names, see `captioner.named`: int64 (R,), -1 for none."""
         is_present = probability >= self.least
         least = torch.finfo(cost.dtype).min
         top = torch.where(is_present, cost, torch.full_like(cost, least)).topk(MENTIONED, dim=1)
@@ -223,7 +224,7 @@ def _middle(distortions: list[Distortion], level: int) -> str:
 
 
 def _content(statistics: dict[str, Tensor]) -> Tensor:
-    """The number of the words for lightness, hue and texture: int64 (R,); see `content.describe`."""
+    """Number of the words of `content.describe` for each region: int64 (R,)."""
     tone = _digitized(statistics["lightness"], TONE_ENDS)
     texture = _digitized(statistics["contrast"], TEXTURE_ENDS)
     a, b = statistics["a"], statistics["b"]

@@ -29,6 +29,9 @@ class ScoringGraph(nn.Module):
             the model uses none.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, model: RSA, backbone: Backbone, card: Card, captions: ClassifierCaptions | None
     ) -> None:

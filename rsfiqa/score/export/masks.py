@@ -26,7 +26,7 @@ def region_sums(masks: Tensor, values: Sequence[Tensor]) -> list[Tensor]:
     return list((masks.transpose(0, 1) @ columns).sum(0).unbind(1))
 
 
-def pooling_matrix(size: Tensor | int, cells: Tensor | int, like: Tensor) -> Tensor:
+def pooling_matrix(size: int, cells: int, like: Tensor) -> Tensor:
     """The weights of adaptive average pooling along one axis: float32 (cells, size).
 
     Args:

@@ -1,0 +1,1 @@
+"""The scorer in the interfaces of other libraries."""
