@@ -93,23 +93,23 @@ SCORING = {"shard_size": 12}
 def test_scores_are_those_of_a_local_run(cluster, local, tmp_path):
     """Undisturbed but for a job that is cancelled in the middle of a shard."""
     runs = {"mine": {"paths": [str(local.folder / "pictures/*.png")]}}
-    local.change(score=SCORING | {"runs": runs})
-    found = local.snakemake("score")
+    reference, workflow = sibling(local, tmp_path / "local"), sibling(local, tmp_path / "slurm")
+    for one in (reference, workflow):
+        one.change(score=SCORING | {"runs": runs})
+    found = reference.snakemake("score")
     assert found.returncode == 0, found.stdout
-    workflow = sibling(local, tmp_path)
-    workflow.change(score=SCORING | {"runs": runs})
     with (tmp_path / "run.log").open("w") as log:
-        run = subprocess.Popen(workflow.line(*PROFILE, "score"), stdout=log, stderr=log)
+        run = subprocess.Popen(workflow.line("score", *PROFILE), stdout=log, stderr=log)
     try:
         cluster.ask("scancel", begun(cluster, workflow, run, "score_shard"))
         assert run.wait(600) == 0, (tmp_path / "run.log").read_text("utf-8")
     finally:
         run.kill()
-    actual, expected = products(workflow), products(local)
+    actual, expected = products(workflow), products(reference)
     names = [name for name in expected if name.startswith("mine/")]
     assert sorted(actual) == names
     assert [name for name in names if actual[name] != expected[name]] == []
-    states = {job["JobState"] for job in cluster.jobs(tmp_path, "score_shard")}
+    states = {job["JobState"] for job in cluster.jobs(workflow.folder, "score_shard")}
     assert states == {"CANCELLED", "COMPLETED"}
 
 
