@@ -14,7 +14,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.json_files import write_json
 from rsfiqa.products.paths import card_path, weights_path
-from rsfiqa.score import pipeline
+from rsfiqa.score import needs, pipeline
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.vocabulary import RATINGS
 
@@ -59,7 +59,7 @@ def run_onnx(checkpoint: Path | None, output: Path, options: ScoreOptions, *, op
 
     folder = checkpoints.folder_or_packaged(checkpoint)
     model, card = checkpoints.read(folder)
-    pipeline.check_versions(folder, card)
+    needs.check_versions(folder, card)
     backbone = pipeline.load_backbone(folder, card, options.weights)
     _check(folder, backbone, card.backbone["backbone"])
     graph = ScoringGraph(model, backbone, card, _captions(folder, card, backbone))
