@@ -56,17 +56,17 @@ class ClassifierCaptions(nn.Module):
 
     Args:
         perception: the captioner's network.
-        encoder: of texts.
+        encoder: of texts; None for a model that gets ratings alone.
     """
 
     least: Tensor
     of_rating: Tensor
 
-    def __init__(self, perception: Perception, encoder: MiniLM) -> None:
+    def __init__(self, perception: Perception, encoder: MiniLM | None) -> None:
         super().__init__()
         self.features, self.head = PixelFeatures(), perception.head
         self.families = perception.families
-        self.sentences = Sentences(perception.families, encoder)
+        self.sentences = None if encoder is None else Sentences(perception.families, encoder)
         known = thresholds()
         least = torch.tensor([known[family] for family in perception.families])
         rated = [REALISTIC_FAMILIES[family].rating for family in perception.families]
@@ -93,14 +93,12 @@ class ClassifierCaptions(nn.Module):
         ratings = (5 - PENALTY * (probability * severity) @ self.of_rating).clamp(1, 5)
         overall = (1 + 4 * quality).clamp(1, 5)
         ratings = torch.cat([ratings[:, :-1], overall[:, None]], 1)
-        first, second = self._named(probability, outputs["cost"][0], quality)
-        steps = severity.round().clamp(SEVERITIES[0], SEVERITIES[-1]).long()
-        text = self.sentences(
-            statistics,
-            _numbered(first, steps),
-            _numbered(second, steps),
-            overall.round().long() - 1,
-        )
+        text = ratings[:, :0]
+        if self.sentences is not None:
+            first, second = self._named(probability, outputs["cost"][0], quality)
+            steps = severity.round().clamp(SEVERITIES[0], SEVERITIES[-1]).long()
+            named = _numbered(first, steps), _numbered(second, steps)
+            text = self.sentences(statistics, *named, overall.round().long() - 1)
         return Captioned(ratings, text, probability, severity)
 
     def _named(self, probability: Tensor, cost: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:

@@ -41,13 +41,13 @@ def onnx_card(
         "labels": f"int64 (h, w), region of each pixel, 0 to R - 1, {MIN_SIDE} <= h <= H,"
         f" {MIN_SIDE} <= w <= W; any partition; training used that of the segmenter",
     }
-    if graph.takes_captions:
-        inputs |= {
-            "ratings": f"float32 (R, 5), {', '.join(RATINGS)} in [1, 5] by the captioner"
-            f" {card.caption['backend']}; NaN where one is missing",
-            "text": f"float32 (R, {graph.text_dim}), embeddings of the captions by"
-            f" {card.encoder['encoder']}; 0 where one is missing",
-        }
+    of_captions = {
+        "ratings": f"float32 (R, 5), {', '.join(RATINGS)} in [1, 5] by the captioner"
+        f" {card.caption['backend']}; NaN where one is missing",
+        "text": f"float32 (R, {graph.text_dim}), embeddings of the captions by"
+        f" {card.encoder['encoder']}; 0 where one is missing",
+    }
+    inputs |= {name: of_captions[name] for name in graph.caption_inputs}
     return {
         "checkpoint": label_of(card, digest),
         "inputs": inputs,

@@ -10,6 +10,7 @@ from rsfiqa.checkpoints import Card
 from rsfiqa.model import RSA, Batch, Prediction
 from rsfiqa.score.export.captions import ClassifierCaptions
 from rsfiqa.score.export.masks import membership, nearest, pool, region_masks
+from rsfiqa.vocabulary import RATINGS
 
 SCORES = ("score", "region_score", "region_weight", "region_cost", "attention", "cost_map")
 CAPTIONS = ("ratings", "probability", "severity")
@@ -44,14 +45,11 @@ class ScoringGraph(nn.Module):
         self.eval().requires_grad_(False)
 
     @property
-    def takes_captions(self) -> bool:
-        """Whether ratings and embeddings of captions are inputs."""
-        return self.captions is None and self.model.caption_projection is not None
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs; `numbers` is no input of the exported file."""
-        return ("image", "labels", *(("ratings", "text") if self.takes_captions else ()), "numbers")
+    def caption_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that come from captions."""
+        if self.captions is not None or self.model.caption_projection is None:
+            return ()
+        return ("ratings", "text") if self.text_dim else ("ratings",)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -85,9 +83,10 @@ class ScoringGraph(nn.Module):
             found = self.captions(image, fitted, region_masks(fitted, numbers), maps)
             ratings, text = found.ratings, found.text
             extra = (found.ratings, found.probability, found.severity)
-        if ratings is None or text is None:
-            missing = own[:, 0, :1] * 0
-            ratings = missing + torch.full((5,), torch.nan)
+        missing = own[:, 0, :1] * 0
+        if ratings is None:
+            ratings = missing + torch.full((len(RATINGS),), torch.nan)
+        if text is None:
             text = missing + torch.zeros(self.text_dim)
         batch = Batch(
             grid_features=self._grid_features(maps),

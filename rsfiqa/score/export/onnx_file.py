@@ -64,8 +64,7 @@ def write(path: Path, graph: ScoringGraph, *, opset: int) -> float:
 
 
 def _names(graph: ScoringGraph) -> list[str]:
-    captions = ["ratings", "text"] if graph.takes_captions else []
-    return ["image", "labels", REGIONS, *captions]
+    return ["image", "labels", REGIONS, *graph.caption_inputs]
 
 
 def _axes(graph: ScoringGraph) -> dict[str, dict[int, str]]:
@@ -147,11 +146,11 @@ def _example(
     label_map = _tiles(labels, regions)
     count = regions[0] * regions[1]
     inputs = [pixels, label_map, np.arange(count)]
-    if graph.takes_captions:
-        inputs += [
-            random.uniform(1, 5, (count, len(RATINGS))).astype(np.float32),
-            random.normal(0, 0.05, (count, graph.text_dim)).astype(np.float32),
-        ]
+    captions = {
+        "ratings": random.uniform(1, 5, (count, len(RATINGS))),
+        "text": random.normal(0, 0.05, (count, graph.text_dim)),
+    }
+    inputs += [captions[name].astype(np.float32) for name in graph.caption_inputs]
     return tuple(map(torch.from_numpy, inputs))
 
 

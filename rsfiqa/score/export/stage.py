@@ -104,6 +104,8 @@ def _captions(
     same = card.caption.get("sha256") == backbone.sha256 == packaged().backbone.sha256
     if variant in ("no_mllm", "none") or card.caption["backend"] != "classifier" or not same:
         return None
+    if not card.model["text_dim"]:
+        return ClassifierCaptions(packaged(), None)
     encoder = pipeline.load_encoder(folder, card, "cpu")
     if not isinstance(encoder, MiniLM):
         return None

@@ -94,8 +94,8 @@ def test_pixel_features_are_those_of_the_captioner(size):
     given = torch.from_numpy(labels)
     masks = region_masks(given, torch.arange(4))
     found, statistics = PixelFeatures()(torch.from_numpy(image), given, masks)
-    np.testing.assert_allclose(found, pixel_features(image, labels), atol=2e-3)
-    own = region_statistics(image, labels)
+    np.testing.assert_allclose(found, pixel_features(image, labels.astype(np.uint16)), atol=2e-3)
+    own = region_statistics(image, labels.astype(np.uint16))
     for name, values in statistics.items():
         np.testing.assert_allclose(values, getattr(own, name), atol=2e-3)
 
