@@ -1,9 +1,10 @@
 """How fast and in what memory pictures are scored, and whether the package works once installed.
 
-About 30 minutes on two cores, half of which is an installation into an empty environment. Figures
+About 40 minutes on two cores, half of which is an installation into an empty environment. Figures
 are written if all parts were measured.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -27,6 +28,8 @@ GROWTH_IMAGES = 10_000
 GROWTH_PART = 0.1  # of them, first and last
 SMALL = 64  # pixels a side
 PAUSE_S = 0.2
+LARGE, LARGE_IMAGES = (4000, 3000), 40
+COMPARED, FEW, ROUNDS = 8, 40, 3  # pictures of pyiqa's, of our shorter run, and rounds
 MB = 1e6
 Line = Sequence[str | Path]
 
@@ -162,7 +165,57 @@ def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     return {"pip_install_ok": float(works)}
 
 
-PARTS = {"speed": speed, "memory": memory, "growth": growth, "install": install}
+def large(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """Pictures of 12 megapixels a second, start included."""
+    paths = sorted((data / SETS["livec"] / "Images").glob("*.*"))[:LARGE_IMAGES]
+    for number, path in enumerate(paths):
+        photo = Image.open(path).convert("RGB").resize(LARGE, Image.Resampling.BICUBIC)
+        photo.save(folder / f"{number:02d}.jpg", quality=92)
+    ran = score([folder, "-o", folder / "large.parquet", *checkpoint])
+    return {"images_per_s_12mp": len(paths) / ran.seconds}
+
+
+def neighbours(python: Path, data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
+    """Milliseconds a picture of 500 x 500 on two cores, ours and pyiqa's, in alternating rounds.
+
+    Ours is the time that more pictures take longer than few, so that starts do not count.
+
+    Args:
+        python: of an environment with pyiqa.
+        data: folder of the data sets.
+        checkpoint: words that name one.
+        folder: for tables.
+    """
+    paths = sorted((data / SETS["livec"] / "Images").glob("*.*"))[:SPEED_IMAGES]
+    script = ROOT / "benchmarks" / "pyiqa_speed.py"
+    rounds: list[dict[str, float]] = []
+    with subprocess.Popen(
+        [python, script, *paths[:COMPARED]],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        if other.stdin is None or other.stdout is None or other.stdout.readline() != "ready\n":
+            sys.exit(f"--pyiqa: must be the Python of an environment with pyiqa, found {python}")
+        for number in range(ROUNDS):
+            seconds = []
+            for count in (FEW, len(paths)):
+                table = folder / f"{number}-{count}.parquet"
+                seconds.append(score([*paths[:count], "-o", table, *checkpoint]).seconds)
+            own = 1000 * (seconds[1] - seconds[0]) / (len(paths) - FEW)
+            other.stdin.write(f"{COMPARED}\n")
+            other.stdin.flush()
+            rounds.append({"rsfiqa": own} | json.loads(other.stdout.readline()))
+            print(rounds[-1], file=sys.stderr, flush=True)
+        other.stdin.close()
+    medians = {name: float(np.median([each[name] for each in rounds])) for name in rounds[0]}
+    figures = {f"{name}_ms": value for name, value in medians.items()}
+    ratios = {f"{name}_over_rsfiqa": value / medians["rsfiqa"] for name, value in medians.items()}
+    del ratios["rsfiqa_over_rsfiqa"]
+    return figures | ratios
+
+
+PARTS = {"speed": speed, "large": large, "memory": memory, "growth": growth, "install": install}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -170,7 +223,10 @@ def main(arguments: Sequence[str]) -> None:
     options = parser(__name__, __doc__)
     add_data(options, SETS["livec"], "kodak")
     options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
-    options.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    options.add_argument("--part", nargs="*", choices=PARTS, default=list(PARTS))
+    options.add_argument(
+        "--pyiqa", type=Path, metavar="PYTHON", help="of an environment with pyiqa, to compare with"
+    )
     given = options.parse_args(arguments)
     own = given.checkpoint
     checkpoint: Line = ["--checkpoint", own.resolve()] if own else []
@@ -179,5 +235,9 @@ def main(arguments: Sequence[str]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             figures |= PARTS[name](given.data, checkpoint, Path(folder))
         print(f"{name}: {figures}", file=sys.stderr, flush=True)
+    if given.pyiqa is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            compared = neighbours(given.pyiqa, given.data, checkpoint, Path(folder))
+        write("bench-score-neighbours", compared, "python -m benchmarks score --data DIR --pyiqa P")
     if set(given.part) == set(PARTS):
         write("bench-score", figures, "python -m benchmarks score --data DIR")

@@ -48,7 +48,9 @@ AT_LEAST: dict[str, float] = {
     "service_hostile_survived": 1000.0,
     "localization_accuracy": 0.70,
     "ordering_accuracy": 0.90,
-    "images_per_s": 3.0,
+    "images_per_s": 12.0,
+    "images_per_s_12mp": 4.0,
+    "nima_over_rsfiqa": 3.0,
     "pip_install_ok": 1.0,
     "valid_fraction": 1.0,
     "rule_based_family_accuracy": 0.50,
@@ -63,6 +65,8 @@ AT_LEAST: dict[str, float] = {
 }
 
 BEYOND: dict[str, float] = {
+    "images_per_s": 20.0,
+    "brisque_features_over_rsfiqa": 0.5,
     "livec_srcc": 0.876,
     "agiqa3k_srcc": 0.853,
     "livec_to_agiqa3k_srcc": 0.70,
@@ -88,7 +92,7 @@ AT_MOST: dict[str, float] = {
     "lost": 0.0,
     "asked_twice": 0.0,
     "orphans": 0.0,
-    "first_score_s": 6.0,
+    "first_score_s": 3.0,
     "group_s": 20.0,
     "page_open_s": 2.0,
     "page_filter_s": 0.1,
@@ -96,7 +100,7 @@ AT_MOST: dict[str, float] = {
     "page_folder_open_s": 2.0,
     "page_folder_filter_s": 0.1,
     "growth_fraction": 0.05,
-    "peak_mb_24mp": 1500.0,
+    "peak_mb_24mp": 1000.0,
     "peak_mb_100mp": 1500.0,
     "peak_mb_100mp_png": 1500.0,
     "flips_missed": 0.0,
