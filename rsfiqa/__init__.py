@@ -1,5 +1,6 @@
 """No-reference image quality assessment by region: a score, the worst region, and why."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = ["Scorer", "create_metric"]
+
+# ONNX Runtime 1.32 would otherwise send events, and leave a file among those of TMPDIR
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

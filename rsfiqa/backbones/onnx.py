@@ -66,7 +66,7 @@ def graph_of(network: nn.Module) -> bytes:
         InputError: the network cannot be exported.
     """
     content, traced = io.BytesIO(), _Maps(network).eval()  # else export sets the network to train
-    inputs = (torch.zeros(PROBE),)
+    inputs = (torch.zeros(PROBE, dtype=torch.float32),)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: shapes are dynamic where they matter
         names = [f"map_{number}" for number in range(len(network(*inputs)))]
@@ -96,7 +96,8 @@ def to_onnx(backbone: Backbone) -> Backbone:
         InputError: the network cannot be exported, or the graph gives other maps.
     """
     converted = replace(backbone, network=OnnxNetwork(graph_of(backbone.network)))
-    x = torch.rand(COMPARED, generator=torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(0)
+    x = torch.rand(COMPARED, generator=random, dtype=torch.float32)
     with torch.inference_mode():
         found, expected = converted.feature_maps(x), backbone.feature_maps(x)
     if not all(map(_are_close, found, expected)):

@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -37,6 +39,15 @@ def test_the_network_stays_as_it_was(lite0, converted):
     assert not lite0.network.training
     assert not any(module.training for module in lite0.network.modules())
     assert converted.channels == lite0.channels
+
+
+def test_nothing_is_sent_and_nothing_left(tmp_path):
+    line = "from rsfiqa.backbones import onnx; import onnxruntime"
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    subprocess.run(
+        [sys.executable, "-c", line], env=variables | {"TMPDIR": str(tmp_path)}, check=True
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 class Halved(nn.Module):
