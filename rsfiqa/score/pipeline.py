@@ -4,6 +4,7 @@ Segmenter, captioner, encoder and backbone are those of the checkpoint's card, s
 the inputs that the stages would give it.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from rsfiqa import captioners, checkpoints, encoders, segmenters
-from rsfiqa.backbones import PACKAGED, PERCEPTION
+from rsfiqa.backbones import PACKAGED
 from rsfiqa.backbones.weights import PERCEPTION_FILE
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS, Captioner
@@ -194,7 +195,9 @@ def load_backbone(folder: Path, card: Card, weights: str) -> "Backbone":
         needs.check_weights(folder, ScoreOptions(weights=weights))
         return finetuned
     if weights == PACKAGED and card.backbone["sha256"] == sha256_of(PERCEPTION_FILE):
-        weights = PERCEPTION
+        from rsfiqa.captioners.classifier.weights import packaged
+
+        return deepcopy(packaged().backbone)  # of the captioner, which has loaded it
     frozen = loading.load_backbone(card.backbone["backbone"], weights, option="--weights")
     if frozen.sha256 != card.backbone["sha256"]:
         raise InputError(
