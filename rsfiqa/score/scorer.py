@@ -360,8 +360,12 @@ class Scorer(nn.Module):
         return ImagePrediction(image, rows, ratings, _to_cpu(prediction))
 
     def _image_maps(self, image: np.ndarray) -> list[Tensor]:
-        """The backbone's maps of an image; on a CPU by ONNX Runtime, if that is chosen."""
-        if self._onnx is not None and self.mean.device.type == "cpu":
+        """The backbone's maps of an image; on a CPU by ONNX Runtime, if that is chosen.
+
+        By torch in a process that was forked, which the session's threads do not survive.
+        """
+        on_cpu = self.mean.device.type == "cpu"
+        if self._onnx is not None and on_cpu and os.getpid() == self._process:
             return self._onnx.image_maps(image)
         return self._own_backbone.image_maps(image)
 

@@ -128,7 +128,7 @@ def test_scores_of_other_threads_and_processes(checkpoint, way):
         env=os.environ | {"OMP_NUM_THREADS": "2", "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

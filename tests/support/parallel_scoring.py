@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from rsfiqa.score.scorer import Scorer
 
 PICTURES = 4
-TIMEOUT_S = 60
+TIMEOUT_S = 120  # processes that are spawned load the scorer for each picture: 25 s when idle
 
 
 class Scores(Dataset[float]):
