@@ -49,6 +49,14 @@ def add_data(found: argparse.ArgumentParser, *needed: str, required: bool = True
     found.add_argument("--data", type=folder, required=required, help=f"folder that holds {names}")
 
 
+def positive(text: str) -> int:
+    """The type of an argument that is a number from 1."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1, found {text}")
+    return number
+
+
 def write(target: str, figures: dict[str, float], command: str) -> None:
     """Write results/bench/<target>.json and print the same."""
     content = {

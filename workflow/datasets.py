@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from workflow.configuration import Config
 
 
+def check_name(name: str, key: str) -> None:
+    """Raise where a data set or a run has the name of another folder of results.
+
+    Args:
+        name: of the data set or the run.
+        key: section of the configuration, for the message.
+
+    Raises:
+        InputError: a name that is not free.
+    """
+    if name in RESERVED:
+        raise InputError(
+            f"{key} must have other names than {', '.join(RESERVED)}, which are folders of results,"
+            f" found {name!r}; rename it"
+        )
+
+
 def check_datasets(config: "Config", source: str) -> None:
     """Raise where data sets cannot be used as the sections `benchmark` and `teach` name them.
 
@@ -29,11 +46,7 @@ def check_datasets(config: "Config", source: str) -> None:
     """
     benchmark, teach = config.benchmark, config.teach
     for name in config.datasets:
-        if name in RESERVED:
-            raise InputError(
-                f"{source}: datasets must have other names than {', '.join(RESERVED)}, which are"
-                f" folders of results, found {name!r}; rename it"
-            )
+        check_name(name, f"{source}: datasets")
     for key, names, known, section in (
         ("benchmark.datasets", benchmark.datasets, config.datasets, "datasets"),
         ("benchmark.official", benchmark.official, benchmark.datasets, "benchmark.datasets"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
-from rsfiqa.products.paths import RESERVED
 from rsfiqa.score.options import ScoreRun, ScoreRunsOptions
+from workflow.datasets import check_name
 
 if TYPE_CHECKING:
     from workflow.configuration import Config
@@ -26,11 +26,7 @@ def check_runs(config: "Config", source: str) -> None:
     """
     for name, run in config.score.runs.items():
         key = f"{source}: score.runs"
-        if name in RESERVED:
-            raise InputError(
-                f"{key} must have other names than {', '.join(RESERVED)}, which are folders of"
-                f" results, found {name!r}; rename it"
-            )
+        check_name(name, key)
         for path in run.paths:
             if not _exists(path):
                 raise InputError(f"{key}.{name}.paths must exist, found {path}; correct the path")

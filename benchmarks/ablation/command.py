@@ -20,7 +20,7 @@ from benchmarks.ablation.conditions import (
     conditions,
 )
 from benchmarks.ablation.training import Bench, options_for, run_unit, training_mask
-from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.figures import FOLDER, add_data, parser, positive, write
 from benchmarks.finetune import map_in_processes
 from rsfiqa.errors import InputError
 from rsfiqa.io.provenance import Provenance
@@ -60,24 +60,17 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--run", type=Path, default=WORK / "run", help="folder of the products")
     options.add_argument("--units", type=Path, default=WORK, help="folder of the finished units")
     options.add_argument("--report", type=Path, default=REPORT, help="folder of tables and figures")
-    options.add_argument("--parallel", type=_positive, default=1, help="units at a time")
+    options.add_argument("--parallel", type=positive, default=1, help="units at a time")
     options.add_argument(
-        "--n", nargs="+", type=_positive, help=f"training images of the curve on {LIVEC}"
+        "--n", nargs="+", type=positive, help=f"training images of the curve on {LIVEC}"
     )
     options.add_argument(
-        "--large", type=_positive, default=LARGE, help="training images of b on BIQ2021"
+        "--large", type=positive, default=LARGE, help="training images of b on BIQ2021"
     )
     options.add_argument(
         "--summary", action="store_true", help="run nothing; tables of the units that there are"
     )
     return options
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1, found {text}")
-    return number
 
 
 def _trained_parts(chosen: Sequence[str] | None) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.perception
-from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.figures import FOLDER, add_data, parser, positive, write
 from benchmarks.perception import (
     kodak,
     ladders,
@@ -97,19 +97,12 @@ def _options() -> argparse.ArgumentParser:
         "--before", type=Path, help="previous release, for speed: its source, or a checkpoint"
     )
     options.add_argument(
-        "--images", type=_positive, help="most photographs of each set, for a quick look"
+        "--images", type=positive, help="most photographs of each set, for a quick look"
     )
     options.add_argument(
-        "--processes", type=_positive, default=2, help="pictures measured at a time"
+        "--processes", type=positive, default=2, help="pictures measured at a time"
     )
     return options
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 1, found {text}")
-    return number
 
 
 def possible(names: Sequence[str], data: Path) -> list[str]:

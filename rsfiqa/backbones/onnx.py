@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.onnx import utils
 
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import InputError
@@ -65,6 +64,8 @@ def graph_of(network: nn.Module) -> bytes:
     Raises:
         InputError: the network cannot be exported.
     """
+    from torch.onnx import utils  # not before it is used: a single picture is scored without it
+
     content, traced = io.BytesIO(), _Maps(network).eval()  # else export sets the network to train
     inputs = (torch.zeros(PROBE, dtype=torch.float32),)
     with torch.inference_mode(), warnings.catch_warnings():

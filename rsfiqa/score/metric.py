@@ -31,7 +31,8 @@ def create_metric(
         raise InputError(
             f"metric: must be {NAME} or the folder of a checkpoint, found {name}; correct it"
         )
-    wanted = "auto" if device is None else torch.device(device)
-    kind = wanted if isinstance(wanted, str) else wanted.type
-    scorer = Scorer.load(None if name == NAME else name, device=kind, **options)
-    return scorer if isinstance(wanted, str) else scorer.to(wanted)
+    checkpoint = None if name == NAME else name
+    if device is None:
+        return Scorer.load(checkpoint, **options)
+    target = torch.device(device)
+    return Scorer.load(checkpoint, device=target.type, **options).to(target)

@@ -169,7 +169,7 @@ def _direct(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _weighted_means(values: Tensor, weights: Tensor, masks: Tensor) -> Tensor:
-    """See `statistics._weighted_means`."""
+    """Weighted means of regions, shrunk as by `statistics._shrunk`: float32 (R,)."""
     total, weight = region_sums(masks, [values * weights, weights])
     whole = total.sum() / weight.sum().clamp_min(1e-9)
     return (total + PRIOR_WEIGHT * whole) / (weight + PRIOR_WEIGHT)
