@@ -12,10 +12,11 @@ ARG TORCH=cpu
 RUN useradd --create-home --uid 10001 rsfiqa
 WORKDIR /app
 
-# first, since it changes least
+# first, since it changes least; torchvision too, whose wheel on PyPI is built for CUDA and cannot be
+# imported beside a torch for the CPU
 COPY requirements.lock ./
 RUN pip install --no-cache-dir --index-url "https://download.pytorch.org/whl/${TORCH}" \
-    $(grep -iE '^torch==' requirements.lock)
+    $(grep -iE '^(torch|torchvision)==' requirements.lock)
 
 COPY pyproject.toml README.md LICENSE ./
 COPY rsfiqa ./rsfiqa

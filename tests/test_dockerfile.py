@@ -60,3 +60,12 @@ def test_it_runs_as_an_ordinary_user_with_the_tested_versions(instructions):
     assert "--constraint requirements.lock" in install
     assert values(instructions, "ARG") == ["TORCH=cpu"]
     assert re.search(r"^torch==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+
+
+def test_torch_and_torchvision_are_built_for_the_same_processor(instructions):
+    """Beside a torch for the CPU, torchvision from PyPI lacks its operator nms."""
+    (install,) = (run for run in values(instructions, "RUN") if "--index-url" in run)
+    (pattern,) = re.findall(r"grep -iE '(.*?)'", install)
+    locked = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    names = {line.partition("==")[0] for line in locked if re.search(pattern, line)}
+    assert names == {"torch", "torchvision"}

@@ -16,9 +16,9 @@ from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.checksum import sha256_of
-from rsfiqa.model.assemble import coverage
 from rsfiqa.products import captions, embeddings, features, manifest, regions
 from rsfiqa.products.paths import product_path
+from rsfiqa.region_layout import coverage
 from rsfiqa.samples import load
 from rsfiqa.scale import MosScale
 from rsfiqa.segment import stage as segment

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from rsfiqa.errors import InputError
-from workflow import configuration
+from rsfiqa.workflow import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -314,7 +314,7 @@ def test_models_are_looked_for_without_importing_torch(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(content), "utf-8")
     code = (
-        "import sys; from pathlib import Path; from workflow import configuration;"
+        "import sys; from pathlib import Path; from rsfiqa.workflow import configuration;"
         " configuration.read(Path(sys.argv[1]));"
         " print({'torch', 'timm', 'transformers'} & set(sys.modules))"
     )

@@ -318,7 +318,11 @@ def test_shared_images_are_found_early_and_what_is_there_is_reported(finished, t
 def test_snakemakes_own_report(finished, tmp_path):
     found = finished.snakemake("--report", str(tmp_path / "report.html"))
     assert found.returncode == 0, found.stdout
-    assert (tmp_path / "report.html").stat().st_size > 100_000
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert len(page) > 100_000
+    for caption in ("Images of tiny are cut into regions", "opinion scores of tiny: medians over"):
+        assert caption in " ".join(page.replace("\\n", " ").split()), caption
+    assert "tables, plots and pictures" in page
 
 
 def test_every_rule_names_its_environment():

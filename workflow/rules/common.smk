@@ -7,11 +7,18 @@ import sys
 from pathlib import Path
 from subprocess import CalledProcessError
 
-sys.path.insert(0, workflow.basedir)
+# the package of this checkout; the installed one where the rules come from a repository's address
+HERE = workflow.current_basedir
+CHECKOUT = (
+    Path(HERE.get_path_or_uri(secret_free=True)).parents[1] if HERE.is_local else None
+)
+if CHECKOUT is not None:
+    sys.path.insert(0, str(CHECKOUT))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.enums import RerunTrigger
 
+import rsfiqa
 from rsfiqa.backbones import HUB
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
@@ -23,14 +30,16 @@ from rsfiqa.products.versions import VERSIONS
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.splits import split_name
 from rsfiqa.teach.options import TeachTrainOptions
-from workflow.configuration import check, segment_threads
-from workflow.datasets import check_official_split
-from workflow.keys import check_keys
-from workflow.outdated import Outdated, manifest_shards
+from rsfiqa.workflow.configuration import check, segment_threads
+from rsfiqa.workflow.datasets import check_official_split
+from rsfiqa.workflow.installed import alone
+from rsfiqa.workflow.keys import check_keys
+from rsfiqa.workflow.outdated import Outdated, manifest_shards
 
-if set("{}") & set(str(workflow.basedir)):
+PACKAGE = CHECKOUT or alone(Path(rsfiqa.__file__).parent, Path(".snakemake/package"))
+if set("{}") & set(str(PACKAGE)):
     raise WorkflowError(
-        f"{workflow.basedir}: the folder of the workflow must be without braces in its path, which"
+        f"{PACKAGE}: the folder of the workflow must be without braces in its path, which"
         " Snakemake takes for wildcards; move it"
     )
 try:
@@ -45,7 +54,7 @@ LOGS = f"{RESULTS}/logs"
 OUTDATED = Outdated(config)
 OVERLAP = f"{RESULTS}/benchmark/overlap.json"
 DATASETS = config["benchmark"]["datasets"]
-# a job's command finds the package in this checkout, and the interpreter that runs Snakemake
+# a job's command finds the package in `PACKAGE`, and the interpreter that runs Snakemake
 # unless the rule's own conda environment has been activated. Folders in the user's PYTHONPATH or
 # the working directory are left out: they may hold packages for another interpreter, or of the
 # same names. exec makes the command the job's process, so that no kill leaves an orphan; it is left
@@ -55,7 +64,7 @@ BIN = shlex.quote(str(Path(sys.executable).parent))
 PREFIX = (
     f'p=$PATH; [ "${{CONDA_PREFIX-}}" != {OWN_CONDA} ] || p={BIN}:$PATH;'
     " case $- in *i*) e= ;; *) e=exec ;; esac;"
-    f' $e env PATH="$p" PYTHONPATH={shlex.quote(str(workflow.basedir))} PYTHONSAFEPATH=1 '
+    f' $e env PATH="$p" PYTHONPATH={shlex.quote(str(PACKAGE))} PYTHONSAFEPATH=1 '
 )
 shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))  # braces are no fields in it
 

@@ -6,14 +6,14 @@ rule report:
         page=report(
             f"{RESULTS}/report/index.html",
             caption="../report/page.rst",
-            category="Report",
-            labels={"page": "index.html"},
+            category="Results",
+            labels={"file": "tables, plots and pictures"},
         ),
         headline=report(
             f"{RESULTS}/report/headline.txt",
             caption="../report/headline.rst",
-            category="Report",
-            labels={"page": "headline.txt"},
+            category="Results",
+            labels={"file": "first table as text"},
         ),
     log:
         f"{LOGS}/report/report.log",

@@ -31,9 +31,9 @@ from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.teach.options import TeachOptions
 from rsfiqa.train.options import TrainOptions
-from workflow.datasets import check_datasets
-from workflow.keys import check_keys
-from workflow.runs import check_runs
+from rsfiqa.workflow.datasets import check_datasets
+from rsfiqa.workflow.keys import check_keys
+from rsfiqa.workflow.runs import check_runs
 
 EXPONENT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")  # YAML 1.1 wants point and sign
 

@@ -13,7 +13,7 @@ from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.paths import RESERVED
 
 if TYPE_CHECKING:
-    from workflow.configuration import Config
+    from rsfiqa.workflow.configuration import Config
 
 
 def check_name(name: str, key: str) -> None:

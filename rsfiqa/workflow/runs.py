@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
 from rsfiqa.score.options import ScoreRun, ScoreRunsOptions
-from workflow.datasets import check_name
+from rsfiqa.workflow.datasets import check_name
 
 if TYPE_CHECKING:
-    from workflow.configuration import Config
+    from rsfiqa.workflow.configuration import Config
 
 
 def check_runs(config: "Config", source: str) -> None:

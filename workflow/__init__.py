@@ -1,1 +1,0 @@
-"""What the Snakemake workflow needs in Python: the configuration."""
