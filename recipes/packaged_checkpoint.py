@@ -1,7 +1,8 @@
 """The checkpoint that comes with the package: LIVEC and BIQ2021 together, float16.
 
 All images of LIVEC give the units of the scores; of BIQ2021 the official training part is added,
-without near-duplicates of its test part, by a scale of its own. The backbone, which comes with the
+without near-duplicates of its test part, by a scale of its own, and so are photographs of it with
+rising distortions and pseudo-MOS (recipes.rising_distortions). The backbone, which comes with the
 package and stays frozen, was taught that part too. The card states the metrics of the same training
 on held-out images: on splits of LIVEC with the same part of BIQ2021, tested on the rest of LIVEC
 and on the official test part of BIQ2021; and those of the perception benchmark, if its figures are
@@ -28,6 +29,7 @@ from benchmarks.pipeline import (
     sections_of,
     with_interval,
 )
+from recipes import rising_distortions
 from rsfiqa import checkpoints, samples, splits
 from rsfiqa.backbones import PERCEPTION
 from rsfiqa.benchmark import stage as benchmark
@@ -39,7 +41,7 @@ from rsfiqa.train.added import load_added
 from rsfiqa.train.options import TrainOptions
 
 OPTIONS = TrainOptions()
-FIRST, ADDED = "livec", "biq2021"
+FIRST, ADDED, RISING = "livec", "biq2021", "rising"
 RELEASES = {FIRST: SETS[FIRST], ADDED: "BIQ2021"}  # folder of each, as released
 IMAGES = "Images"  # folder in the release of BIQ2021
 TRAININGS = FOLDER / "checkpoint"
@@ -78,9 +80,10 @@ def make_products(
     captioner: str,
     encoder: str,
     augmented_views: bool,
-) -> tuple[Path, Path]:
-    """Run the pipeline in `folder` on both sets; returns the folders of their products."""
+) -> tuple[Path, Path, Path]:
+    """Run the pipeline in `folder` on all sets; returns the folders of their products."""
     name, root = ADDED, data / RELEASES[ADDED]
+    table = rising_distortions.write(data, FOLDER / RISING)
     if images is not None:
         name = f"{ADDED}_{images}"
         root = limited_release(root, FOLDER / name, images)
@@ -89,23 +92,26 @@ def make_products(
         folder,
         *("--until", "embed", "extract"),
         sets=[FIRST],
-        entries={name: {"layout": ADDED, "root": str(root.resolve())}},
+        entries={
+            name: {"layout": ADDED, "root": str(root.resolve())},
+            RISING: {"layout": "csv", "root": str(table.resolve()), "mos_range": [0, 1]},
+        },
         sections=sections_of(weights, captioner, augmented_views=augmented_views)
         | {"embed": {"encoder": encoder}},
     )
-    return products / FIRST, products / name
+    return products / FIRST, products / name, products / RISING
 
 
 def train_joint(
-    first: Path, also: Path, data: Samples, added: Sequence[Samples], split: str
+    first: Path, also: Sequence[Path], data: Samples, added: Sequence[Samples], split: str
 ) -> Path:
-    """Train on a split of the first set and on the added one, unless that is done.
+    """Train on a split of the first set and on the added ones, unless that is done.
 
     Args:
         first: folder of the first set.
-        also: folder of the added set.
+        also: folders of the added sets.
         data: samples of the first set.
-        added: training images of the added set; empty for none.
+        added: training images of the added sets; empty for none.
         split: of the first set.
 
     Returns:
@@ -115,24 +121,24 @@ def train_joint(
     output = TRAININGS / f"{names}.perception.full" / split
     if not is_trained(output, OPTIONS, data, split, added=added):
         arguments: dict[str, Any] = {"variant": "full", "split": split, **SPLIT}
-        folders = [also] if added else []
+        folders = also if added else []
         train.run(first, output, OPTIONS, also=folders, data=data, added=added, **arguments)
     return output
 
 
 def held_out(
-    first: Path, also: Path, data: Samples, added: Sequence[Samples], number: int
+    first: Path, also: Sequence[Path], data: Samples, added: Sequence[Samples], number: int
 ) -> dict[str, float]:
-    """Metrics on the test parts of both sets, over splits of the first: medians with intervals.
+    """Metrics on the test parts of both data sets, over splits of the first: medians, intervals.
 
     Args:
         first: folder of the first set.
-        also: folder of the added set.
+        also: folders of the added sets, first that of BIQ2021.
         data: samples of the first set.
-        added: training images of the added set.
+        added: training images of the added sets.
         number: of splits.
     """
-    tested = samples.load(also, part="test")
+    tested = samples.load(also[0], part="test")
     found: dict[str, list[float]] = {}
     for split in (splits.split_name("split", i) for i in range(number)):
         output = train_joint(first, also, data, added, split)
@@ -142,7 +148,9 @@ def held_out(
             for metric in ("srcc", "plcc"):
                 found.setdefault(f"held_out_{name}_{metric}", []).append(getattr(metrics, metric))
         print({name: round(values[-1], 4) for name, values in found.items()}, file=sys.stderr)
-    figures = {"splits": float(number), f"n_{ADDED}_train": float(sum(map(len, added)))}
+    figures = {"splits": float(number)}
+    for name, each in zip((ADDED, RISING), added, strict=False):
+        figures[f"n_{name}_train"] = float(len(each))
     figures |= {f"n_{ADDED}_test": float(len(tested))}
     for name, values in found.items():
         figures |= with_interval(name, np.array(values))
@@ -239,7 +247,7 @@ def main(arguments: Sequence[str]) -> None:
     options.prog = "python -m recipes.packaged_checkpoint"
     add_arguments(options)
     given = options.parse_args(arguments)
-    first, also = make_products(
+    first, *also = make_products(
         given.data,
         given.run,
         images=given.biq2021,
@@ -249,7 +257,7 @@ def main(arguments: Sequence[str]) -> None:
         augmented_views=given.augmented_views,
     )
     data = samples.load(first)
-    added = [] if given.livec_only else load_added([also], data)
+    added = [] if given.livec_only else load_added(also, data)
     if given.held_out:
         figures = held_out(first, also, data, added, given.held_out)
         write(FIGURES, figures, f"{options.prog} --data DIR --held-out {given.held_out}")

@@ -25,10 +25,11 @@ from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
 from rsfiqa.captioners.classifier.network import (
     MIN_STD,
+    FamilyOutputs,
     Perception,
-    PerceptionHead,
     map_features,
 )
+from rsfiqa.captioners.classifier.pooling import CLIP
 from rsfiqa.captioners.classifier.weights import read, write
 from rsfiqa.datasets import biq2021
 from rsfiqa.datasets.entry import Entry
@@ -78,13 +79,45 @@ def photographs(data: Path) -> tuple[list[Entry], list[Entry]]:
     return shuffled[HELD_OUT:], shuffled[:HELD_OUT]
 
 
+class MapHead(FamilyOutputs):
+    """Outputs for regions by the features of the maps alone.
+
+    Args:
+        features: number of features.
+        hidden: units of its layer.
+
+    Attributes:
+        mean: float (features,), of the features of training images.
+        std: float (features,), likewise their standard deviation.
+        scale: float (2,), mean and standard deviation of the opinions trained on, quality.
+    """
+
+    mean: Tensor
+    std: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, hidden: int = 256) -> None:
+        super().__init__(hidden, len(FAMILIES))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("std", torch.ones(features))
+        self.register_buffer("scale", torch.tensor([0.5, 0.2]))
+        self.shared = nn.Sequential(
+            nn.Dropout(0.1), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(0.3)
+        )
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """As `FamilyOutputs.outputs`, for features (..., features)."""
+        standardised = ((features - self.mean) / self.std).clamp(-CLIP, CLIP)
+        return self.outputs(self.shared(standardised))
+
+
 class Learner(nn.Module):
     """A backbone, and a head on its maps alone by which it learns."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone, self.network = backbone, backbone.network
-        self.head = PerceptionHead(2 * sum(backbone.channels), len(FAMILIES))
+        self.head = MapHead(2 * sum(backbone.channels))
 
 
 def load_start(path: Path | None) -> Learner:

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from recipes import perception_examples as crops
 from rsfiqa.backbones.backbone import Backbone
+from rsfiqa.captioners.classifier.features import pixel_features
 from rsfiqa.captioners.classifier.network import map_features
-from rsfiqa.captioners.rule_based.features import pixel_features
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.images import resize
 from rsfiqa.images.load import load_rgb
@@ -35,7 +35,7 @@ SEED, RATED_SEED, ORDER_SEED = 77, 78, 5
 
 # Of one photograph in n states with R regions: `maps` (n, R, 2 * C), `pixels` (n, R, S), `area`
 # (R,), `inside` (R,) whether a region is distorted, `distorted` (n,) whether a state is, `severity`
-# (F,) of each family where it is; of a rated photograph: `maps`, `pixels`, `area`, `mos`.
+# (F,) or (n, F) of each family where it is; of a rated photograph: `maps`, `pixels`, `area`, `mos`.
 Example = Mapping[str, Tensor]
 
 
@@ -62,15 +62,44 @@ class Maker:
         inside = np.ones(int(labels.max()) + 1, bool)
         if random.random() < LOCAL and len(inside) > 2:
             inside = neighbours(labels, random)
+        return self.example(
+            intact,
+            labels,
+            inside,
+            random,
+            textbook_share=TEXTBOOK,
+            stored=(BOTH_STORED, ONE_STORED),
+        )
+
+    def example(
+        self,
+        intact: np.ndarray,
+        labels: np.ndarray,
+        inside: np.ndarray,
+        random: np.random.Generator,
+        *,
+        textbook_share: float,
+        stored: tuple[float, float],
+    ) -> Example:
+        """An image as it is, with some regions distorted, and perhaps stored in a file, too.
+
+        Args:
+            intact: uint8 (H, W, 3).
+            labels: label map (H, W).
+            inside: bool (R,), the regions that are distorted.
+            random: draws the distortions.
+            textbook_share: probability of a textbook distortion instead of realistic ones.
+            stored: probabilities that both are stored, and that, if not, the distorted one is.
+        """
         mask = None if inside.all() else inside[labels]
         distorted, severity = crops.distort(
-            intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS
+            intact, mask, random, textbook_share=textbook_share, lengths=LENGTHS
         )
         images, states = [intact, distorted], [False, True]
-        if random.random() < BOTH_STORED:
+        if random.random() < stored[0]:
             images += crops.store(images, random)
             states += states
-        elif random.random() < ONE_STORED:
+        elif random.random() < stored[1]:
             images += crops.store(images[1:], random)
             states += [True]
         return {

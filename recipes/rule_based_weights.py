@@ -14,15 +14,15 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from tqdm import tqdm
 
 from benchmarks.figures import ROOT, add_data, parser
+from recipes.perception_others import pristine_photographs
 from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 from rsfiqa.captioners.rule_based.regression import NONE
 from rsfiqa.captioners.rule_based.statistics import region_statistics
-from rsfiqa.datasets import demo, kodak
-from rsfiqa.images import load, resize
+from rsfiqa.images import resize
 from rsfiqa.io.json_files import write_json
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.superpixel import segment_image
-from rsfiqa.splits import TEST, seed_of
+from rsfiqa.splits import seed_of
 from rsfiqa.teach import views
 from rsfiqa.vocabulary import FAMILIES
 
@@ -39,13 +39,9 @@ def main(arguments: Sequence[str]) -> None:
     add_data(options, "kodak")
     data = options.parse_args(arguments).data
     cv2.setNumThreads(1)
-    entries = [e for e in kodak.read(data / "kodak") if e.subset != TEST]
-    photographs = {entry.group: load.load_rgb(entry.path) for entry in entries}
-    photographs |= {source: demo.photograph(source) for source in demo.PHOTOGRAPHS}
+    photographs = pristine_photographs(data).items()
     found = [
-        row
-        for name, image in tqdm(photographs.items(), "calibrate")
-        for row in collected(image, name)
+        row for name, image in tqdm(photographs, "calibrate") for row in collected(image, name)
     ]
     values = np.array([row[0] for row in found])
     names, severities = np.array([row[1] for row in found]), np.array([row[2] for row in found])

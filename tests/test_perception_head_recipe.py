@@ -6,8 +6,9 @@ import torch
 
 from recipes import perception_head, perception_regions
 from recipes.perception_examples import FAMILIES
+from recipes.perception_others import LadderMaker, OtherMaker, chosen_regions, crop, vary
 from recipes.perception_regions import Maker, neighbours
-from rsfiqa.captioners.classifier.network import PerceptionHead, features_of, region_features
+from rsfiqa.captioners.classifier.network import head_for, region_features
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.images.load import load_rgb
@@ -113,7 +114,7 @@ def test_losses_fall_to_nothing_for_a_perfect_answer(prepared):
 def test_a_head_learns_and_learns_the_same_again(prepared):
     def trained(epochs):
         torch.manual_seed(0)
-        head = PerceptionHead(features_of(packaged().backbone), len(FAMILIES))
+        head = head_for(packaged().backbone, FAMILIES)
         perception_head.train(head, prepared, epochs=epochs, batch=3)
         return head.eval()
 
@@ -136,3 +137,51 @@ def test_files_that_are_there_are_not_made_again(maker, tmp_path, monkeypatch):
     perception_regions.make(maker, tmp_path, 2, rated=False)
     assert (tmp_path / "0000.pt").stat().st_mtime_ns == before
     assert [len(each["area"]) > 0 for each in perception_regions.read(tmp_path, 2)] == [True] * 3
+
+
+def test_photographs_of_other_sources_take_turns(photographs):
+    images = {entry.image_id: load_rgb(entry.path) for entry in photographs}
+    others = OtherMaker(dict(reversed(images.items())), packaged().backbone)
+    assert list(others.by_name) == sorted(images)
+    found, again = others.distorted(4), others.distorted(4)
+    assert all(torch.equal(value, again[name]) for name, value in found.items())
+    assert found["distorted"][:2].tolist() == [False, True]
+    assert (found["severity"] > 0).any()
+    assert "mos" not in found
+
+
+def test_a_ladder_rises_in_one_region(photographs):
+    """The severities of one family; nothing else differs from the photograph as it is."""
+    images = {entry.image_id: load_rgb(entry.path) for entry in photographs}
+    maker = LadderMaker(images, packaged().backbone)
+    found, again = maker.distorted(4), maker.distorted(4)
+    assert all(torch.equal(value, again[name]) for name, value in found.items())
+    assert found["distorted"].tolist() == [False] + [True] * 5
+    assert found["severity"].sum(1).tolist() == [0, 1, 2, 3, 4, 5]
+    assert (found["severity"].max(0).values > 0).sum() == 1
+    assert found["inside"].sum() == 1
+    (group,) = perception_head.prepare([found], packaged().backbone.channels).distorted
+    told = torch.stack([state.severity.sum(1) for state in group])
+    assert told[:, found["inside"]].ravel().tolist() == [0, 1, 2, 3, 4, 5]
+    assert not told[:, ~found["inside"]].any()
+
+
+def test_one_some_or_all_regions_are_distorted():
+    """Regions of 2, 48 and 50 % of the area; the first is too small to be distorted alone."""
+    labels = np.repeat(np.array([0] * 2 + [1] * 48 + [2] * 50, np.uint16)[None], 10, axis=0)
+    found = [chosen_regions(labels, np.random.default_rng(seed)) for seed in range(60)]
+    alone = [np.flatnonzero(each).tolist() for each in found if each.sum() == 1]
+    assert {tuple(each) for each in alone} >= {(1,), (2,)}
+    assert any(each.all() for each in found)
+    assert 20 <= len(alone) <= 50
+    two = np.repeat(np.array([[0, 1]], np.uint16), 4, axis=0)
+    assert chosen_regions(two, np.random.default_rng(0)).all()
+
+
+def test_a_varied_photograph_keeps_its_smallest_side():
+    image = np.zeros((330, 700, 3), np.uint8)
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        varied = vary(image, random)
+        assert min(varied.shape[:2]) >= 320
+        assert max(crop(varied, random).shape[:2]) <= 640

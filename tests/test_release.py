@@ -60,3 +60,18 @@ def test_what_is_installed_beside_torch_is_measured_and_bounded(tmp_path, capsys
     assert capsys.readouterr().out == "release: 0 MB beside torch\n"
     with pytest.raises(SystemExit, match=r"must take at most 0.001 MB beside torch, found 0; move"):
         release.check_installed_size(tmp_path, most=0.001)
+
+
+def test_the_time_until_the_first_score_is_bounded_by_its_work(capsys):
+    release.check_time(100, 60)
+    assert not capsys.readouterr().out
+    release.check_time(200, 60)
+    assert "180 s are promised; the processors worked 60 s" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="must take at most 180 s of work, took 190"):
+        release.check_time(200, 190)
+
+
+def test_the_work_of_commands_is_counted():
+    before = release.processor_seconds()
+    release.run(sys.executable, "-c", "sum(range(3_000_000))")
+    assert release.processor_seconds() > before

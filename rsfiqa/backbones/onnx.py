@@ -7,59 +7,32 @@ It fuses convolutions with the normalizations and activations that follow. Featu
 import io
 import warnings
 from dataclasses import replace
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from rsfiqa.backbones.backbone import Backbone
+from rsfiqa.backbones.session import EXPORTER, INPUT, RUNTIME, open_session, run_session
 from rsfiqa.errors import InputError
+from rsfiqa.io.atomic import atomic
 
-LIBRARIES = ("onnx", "onnxruntime")
+LIBRARIES = (EXPORTER, RUNTIME)
 OPSET = 17
+PREFIX = "network."  # of the names of weights in `_Maps`
 PROBE = (1, 3, 96, 64)  # sides of the traced image; those of the graph are free
 TOLERANCE = 1e-4  # of the largest value of a map; other frameworks round elsewhere
 COMPARED = (1, 3, 111, 77)  # images on which graph and network are compared, of odd sides
-INPUT = "image"
 
 
-def is_installed() -> bool:
-    """Whether the libraries are there, without importing them."""
-    return _missing() is None
-
-
-def check_installed(option: str) -> None:
-    """Refuse to go on without the libraries.
-
-    Args:
-        option: the option that needs them, for the message.
-
-    Raises:
-        InputError: names the first that is missing.
-    """
-    if (name := _missing()) is not None:
-        raise InputError(
-            f"{option}: needs {name}, found none; install it: pip install 'rsfiqa[onnx]'"
-        )
-
-
-def _missing() -> str | None:
-    return next((name for name in LIBRARIES if not _is_there(name)), None)
-
-
-def _is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ValueError:  # blocked: None in sys.modules
-        return False
-
-
-def graph_of(network: nn.Module) -> bytes:
+def graph_of(network: nn.Module, *, with_weights: bool = True) -> bytes:
     """A network as an ONNX graph for images of any size: input `image`, outputs `map_0` and on.
 
     Args:
         network: on the CPU; takes normalized images float32 (B, 3, H, W) and returns maps.
+        with_weights: fold what is constant. Otherwise the weights are declared as external, under
+            the names of the network's state dict.
 
     Raises:
         InputError: the network cannot be exported.
@@ -86,8 +59,47 @@ def graph_of(network: nn.Module) -> bytes:
             output_names=names,
             dynamic_axes={INPUT: {0: "batch", 2: "height", 3: "width"}},
             dynamo=False,  # the other exporter fixes padding that depends on the size
+            do_constant_folding=with_weights,
+            training=torch.onnx.TrainingMode.EVAL
+            if with_weights
+            else torch.onnx.TrainingMode.PRESERVE,  # else batch normalizations are folded
         )
-    return content.getvalue()
+    return content.getvalue() if with_weights else _without_weights(content.getvalue())
+
+
+def _without_weights(graph: bytes) -> bytes:
+    """A graph of `_Maps` whose weights are declared as external, by the names of the network."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    for weights in model.graph.initializer:
+        weights.ClearField("raw_data")
+        weights.data_location = onnx.TensorProto.EXTERNAL
+        weights.external_data.add(key="location", value="given to the session")
+    renamed = {each.name: each.name.removeprefix(PREFIX) for each in model.graph.initializer}
+    for weights in model.graph.initializer:
+        weights.name = renamed[weights.name]
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def write_graph(path: Path, backbone: Backbone) -> None:
+    """Write the graph of a backbone without its weights, as `GraphBackbone.load` reads it.
+
+    Args:
+        path: to write.
+        backbone: on the CPU; accepts images of any size.
+    """
+    import onnx
+
+    model = onnx.load_from_string(graph_of(backbone.network, with_weights=False))
+    for name, values in (("mean", backbone.mean), ("std", backbone.std)):
+        text = " ".join(map(repr, values.flatten().tolist()))
+        model.metadata_props.add(key=name, value=text)
+    with atomic(path) as partial:
+        partial.write_bytes(model.SerializeToString())
 
 
 def to_onnx(backbone: Backbone) -> Backbone:
@@ -118,21 +130,11 @@ class OnnxNetwork(nn.Module):
 
     def __init__(self, graph: bytes) -> None:
         super().__init__()
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.inter_op_num_threads = 1
-        # threads that spin while they wait take the time of other processes
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors only
-        self._session: Any = onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"]
-        )
+        self._session: Any = open_session(graph, torch.get_num_threads())
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The feature maps of normalized images float32 (B, 3, H, W)."""
-        maps = self._session.run(None, {INPUT: x.contiguous().numpy()})
+        maps = run_session(self._session, x.contiguous().numpy())
         return [torch.from_numpy(values) for values in maps]
 
 

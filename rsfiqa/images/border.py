@@ -32,14 +32,8 @@ def content_box(pixels: np.ndarray) -> Box:
     columns = pixels.swapaxes(0, 1)
     top, bottom = _Side.pair(pixels)
     if top.flat and bottom.flat:
-        left, right = _Side.pair(columns[:, top.flat : height - bottom.flat])
-        if left.flat and right.flat:
-            x0, x1 = left.flat, width - right.flat
-            y0, y1 = top.flat, height - bottom.flat
-            rows = _thickness(pixels[:, x0:x1], top, bottom)
-            sides = _thickness(columns[:, y0:y1], left, right)
-            if rows and sides and _alike(top, left):
-                return sides[0], rows[0], width - sides[1], height - rows[1]
+        if found := _framed(pixels, top, bottom):
+            return found
         if rows := _thickness(pixels, top, bottom):
             return 0, rows[0], width, height - rows[1]
         return whole
@@ -55,6 +49,27 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
     if (x1 - x0, y1 - y0) == pixels.shape[1::-1]:
         return pixels
     return np.ascontiguousarray(pixels[y0:y1, x0:x1])
+
+
+def _framed(pixels: np.ndarray, top: "_Side", bottom: "_Side") -> Box | None:
+    """The part of an image inside a border at all four sides; None without one.
+
+    Sides of an even gradient can overlap, so that nothing lies between them.
+    """
+    height, width = pixels.shape[:2]
+    y0, y1 = top.flat, height - bottom.flat
+    if y0 >= y1:
+        return None
+    columns = pixels.swapaxes(0, 1)
+    left, right = _Side.pair(columns[:, y0:y1])
+    x0, x1 = left.flat, width - right.flat
+    if not (left.flat and right.flat) or x0 >= x1:
+        return None
+    rows = _thickness(pixels[:, x0:x1], top, bottom)
+    sides = _thickness(columns[:, y0:y1], left, right)
+    if rows and sides and _alike(top, left):
+        return sides[0], rows[0], width - sides[1], height - rows[1]
+    return None
 
 
 def has_border(pixels: np.ndarray) -> bool:

@@ -16,8 +16,13 @@ MIN_DETAIL = 0.5  # grey levels; with less detail in the next octave the ratio s
 CENTER_SIDE = 1024  # pixels of the central crop in which detail is measured
 
 
-def flags_of(image: LoadedImage) -> list[str]:
-    """The names in `FLAGS` that hold, in their order."""
+def flags_of(image: LoadedImage, *, bordered: bool | None = None) -> list[str]:
+    """The names in `FLAGS` that hold, in their order.
+
+    Args:
+        image: the image.
+        bordered: whether it has a border, if that is known.
+    """
     width, height = image.size
     holds = (
         min(width, height) < TINY,
@@ -26,7 +31,7 @@ def flags_of(image: LoadedImage) -> list[str]:
         image.converted,
         image.damage is not None,
         image.broken_profile,
-        has_border(image.pixels),
+        has_border(image.pixels) if bordered is None else bordered,
     )
     return [name for name, it_holds in zip(FLAGS, holds, strict=True) if it_holds]
 

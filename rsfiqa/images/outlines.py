@@ -1,7 +1,10 @@
 """Outlines of regions as SVG paths, and where their numbers stand."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
 # Tolerances of outlines in pixels, tried in turn until the outlines of a picture are small enough.
 TOLERANCES = (1.0, 2.0, 4.0, 8.0)
@@ -11,9 +14,13 @@ MIN_CORNERS = 3
 
 def outlines(labels: np.ndarray) -> list[str]:
     """The outlines of the regions 0..R-1 of a label map (H, W), as detailed as fits."""
-    regions = range(int(labels.max()) + 1)
+    boxes = find_objects(labels.astype(np.int32) + 1)  # None for a region without a pixel
+    every = [
+        _contours(labels[box] == region, (box[1].start, box[0].start)) if box else []
+        for region, box in enumerate(boxes)
+    ]
     for tolerance in TOLERANCES:
-        paths = [outline(labels == region, tolerance) for region in regions]
+        paths = [_paths(contours, tolerance) for contours in every]
         if sum(map(len, paths)) <= OUTLINES_SIZE:
             break
     return paths
@@ -26,9 +33,18 @@ def outline(mask: np.ndarray, tolerance: float = TOLERANCES[0]) -> str:
         mask: of the region.
         tolerance: largest distance in pixels between the outline and the border of the mask.
     """
+    return _paths(_contours(mask, (0, 0)), tolerance)
+
+
+def _contours(mask: np.ndarray, corner: tuple[int, int]) -> Sequence[np.ndarray]:
+    """The borders of a mask at x and y of a picture, in half pixels of the picture."""
     # doubled, so that borders run along the edges of pixels and thin regions keep their width
     doubled = mask.repeat(2, axis=0).repeat(2, axis=1).astype(np.uint8)
-    contours, _ = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    offset = (2 * corner[0], 2 * corner[1])
+    return cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=offset)[0]
+
+
+def _paths(contours: Sequence[np.ndarray], tolerance: float) -> str:
     return "".join(_path(_simplified(contour, 2 * tolerance)[:, 0]) for contour in contours)
 
 

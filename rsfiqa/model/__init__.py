@@ -2,11 +2,9 @@
 
 from rsfiqa.model.assemble import (
     ImageInputs,
-    RegionLayout,
     batch_images,
     common_images,
     image_inputs,
-    region_layout,
     with_layouts,
 )
 from rsfiqa.model.batch import Batch, collate
@@ -20,6 +18,7 @@ from rsfiqa.model.loss import (
 )
 from rsfiqa.model.mhf import MHF
 from rsfiqa.model.rsa import RSA, Prediction
+from rsfiqa.region_layout import RegionLayout, region_layout
 from rsfiqa.vocabulary import VARIANTS
 
 __all__ = [

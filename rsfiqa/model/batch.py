@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rsfiqa.region_layout import GEOMETRY_SIZE
 from rsfiqa.vocabulary import RATINGS
-
-GEOMETRY_SIZE = 7  # log area fraction, centroid x and y, box x0, y0, x1, y1
 
 
 @dataclass(frozen=True)

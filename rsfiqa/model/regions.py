@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rsfiqa.model.attention import RegionSelfAttention, attend_within, masked_softmax
-from rsfiqa.model.batch import GEOMETRY_SIZE, Batch
+from rsfiqa.model.batch import Batch
 from rsfiqa.model.mhf import MHF
+from rsfiqa.region_layout import GEOMETRY_SIZE
 from rsfiqa.vocabulary import RATINGS
 
 # Attention starts as a Gaussian around the image's centre with this standard deviation, as a

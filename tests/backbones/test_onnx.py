@@ -73,11 +73,3 @@ def test_a_network_that_onnx_cannot_express_is_refused(lite0, capfd):
     with pytest.raises(InputError, match=r"ONNX can express, found aten::special_bessel_j0; cho"):
         onnx.to_onnx(replace(lite0, network=Unknown()))
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("missing", onnx.LIBRARIES)
-def test_a_missing_library_is_named(missing, monkeypatch):
-    monkeypatch.setitem(sys.modules, missing, None)
-    assert not onnx.is_installed()
-    with pytest.raises(InputError, match=rf"^--runtime: needs {missing}, found none; install it"):
-        onnx.check_installed("--runtime")

@@ -132,6 +132,14 @@ def test_what_is_no_border_stays(make):
     assert crop(image, content_box(image)) is image
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_an_even_gradient_has_none(axis):
+    """Its flat sides overlap: it differs by less than twice what a border may."""
+    ramp = np.linspace(100, 113, 64).round().astype(np.uint8)
+    pixels = np.repeat(np.repeat(ramp[:, None, None], 64, 1), 3, 2)
+    assert content_box(pixels.swapaxes(0, axis)) == (0, 0, 64, 64)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (40, 2), (200, 200)])
 def test_pictures_of_one_color_have_none(shape):
     assert content_box(np.full((*shape, 3), 7, np.uint8)) == (0, 0, shape[1], shape[0])

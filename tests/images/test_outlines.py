@@ -34,6 +34,14 @@ def test_a_hole_is_cut_out_by_the_even_odd_rule():
     assert differ.sum() < 10
 
 
+def test_outlines_are_those_of_each_region_alone():
+    """Of a region without a pixel there is none."""
+    labels = np.zeros((20, 24), np.uint16)
+    labels[3:9, 5:14], labels[5:7, 7:9], labels[12:, 20:] = 1, 0, 3
+    assert outlines(labels) == [outline(labels == region) for region in range(4)]
+    assert outlines(labels)[2] == ""
+
+
 def test_ragged_regions_have_fewer_corners(noise):
     labels = cv2.resize(noise[..., 0] % 12, (512, 384), interpolation=cv2.INTER_CUBIC) % 12
     found = outlines(labels)

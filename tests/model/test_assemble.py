@@ -6,8 +6,9 @@ import torch
 
 from rsfiqa.errors import InputError
 from rsfiqa.model import batch_images, common_images, image_inputs, region_layout, with_layouts
-from rsfiqa.model.assemble import ImageInputs, coverage, geometry
+from rsfiqa.model.assemble import ImageInputs
 from rsfiqa.products.regions import region_table
+from rsfiqa.region_layout import coverage, geometry
 
 LABELS = np.array([[0, 0, 0, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 1, 1]], np.uint16)
 GRID, CHANNELS, TEXT = 2, 3, 4

@@ -14,6 +14,8 @@ from tests.support.tiny_model import random_batch, random_model, untrained_model
 
 # float32 rounds numbers of size 1 to 6e-8.
 TOLERANCE = 1e-6
+# Processors round sums elsewhere, and the steps of a training carry that on.
+TRAINED = 1e-5  # relative
 
 # Of two images with 2 and 4 regions; per region of the second, and the attention in its 2nd row.
 PREDICTIONS: dict[str, dict[str, list[float]]] = {
@@ -98,5 +100,5 @@ def test_a_training_is_that_recorded(variant: str) -> None:
     with torch.inference_mode():
         quality = model(data.take(torch.arange(3))).quality
     recorded_losses, recorded_quality = TRAININGS[variant]
-    assert losses == pytest.approx(recorded_losses, abs=TOLERANCE)
-    assert quality.tolist() == pytest.approx(recorded_quality, abs=TOLERANCE)
+    assert losses == pytest.approx(recorded_losses, TRAINED)
+    assert quality.tolist() == pytest.approx(recorded_quality, TRAINED)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsfiqa.model.assemble import coverage
+from rsfiqa.region_layout import coverage
 from rsfiqa.train.crops import random_crop
 
 SEEDS = range(12)

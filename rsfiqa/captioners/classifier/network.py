@@ -8,7 +8,6 @@ it, less a residual that no family explains, so that reasons add up to quality.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,81 +16,32 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, softplus
 
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
+from rsfiqa.captioners.classifier.features import FEATURES, pixel_features
+from rsfiqa.captioners.classifier.perceived import Perceived
+from rsfiqa.captioners.classifier.pooling import CLIP, MIN_VARIANCE, MIN_WIDTH, pooled_masks
 from rsfiqa.captioners.rule_based.statistics import RegionStatistics
 
-CLIP = 6.0  # bound of standardised features, as in the model
-MIN_VARIANCE = 1e-8
 MIN_STD = 1e-2
 
 
-@dataclass(frozen=True, eq=False)
-class Perceived:
-    """What the network perceives in the R regions of an image.
-
-    `quality` == base - `cost`.sum(1) - `unexplained`, not clipped.
-
-    Attributes:
-        families: names of the F families.
-        probability: float32 (R, F), that a family is present.
-        severity: float32 (R, F), of each family where it is present, 0 to about 5.
-        cost: float32 (R, F), quality that each family takes away.
-        unexplained: float32 (R,), quality lost that no family explains.
-        quality: float32 (R,), on the scale on which opinions span [0, 1], higher is better.
-    """
-
-    families: tuple[str, ...]
-    probability: np.ndarray
-    severity: np.ndarray
-    cost: np.ndarray
-    unexplained: np.ndarray
-    quality: np.ndarray
-
-
-class PerceptionHead(nn.Module):
-    """Families, their severities and the quality of regions, from their features.
+class FamilyOutputs(nn.Module):
+    """Families, their severities and the quality of regions, from hidden units.
 
     Args:
-        features: numbers of a region's features.
+        units: number of hidden units.
         families: number of families, F.
-        hidden: units of the layer that all outputs share.
-        dropout: fractions of features and of hidden units dropped in training.
-
-    Attributes:
-        mean: float (features,), of the features of training images.
-        std: float (features,), likewise their standard deviation.
-        scale: float (2,), mean and standard deviation of the opinions trained on, quality.
     """
 
-    mean: Tensor
-    std: Tensor
-    scale: Tensor
-
-    def __init__(
-        self,
-        features: int,
-        families: int,
-        *,
-        hidden: int = 256,
-        dropout: tuple[float, float] = (0.1, 0.3),
-    ) -> None:
+    def __init__(self, units: int, families: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("std", torch.ones(features))
-        self.register_buffer("scale", torch.tensor([0.5, 0.2]))
-        self.shared = nn.Sequential(
-            nn.Dropout(dropout[0]), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout[1])
-        )
-        self.presence = nn.Linear(hidden, families)
-        self.severity = nn.Linear(hidden, families)
-        self.residual = nn.Linear(hidden, 1)
+        self.presence = nn.Linear(units, families)
+        self.severity = nn.Linear(units, families)
+        self.residual = nn.Linear(units, 1)
         self.price = nn.Parameter(torch.full((families,), -1.0))  # of a unit of severity
         self.base = nn.Parameter(torch.tensor(1.5))
 
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """Outputs for features (..., features): presence as logits, all in opinion's deviations."""
-        standardised = ((features - self.mean) / self.std).clamp(-CLIP, CLIP)
-        hidden = self.shared(standardised)
+    def outputs(self, hidden: Tensor) -> dict[str, Tensor]:
+        """Of hidden units (..., n): presence as logits, all in deviations of opinions."""
         presence, severity = self.presence(hidden), softplus(self.severity(hidden))
         cost = presence.sigmoid() * severity * softplus(self.price)
         unexplained = softplus(self.residual(hidden).squeeze(-1))
@@ -103,6 +53,88 @@ class PerceptionHead(nn.Module):
             "unexplained": unexplained,
             "quality": quality,
         }
+
+
+class PerceptionHead(FamilyOutputs):
+    """Families, their severities and the quality of regions, from their features.
+
+    The features of the backbone's maps and of the pixels, of the region and of its image, go
+    through a layer together. Those of the pixels, and by how much the region differs in them from
+    its image, also go through two layers of their own after a piecewise linear encoding (Gorishniy
+    et al. 2022, arXiv 2203.05556), because a single layer hardly learns from a few numbers among
+    two thousand.
+
+    Args:
+        of_maps: number of features of the maps, of a region; its image has as many.
+        of_pixels: likewise of the pixels.
+        families: number of families, F.
+        hidden: units of the layer of all features.
+        pixel_hidden: units of each layer of those of the pixels alone.
+        bins: of the encoding of each feature.
+        dropout: fractions of features, of hidden units and of hidden units of pixels dropped in
+            training.
+
+    Attributes:
+        mean: float (2 * (of_maps + of_pixels),), of the features of training images.
+        std: likewise their standard deviation.
+        edges: float (3 * of_pixels, bins + 1), rising, borders of the bins.
+        scale: float (2,), mean and standard deviation of the opinions trained on, quality.
+    """
+
+    mean: Tensor
+    std: Tensor
+    edges: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        of_maps: int,
+        of_pixels: int,
+        families: int,
+        *,
+        hidden: int = 256,
+        pixel_hidden: int = 128,
+        bins: int = 12,
+        dropout: tuple[float, float, float] = (0.2, 0.4, 0.1),
+    ) -> None:
+        super().__init__(hidden + pixel_hidden, families)
+        self.of_maps, features = of_maps, 2 * (of_maps + of_pixels)
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("std", torch.ones(features))
+        self.register_buffer("edges", torch.linspace(-1, 1, bins + 1).repeat(3 * of_pixels, 1))
+        self.register_buffer("scale", torch.tensor([0.5, 0.2]))
+        self.shared = nn.Sequential(
+            nn.Dropout(dropout[0]), nn.Linear(features, hidden), nn.GELU(), nn.Dropout(dropout[1])
+        )
+        self.pixels = nn.Sequential(
+            nn.Linear(3 * of_pixels * bins, pixel_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout[2]),
+            nn.Linear(pixel_hidden, pixel_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout[2]),
+        )
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """As `outputs`, for features (..., n)."""
+        standardised = ((features - self.mean) / self.std).clamp(-CLIP, CLIP)
+        encoded = self.encode(self.of_pixels(features))
+        return self.outputs(torch.cat([self.shared(standardised), self.pixels(encoded)], -1))
+
+    def of_pixels(self, features: Tensor) -> Tensor:
+        """The features of the pixels, of regions, of images, and of the first beside the second.
+
+        (..., 3 * of_pixels) of all features.
+        """
+        own, image = (each[..., self.of_maps :] for each in features.chunk(2, -1))
+        return torch.cat([own, image, own - image], -1)
+
+    def encode(self, values: Tensor) -> Tensor:
+        """How far each value (..., n) fills each of its bins, in [0, 1]: (..., n * bins)."""
+        low, high = self.edges[:, :-1], self.edges[:, 1:]
+        return (
+            ((values[..., None] - low) / (high - low).clamp_min(MIN_WIDTH)).clamp(0, 1).flatten(-2)
+        )
 
 
 def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
@@ -147,46 +179,6 @@ def _pooled(maps: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
     return torch.cat(found, -1)
 
 
-def pooled_masks(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Share of each cell that belongs to each region: float32 (R, h * w).
-
-    As `adaptive_avg_pool2d` of the masks, in a tenth of the time: it counts labels, not masks.
-
-    Args:
-        labels: label map, (H, W), 0..R-1.
-        shape: h, w. Cells overlap where the sides of the label map are no multiples of it.
-    """
-    (rows, row_cells, heights), (columns, column_cells, widths) = (
-        _bins(side, count) for side, count in zip(labels.shape, shape, strict=True)
-    )
-    count, cells = int(labels.max()) + 1, shape[0] * shape[1]
-    place = row_cells[:, None] * shape[1] + column_cells
-    if (len(rows), len(columns)) != labels.shape:  # cells overlap
-        labels = labels[np.ix_(rows, columns)]
-    code = labels.astype(np.intp)
-    code *= cells
-    code += place
-    found = np.bincount(code.ravel(), minlength=count * cells).astype(np.float32)
-    areas = np.outer(heights, widths).astype(np.float32).ravel()
-    shares: np.ndarray = found.reshape(count, cells)
-    shares /= areas
-    return shares
-
-
-def _bins(side: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pixels of all cells of one side, the cell of each, and the number of pixels of each.
-
-    Args:
-        side: pixels.
-        count: cells, as `adaptive_avg_pool2d` cuts them.
-    """
-    cells = np.arange(count)
-    begin, end = cells * side // count, -(-(cells + 1) * side // count)
-    sizes = end - begin
-    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.repeat(begin, sizes) + within, np.repeat(cells, sizes), sizes
-
-
 def region_features(
     maps: Sequence[Tensor],
     pixels: np.ndarray,
@@ -214,9 +206,9 @@ def beside_image(regions: Tensor, image: Tensor) -> Tensor:
     return torch.cat([regions, image.expand_as(regions)], 1)
 
 
-def features_of(backbone: Backbone) -> int:
-    """Number of features that `region_features` makes from maps of a backbone."""
-    return 2 * (2 * sum(backbone.channels) + len(FEATURES))
+def head_for(backbone: Backbone, families: Sequence[str], **settings: Any) -> PerceptionHead:
+    """An untrained head for the features that `region_features` makes from a backbone's maps."""
+    return PerceptionHead(2 * sum(backbone.channels), len(FEATURES), len(families), **settings)
 
 
 class Perception(nn.Module):
@@ -232,7 +224,7 @@ class Perception(nn.Module):
         super().__init__()
         self.backbone, self.families = backbone, tuple(families)
         self.network = backbone.network
-        self.head = PerceptionHead(features_of(backbone), len(self.families), **settings)
+        self.head = head_for(backbone, families, **settings)
 
     @torch.inference_mode()
     def perceive(
@@ -254,7 +246,12 @@ class Perception(nn.Module):
         """
         if maps is None:
             maps = self.backbone.image_maps(pixels)
-        outputs = self.head(region_features(maps, pixels, labels, statistics)[None])
+        return self.perceive_features(region_features(maps, pixels, labels, statistics))
+
+    @torch.inference_mode()
+    def perceive_features(self, features: Tensor) -> Perceived:
+        """As `perceive`, from `region_features` of an image: float32 (R, features), on the CPU."""
+        outputs = self.head(features[None])
         mean, std = self.head.scale.tolist()
         return Perceived(
             families=self.families,

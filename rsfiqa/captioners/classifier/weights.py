@@ -5,16 +5,16 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from rsfiqa.backbones.loading import load_finetuned
 from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
+from rsfiqa.captioners.classifier import arrays
+from rsfiqa.captioners.classifier.arrays import HEAD, NETWORK
 from rsfiqa.captioners.classifier.network import Perception
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
 
-NETWORK, HEAD = "network.", "head."
 OF_FLOAT32 = 64  # numbers; smaller tensors keep their precision
 
 
@@ -39,23 +39,13 @@ def read(path: Path) -> Perception:
     Raises:
         InputError: the file is missing, damaged, or holds something else.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            record = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"{path}: must be the weights of a perception, found none ({first_line(error)});"
-            " give another file"
-        ) from error
-    if "families" not in record:
-        raise InputError(
-            f"{path}: must be the weights of a perception, found other weights; give another file"
-        )
-    network = {n.removeprefix(NETWORK): v for n, v in state.items() if n.startswith(NETWORK)}
+    known = arrays.read(path)
+    network, head = (
+        {name: torch.from_numpy(value) for name, value in part.items()}
+        for part in (known.network, known.head)
+    )
     backbone = load_finetuned(PERCEPTION_BACKBONE, network, path)
-    perception = Perception(backbone, json.loads(record["families"]))
-    head = {n.removeprefix(HEAD): v for n, v in state.items() if n.startswith(HEAD)}
+    perception = Perception(backbone, known.families)
     try:
         perception.head.load_state_dict(head)
     except RuntimeError as error:

@@ -7,8 +7,7 @@ import pytest
 
 from rsfiqa import captioners
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners.classifier.captioner import named, rate, rows_of, thresholds
-from rsfiqa.captioners.classifier.network import Perceived
+from rsfiqa.captioners.classifier.perceived import Perceived, named, rate, rows_of
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets.demo import photograph
 from rsfiqa.images.realistic.distort import RealisticDistortion, distort
@@ -25,38 +24,23 @@ def perceived(quality: float, **families: tuple[float, float, float]) -> Perceiv
     return Perceived(FAMILIES, *values, np.zeros(1, np.float32), np.array([quality], np.float32))
 
 
-def at(family: str, share: float) -> float:
-    """A probability as a share of the threshold of a family."""
-    return min(share * thresholds()[family], 1)
-
-
-def test_every_family_has_a_threshold():
-    assert set(thresholds()) == set(FAMILIES)
-    assert all(0 < value < 1 for value in thresholds().values())
-
-
 def test_the_family_that_costs_most_comes_first():
-    found = perceived(
-        0.3,
-        noise=(at("noise", 1.5), 4.6, 0.05),
-        defocus=(at("defocus", 1.01), 2.4, 0.2),
-        haze=(at("haze", 0.99), 5, 0.3),
-    )
+    found = perceived(0.7, noise=(0.2, 4.6, 0.05), defocus=(0.4, 2.4, 0.2), haze=(0.9, 5, 0.1))
     assert named(found, 0) == [
         {"family": "defocus", "severity": 2},
+        {"family": "haze", "severity": 5},
         {"family": "noise", "severity": 5},
     ]
 
 
-def test_a_suspicion_is_named_only_where_quality_is_low():
-    likely = {"motion_blur": (at("motion_blur", 0.6), 3.0, 0.2)}
-    assert named(perceived(0.7, **likely), 0) == []
-    assert named(perceived(0.3, **likely), 0) == [{"family": "motion_blur", "severity": 3}]
-    assert named(perceived(0.3, haze=(at("haze", 0.4), 3.0, 0.2)), 0) == []
+@pytest.mark.parametrize(("probability", "count"), [(0.24, 0), (0.26, 1)])
+def test_a_family_is_named_from_half_a_severity(probability, count):
+    found = perceived(0.7, motion_blur=(probability, 2, 0.03))
+    assert len(named(found, 0)) == count
 
 
 def test_severities_stay_in_their_range():
-    found = perceived(0.3, noise=(0.9, 0.2, 0.1), haze=(0.9, 7.0, 0.2))
+    found = perceived(0.3, noise=(0.9, 0.6, 0.1), haze=(0.9, 7.0, 0.2))
     assert [one["severity"] for one in named(found, 0)] == [5, 1]
 
 

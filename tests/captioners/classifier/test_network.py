@@ -8,16 +8,15 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_FILE
+from rsfiqa.captioners.classifier.features import FEATURES, pixel_features
 from rsfiqa.captioners.classifier.network import (
     Perception,
     PerceptionHead,
-    features_of,
     map_features,
     pooled_masks,
     region_features,
 )
 from rsfiqa.captioners.classifier.weights import packaged, read, write
-from rsfiqa.captioners.rule_based.features import FEATURES, pixel_features
 from rsfiqa.errors import InputError
 from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
@@ -86,7 +85,7 @@ def test_the_head_takes_what_regions_give(image, labels):
     perception = packaged()
     maps = perception.backbone.image_maps(image)
     found = region_features(maps, image, labels)
-    assert found.shape == (3, features_of(perception.backbone))
+    assert found.shape == (3, len(perception.head.mean))
 
 
 def test_reasons_add_up_to_quality(image, labels):
@@ -115,8 +114,19 @@ def test_pictures_of_few_pixels(shape):
     assert np.isfinite(found.quality).all()
 
 
+def test_values_fill_their_bins_by_hand():
+    """Bins 0 to 1 and 1 to 3 of a feature of a region, of its image, and of their difference."""
+    head = PerceptionHead(2, 1, 2, bins=2)
+    head.edges.copy_(torch.tensor([[0.0, 1, 3]] * 3))
+    features = torch.tensor([[9.0, 9, 2, 9, 9, 0.25], [9, 9, -1, 9, 9, 4]])
+    found = head.encode(head.of_pixels(features))
+    assert found.tolist() == [[1, 0.5, 0.25, 0, 1, 0.375], [0, 0, 1, 1, 0, 0]]
+    head.edges.zero_()  # a feature that never changes
+    assert torch.isfinite(head.encode(head.of_pixels(features))).all()
+
+
 def test_dropout_and_gradients_reach_the_head():
-    head = PerceptionHead(4, 2, hidden=8)
+    head = PerceptionHead(1, 1, 2, hidden=8)
     head(torch.randn(3, 4))["quality"].sum().backward()
     assert all(parameter.grad is not None for parameter in head.parameters())
 

@@ -1,0 +1,145 @@
+"""Examples for the perception's head from photographs that are no data set's: sharp ones.
+
+Those of BIQ2021 are crops of 512 pixels that were stored as JPEG. These are Kodak's, without the
+eight that are held out for tests, and those of installed packages, larger and mostly without any
+compression.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from recipes import perception_examples as crops
+from recipes.perception_regions import Example, Maker, neighbours, regions_of
+from rsfiqa.backbones.backbone import Backbone
+from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.datasets import demo, kodak
+from rsfiqa.images.load import load_rgb
+from rsfiqa.splits import TEST
+from rsfiqa.teach import views
+from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES, SEVERITIES
+
+SIDES = (320, 384, 448, 512, 640)  # pixels of a crop at most
+REDUCED, TURNED, PERMUTED = 0.4, 0.25, 0.2  # probabilities
+SMALLEST, LEAST_SIDE = 0.4, 320  # to which a photograph is made smaller: a factor, pixels
+ONE, SOME = 0.5, 0.75  # probability of one distorted region, and of one or some
+LEAST_AREA = 0.03  # of the crop, of a region that is distorted alone
+TEXTBOOK, STORED = 0.6, (0.2, 0.2)  # probabilities, see `Maker.example`
+LADDER_STORED = 0.3  # probability that all states of a ladder are stored in files
+SEED, LADDER_SEED = 91, 92
+
+
+def pristine_photographs(data: Path) -> dict[str, np.ndarray]:
+    """Photographs of Kodak's training part and of packages, by name, each uint8 (H, W, 3).
+
+    Args:
+        data: folder that holds kodak.
+    """
+    entries = [entry for entry in kodak.read(data / "kodak") if entry.subset != TEST]
+    photographs = {entry.group: load_rgb(entry.path) for entry in entries}
+    return photographs | {source: demo.photograph(source) for source in demo.PHOTOGRAPHS}
+
+
+class OtherMaker(Maker):
+    """Makes examples of distorted photographs by their numbers; each photograph takes its turn.
+
+    Args:
+        photographs: pristine ones, by name.
+        backbone: of the feature maps.
+    """
+
+    def __init__(self, photographs: dict[str, np.ndarray], backbone: Backbone) -> None:
+        super().__init__((), backbone, SEED)
+        self.by_name = dict(sorted(photographs.items()))
+
+    def distorted(self, number: int) -> Example:
+        """As `Maker.distorted`."""
+        random = np.random.default_rng((self.seed, number))
+        image = vary(list(self.by_name.values())[number % len(self.by_name)], random)
+        intact = crop(image, random)
+        labels = regions_of(intact)
+        inside = chosen_regions(labels, random)
+        return self.example(intact, labels, inside, random, textbook_share=TEXTBOOK, stored=STORED)
+
+
+class LadderMaker(OtherMaker):
+    """Makes examples of one textbook distortion of one region, at all severities.
+
+    As the questions of bench-teach, of other photographs: families and photographs take turns.
+
+    Args:
+        photographs: pristine ones, by name.
+        backbone: of the feature maps.
+    """
+
+    def __init__(self, photographs: dict[str, np.ndarray], backbone: Backbone) -> None:
+        super().__init__(photographs, backbone)
+        self.labels = {name: regions_of(image) for name, image in self.by_name.items()}
+
+    def distorted(self, number: int) -> Example:
+        """A photograph as it is, and with rising severity of a distortion of one region."""
+        random = np.random.default_rng((LADDER_SEED, number))
+        turn, photograph = divmod(number, len(self.by_name))
+        name, family = list(self.by_name)[photograph], list(FAMILIES)[turn % len(FAMILIES)]
+        image, labels = views.augment(self.by_name[name], self.labels[name], random)
+        steps = [(), *((Distortion(family=family, severity=level),) for level in SEVERITIES)]
+        seed = int(random.integers(2**32))  # the same crop and region at each severity
+        found = [
+            views.evaluation_view(image, labels, step, np.random.default_rng(seed))
+            for step in steps
+        ]
+        images = [view.image for view in found]
+        if random.random() < LADDER_STORED:
+            images = crops.store(images, random)
+        ((region, _),) = found[0].distortions.items()
+        severity = torch.zeros(len(steps), len(REALISTIC_FAMILIES))
+        severity[1:, crops.FAMILIES.index(crops.REALISTIC[family])] = torch.tensor(
+            SEVERITIES, dtype=torch.float32
+        )
+        regions = int(found[0].labels.max()) + 1
+        return {
+            **self._features(images, found[0].labels),
+            "inside": torch.arange(regions) == region,
+            "distorted": torch.tensor([bool(step) for step in steps]),
+            "severity": severity,
+        }
+
+
+def vary(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A photograph that may be made smaller, turned by 90 degrees, or have channels permuted."""
+    least = min(image.shape[:2])
+    if random.random() < REDUCED:
+        factor = random.uniform(max(SMALLEST, LEAST_SIDE / least), 1) if least > LEAST_SIDE else 1
+        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    if random.random() < TURNED:
+        image = np.rot90(image, 1 + 2 * int(random.integers(2))).copy()
+    if random.random() < PERMUTED:
+        image = np.ascontiguousarray(image[..., random.permutation(3)])
+    return image
+
+
+def crop(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A part of a photograph whose sides are of `SIDES` at most, half of them mirrored."""
+    sides = [min(int(random.choice(SIDES)), length) for length in image.shape[:2]]
+    y, x = (
+        int(random.integers(length - side + 1))
+        for length, side in zip(image.shape[:2], sides, strict=True)
+    )
+    part = image[y : y + sides[0], x : x + sides[1]]
+    return np.ascontiguousarray(part[:, ::-1] if random.random() < 0.5 else part)
+
+
+def chosen_regions(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The regions that are distorted, one, some or all: bool (R,)."""
+    areas = np.bincount(labels.ravel()) / labels.size
+    kind = random.random()
+    if kind >= SOME or len(areas) <= 2:
+        return np.ones(len(areas), bool)
+    if kind >= ONE:
+        return neighbours(labels, random)
+    large = np.flatnonzero(areas >= LEAST_AREA)
+    inside = np.zeros(len(areas), bool)
+    inside[random.choice(large if len(large) else [areas.argmax()])] = True
+    return inside

@@ -1,0 +1,48 @@
+"""The recipe of photographs with rising distortions and pseudo-opinions."""
+
+import numpy as np
+import pytest
+
+from recipes import rising_distortions
+from recipes.rising_distortions import RISING, STEP, TEXT, distortion, overlaid, write
+from rsfiqa.vocabulary import REALISTIC_FAMILIES
+from tests.support.rated import rated_photographs
+
+KINDS = len(REALISTIC_FAMILIES) + 1
+
+
+def test_families_take_turns_and_so_do_their_variants():
+    first, second = (
+        [distortion(turn * KINDS + place)[0] for place in range(KINDS)] for turn in range(2)
+    )
+    assert first[-1] == second[-1] == TEXT
+    noise = list(REALISTIC_FAMILIES).index("noise")
+    assert first[noise] != second[noise]
+    haze = list(REALISTIC_FAMILIES).index("haze")
+    assert first[haze] == second[haze]
+
+
+def test_scores_fall_with_the_severity_of_each_photograph(tmp_path, monkeypatch):
+    opinions = ((f"ss03 ({i}).png", 0.7 + i / 10) for i in range(3))
+    entries = rated_photographs(tmp_path, opinions, coarse=(6, 8), size=(64, 48))
+    monkeypatch.setattr(rising_distortions, "photographs", lambda _: (entries, []))
+    table = write(tmp_path, tmp_path / "rising")
+    rows = [line.split(",") for line in table.read_text("utf-8").splitlines()]
+    assert rows[0] == ["path", "mos", "group"]
+    scores = np.array([float(row[1]) for row in rows[1:]]).reshape(3, len(RISING))
+    assert scores - scores[:, :1] == pytest.approx(np.tile(-STEP * np.array(RISING), (3, 1)))
+    assert sorted(scores[:, 0]) == pytest.approx([0.7, 0.8, 0.9])
+    assert all((table.parent / row[0]).is_file() for row in rows[1:])
+    before = table.stat().st_mtime_ns
+    assert write(tmp_path, tmp_path / "rising") == table
+    assert table.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_overlaid_text_becomes_more_opaque(seed):
+    image = np.full((300, 400, 3), 128, np.uint8)
+    changes = [
+        np.abs(overlaid(image, severity, np.random.default_rng(seed)).astype(int) - image).mean()
+        for severity in (1, 3, 5)
+    ]
+    assert 0 < changes[0] < changes[1] < changes[2]
