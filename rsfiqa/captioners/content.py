@@ -40,9 +40,14 @@ def _hue(a: float, b: float) -> str:
     return HUES[int(np.digitize(degrees, HUE_ENDS)) % len(HUES)]
 
 
-def positions_of(labels: np.ndarray) -> list[str]:
-    """Position of each region's centroid in thirds of the image, and its percentage of the area."""
-    runs = LabelRuns(labels)
+def positions_of(labels: np.ndarray, runs: LabelRuns | None = None) -> list[str]:
+    """Position of each region's centroid in thirds of the image, and its percentage of the area.
+
+    Args:
+        labels: label map, (H, W), 0..R-1.
+        runs: of it, if they are known.
+    """
+    runs = runs or LabelRuns(labels)
     x, y = (runs.centroids / labels.shape[::-1]).T
     thirds = np.digitize(y, (1 / 3, 2 / 3)), np.digitize(x, (1 / 3, 2 / 3))
     percentages = np.rint(100 * runs.areas / labels.size).astype(int)

@@ -10,19 +10,6 @@ NO_DISTORTION = "no distortion"
 NO_CAUSE = "no single cause found"  # quality is low, and no distortion is named
 LEAST_UNDISTORTED = "good"  # the lowest level at which a region may be said to have no distortion
 _OVERALL = ". Overall "
-# Highest severity of a distortion that may be named beside a level: what is worse would contradict
-# it, and is more often wrong than the level.
-MOST_SEVERE = {"bad": 5, "poor": 5, "fair": 5, "good": 2, "excellent": 0}
-
-
-def explaining(distortions: Sequence[Distortion], level: str) -> list[Distortion]:
-    """The distortions that may be named in a region of this overall level.
-
-    Args:
-        distortions: of the region.
-        level: of `ITU_LEVELS`.
-    """
-    return [one for one in distortions if one["severity"] <= MOST_SEVERE[level]]
 
 
 def caption_sentence(content: str, distortions: Sequence[Distortion], overall: int) -> str:
@@ -39,32 +26,34 @@ def caption_sentence(content: str, distortions: Sequence[Distortion], overall: i
     return f"{content}{_unnamed(level)}{_OVERALL}{level}."
 
 
-def revised_sentence(sentence: str, distortions: Sequence[Distortion], level: str) -> str:
-    """A sentence of `caption_sentence` with another level, and what `explaining` leaves of it.
+def revised_sentence(
+    sentence: str, named: Sequence[Distortion], told: Sequence[Distortion], level: str
+) -> str:
+    """A sentence of `caption_sentence` with another level and fewer or lesser distortions.
 
     Args:
         sentence: empty for a caption that failed, and stays so.
-        distortions: of the region.
+        named: distortions of the region, of which the sentence may name the first ones alone.
+        told: those that are told instead.
         level: of `ITU_LEVELS`.
     """
     if not sentence:
         return ""
     start = sentence.rpartition(_OVERALL)[0] or sentence.removesuffix(".")
-    is_unnamed = not distortions
-    for known in ITU_LEVELS if is_unnamed else ():
-        if start.endswith(_unnamed(known)):
-            start = start.removesuffix(_unnamed(known))
+    middle = "" if named else _unnamed(level)
+    for count, before in _middles(named):
+        if start.endswith(before):
+            start, shown = start.removesuffix(before), told[:count]
+            middle = f" with {_named(shown)}" if shown else _unnamed(level)
             break
-    for count in range(len(distortions), 0, -1):  # a sentence may name the first ones alone
-        named = f" with {_named(distortions[:count])}"
-        if start.endswith(named):
-            shown = explaining(distortions[:count], level)
-            is_unnamed = not shown
-            start = start.removesuffix(named) + (f" with {_named(shown)}" if shown else "")
-            break
-    if is_unnamed:
-        start += _unnamed(level)
-    return f"{start}{_OVERALL}{level}."
+    return f"{start}{middle}{_OVERALL}{level}."
+
+
+def _middles(named: Sequence[Distortion]) -> list[tuple[int, str]]:
+    """What a sentence may say between content and level, and how many distortions it names."""
+    if named:
+        return [(count, f" with {_named(named[:count])}") for count in range(len(named), 0, -1)]
+    return [(0, _unnamed(level)) for level in ITU_LEVELS]
 
 
 def named_families(sentence: str) -> list[str]:

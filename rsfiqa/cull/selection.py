@@ -9,7 +9,7 @@ from rsfiqa.cull.conditions import Conditions, Flag, Severities, rating_of
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import file_state, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import Row, check_label
+from rsfiqa.products.scores import Row, check_label, is_current
 from rsfiqa.scale import MosScale
 
 GONE = "is gone"
@@ -40,8 +40,7 @@ class Picture:
         state = file_state(str(self.path))
         if state["size"] is None:
             return GONE
-        same = (state["size"], state["modified"]) == (self.row["size"], self.row["modified"])
-        return None if same else CHANGED
+        return None if is_current(self.row, state) else CHANGED
 
 
 @dataclass(frozen=True)

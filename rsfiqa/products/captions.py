@@ -1,6 +1,6 @@
 """Captions: content, ratings and distortions of each region."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -121,6 +121,18 @@ def ratings_array(table: pa.Table) -> np.ndarray:
         word = table[rating].cast(pa.float32()).to_numpy()  # null becomes NaN
         columns.append(np.where(np.isnan(expected), word, expected))
     return np.column_stack(columns).astype(np.float32)
+
+
+def ratings_of(rows: Sequence[CaptionRow]) -> np.ndarray:
+    """As `ratings_array`, of the rows of one image."""
+    ratings = np.full((len(rows), len(RATINGS)), np.nan, np.float32)
+    for row, found in zip(rows, ratings, strict=True):
+        for column, name in enumerate(RATINGS):
+            expected, word = row.expectations[name], row.ratings[name]
+            value = word if expected is None else expected
+            if value is not None:
+                found[column] = value
+    return ratings
 
 
 def write(path: Path, table: pa.Table, provenance: Provenance) -> None:

@@ -67,8 +67,3 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def state_of(row: FileState) -> str:
     """The file and its state, in one text."""
     return f"{row['location']} {row['size']} {row['modified']}"
-
-
-def is_current(row: FileState, state: FileState) -> bool:
-    """Whether a fingerprint is of a file as it is now."""
-    return (row["size"], row["modified"]) == (state["size"], state["modified"])

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
-from rsfiqa.errors import InputError, first_line
+from rsfiqa.errors import InputError, first_line, first_names
 from rsfiqa.io.atomic import atomic
 from rsfiqa.io.json_files import parse_json
 from rsfiqa.io.parquet import read_rewritten, write_table
@@ -130,7 +130,8 @@ def _as_content_error(path: Path) -> Iterator[None]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, pa.ArrowException) as error:
         raise InputError(
-            f"{path}: must be scores, found other content ({first_line(error)}); give another name"
+            f"{path}: must be scores, found other content ({first_line(error)}); give a table that"
+            " rsfiqa score wrote"
         ) from error
 
 
@@ -159,7 +160,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _check_columns(found: Container[str]) -> None:
     if missing := [name for name in SCHEMA.names if name not in found]:
-        raise ValueError(f"no column {', '.join(missing)}")
+        raise ValueError(f"no column {first_names(missing)}")
 
 
 # Parquet

@@ -104,6 +104,11 @@ class FileState(TypedDict):
     modified: str | None
 
 
+def is_current(known: FileState, state: FileState) -> bool:
+    """Whether what is known of a file is of the file as it is now: of its size and time."""
+    return (known["size"], known["modified"]) == (state["size"], state["modified"])
+
+
 def failed_row(path: str, state: FileState, scale: MosScale, label: str) -> Row:
     """The row of an image that could not be scored, without the reason.
 

@@ -4,11 +4,11 @@
 VERSIONS = {
     "prepare": 3,
     "segment": 2,
-    "caption": 4,
+    "caption": 5,
     "embed": 1,
     "extract": 5,
     "train": 10,
     "benchmark": 2,
-    "report": 5,
+    "report": 6,
     "teach": 3,
 }

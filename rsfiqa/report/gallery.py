@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import torch
 
 from rsfiqa import checkpoints, samples
-from rsfiqa.captioners.sentence import explaining, reason, revised_sentence
+from rsfiqa.captioners.sentence import reason, revised_sentence
+from rsfiqa.captioners.told import told
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.images.outlines import anchor, outlines
@@ -115,22 +116,23 @@ def _regions(
     levels = [itu_level(float(value)) for value in quality]
     scores = scale.to_mos(quality)
     costs = weights * scale.shortfall(scores)
+    rows = table.to_pylist()
+    named = [row["distortions"] or [] for row in rows]
+    shown = told(named, ratings, quality, np.bincount(labels.ravel(), minlength=len(rows)))
     return [
         Region(
             number=r,
             outline=borders[r],
             anchor=anchor(labels == r),
             content=row["content"] or "",
-            text=revised_sentence(row["text"] or "", row["distortions"] or [], levels[r]),
+            text=revised_sentence(row["text"] or "", named[r], shown[r], levels[r]),
             ratings=_ratings(ratings[r], float(quality[r])),
-            reason=reason(explaining(row["distortions"] or [], levels[r]), levels[r])
-            if row["text"]
-            else "",
+            reason=reason(shown[r], levels[r]) if row["text"] else "",
             score=float(scores[r]),
             weight=float(weights[r]),
             cost=float(costs[r]),
         )
-        for r, row in enumerate(table.to_pylist())
+        for r, row in enumerate(rows)
     ]
 
 

@@ -5,24 +5,26 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from tqdm import tqdm
 
+from rsfiqa.captioners.by_image import MENTIONED
 from rsfiqa.captioners.sentence import reason
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
+from rsfiqa.images.location import file_state
 from rsfiqa.images.outlines import anchor, outlines
 from rsfiqa.products.captions import Distortion
-from rsfiqa.products.scores import Row
+from rsfiqa.products.scores import FileState, Row, is_current
 from rsfiqa.report.dataset import DataSet
 from rsfiqa.report.drawing import attention_heat, cost_heat, photo_uri
 from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region, choose
 from rsfiqa.scale import MosScale, itu_level
 from rsfiqa.vocabulary import RATINGS
 
-CHANGED = 1e-3  # fraction of the range by which a score may differ if it is computed again
+AGAIN = 1e-3  # fraction of the range by which a score may differ if it is computed again
 UNREAD_SIZE = (4, 3)  # stands for the size of a picture whose file cannot be read
 
 
@@ -205,15 +207,41 @@ def _photo_and_explanation(
     try:
         image = load.load_image(path)
     except ImageError as error:
-        return "", str(error), _worst_box(row, UNREAD_SIZE)
+        return "", str(error), _worst_box(row, UNREAD_SIZE, _note(path, row, dataset))
     if scorer is None or row["inside"] is not None:
-        explanation = _worst_box(row, image.size)
+        explanation = _worst_box(row, image.size, _note(path, row, dataset))
     else:
-        explanation = _explanation(row, scorer.score(image.pixels), dataset)
+        result = scorer.score(image.pixels)
+        explanation = _explanation(row, result, dataset, _note(path, row, dataset, result.score))
     return photo_uri(image.pixels, explanation.photo_budget(size)), "", explanation
 
 
-def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
+def _note(path: Path, row: ScoredRow, dataset: DataSet, score: float | None = None) -> str:
+    """What a reader must know if the file or its score is no longer that of the table.
+
+    A file of the same size and another time may be a copy: the same score tells so.
+
+    Args:
+        path: of the file.
+        row: of the table.
+        dataset: gives the units of the scores.
+        score: of the file as it is now, where it is known.
+    """
+    before = f"{row['score']:.{dataset.digits}f}"
+    state = file_state(str(path))
+    other = score is not None and abs(score - row["score"]) > AGAIN * abs(dataset.scale.span)
+    if state["size"] is None:
+        return ""
+    if is_current(cast(FileState, row), state):
+        return f"The table gives {before}." if other else ""
+    if state["size"] != row["size"] or other:
+        return f"The file has changed since it was scored {before}."
+    if score is None:
+        return f"The file was written again since it was scored {before}; it may have changed."
+    return ""
+
+
+def _worst_box(row: ScoredRow, size: tuple[int, int], note: str) -> Explanation:
     """What the table alone tells: the worst or the given region, as a box in pixels."""
     x0, y0, x1, y1 = row["worst_box"]
     kind = "the worst" if row["inside"] is None else "the given"
@@ -229,7 +257,7 @@ def _worst_box(row: ScoredRow, size: tuple[int, int]) -> Explanation:
         weight=_or_nan(row["worst_weight"]),
         cost=_or_nan(row["worst_cost"]),
     )
-    return Explanation(size, row["score"], [region], marked_as=kind)
+    return Explanation(size, row["score"], [region], marked_as=kind, note=note)
 
 
 def _picture_reason(row: ScoredRow) -> str:
@@ -241,12 +269,10 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explanation:
+def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet, note: str) -> Explanation:
     """What the checkpoint computes of the picture now."""
-    before = f"{row['score']:.{dataset.digits}f}"
     boxes = [list(region.box) for region in result.regions]
     worst = min(range(len(boxes)), key=lambda r: -dataset.scale.shortfall(result.regions[r].score))
-    changed = abs(result.score - row["score"]) > CHANGED * abs(dataset.scale.span)
     return Explanation(
         size=result.labels.shape[::-1],
         predicted=result.score,
@@ -271,12 +297,12 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet) -> Explan
         marked_as="the worst",
         cost=cost_heat(result.cost_grid, dataset.scale),
         attention=attention_heat(result.attention_grid),
-        note=f"The file has changed since it was scored {before}." if changed else "",
+        note=note,
     )
 
 
 def _reason(region: RegionScore, scale: MosScale) -> str:
-    """Its distortions in words, or that none is named; empty if the caption failed."""
+    """The distortions that its sentence names, or that it names none; empty if it has none."""
     named = [Distortion(family=family, severity=level) for family, level in region.distortions]
     level = itu_level(scale.to_quality(region.score))
-    return reason(named, level) if region.text else ""
+    return reason(named[:MENTIONED], level) if region.text else ""

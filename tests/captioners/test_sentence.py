@@ -1,6 +1,7 @@
 import pytest
 
-from rsfiqa.captioners.sentence import caption_sentence, explaining, reason, revised_sentence
+from rsfiqa.captioners.sentence import caption_sentence, reason, revised_sentence
+from rsfiqa.captioners.told import explaining
 from rsfiqa.vocabulary import ITU_LEVELS
 
 NONE: list = []
@@ -35,18 +36,19 @@ def test_a_sentence_with_another_level_is_that_of_a_caption(content, distortions
     for before in range(1, 6):
         sentence = caption_sentence(content, distortions, before)
         for after, level in enumerate(ITU_LEVELS, 1):
-            expected = caption_sentence(content, explaining(distortions, level), after)
-            assert revised_sentence(sentence, distortions, level) == expected
+            told = explaining(distortions, level)
+            expected = caption_sentence(content, told, after)
+            assert revised_sentence(sentence, distortions, told, level) == expected
 
 
 def test_a_failed_caption_stays_empty():
-    assert revised_sentence("", [], "bad") == ""
+    assert revised_sentence("", [], [], "bad") == ""
 
 
 def test_a_sentence_of_another_captioner_gets_the_level():
-    revised = revised_sentence("Region 3 of 8.", TWO, "poor")
+    revised = revised_sentence("Region 3 of 8.", TWO, TWO, "poor")
     assert revised == "Region 3 of 8. Overall poor."
-    revised = revised_sentence("Region 3 of 8.", NONE, "poor")
+    revised = revised_sentence("Region 3 of 8.", NONE, NONE, "poor")
     assert revised == "Region 3 of 8: no single cause found. Overall poor."
 
 
@@ -58,13 +60,24 @@ def test_the_reason_alone():
     ]
 
 
+def test_a_sentence_names_the_next_distortion_where_the_first_is_not_told():
+    sentence = caption_sentence("A wall", THREE[:2], 3)
+    revised = revised_sentence(sentence, THREE, THREE[1:], "fair")
+    assert revised == "A wall with faint blur and strong haze. Overall fair."
+    revised = revised_sentence(sentence, THREE, [], "poor")
+    assert revised == "A wall: no single cause found. Overall poor."
+
+
 @pytest.mark.parametrize(
-    ("level", "kept"), [("bad", 3), ("poor", 3), ("fair", 3), ("good", 1), ("excellent", 0)]
+    ("level", "severities"),
+    [("bad", [5, 1, 4]), ("fair", [5, 1, 4]), ("good", [2, 1, 2]), ("excellent", [])],
 )
-def test_what_would_contradict_the_level_is_not_named(level, kept):
-    assert len(explaining(THREE, level)) == kept
+def test_what_would_contradict_the_level_is_told_as_less_severe(level, severities):
+    told = explaining(THREE, level)
+    assert [one["severity"] for one in told] == severities
     sentence = caption_sentence("A wall", THREE[:2], 3)  # names the first two of three
-    revised = revised_sentence(sentence, THREE, level)
-    assert ("extreme" in revised) == (level in ("bad", "poor", "fair"))
+    revised = revised_sentence(sentence, THREE, told, level)
+    assert ("extreme loss of contrast" in revised) == (level in ("bad", "fair"))
+    assert ("slight loss of contrast" in revised) == (level == "good")
     assert ("no distortion" in revised) == (level == "excellent")
     assert ("faint blur" in revised) == (level != "excellent")

@@ -1,6 +1,7 @@
 import csv
 import re
 
+from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.report.files import latex, latex_table, write_references, write_table
 
 
@@ -32,3 +33,11 @@ def test_references_have_a_key_each(tmp_path):
     assert len(keys) == len(set(keys)) == text.count("@")
     assert {"rsfiqa", "livec", "biq2021", "agiqa3k", "nadeau2003", "holm1979"} <= set(keys)
     assert text.count("{") == text.count("}")
+
+
+def test_every_published_data_set_has_a_reference(tmp_path):
+    """Kodak's photographs came without a paper."""
+    write_references(tmp_path)
+    text = (tmp_path / "references.bib").read_text("utf-8")
+    keys = set(re.findall(r"^@\w+\{(\w+),$", text, re.MULTILINE))
+    assert set(DATASETS) - {"csv", "folder", "demo", "kodak"} <= keys

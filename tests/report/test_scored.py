@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.parquet import write_table
@@ -257,10 +259,61 @@ def test_an_infinite_score_is_shown_as_the_end_of_the_scale(table, tmp_path):
     assert json.loads(rows, parse_constant=pytest.fail)["count"] == 5
 
 
-def test_a_changed_picture_is_noted(table, trained, tmp_path, html):
-    assert "has changed" not in html
+CHANGES = ("The file has changed since", "written again since", "The table gives ")
+
+
+@pytest.fixture
+def moved(table, tmp_path) -> Path:
+    """A table of a copy of the folder, whose files have the times of the originals."""
+    folder = shutil.copytree(table.parent / "pictures", tmp_path / "pictures")
+
+    def location(row):
+        return str(folder / Path(row["location"]).relative_to(table.parent / "pictures"))
+
+    return changed(table, tmp_path / "s.parquet", location=location, path=location)
+
+
+@pytest.fixture
+def worst(moved) -> Path:
+    """The worst picture of the copy."""
+    scores = {row["location"]: row["score"] for row in scored.read(moved) if row["status"] == "ok"}
+    return Path(min(scores, key=scores.__getitem__))
+
+
+def notes(html: str) -> list[int]:
+    return [html.count(change) for change in CHANGES]
+
+
+def test_files_as_they_were_scored_are_not_noted(moved, trained, html):
+    assert notes(html) == [0, 0, 0]
+    assert notes(run(moved, trained)) == [0, 0, 0]
+
+
+def test_a_picture_of_another_size_is_noted_though_it_scores_the_same(moved, worst, trained):
+    """Bytes behind the end of a picture."""
+    with worst.open("ab") as file:
+        file.write(b"more")
+    assert notes(run(moved, trained)) == [1, 0, 0]
+
+
+def test_a_picture_of_the_same_size_and_another_content_is_noted(moved, worst, trained):
+    size = worst.stat().st_size
+    Image.new("RGB", (96, 72), "gray").save(worst, format="PNG")
+    worst.write_bytes(worst.read_bytes().ljust(size, b"\0"))
+    assert worst.stat().st_size == size
+    assert notes(run(moved, trained)) == [1, 0, 0]
+
+
+def test_a_copy_with_another_time_has_not_changed(moved, worst, trained, tmp_path):
+    os.utime(worst, (0, 0))
+    assert notes(run(moved, trained)) == [0, 0, 0]
+    alone = run(moved, tmp_path / "none", output=tmp_path / "alone.html")
+    assert notes(alone) == [0, 1, 0], "without the checkpoint nothing tells whether it has changed"
+
+
+def test_another_score_of_the_same_file_is_no_change(table, trained, tmp_path):
     other = changed(table, tmp_path / "s.parquet", score=lambda row: row["score"] - 0.01)
-    assert run(other, trained).count("The file has changed since it was scored ") == 3
+    assert notes(run(other, trained)) == [0, 0, 3]
 
 
 def test_scores_of_a_given_region_are_not_called_changed(tmp_path_factory):
@@ -361,14 +414,20 @@ def empty(folder: Path) -> Path:
     ("make", "message"),
     [
         (missing, r"s.parquet: no such file; write it with rsfiqa score PATH... -o"),
-        (other_csv, r"s.csv: must be scores, found other content \(no column quality, percentile"),
+        (
+            other_csv,
+            r"s.csv: must be scores, found other content \(no column quality, percentile, \w+ and",
+        ),
         (other_suffix, r"s.xlsx: must be scores, found other content \(the suffix '.xlsx'\)"),
         (damaged, r"s.parquet: not Parquet or damaged"),
         (
             another_product,
             f"s.parquet: expected scores of schema {VERSION}, found manifest of schema",
         ),
-        (other_columns, r"s.parquet: must have the columns \['path', .*found none called score, "),
+        (
+            other_columns,
+            r"s.parquet: must have \d+ columns, found none called score, quality, \S+ and",
+        ),
         (empty, r"s.parquet: must hold a row at least, found none; score some pictures$"),
     ],
 )

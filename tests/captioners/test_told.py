@@ -1,0 +1,64 @@
+"""Which distortions are told of regions, by hand."""
+
+import numpy as np
+import pytest
+
+from rsfiqa.captioners.told import GOOD, GOOD_LOSS, POOR, POOR_LOSS, told
+from rsfiqa.vocabulary import RATINGS
+
+NOISE = {"family": "noise", "severity": 2}
+HAZE = {"family": "haze", "severity": 2}
+ONE = np.ones(1)
+
+
+def ratings(*losses: dict[str, float]) -> np.ndarray:
+    """Ratings that lack this much of excellent, a row for each region."""
+    return np.array([[5.0 - one.get(name, 0) for name in RATINGS] for one in losses])
+
+
+@pytest.mark.parametrize(
+    ("quality", "least"),
+    [
+        (0.1, POOR_LOSS),
+        (POOR, POOR_LOSS),
+        ((POOR + GOOD) / 2, (POOR_LOSS + GOOD_LOSS) / 2),
+        (GOOD, GOOD_LOSS),
+        (0.75, GOOD_LOSS),
+    ],
+)
+def test_a_distortion_must_lower_its_rating_by_more_where_the_region_is_good(quality, least):
+    for loss, expected in ((least - 0.01, []), (least + 0.01, [NOISE])):
+        assert told([[NOISE]], ratings({"noise": loss}), np.array([quality]), ONE) == [expected]
+
+
+def test_another_rating_does_not_count():
+    assert told([[NOISE]], ratings({"blur": 4, "color": 4}), np.array([0.1]), ONE) == [[]]
+
+
+def test_half_of_the_loss_of_the_image_counts():
+    """By hand: (1.2 + .9 * 1.8 + .1 * 1.2) / 2 = 1.47; beside an intact rest .8 * 1.2 = .96."""
+    quality, areas = np.array([0.7, 0.7]), np.array([90, 10])
+    noisy = told([[], [NOISE]], ratings({"noise": 1.8}, {"noise": 1.2}), quality, areas)
+    alone = told([[], [NOISE]], ratings({}, {"noise": 1.2}), quality, areas)
+    assert (noisy, alone) == ([[], [NOISE]], [[], []])
+
+
+def test_what_one_small_region_alone_has_is_told_at_a_quarter_more():
+    quality, areas = np.array([0.7, 0.7]), np.array([95, 5])
+    for loss, expected in ((1.24 * GOOD_LOSS, []), (1.26 * GOOD_LOSS, [HAZE])):
+        found = told([[], [HAZE]], ratings({}, {"color": loss}), quality, areas)
+        assert found[1] == expected
+
+
+def test_severities_fit_the_level_and_the_order_is_kept():
+    named = [[{"family": "haze", "severity": 5}, NOISE]]
+    lost = ratings({"noise": 4, "color": 4})
+    for quality, severities in ((0.3, [5, 2]), (0.7, [2, 2]), (0.9, [])):
+        (found,) = told(named, lost, np.array([quality]), ONE)
+        assert [one["severity"] for one in found] == severities
+
+
+def test_a_failed_caption_costs_the_others_nothing():
+    values = ratings({}, {"noise": 2})
+    values[0] = np.nan
+    assert told([[], [NOISE]], values, np.array([0.7, 0.7]), np.array([1, 1])) == [[], [NOISE]]
