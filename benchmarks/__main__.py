@@ -18,6 +18,7 @@ BENCHMARKS = {
     "localization": "distorted-region localization and ordering of one checkpoint",
     "model_card": "figures of the model card from docs/figures/bench-packaged.json",
     "perception": "whether the reason agrees with the score and with people",
+    "runtimes": "libraries that can run the packaged backbone on a CPU: time and error",
     "scale": "planning of a million images, overhead of the pipeline per image",
     "score": "speed and memory of rsfiqa score, an installation by pip",
     "segment": "SAM regions against the package's own generator, superpixels",

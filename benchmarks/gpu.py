@@ -1,4 +1,4 @@
-"""What the heavy paths cost on a GPU: SAM, fine-tuning, teaching a model of seven billion weights.
+"""What the heavy paths cost on a GPU: scoring, SAM, fine-tuning, teaching a 7B model.
 
 Figures of parts that were measured before are kept. Nothing is downloaded: models have their real
 sizes and random weights, images are smooth noise. SAM's decoder returns prepared masks, as in the
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,16 +30,23 @@ from segment_anything.modeling import Sam
 
 from benchmarks import segment
 from benchmarks.figures import FOLDER, ROOT, parser, write
+from rsfiqa import Scorer, checkpoints
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.captioners.vlm import prompt
 from rsfiqa.captioners.vlm.answer import Distortion
+from rsfiqa.datasets import demo
 from rsfiqa.extract.options import ExtractOptions
+from rsfiqa.images.load import LoadedImage
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.model import RSA, Batch, quality_loss
 from rsfiqa.products import regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
+from rsfiqa.score.describing import describe_pixels
+from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.scorer import BATCH_SIZE
+from rsfiqa.score.workers import Setup, Workers
 from rsfiqa.segmenters.sam.generator import MaskGenerator
 from rsfiqa.segmenters.sam.segmenter import SamSegmenter
 from rsfiqa.teach.batches import Collator
@@ -50,6 +58,7 @@ from rsfiqa.train.finetuned_model import FinetunedModel, finetuning_groups
 from rsfiqa.train.options import TrainOptions
 
 DEVICE = torch.device("cuda")
+SCORED = 500, 5000  # pictures of the shorter and of the longer run
 PICTURES, SIDE = 16, 500  # of SAM, in pixels
 STEPS, UNTIMED = 20, 5  # of fine-tuning
 REGIONS, TEXT = 12, 384
@@ -321,7 +330,40 @@ def seven_billion(processor: Any) -> Any:
         torch.set_default_dtype(torch.float32)
 
 
+def measure_score(folder: Path) -> Iterator[tuple[str, float]]:
+    """Photographs of 500 x 500 pixels a second: from files with all cores, and on the GPU alone."""
+    photograph = Image.fromarray(demo.photograph("skimage/data/astronaut.png"))
+    for number in range(SCORED[1]):
+        # of one size, and each another picture
+        left = number % (photograph.width - SIDE)
+        cut = photograph.crop((left, 0, left + SIDE, SIDE))
+        cut.save(folder / f"{number:05d}.jpg", quality=80 + number % 16)
+    paths = sorted(map(str, folder.glob("*.jpg")))
+    options = ScoreOptions(device="cuda")
+    workers = Workers(Setup(checkpoints.PACKAGED, options, None), 0)
+    few, many = (_seconds(workers, paths[:count]) for count in SCORED)
+    yield "score_images_per_s", (SCORED[1] - SCORED[0]) / (many - few)
+    scorer = Scorer(checkpoints.PACKAGED, options)
+    pixels = np.asarray(photograph.crop((0, 0, SIDE, SIDE)))
+    prepared = scorer.prepare(LoadedImage(pixels, (SIDE, SIDE), converted=False))
+    described = describe_pixels(prepared, scorer.region_pipeline, SIDE)
+    batch = [described] * BATCH_SIZE
+    scorer.score_described(batch)
+    yield "score_batch_images_per_s", BATCH_SIZE / timed(lambda: scorer.score_described(batch), 20)
+
+
+def _seconds(workers: Workers, paths: Sequence[str]) -> float:
+    """Seconds to score pictures, start of the processes included."""
+    started = time.perf_counter()
+    with closing(workers.rows(paths)) as rows:
+        failed = sum(row["status"] != "ok" for row, _ in rows)
+    if failed:
+        sys.exit(f"benchmarks gpu: all pictures must be scored, found {failed} that failed")
+    return time.perf_counter() - started
+
+
 PARTS = {
+    "score": measure_score,
     "segment": measure_segment,
     "finetune": measure_finetune,
     "teach": measure_teach,

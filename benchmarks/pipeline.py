@@ -1,5 +1,6 @@
 """The pipeline run by a benchmark, and what its results and statistics say."""
 
+import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 import yaml
 
 from benchmarks.figures import FOLDER, ROOT, run
+from rsfiqa.io.atomic import atomic
 from rsfiqa.metrics import median_interval
 from rsfiqa.products import results
 
@@ -66,6 +68,12 @@ def run_with(changes: Mapping[str, Any], folder: Path, *arguments: str) -> Path:
     # a benchmark that was killed leaves a lock
     run(*snakemake, *profile, "--nolock", *arguments)
     return folder / "results"
+
+
+def write_scores(table: Path, rows: Sequence[tuple[str, float, str]]) -> None:
+    """Write path, MOS and group of each picture as a table of the layout csv."""
+    with atomic(table) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("path", "mos", "group"), *rows])
 
 
 def sections_of(weights: str, captioner: str, *, augmented_views: bool = True) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Products of the sets of the ablation, by the ordinary stages, made once."""
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from benchmarks.ablation.conditions import (
 )
 from benchmarks.ablation.oracle import write_oracle
 from benchmarks.localization import KINDS, SEVERITIES, distort_region
-from benchmarks.pipeline import run_pipeline
+from benchmarks.pipeline import run_pipeline, write_scores
 from rsfiqa import Scorer
 from rsfiqa.datasets.demo import pseudo_mos
 from rsfiqa.errors import InputError
@@ -125,11 +124,7 @@ def write_regions(pristine: Path, folder: Path) -> None:
             f"{pristine}: must hold photographs of Kodak as PNG, found none; give the folder as"
             " released"
         )
-    with (
-        atomic(folder / "scores.csv") as partial,
-        partial.open("w", encoding="utf-8", newline="") as file,
-    ):
-        csv.writer(file).writerows([("path", "mos", "group"), *rows])
+    write_scores(folder / "scores.csv", rows)
 
 
 def _distorted(scorer: Scorer, image: np.ndarray, stem: str, seed: int) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from PIL import Image
 BOUNDARY = "----rsfiqa"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 CHUNK = 2**16
+BOMB = 2**26  # bytes that a compressed picture unfolds to, at most
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def hostile(count: int, seed: int = 0) -> Iterator[Request]:
 
 
 def bomb(side: int) -> bytes:
-    """A PNG of side x side pixels of one color: 1,000 times smaller than its pixels."""
-    rows = zlib.compress(b"\0" * (side + 1) * min(side, 4096))  # of one byte per pixel
+    """A PNG of side x side pixels of one color, of which the first `BOMB` at most are there."""
+    rows = zlib.compress(bytes(min((side + 1) * side, BOMB)))  # of one byte per pixel
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (

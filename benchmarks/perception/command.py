@@ -55,11 +55,11 @@ PARTS = {
     "kodak": Part(kodak.measure, ("kodak",)),
     "realistic": Part(realistic.measure, ("biq2021",)),
     "stored": Part(stored.measure, ("biq2021",)),
-    "ladders": Part(ladders.measure, ("kodak",)),
+    "ladders": Part(ladders.measure, ("kodak", "biq2021")),
     "objects": Part(objects.measure, ("biq2021",)),
     "false_alarms": Part(pristine.false_alarms, ("kodak", "biq2021")),
-    "sanity": Part(pristine.sanity, ("kodak",)),
-    "word": Part(pristine.word, ("kodak",)),
+    "sanity": Part(pristine.sanity, ("kodak", "biq2021")),
+    "word": Part(pristine.word, ("kodak", "biq2021")),
     "speed": Part(speed.measure, ("livec",)),
 }
 
@@ -75,7 +75,15 @@ def main(arguments: Sequence[str]) -> None:
         )
     figures: dict[str, float] = {}
     with Processes(given.processes, given.checkpoint) as processes:
-        bench = Bench(given.data, WORK, processes, given.images, given.checkpoint, given.before)
+        bench = Bench(
+            given.data,
+            WORK,
+            processes,
+            given.images,
+            given.checkpoint,
+            given.before,
+            given.held_out,
+        )
         try:
             code = resume.code_digest()
             for name in names:
@@ -84,6 +92,8 @@ def main(arguments: Sequence[str]) -> None:
             sys.exit(f"perception: {error}")
     if given.images is not None:
         print(f"at most {given.images} photographs of each set: a quick look, not written")
+    elif given.held_out:
+        print("photographs that the recipes hold out: for choices, not written")
     elif not given.part:
         write("bench-perception", figures, "python -m benchmarks perception --data DIR")
 
@@ -98,6 +108,11 @@ def _options() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--images", type=positive, help="most photographs of each set, for a quick look"
+    )
+    options.add_argument(
+        "--held-out",
+        action="store_true",
+        help="photographs that the recipes hold out of training instead of test parts, for choices",
     )
     options.add_argument(
         "--processes", type=positive, default=2, help="pictures measured at a time"
@@ -125,10 +140,12 @@ def _part(name: str, bench: Bench, code: str) -> dict[str, float]:
         "data": resume.listing_digest(part.folders(bench.data)),
         "checkpoint": resume.folder_digest(bench.checkpoint),
         "images": bench.limit,
+        "chooses": bench.chooses,
     }
     if name == "speed":
         inputs["before"] = str(bench.before.resolve()) if bench.before else None
-    kept = bench.folder / "figures" / f"{name}{f'-{bench.limit}' if bench.limit else ''}.json"
+    suffix = f"-{bench.limit}" * bool(bench.limit) + "-held-out" * bench.chooses
+    kept = bench.folder / "figures" / f"{name}{suffix}.json"
     figures = resume.figures_of(kept, inputs, partial(part.measure, bench))
     print("\n".join([f"{name}:", *lines_of(figures)]), file=sys.stderr, flush=True)
     return figures

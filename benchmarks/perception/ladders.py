@@ -17,6 +17,7 @@ from rsfiqa.images.realistic.distort import RealisticDistortion
 from rsfiqa.vocabulary import REALISTIC_FAMILIES, SEVERITIES
 
 RAIN = "rain"
+PHOTOGRAPHS = 24
 # Single variants that are weak spots of many measures, beside their families.
 VARIANTS = {
     "salt_and_pepper": ("noise", "salt_and_pepper"),
@@ -59,7 +60,7 @@ def _variant(family: str, photograph: int) -> tuple[str, str]:
 
 def measure(bench: Bench) -> dict[str, float]:
     """The fraction of falling pairs of each ladder, and the least of them."""
-    paths = list(enumerate(bench.take(bench.kodak())))
+    paths = list(enumerate(bench.unseen(PHOTOGRAPHS)))
     ladders = (*REALISTIC_FAMILIES, RAIN, *VARIANTS)
     pristine = [Step(path, number, "", 0) for number, path in paths]
     steps = [

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.perception.models import Processes
 from benchmarks.pipeline import SPLIT
+from recipes.perception import photographs
 from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.entries import read_listing
@@ -43,6 +44,8 @@ class Bench:
         limit: most photographs of a list, for a quick look; None for all.
         checkpoint: folder; None for the packaged one.
         before: folder of the previous release, its checkpoint or its source; None to leave it out.
+        chooses: take the photographs of BIQ2021's training part that the recipes hold out instead
+            of its test part, and none of Kodak.
     """
 
     data: Path
@@ -51,6 +54,7 @@ class Bench:
     limit: int | None = None
     checkpoint: Path | None = None
     before: Path | None = None
+    chooses: bool = False
 
     def take(self, items: Sequence[T], most: int | None = None) -> list[T]:
         """The first items: `most` of them, and no more than the limit."""
@@ -66,15 +70,28 @@ class Bench:
         return statements.by_image(statements.read(statements_path(self._prepared("mmp2k")))[0])
 
     def kodak(self) -> list[Path]:
-        """Kodak's photographs; the first eight are those on which nothing was ever fitted."""
+        """Kodak's photographs; the first eight are those that no recipe reads."""
+        if self.chooses:
+            return []
         rows = sorted(
             self.rows("kodak"), key=lambda row: (row["group"] not in HELD_OUT, row["group"])
         )
         return [Path(row["path"]) for row in rows]
 
+    def unseen(self, number: int) -> list[Path]:
+        """Good photographs that no recipe reads: Kodak's eight, then the best of BIQ2021."""
+        return self.take([*self.kodak()[: len(HELD_OUT)], *self.best()], number)
+
     def biq2021_test(self) -> list[ManifestRow]:
-        """The official test part without photographs that have a twin in training, shuffled."""
-        return shuffled([row for row in self.rows("biq2021") if row["subset"] == TEST])
+        """The official test part without photographs that have a twin in training, shuffled.
+
+        Those that are held out of training, if they are there to choose by.
+        """
+        rows = self.rows("biq2021")
+        if self.chooses:
+            known = {str(entry.path) for entry in photographs(self.data)[1]}
+            return shuffled([row for row in rows if row["path"] in known])
+        return shuffled([row for row in rows if row["subset"] == TEST])
 
     def best(self) -> list[Path]:
         """The photographs of Unsplash in that test part, the best rated first."""

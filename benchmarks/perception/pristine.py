@@ -12,11 +12,12 @@ from benchmarks.perception.intervals import figure, mean_figure
 from benchmarks.perception.measures import level_number, says_no_cause
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench
+from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load
 from rsfiqa.vocabulary import ITU_LEVELS
 
 BEST = 40  # of Unsplash in BIQ2021's test part
-SANITY = 13  # of Kodak's photographs, the held-out ones first
+SANITY, BLURRED = 13, 24  # photographs
 POOR = 2  # number of the ITU word
 
 
@@ -41,7 +42,10 @@ def read_blurred(models: Models, path: Path) -> Assessment:
 
 def false_alarms(bench: Bench) -> dict[str, float]:
     """The fraction of good photographs whose worst region names a distortion."""
-    sets = {"kodak": bench.take(bench.kodak()), "biq2021": bench.take(bench.best(), BEST)}
+    sets = {
+        "kodak": bench.take(bench.kodak()[: len(HELD_OUT)]),
+        "biq2021": bench.take(bench.best(), BEST),
+    }
     alarms: dict[str, list[bool]] = {}
     for name, paths in sets.items():
         items = [Changed(path, "") for path in paths]
@@ -56,7 +60,7 @@ def false_alarms(bench: Bench) -> dict[str, float]:
 
 def sanity(bench: Bench) -> dict[str, float]:
     """The fraction of photographs whose score falls by each change, and that name it."""
-    paths = bench.take(bench.kodak(), SANITY)
+    paths = bench.unseen(SANITY)
     before = bench.processes.map(read, [Changed(path, "") for path in paths], "sanity")
     figures: dict[str, float] = {}
     for name, (_, families) in CHANGES.items():
@@ -71,7 +75,7 @@ def sanity(bench: Bench) -> dict[str, float]:
 
 def word(bench: Bench) -> dict[str, float]:
     """The lowest word of the worst regions of blurred photographs, and their scores."""
-    found = bench.processes.map(read_blurred, bench.take(bench.kodak()), "word")
+    found = bench.processes.map(read_blurred, bench.unseen(BLURRED), "word")
     words = [level_number(one.text) for one in found]
     scores = [one.score for one in found]
     return (

@@ -10,6 +10,7 @@ from benchmarks.perception.assess import assess
 from benchmarks.perception.intervals import mean_figure
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench
+from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load
 
 PHOTOGRAPHS = 200  # Kodak's, and the rest from BIQ2021's test part
@@ -36,7 +37,7 @@ def first_families(models: Models, path: Path) -> list[str]:
 
 def measure(bench: Bench) -> dict[str, float]:
     """The fraction of photographs with one reason in all formats; none counts as a family."""
-    kodak = bench.take(bench.kodak())
+    kodak = bench.take(bench.kodak()[: len(HELD_OUT)])
     others = bench.take(bench.biq2021_test(), PHOTOGRAPHS - len(kodak))
     paths = [*kodak, *(Path(row["path"]) for row in others)]
     found = bench.processes.map(first_families, paths, "stability")
