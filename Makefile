@@ -84,14 +84,14 @@ results: install ## docs/results.md and the model card from docs/figures; newest
 	$(BIN)/python -m benchmarks model_card
 
 schema: install ## workflow/schemas/config.schema.yaml from the stages' options
-	$(BIN)/python -m workflow.configuration > workflow/schemas/config.schema.yaml
+	$(BIN)/python -m rsfiqa.workflow.configuration > workflow/schemas/config.schema.yaml
 
 screenshot: demo ## docs/report.png: the demo run's page in Debian's chromium (apt-get install chromium)
 	$(BIN)/python docs/screenshot.py results/report/index.html docs/report.png
 
 readme: install ## README's first output and docs/worst-region.png, by the packaged checkpoint
-	$(BIN)/python docs/worst_region.py docs/worst-region.png
-	$(BIN)/python docs/first_output.py README.md
+	$(BIN)/python -m docs.worst_region docs/worst-region.png
+	$(BIN)/python -m docs.first_output README.md
 
 .venv-docs/installed: envs/docs.lock
 .venv-release/installed: envs/release.lock

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from rsfiqa.errors import InputError, first_line
@@ -37,6 +38,7 @@ __all__ = [
     "label_of",
     "pack",
     "read",
+    "read_arrays",
     "read_backbone",
     "read_card",
     "write",
@@ -137,10 +139,8 @@ def read(folder: Path) -> "tuple[RSA, Card]":
 
     from rsfiqa.model import RSA
 
-    card, digest = read_card(folder)
+    card, _ = _read_verified(folder)
     weights = weights_path(folder)
-    if not weights.is_file() or sha256_of(weights) != digest:
-        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
     try:
         with torch.random.fork_rng():
             model = RSA(**card.model).float()  # whatever torch's default is
@@ -155,6 +155,46 @@ def read(folder: Path) -> "tuple[RSA, Card]":
     except (RuntimeError, SafetensorError) as error:
         raise InputError(f"{weights}: damaged ({first_line(error)}); train it again") from error
     return model.eval(), card
+
+
+def read_arrays(
+    folder: Path,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Card, str]:
+    """The weights as float32 arrays, without torch, the card, and the checksum of the weights.
+
+    The first are those of the model, the second those of a fine-tuned backbone, empty for another.
+
+    Raises:
+        InputError: as `read`.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    card, digest = _read_verified(folder)
+    weights = weights_path(folder)
+    try:
+        state = {name: value.astype(np.float32) for name, value in load_file(weights).items()}
+    except SafetensorError as error:
+        raise InputError(f"{weights}: damaged ({first_line(error)}); train it again") from error
+    backbone = {
+        name.removeprefix(BACKBONE_PREFIX): state.pop(name)
+        for name in list(state)
+        if name.startswith(BACKBONE_PREFIX)
+    }
+    return state, backbone, card, digest
+
+
+def _read_verified(folder: Path) -> tuple[Card, str]:
+    """The card and the checksum of the weights.
+
+    Raises:
+        InputError: as `read_card`, or the weights are not those of the card.
+    """
+    card, digest = read_card(folder)
+    weights = weights_path(folder)
+    if not weights.is_file() or sha256_of(weights) != digest:
+        raise InputError(f"{weights}: missing or not the weights of its card; train it again")
+    return card, digest
 
 
 def read_backbone(folder: Path, card: Card) -> "Backbone | None":

@@ -29,7 +29,7 @@ from rsfiqa.embed.command import Embed
 from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
 from rsfiqa.group.command import Group
-from rsfiqa.help_text import HelpText
+from rsfiqa.help_text import Formatter, HelpText
 from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
@@ -159,7 +159,7 @@ def parse(words: list[str]) -> Rsfiqa:
         ValidationError: a wrong value.
         SettingsError: a list of numbers that is none.
     """
-    help_text = HelpText(__version__)
+    help_text = HelpText(__version__, _choices(Rsfiqa))
 
     def parse_args(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         help_text.complete(parser)
@@ -171,6 +171,8 @@ def parse(words: list[str]) -> Rsfiqa:
         add_argument_method=help_text.add_argument,
         add_parser_method=help_text.add_parser,
         add_subparsers_method=help_text.add_subparsers,
+        add_argument_group_method=help_text.add_argument_group,
+        formatter_class=Formatter,
     )
     return CliApp.run(Rsfiqa, cli_args=words, cli_settings_source=source)
 
@@ -225,6 +227,15 @@ def _subcommands(model: type[BaseModel]) -> dict[str, type[Command]]:
         for kind in get_args(field.annotation)
         if isinstance(kind, type) and issubclass(kind, Command)
     }
+
+
+def _choices(model: type[BaseModel], path: str = "") -> dict[str, dict[str, Sequence[str]]]:
+    """For each subcommand, as it is typed, its options that take one of several words."""
+    choices = {}
+    for name, kind in _subcommands(model).items():
+        choices[f"{path}{name}"] = kind.choices()
+        choices |= _choices(kind, f"{path}{name} ")
+    return choices
 
 
 def _chosen(settings: BaseModel) -> tuple[str, Command]:

@@ -2,18 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import CliPositionalArg
 
 from rsfiqa.io.home import expand_home
 from rsfiqa.options import Fraction, Options
 from rsfiqa.products.paths import dataset_name
+from rsfiqa.registry import names_in
 
 T = TypeVar("T", bound=Options)
 Folder = CliPositionalArg[Path]
@@ -97,6 +99,15 @@ class Command(Options):
         return flags
 
     @classmethod
+    def choices(cls) -> dict[str, Sequence[str]]:
+        """The options that take one of several words, and these words."""
+        return {
+            _flag(name): words
+            for name, field in cls.model_fields.items()
+            if (words := _words_of(field))
+        }
+
+    @classmethod
     def names_typed(cls, message: str, sections: tuple[str, ...]) -> str:
         """An error message in which keys of config.yaml are replaced by the options typed.
 
@@ -119,6 +130,13 @@ def _parts(annotation: Any) -> Iterator[Any]:
     for part in get_args(annotation):
         yield part
         yield from _parts(part)
+
+
+def _words_of(field: FieldInfo) -> Sequence[str]:
+    """The words that a field takes; none where it takes others too."""
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)
+    return names_in(field.metadata)
 
 
 def _path(value: Any) -> Any:

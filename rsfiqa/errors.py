@@ -1,6 +1,7 @@
 """The errors that a user can mend."""
 
 import zlib
+from collections.abc import Sequence
 
 # what libraries raise of a file that is damaged, beside errors of their own
 DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zlib.error)
@@ -21,6 +22,12 @@ class InputError(ValueError):
 
 class ImageError(Exception):
     """Why one image cannot be used; it becomes a row of the failures table and the run goes on."""
+
+
+def first_names(names: Sequence[str], count: int = 3) -> str:
+    """The first of several names and the number of the others, for a message."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return f"{', '.join(names[:count])}{more}"
 
 
 def first_line(error: BaseException) -> str:

@@ -53,6 +53,14 @@ def shaping(options: type[BaseModel]) -> set[str]:
     return {name for name, field in fields if OPERATIONAL not in field.metadata}
 
 
+def _too_short(error: ValidationError, source: str) -> str:
+    """What is said of a list with too few values: how many it must have, how many it has."""
+    *key, first = error.errors(include_url=False)[0]["loc"]
+    missing = [one["loc"] for one in error.errors() if list(one["loc"][:-1]) == key]
+    name, found = ".".join(map(str, key)), int(first)
+    return f"{source}: {name}: must have {found + len(missing)} values, found {found}; add the rest"
+
+
 def describe(error: ValidationError, source: str) -> str:
     """The first finding of a validation in one line, with the number of further ones."""
     first = error.errors(include_url=False)[0]
@@ -60,6 +68,8 @@ def describe(error: ValidationError, source: str) -> str:
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}, found {first['input']!r}; remove or correct it{more}"
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        return _too_short(error, source)
     if first["type"] == "missing":
         return f"{source}: {key} is required, found nothing; add it{more}"
     rule = first["msg"][0].lower() + first["msg"][1:]

@@ -1,6 +1,6 @@
 """Named alternatives, each added by one registration and chosen once by an option."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pkgutil import resolve_name
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -75,6 +75,11 @@ class _Names:
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"type": "string", "enum": list(self.registry)}
+
+
+def names_in(metadata: Iterable[Any]) -> tuple[str, ...]:
+    """The names that a field of type `choice` takes; none for a field of another type."""
+    return next((tuple(item.registry) for item in metadata if isinstance(item, _Names)), ())
 
 
 def resolve(target: str) -> Any:

@@ -71,6 +71,31 @@ def test_types_are_words_and_empty_defaults_are_left_out(capsys, stage):
     )
 
 
+@pytest.mark.parametrize("stage", ["score", "caption", "caption serve", "teach train", "group"])
+def test_the_usage_leaves_options_to_their_lists(capsys, stage):
+    first, blank, *_ = help_of(capsys, *stage.split()).splitlines()
+    assert re.fullmatch(rf"usage: rsfiqa {stage} \[OPTIONS\]( [\w\[\]. ]+)?", first)
+    assert not blank
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "choice", "own"),
+    [
+        ("caption", "--backend {classifier,rule_based,vllm}", "--backend vllm", "--max-tokens"),
+        ("segment", "--backend {superpixel,sam}", "--backend sam", "--points-per-side"),
+        ("teach train", "--method {lora,full}", "--method lora", "--rank"),
+    ],
+)
+def test_options_of_one_alternative_stand_together(capsys, words, option, choice, own):
+    shown = help_of(capsys, *words.split())
+    before, title, after = shown.partition(f"\noptions of {choice}:\n")
+    assert option in before
+    assert title
+    assert own in after
+    assert own not in before
+    assert f" {choice.split()[1]}: " not in after.partition("\n\n")[0]
+
+
 @pytest.mark.parametrize("words", [*STAGES, "caption serve", "teach data", "teach test"])
 def test_help_says_what_a_stage_reads_writes_and_does_by_default(capsys, words):
     shown = " ".join(help_of(capsys, *words.split()).split())
@@ -128,6 +153,7 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("report --scores y.parquet -o p.html --folder f", 1, "--folder f: must stand without -o"),
         ("report x --folder f", 1, "--folder f: needs --scores, found the results x"),
         ("teach data x --source /nowhere", 1, "rsfiqa teach data: /nowhere/manifest.parquet: no"),
+        ("score x --box 1,2", 2, "rsfiqa score: --box: must have 4 values, found 2; add the rest"),
         ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),

@@ -11,11 +11,16 @@ from rsfiqa.command import Command, ShardCommand
 class Caption(ShardCommand, CaptionOptions):
     """Describe and rate every region.
 
+    A region gets a sentence ("A dark grey busy area with slight banding. Overall good."), ratings
+    of color, noise, artifact, blur and overall in 1 (bad) to 5 (excellent), and its distortions
+    with severities in 1 (faint) to 5 (extreme).
+
     Reads FOLDER/manifest.parquet, FOLDER/segment and the images. Writes
     FOLDER/caption/<shard>.parquet, <shard>.failures.parquet and <shard>.stats.json. By default
     processes all shards, with the classifier that comes with the package; finished shards are
-    skipped. Responses of a model are cached until their shard is published. `rsfiqa caption serve`
-    serves a model to several jobs.
+    skipped. Responses of a vision-language model are kept until their shard is written, so that a
+    run that was killed repeats no request. `rsfiqa caption serve` starts one model for several
+    jobs.
     """
 
     server_log: Path | None = Field(

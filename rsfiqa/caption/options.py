@@ -65,10 +65,10 @@ class CaptionOptions(Options):
 
     backend: Backend = Field(
         "classifier",
-        description="classifier: a network taught opinions and realistic distortions, whose"
-        " weights come with the package. rule_based: a regression on hand-crafted features. vllm: a"
-        " vision-language model behind a server with OpenAI's chat API, such as"
-        " vLLM's.",
+        description="Captioner. classifier: a network trained on opinion scores and realistic"
+        " distortions, whose weights come with the package. rule_based: a regression on"
+        " hand-crafted features. vllm: a vision-language model behind a server with OpenAI's chat"
+        " API, such as vLLM's.",
     )
     long_side: int = Field(
         1024,
@@ -86,8 +86,8 @@ class CaptionOptions(Options):
     )
     prompt: Literal["regions", "image"] = Field(
         "regions",
-        description="vllm: regions sends one request per region, with a crop of it; image sends one"
-        " request per image, with numbered marks on its regions.",
+        description="vllm: what a request asks about. regions: one region, with a crop of it;"
+        " image: all regions of an image, with numbered marks on them.",
     )
     key_variable: Annotated[str, OPERATIONAL] = Field(
         "RSFIQA_API_KEY", description="vllm: environment variable that holds the servers' API key."

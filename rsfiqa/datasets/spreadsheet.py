@@ -56,15 +56,14 @@ def read_rows(
 def _lines(path: Path, sheet: str | None) -> Sequence[list[str]]:
     """All rows of a sheet as text."""
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        try:
+        # opened here, since openpyxl leaves a damaged file open
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             names = book.sheetnames
             title = sheet or names[0]
             if title in names:
                 rows = book[title].iter_rows(values_only=True)
                 return [[_text(cell) for cell in row] for row in rows]
-        finally:
-            book.close()
     except (*DAMAGED, BadZipFile, ParseError, InvalidFileException) as error:
         raise InputError(
             f"{path}: must be an Excel workbook, found: {first_line(error)}; download the"

@@ -15,6 +15,7 @@ from rsfiqa.images.fingerprint import fingerprint
 from rsfiqa.images.location import file_state
 from rsfiqa.products import fingerprints
 from rsfiqa.products.fingerprints import Fingerprint
+from rsfiqa.products.scores import is_current
 
 log = logging.getLogger("rsfiqa")
 
@@ -51,7 +52,7 @@ def read(
     pending = [
         path
         for path, state in states.items()
-        if (row := rows.get(state["location"])) is None or not fingerprints.is_current(row, state)
+        if (row := rows.get(state["location"])) is None or not is_current(row, state)
     ]
     failed: dict[str, str] = {}
     for path, made in _read(pending, workers):

@@ -10,7 +10,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import FORMATS, Row, check_label
+from rsfiqa.products.scores import FORMATS, Row, check_label, is_current
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -110,7 +110,7 @@ def _file(row: Row) -> Path:
 def _add(sources: Sources, row: Row, path: str) -> None:
     """Add the score of a row, unless the picture has changed."""
     state = file_state(path)
-    if (state["size"], state["modified"]) != (row["size"], row["modified"]):
+    if not is_current(row, state):
         sources.outdated += state["size"] is not None
         return
     span = abs(row["high"] - row["low"])

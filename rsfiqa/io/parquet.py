@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rsfiqa.errors import InputError, first_line
+from rsfiqa.errors import InputError, first_line, first_names
 from rsfiqa.io.atomic import atomic
 from rsfiqa.io.checksum import CHECKSUM_KEY, append_checksum, has_marker, verify_checksum
 from rsfiqa.io.provenance import Provenance
@@ -163,8 +163,8 @@ def check_rewritten(path: Path, product: str, schema: pa.Schema, schema_version:
         read_provenance(path).expect(path, product, schema_version)
     if missing := [name for name in schema.names if name not in names]:
         raise InputError(
-            f"{path}: must have the columns {schema.names}, found none called"
-            f" {', '.join(missing)}; give a table of this version of rsfiqa with all of them"
+            f"{path}: must have {len(schema.names)} columns, found none called"
+            f" {first_names(missing)}; give a table that this version of rsfiqa wrote"
         )
 
 

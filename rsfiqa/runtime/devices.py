@@ -14,18 +14,26 @@ def device_of(name: str, option: str) -> torch.device:
     """Return the device that an option names.
 
     Args:
-        name: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+        name: `cpu`, `cuda`, `mps`, or `auto` for a CUDA GPU if there is one.
         option: name of the option, such as segment.device, for error messages.
 
     Raises:
-        InputError: `cuda` on a machine without a GPU.
+        InputError: a device that this machine, or its torch, lacks.
     """
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise _missing(name, option)
+        return torch.device(name)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise InputError(
-            f"{option}: must be a device of this machine, found no cuda; set it to auto or cpu"
-        )
+        raise _missing(name, option)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def _missing(name: str, option: str) -> InputError:
+    return InputError(
+        f"{option}: must be a device of this machine, found no {name}; set it to auto or cpu"
+    )
 
 
 def adapt_to_fork() -> None:

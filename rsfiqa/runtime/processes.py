@@ -12,6 +12,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Literal
 
+Method = Literal["spawn", "fork"]
+
 STOP_S = 5.0  # in which a process that was killed disappears
 
 
@@ -28,7 +30,7 @@ class Worker:
         method: spawn, or fork, which takes no time but only suits a process without threads.
     """
 
-    def __init__(self, method: Literal["spawn", "fork"] = "spawn") -> None:
+    def __init__(self, method: Method = "spawn") -> None:
         context: Any = multiprocessing.get_context(method)
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,))
@@ -37,6 +39,7 @@ class Worker:
         with _interrupt_blocked():  # a process begins with the signals blocked of its parent
             self._process.start()
         theirs.close()
+        self._stopping = threading.Lock()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Let the process run a function, while this one does something else.
@@ -75,10 +78,15 @@ class Worker:
         return f"its process crashed ({name})"
 
     def stop(self) -> None:
-        """End the process at once, whatever it does."""
+        """End the process at once, whatever it does; several threads may ask for it."""
+        with self._stopping:
+            self._process.kill()
+            self._process.join(STOP_S)
+            self.connection.close()
+
+    def kill(self) -> None:
+        """End the process, of which a thread that waits for its answer is told."""
         self._process.kill()
-        self._process.join(STOP_S)
-        self.connection.close()
 
 
 def run_apart(function: Callable[..., Any], *arguments: Any) -> Any:

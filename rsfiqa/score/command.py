@@ -69,7 +69,11 @@ class Score(Command, ScoreOptions):
         1.0, description="With --as-shard: " + MAX_FAILED[0].lower() + MAX_FAILED[1:]
     )
     workers: int = Field(
-        0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."
+        0,
+        ge=0,
+        le=256,
+        description="Number of processes that score, or that read pictures for a GPU; 0 for one per"
+        " core.",
     )
 
     def run(self) -> int:

@@ -11,8 +11,10 @@ from rsfiqa.options import Device, Fraction, Name, Options
 class ScoreOptions(Options):
     """Device of a checkpoint, and the models that it needs but does not contain."""
 
-    device: Device = Field(
-        "auto", description="Device of the models; auto uses a GPU if there is one."
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(
+        "auto",
+        description="Device of the models; auto uses a CUDA GPU if there is one; mps is that of a"
+        " Mac.",
     )
     runtime: Literal["auto", "torch", "onnx"] = Field(
         "auto",
@@ -38,6 +40,11 @@ class ScoreOptions(Options):
     key_variable: str = Field(
         "RSFIQA_API_KEY", description="Environment variable that holds the servers' API key."
     )
+
+    @property
+    def stage_device(self) -> Device:
+        """The device of segmenter and text encoder, which do not use mps."""
+        return "cpu" if self.device == "mps" else self.device
 
 
 class ScoreRun(Options):

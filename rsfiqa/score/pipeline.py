@@ -121,7 +121,7 @@ def load_segmenter(card: Card, options: ScoreOptions) -> "Segmenter":
     Raises:
         InputError: its checkpoint is missing, or not the one used for training.
     """
-    given = {"checkpoint": options.sam_checkpoint, "device": options.device}
+    given = {"checkpoint": options.sam_checkpoint, "device": options.stage_device}
     settings = _settings(SegmentOptions, card.segment, given)
     needs.check_segmenter(card, options)
     path = segmenters.checkpoint_of(settings, "--sam-checkpoint")

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from rsfiqa.captioners.sentence import NO_DISTORTION, without_distortions
+from rsfiqa.captioners.sentence import NO_CAUSE, NO_DISTORTION, without_distortions
 from rsfiqa.vocabulary import effect_of
 
 # Before what a family does, by severity, 0 to 5. Nothing is very noisy in a good picture, and what
@@ -15,7 +15,10 @@ SLIGHT = ("slightly ", "slightly ", "slightly ", "", "", "")
 FAIR = ("slightly ", "slightly ", "slightly ", "", "very ", "very ")
 SEVERE = ("", "", "", "", "very ", "very ")
 ADVERBS = {"bad": SEVERE, "poor": SEVERE, "fair": FAIR, "good": SLIGHT, "excellent": SLIGHT}
+NOTHING_MUCH = "no distortion that stands out"  # in a good picture whose worst region says more
+LEAST_AREA = 0.02  # of the image, of a region that can be the worst
 SECOND = 0.5  # of the cost of the first family, from which a second one is named
+EXPLAINED = 0.25  # fraction of all costs that the named families must explain
 MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
 
 # Places as a person names them: rows and columns of thirds, the smallest first.
@@ -50,12 +53,29 @@ class Region(Protocol):
     def distortions(self) -> list[tuple[str, int]]:
         """Family and severity, 1 to 5."""
 
+    @property
+    def quality(self) -> float:
+        """In [0, 1], higher is better."""
+
+    @property
+    def word(self) -> str:
+        """Of its quality, one of `ITU_LEVELS`."""
+
+
+Some = TypeVar("Some", bound=Region)
+
+
+def to_blame(regions: Sequence[Some]) -> Sequence[Some]:
+    """The regions that can be the worst: those of `LEAST_AREA` or more, all if there is none."""
+    return [region for region in regions if region.area >= LEAST_AREA] or regions
+
 
 def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) -> str:
     """What costs a picture most, and where: `blurred by movement, mostly in the center`.
 
     The cost of a region counts for its distortions in proportion to their severities. Up to two
-    families are named.
+    families are named, and none if they explain too little of what the picture loses: a noisy
+    corner is not the reason for a loss that lies elsewhere.
 
     Args:
         regions: of the picture.
@@ -64,7 +84,8 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     """
     by_family = _costs_by_family(regions)
     named = _costliest(by_family)
-    if named:
+    explained = sum(sum(by_family[family].values()) for family in named)
+    if explained > 0 and explained >= EXPLAINED * sum(max(region.cost, 0.0) for region in regions):
         costs = np.sum([list(by_family[family].values()) for family in named], axis=0)
         words = " and ".join(
             ADVERBS[level][_severity(family, by_family[family], regions)] + effect_of(family)
@@ -73,7 +94,8 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     else:
         words = without_distortions(level)
         if words == NO_DISTORTION:
-            return words
+            worst = min(to_blame(regions), key=lambda region: region.quality)
+            return NOTHING_MUCH if _says_more(worst) else words
         costs = np.array([max(region.cost, 0.0) for region in regions])
     place = _place(costs, regions, labels)
     return f"{words}, {place}" if place else words
@@ -89,6 +111,12 @@ def region_reason(region: Region, level: str) -> str:
     named = sorted(region.distortions, key=lambda one: -one[1])[:2]
     words = [ADVERBS[level][severity] + effect_of(family) for family, severity in named]
     return " and ".join(words) or without_distortions(level)
+
+
+def _says_more(region: Region) -> bool:
+    """Whether a region that costs something says more than that it has no distortion."""
+    is_low = without_distortions(region.word) == NO_CAUSE
+    return region.cost > 0 and (is_low or bool(region.distortions))
 
 
 def _costs_by_family(regions: Sequence[Region]) -> dict[str, dict[int, float]]:

@@ -11,9 +11,7 @@ import numpy as np
 from rsfiqa.images.border import Box
 from rsfiqa.products.scores import IMAGE_RATINGS
 from rsfiqa.scale import itu_level
-from rsfiqa.score.reason import picture_reason, region_reason
-
-LEAST_AREA = 0.02  # of the image, of a region that can be the worst
+from rsfiqa.score.reason import picture_reason, region_reason, to_blame
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,8 +206,7 @@ def worst_region(score: Score, *, lower_better: bool) -> Region:
         lower_better: a low score means a good image.
     """
     sign = -1 if lower_better else 1
-    large = [region for region in score.regions if region.area >= LEAST_AREA]
-    return min(large or score.regions, key=lambda region: sign * region.score)
+    return min(to_blame(score.regions), key=lambda region: sign * region.score)
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:

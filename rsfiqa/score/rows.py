@@ -22,8 +22,8 @@ from rsfiqa.score.result import Region, Score, worst_region
 from rsfiqa.vocabulary import RATINGS
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
+    from rsfiqa.score.assembly import ImageScorer
     from rsfiqa.score.pipeline import DescribedRegions
-    from rsfiqa.score.scorer import Scorer
 
 LARGEST_IN_PROCESS = 4 * convert.HUGE  # pixels of 4 bytes
 # What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it.
@@ -42,7 +42,7 @@ class Opened:
 
 def score_file(
     path: str,
-    scorer: "Scorer",
+    scorer: "ImageScorer",
     label: str,
     opened: Opened | None = None,
     inside: Inside | None = None,
@@ -64,16 +64,38 @@ def score_file(
         image = opened.image if opened else load_image(Path(path))
         mask = None if inside is None else inside.mask(path, image.size)
         score = scorer.score_loaded(image, opened.described if opened else None, mask)
-    except (ImageError, OSError) as error:
-        return {**failed, "reason": first_line(error)}, None
-    except (MemoryError, RuntimeError, cv2.error) as error:
-        if not is_out_of_memory(error):
-            raise
-        return {**failed, "reason": "not enough memory"}, None
+    except (ImageError, OSError, MemoryError, RuntimeError, cv2.error) as error:
+        return {**failed, "reason": reason_of(error)}, None
+    flags = flags_of(image, bordered=score.content != (0, 0, *image.size))
+    row = scored_row(failed, score, flags, image.damage, lower_better=scorer.lower_better)
+    return row, (score, image.pixels)
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image could not be scored, by an error that concerns it alone; else it is raised."""
+    if isinstance(error, ImageError | OSError):
+        return first_line(error)
+    if is_out_of_memory(error):
+        return "not enough memory"
+    raise error
+
+
+def scored_row(
+    failed: Row, score: Score, flags: list[str], damage: str | None, *, lower_better: bool
+) -> Row:
+    """The row of an image that was scored.
+
+    Args:
+        failed: its row, had it failed.
+        score: of the image.
+        flags: of the image; see `flags_of`.
+        damage: see `LoadedImage`.
+        lower_better: a low score means a good image.
+    """
     # of a given region alone, it is the one to blame too
-    worst = score.inside or worst_region(score, lower_better=scorer.lower_better)
+    worst = score.inside or worst_region(score, lower_better=lower_better)
     scored = score.inside or score
-    row: Row = {
+    return {
         **failed,
         "score": scored.score,
         "quality": scored.quality,
@@ -86,11 +108,10 @@ def score_file(
         "worst_score": worst.score,
         "worst_weight": worst.weight,
         "worst_cost": worst.cost,
-        "flags": flags_of(image),
+        "flags": flags,
         "status": "ok",
-        "damage": image.damage,
+        "damage": damage,
     }
-    return row, (score, image.pixels)
 
 
 def region_rows(row: Row, regions: Sequence[Region]) -> list[RegionRow]:

@@ -1,8 +1,10 @@
 """The scorer: scores of single images in memory, equal to those of the pipeline."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,24 +14,29 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rsfiqa import checkpoints
-from rsfiqa.backbones import onnx
+from rsfiqa.backbones import onnx, session
 from rsfiqa.backbones.backbone import Backbone, grid_features_of
-from rsfiqa.captioners.sentence import explaining, revised_sentence
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.images import border, resize
-from rsfiqa.images.load import LoadedImage
+from rsfiqa.images import resize
 from rsfiqa.model import Prediction, batch_images, image_inputs
 from rsfiqa.model.inference import inference
 from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
-from rsfiqa.scale import MosScale, itu_level, itu_rating
-from rsfiqa.score import hub, inside, needs, pipeline
+from rsfiqa.scale import MosScale
+from rsfiqa.score import batches, hub, inside, needs, pipeline
+from rsfiqa.score.array_model import ArrayPrediction
+from rsfiqa.score.assembly import ImageScorer, PreparedImage, ScoredRegions, assemble
+from rsfiqa.score.describing import DescribedPixels, describe_pixels
 from rsfiqa.score.options import ScoreOptions
-from rsfiqa.score.pipeline import DescribedRegions, RegionPipeline
-from rsfiqa.score.result import Region, Score
+from rsfiqa.score.pipeline import RegionPipeline
+from rsfiqa.score.result import Score
 from rsfiqa.score.sources import Source, load_source, to_uint8
-from rsfiqa.vocabulary import RATINGS
+
+log = logging.getLogger("rsfiqa")
+
+BATCH_SIZE = 16  # images of equal size that a GPU scores together
+AHEAD = 4  # batches of images that are read before the first of them is scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +61,20 @@ class ImagePrediction:
         costs: np.ndarray = abs(scale.span) * lacking.numpy()
         return costs
 
+    def scored_regions(self) -> ScoredRegions:
+        """The same with arrays."""
+        of = self.prediction
+        predicted = ArrayPrediction(
+            quality=float(of.quality[0]),
+            region_quality=of.region_quality[0].numpy(),
+            region_weight=of.region_weight[0].numpy(),
+            attention=of.attention[0].numpy(),
+            quality_map=of.quality_map[0].numpy(),
+        )
+        return ScoredRegions(self.regions, self.captions, self.ratings, predicted)
 
-class Scorer(nn.Module):
+
+class Scorer(nn.Module, ImageScorer):
     """A checkpoint with everything that scores images.
 
     As a torch module it takes the inputs of pyiqa's metrics. It is frozen: it stays in evaluation
@@ -98,14 +117,14 @@ class Scorer(nn.Module):
         self.region_pipeline = RegionPipeline(self.card, options)
         _ = self.region_pipeline.captioner  # reports a missing server now
         self._backbone = pipeline.load_backbone(folder, self.card, options.weights)
-        self.encoder = pipeline.load_encoder(folder, self.card, options.device)
+        self.encoder = pipeline.load_encoder(folder, self.card, options.stage_device)
         self.model, self.stages = model, self._backbone.network
         self.register_buffer("mean", self._backbone.mean, persistent=False)
         self.register_buffer("std", self._backbone.std, persistent=False)
         if pipeline.needs_one_process(self.card):
             _ = self.region_pipeline.segmenter  # reports a wrong checkpoint now
         self.requires_grad_(False).to(device).eval()
-        self._onnx = None if device.type != "cpu" else as_onnx(self._own_backbone, options.runtime)
+        self._onnx = as_onnx(self.own_backbone, options.runtime, device)
 
     @classmethod
     def load(
@@ -115,7 +134,7 @@ class Scorer(nn.Module):
 
         Args:
             checkpoint: folder of the checkpoint.
-            device: auto, cuda or cpu.
+            device: auto, cuda, mps or cpu.
             options: further fields of `ScoreOptions`, such as sam_checkpoint and endpoint.
 
         Raises:
@@ -140,7 +159,7 @@ class Scorer(nn.Module):
 
         Args:
             source: folder, or owner/name of a repository.
-            device: auto, cuda or cpu.
+            device: auto, cuda, mps or cpu.
             revision: branch, tag or commit of the repository.
             options: as `load`.
 
@@ -185,16 +204,31 @@ class Scorer(nn.Module):
         scores = [self.score(image).score for image in pixels]
         return torch.tensor(scores, dtype=batch.dtype, device=batch.device)
 
-    def score_many(self, sources: Iterable[Source]) -> Iterator[Score | ImageError]:
-        """Scores of images in order, one at a time; an `ImageError` for an unusable image.
+    def score_many(
+        self, sources: Iterable[Source], *, batch_size: int | None = None
+    ) -> Iterator[Score | ImageError]:
+        """Scores of images in order; an `ImageError` for an unusable image.
+
+        Args:
+            sources: the images; see `load_source`.
+            batch_size: largest number of images of equal size that are scored together; by default
+                16 on a GPU and 1 on a CPU, which gains nothing. `AHEAD` times as many images are
+                read in advance.
 
         Raises:
-            InputError: one image instead of several.
+            InputError: one image instead of several, or a batch size below 1.
         """
         if isinstance(sources, str | os.PathLike | bytes):
             raise InputError(
                 f"images: must be several, found {type(sources).__name__}; give a list of it"
             )
+        size = batch_size
+        if size is None:
+            size = 1 if self.mean.device.type == "cpu" else BATCH_SIZE
+        if size < 1:
+            raise InputError(f"batch_size: must be 1 or more, found {size}; change it")
+        if size > 1 and batches.can_batch(self):
+            return self._score_batches(sources, size)
         return self._score_each(sources)
 
     def _score_each(self, sources: Iterable[Source]) -> Iterator[Score | ImageError]:
@@ -205,6 +239,42 @@ class Scorer(nn.Module):
                 yield ImageError(str(error))
             else:
                 yield self.score_loaded(image)
+
+    def _score_batches(self, sources: Iterable[Source], size: int) -> Iterator[Score | ImageError]:
+        self._check_process()
+        self.eval()
+        every = iter(sources)
+        while window := list(islice(every, AHEAD * size)):
+            results: dict[int, Score | ImageError] = {}
+            described = (
+                (i, self._described(source, results, i)) for i, source in enumerate(window)
+            )
+            for batch in batches.by_size(described, size):
+                images = [image for _, image in batch if image is not None]
+                for (i, _), score in zip(batch, self.score_described(images), strict=False):
+                    results[i] = score
+            yield from (results[i] for i in range(len(window)))
+
+    def _described(
+        self, source: Source, results: dict[int, Score | ImageError], number: int
+    ) -> DescribedPixels | None:
+        """An image as a device takes it; None, with an error among the results, if unusable."""
+        try:
+            prepared = self.prepare(load_source(source))
+        except (ImageError, InputError) as error:
+            results[number] = ImageError(str(error))
+            return None
+        return describe_pixels(prepared, self.region_pipeline, self.card.backbone["long_side"])
+
+    def score_described(self, images: Sequence[DescribedPixels]) -> list[Score]:
+        """Scores of images of equal size, computed together; see `BatchScorer`."""
+        if not images:
+            return []
+        found = batches.BatchScorer(self).scored_regions(images)
+        return [
+            assemble(image.prepared, scored, self.scale)
+            for image, scored in zip(images, found, strict=True)
+        ]
 
     def score(
         self,
@@ -233,72 +303,10 @@ class Scorer(nn.Module):
             return self.score_loaded(image, mask=boxed.mask("", image.size))
         return self.score_loaded(image, mask=inside.check_mask(mask, image.size))
 
-    def score_loaded(
-        self,
-        image: LoadedImage,
-        described: DescribedRegions | None = None,
-        mask: np.ndarray | None = None,
-    ) -> Score:
-        """The score of an image that is loaded, without its border.
-
-        The pipeline keeps borders: the opinion scores of its data sets are those of whole images.
-
-        Args:
-            image: loaded image.
-            described: its regions and captions, if they are known.
-            mask: bool (H, W), pixels of the upright image that are a region of their own.
-        """
-        labels, rows = (described.labels, described.captions) if described else (None, None)
-        box, given = border.content_box(image.pixels), None
-        pixels = border.crop(image.pixels, box)
-        if mask is not None:
-            labels = self.segment(pixels) if labels is None else labels
-            labels, given = inside.with_region(labels, mask, image.pixels.shape[:2], box)
-            rows = None  # they are of other regions
-        result = self.predict(pixels, labels, rows)
-        prediction, (height, width) = result.prediction, result.regions.labels.shape
-        content = _box(np.array(box) * np.tile(np.divide(image.size, image.pixels.shape[1::-1]), 2))
-        corner = np.tile(content[:2], 2)
-        factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
-        quality = float(prediction.quality[0])
-        padded = border.pad_labels(result.regions.labels, content, image.size)
-        areas = np.bincount(padded.ravel(), minlength=len(result.captions)) / padded.size
-        boxes = [_box(corner + box * factors) for box in result.regions.table["box"]]
-        scored = [
-            self._region(result, r, boxes[r], float(areas[r])) for r in range(len(result.captions))
-        ]
-        return Score(
-            score=self.scale.to_mos(quality),
-            quality=min(max(quality, 0.0), 1.0),
-            regions=scored,
-            labels=padded,
-            attention_grid=border.pad_grid(prediction.attention[0].numpy(), content, image.size),
-            cost_grid=border.pad_grid(result.cost_grid(self.scale), content, image.size),
-            size=image.size,
-            content=content,
-            inside=None if given is None else scored[given],
-        )
-
-    def _region(self, result: ImagePrediction, r: int, box: border.Box, area: float) -> Region:
-        """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
-        row, prediction = result.captions[r], result.prediction
-        quality, weight = (
-            float(part[0, r]) for part in (prediction.region_quality, prediction.region_weight)
-        )
-        score, level = self.scale.to_mos(quality), itu_level(quality)
-        ratings = dict(zip(RATINGS, result.ratings[r].tolist(), strict=True))
-        return Region(
-            box=box,
-            content=row.content,
-            text=revised_sentence(row.text, row.distortions, level),
-            ratings=ratings | {"overall": itu_rating(quality)},
-            distortions=[(d["family"], d["severity"]) for d in explaining(row.distortions, level)],
-            area=area,
-            score=score,
-            quality=min(max(quality, 0.0), 1.0),
-            weight=weight,
-            cost=weight * self.scale.shortfall(score),
-        )
+    def scored_regions(self, prepared: PreparedImage) -> ScoredRegions:
+        """As `ImageScorer.scored_regions`."""
+        found = self.predict(prepared.pixels, prepared.labels, prepared.captions)
+        return found.scored_regions()
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:
         """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
@@ -353,7 +361,7 @@ class Scorer(nn.Module):
             labels=image.labels,
             table=image.table,
             ratings=ratings,
-            text=self._vectors([row.text for row in rows]),
+            text=self.vectors([row.text for row in rows]),
             grid_features=self._grid_features(maps),
         )
         prediction = self.model(batch_images([inputs]).to(self.mean.device), by_captions=True)
@@ -367,10 +375,13 @@ class Scorer(nn.Module):
         on_cpu = self.mean.device.type == "cpu"
         if self._onnx is not None and on_cpu and os.getpid() == self._process:
             return self._onnx.image_maps(image)
-        return self._own_backbone.image_maps(image)
+        maps = self.own_backbone.image_maps(image)
+        # what pools feature maps lacks an operator on mps
+        return [each.cpu() for each in maps] if self.mean.device.type == "mps" else maps
 
     @property
-    def _own_backbone(self) -> Backbone:
+    def own_backbone(self) -> Backbone:
+        """The backbone on the device of the scorer."""
         return replace(self._backbone, network=self.stages, mean=self.mean, std=self.std)
 
     def _caption(
@@ -393,26 +404,31 @@ class Scorer(nn.Module):
         grid_features = grid_features_of(maps, self.card.backbone["grid"])
         return grid_features if self.card.finetuned else features.to_float16(grid_features)
 
-    def _vectors(self, texts: list[str]) -> np.ndarray:
+    def vectors(self, texts: list[str]) -> np.ndarray:
         """Vectors float32 (R, D) as the embed stage's: rounded to float16, zero without text."""
         vectors: np.ndarray = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
         vectors *= (np.array(texts) != "")[:, None]
         return vectors
 
 
-def as_onnx(backbone: Backbone, runtime: str) -> Backbone | None:
+def as_onnx(backbone: Backbone, runtime: str, device: torch.device) -> Backbone | None:
     """A backbone by ONNX Runtime, None where torch runs it.
 
     Args:
-        backbone: on the CPU.
+        backbone: on the device.
         runtime: see `ScoreOptions.runtime`.
+        device: of the scorer; only on a CPU the runtime has a choice.
 
     Raises:
         InputError: ONNX Runtime is asked for, and is missing or cannot run the backbone.
     """
-    if runtime == "torch" or (runtime == "auto" and not onnx.is_installed()):
+    if device.type != "cpu":
+        if runtime == "onnx":
+            log.warning("--runtime: onnx is for a CPU; torch runs the backbone on %s", device.type)
         return None
-    onnx.check_installed("--runtime")
+    if runtime == "torch" or (runtime == "auto" and not session.is_installed(*onnx.LIBRARIES)):
+        return None
+    session.check_installed("--runtime", *onnx.LIBRARIES)
     try:
         return onnx.to_onnx(backbone)
     except InputError:
@@ -440,8 +456,3 @@ def _reload(
 
 def _to_cpu(prediction: Prediction) -> Prediction:
     return Prediction(**{name: value.cpu() for name, value in vars(prediction).items()})
-
-
-def _box(sides: np.ndarray) -> border.Box:
-    x0, y0, x1, y1 = (int(side) for side in np.rint(sides))
-    return x0, y0, x1, y1

@@ -18,7 +18,7 @@ from rsfiqa.images.location import display_path, locate
 from rsfiqa.products import scores
 from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
-from rsfiqa.score import heatmap
+from rsfiqa.score import array_scorer, heatmap
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.lines import failed_line, picture_line, region_lines
@@ -86,7 +86,7 @@ def run(
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
     started = time.monotonic()
-    if options.runtime == "auto" and len(paths) == 1:
+    if options.runtime == "auto" and len(paths) == 1 and not _is_suited(folder, options):
         options = options.model_copy(update={"runtime": "torch"})  # at hand a second earlier
     pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
@@ -104,6 +104,11 @@ def run(
         table = None if output is None else display_path(str(output))
         log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
+
+
+def _is_suited(folder: Path, options: ScoreOptions) -> bool:
+    """Whether the checkpoint is scored without torch."""
+    return array_scorer.is_suited(checkpoints.read_card(folder)[0], options)
 
 
 def _resolve(output: Path) -> Path:
@@ -189,14 +194,17 @@ def _write_table(
 
 
 def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterable[Scored]:
-    """The rows, with a bar on a terminal; it starts a thread, which a single picture does without.
-
-    Lines that are printed would tear it.
-    """
+    """The rows, with a bar on a terminal, which lines that are printed would tear."""
     if explain or count < 2:
         return rows
-    bar: Iterable[Scored] = tqdm(rows, "score", count, unit="image", disable=None)
+    bar: Iterable[Scored] = _Bar(rows, "score", count, unit="image", disable=None, miniters=1)
     return bar
+
+
+class _Bar(tqdm):  # type: ignore[misc]  # it has no types
+    """A bar without the thread that watches others, so that processes can be forked."""
+
+    monitor_interval = 0
 
 
 def _pending(paths: Sequence[str], pool: Workers, journal: Journal) -> list[str]:

@@ -8,9 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 from rsfiqa import checkpoints
 from rsfiqa.checkpoints import Card, label_of
@@ -18,9 +19,10 @@ from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images import load
 from rsfiqa.images.location import display_path, file_state
 from rsfiqa.products.scores import Row, failed_row
+from rsfiqa.runtime import gpus
 from rsfiqa.runtime.memory import tune_malloc
-from rsfiqa.runtime.processes import Worker, WorkerError
-from rsfiqa.score import heatmap, pipeline
+from rsfiqa.runtime.processes import Method, Worker, WorkerError
+from rsfiqa.score import array_scorer, device_rows, heatmap, loading, pipeline
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline
@@ -28,6 +30,7 @@ from rsfiqa.score.result import Region
 from rsfiqa.score.rows import LARGEST_IN_PROCESS, Opened, score_file
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
+    from rsfiqa.score.loading import CommandScorer
     from rsfiqa.score.scorer import Scorer
 
 MAX_FAILED_STARTS = 3  # processes that may die in a row while they load the models
@@ -56,7 +59,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class _Ready:
-    scorer: "Scorer"
+    scorer: "CommandScorer"
     label: str
     setup: Setup
 
@@ -66,18 +69,14 @@ _ready: list[_Ready] = []  # in this process
 
 def start(setup: Setup) -> None:
     """Prepare this process for `score_one`."""
-    import torch
-
-    torch.set_num_threads(1)  # parallel work is divided by images
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # parallel work is divided by images
+    threadpool_limits(1)  # of NumPy
     tune_malloc()
-    from rsfiqa.score.scorer import Scorer
-
-    scorer = Scorer(setup.folder, setup.options)
+    scorer = loading.load(setup.folder, setup.options)
     _ready[:] = [_Ready(scorer, label_of(scorer.card, scorer.digest), setup)]
 
 
-def loaded() -> tuple["Scorer", str]:
+def loaded() -> tuple["CommandScorer", str]:
     """The scorer of this process, which `start` has prepared, and the label of its checkpoint."""
     (ready,) = _ready
     return ready.scorer, ready.label
@@ -111,7 +110,8 @@ class Workers:
 
     Args:
         setup: of each process.
-        processes: number of processes; 0 for one per core, or one if there is a GPU.
+        processes: number of processes; 0 for one per core, or one if there is a GPU, which has
+            one per core that reads images.
         score_one: scores an image in a process that is set up.
     """
 
@@ -137,7 +137,9 @@ class Workers:
 
         To be closed, so that no process outlives an error.
         """
-        if len(paths) > 1:  # one that dies must not end the run
+        if len(paths) > 1 and self._uses_device():
+            yield from self._rows_on_device(paths)
+        elif len(paths) > 1:  # one that dies must not end the run
             yield from self._rows_apart(paths)
         elif paths:
             try:
@@ -148,6 +150,43 @@ class Workers:
                 result = self._scored(paths[0], error)
             yield result
 
+    def _uses_device(self) -> bool:
+        """Whether a device other than the CPU scores images, in batches.
+
+        Heat maps are drawn over the pixels, which only the processes have.
+        """
+        device = self.setup.options.device
+        if device == "cpu" or (device == "auto" and not gpus.may_exist()):
+            return False
+        if self.setup.heatmaps is not None or self.score_one is not score_one:
+            return False
+        from rsfiqa.runtime.devices import device_of
+
+        return device_of(device, "--device").type != "cpu"
+
+    def _rows_on_device(self, paths: Sequence[str]) -> Iterator[Scored]:
+        """Images are read and divided in processes, and scored in batches in this one."""
+        from rsfiqa.score import batches
+        from rsfiqa.score.scorer import Scorer
+
+        scorer = Scorer(self.setup.folder, self.setup.options)
+        if not batches.can_batch(scorer):
+            del scorer
+            yield from self._rows_apart(paths)
+            return
+        yield from self.rows_in_batches(paths, scorer)
+
+    def rows_in_batches(self, paths: Sequence[str], scorer: "Scorer") -> Iterator[Scored]:
+        """As `rows`, scored in batches by a scorer of this process.
+
+        Args:
+            paths: of the images.
+            scorer: of the same checkpoint, on any device.
+        """
+        count = min(self.processes or os.cpu_count() or 1, len(paths))
+        with closing(_Pool(self.setup, device_rows.describe_one, count, device_rows.start)) as pool:
+            yield from device_rows.rows_in_batches(paths, pool, scorer, self._scored)
+
     def _rows_apart(self, paths: Sequence[str]) -> Iterator[Scored]:
         """In processes, each of which has one image at a time."""
         count = min(count_processes(self.processes, self.setup.options), len(paths))
@@ -157,12 +196,16 @@ class Workers:
             while given < len(paths):
                 for index, result in pool.collect():
                     done[index] = self._scored(paths[index], result)
+                first = given
+                while given in done:
+                    given += 1
+                # after `given` has moved: else no process is busy where one image took longer than
+                # all that may be ahead of it, and the next `collect` waits for ever
                 while pool.idle and begun < min(len(paths), given + AHEAD * count):
                     pool.submit(begun, paths[begun])
                     begun += 1
-                while given in done:
-                    yield done.pop(given)
-                    given += 1
+                for index in range(first, given):
+                    yield done.pop(index)
 
     def _scored(self, path: str, result: Scored | Exception) -> Scored:
         """The row of an image, also if it met an error that nobody foresaw."""
@@ -178,6 +221,7 @@ class Workers:
         """In this process; another one describes the image while this one imports torch."""
         if (
             "torch" in sys.modules
+            or array_scorer.is_suited(self.card, self.setup.options)
             or pipeline.needs_one_process(self.card)
             or threading.active_count() > 1
         ):
@@ -195,14 +239,27 @@ class Workers:
         return self.score_one(path, opened)
 
 
+def start_method(setup: Setup) -> Method:
+    """How processes are started: a fork, which has the modules of this one, where it is safe.
+
+    It is not where threads may run: those of Python, of torch or of ONNX Runtime. NumPy's are
+    adapted to a fork by OpenBLAS.
+    """
+    card, _ = checkpoints.read_card(setup.folder)
+    is_safe = sys.platform == "linux" and threading.active_count() == 1
+    has_threads = not {"torch", "onnxruntime"}.isdisjoint(sys.modules)
+    suited = array_scorer.is_suited(card, setup.options)
+    return "fork" if is_safe and suited and not has_threads else "spawn"
+
+
 def count_processes(processes: int, options: ScoreOptions) -> int:
     """The number of processes that is asked for; for 0, one per core, or one if there is a GPU."""
     if processes:
         return processes
-    if options.device != "cpu":
+    if options.device in ("cuda", "mps") or (options.device == "auto" and gpus.may_exist()):
         from rsfiqa.runtime.devices import device_of
 
-        if device_of(options.device, "--device").type == "cuda":
+        if device_of(options.device, "--device").type != "cpu":
             return 1  # it keeps the GPU busy
     return os.cpu_count() or 1
 
@@ -212,25 +269,33 @@ class _Pool:
 
     Args:
         setup: of each process.
-        score_one: scores an image in a process that is set up.
+        score_one: scores an image in a process that is set up, or does something else with it.
         count: number of processes.
+        start: sets a process up.
 
     Attributes:
         idle: those that wait for an image.
     """
 
-    def __init__(self, setup: Setup, score_one: ScoreOne, count: int) -> None:
-        self.setup, self.score_one = setup, score_one
+    def __init__(
+        self,
+        setup: Setup,
+        score_one: Callable[..., Any],
+        count: int,
+        start: Callable[[Setup], None] = start,
+    ) -> None:
+        self.setup, self.score_one, self.start = setup, score_one, start
         self.idle: list[Worker] = []
         self._busy: dict[Worker, int | None] = {}  # number of the image; None while it starts
         self._failed_starts = 0
+        method = start_method(setup)
         for _ in range(count):
-            self._start()
+            self._start(method)
 
-    def _start(self) -> None:
-        worker = Worker()
+    def _start(self, method: Method = "spawn") -> None:
+        worker = Worker(method)
         self._busy[worker] = None
-        worker.submit(start, self.setup)
+        worker.submit(self.start, self.setup)
 
     def submit(self, index: int, path: str) -> None:
         """Let an idle process score an image.
@@ -243,8 +308,8 @@ class _Pool:
         self._busy[worker] = index
         worker.submit(self.score_one, path)
 
-    def collect(self) -> Iterator[tuple[int, Scored | Exception]]:
-        """Number and row of images that are done; or the error. Waits for a process at least.
+    def collect(self) -> Iterator[tuple[int, Any]]:
+        """Number and result of images that are done; or the error. Waits for a process at least.
 
         Raises:
             InputError: the models cannot be loaded, or something that concerns all images.

@@ -54,9 +54,9 @@ class SegmentOptions(Options):
     )
     mode: Literal["exact", "adaptive"] = Field(
         "exact",
-        description="sam: exact prompts every point of the grid, as the package's generator does;"
-        " adaptive refines from a coarse grid to the full one and skips points that lie in several"
-        " accepted masks.",
+        description="sam: how masks are prompted. exact: at every point of the grid, as the"
+        " package's generator does; adaptive: from a coarse grid to the full one, without points"
+        " that lie in several accepted masks.",
     )
     points_per_side: int = Field(
         32, ge=1, le=128, description="sam: points along each side of the prompt grid."

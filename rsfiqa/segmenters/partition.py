@@ -1,11 +1,11 @@
 """The partition rule: overlapping masks with gaps become disjoint regions without gaps."""
 
 import heapq
-from itertools import pairwise
+from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array, csr_array
 
 
 def partition(masks: np.ndarray, *, max_regions: int, min_area_fraction: float) -> np.ndarray:
@@ -55,31 +55,93 @@ def merge_small_regions(
         min_area_fraction: smallest area of a region as a fraction of the image.
     """
     compact = number_by_area(labels)
-    areas = np.bincount(compact.ravel())
-    min_area = min_area_fraction * labels.size
-    parents = _merge(areas, shared_borders(compact), max_regions, min_area)
-    return number_by_area(parents[compact]).astype(np.uint16)
+    names = RegionGraph.of(compact).merged(max_regions, min_area_fraction)
+    merged: np.ndarray = names.astype(np.uint16)[compact]
+    return merged
 
 
-def shared_borders(labels: np.ndarray) -> csr_array:
-    """Number of 4-neighbour pixel pairs between regions: int64 (R, R), symmetric, zero diagonal."""
+@dataclass(frozen=True, eq=False)
+class RegionGraph:
+    """R regions of an image and their borders, of which fewer can be made without their pixels.
+
+    Attributes:
+        areas: int64 (R,), pixels.
+        first: int64 (R,), place of the first pixel in raster order.
+        borders: number of 4-neighbour pixel pairs by neighbour, for each region.
+    """
+
+    areas: np.ndarray
+    first: np.ndarray
+    borders: list[dict[int, int]]
+
+    @classmethod
+    def of(cls, labels: np.ndarray) -> Self:
+        """The graph of a label map int (H, W), 0..R-1."""
+        return cls(*_areas_and_first(labels), shared_borders(labels))
+
+    def joined(self, names: np.ndarray) -> "RegionGraph":
+        """The graph of groups of regions.
+
+        Args:
+            names: int64 (R,), number of the group of each region, 0..G-1.
+        """
+        count = int(names.max()) + 1
+        first = np.full(count, self.first.max(), np.int64)
+        np.minimum.at(first, names, self.first)
+        borders: list[dict[int, int]] = [{} for _ in range(count)]
+        groups = names.tolist()
+        for group, shared in zip(groups, self.borders, strict=True):
+            own = borders[group]
+            for other, length in shared.items():
+                if (target := groups[other]) != group:
+                    own[target] = own.get(target, 0) + length
+        areas = np.bincount(names, self.areas, count).astype(np.int64)
+        return RegionGraph(areas, first, borders)
+
+    def merged(self, max_regions: int, min_area_fraction: float) -> np.ndarray:
+        """The number of each region after `merge_small_regions`: int64 (R,), by decreasing area.
+
+        Of equal areas the region of the lower number is the smaller one.
+        """
+        min_area = min_area_fraction * int(self.areas.sum())
+        parents = _merge(self.areas, self.borders, max_regions, min_area)
+        roots, names = np.unique(parents, return_inverse=True)
+        areas = np.bincount(names, self.areas, len(roots)).astype(np.int64)
+        first = np.full(len(roots), self.first.max(), np.int64)
+        np.minimum.at(first, names, self.first)
+        merged: np.ndarray = rank_by_area(areas, first)[names]
+        return merged
+
+
+def shared_borders(labels: np.ndarray) -> list[dict[int, int]]:
+    """Number of 4-neighbour pixel pairs by neighbour, for each region.
+
+    Args:
+        labels: int (H, W), 0..R-1.
+    """
     count = int(labels.max()) + 1
-    pairs = []
+    codes = []
     for a, b in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        differ = a != b
-        pairs.append(np.stack([a[differ], b[differ]]))
-    rows, columns = np.concatenate(pairs, axis=1).astype(np.int64)
-    borders = coo_array((np.ones(len(rows), np.int64), (rows, columns)), shape=(count, count))
-    return csr_array(borders + borders.T)
+        at = a != b
+        one, other = a[at].astype(np.int64), b[at]
+        codes.append(np.minimum(one, other) * count + np.maximum(one, other))
+    found, lengths = np.unique(np.concatenate(codes), return_counts=True)
+    borders: list[dict[int, int]] = [{} for _ in range(count)]
+    for code, length in zip(found.tolist(), lengths.tolist(), strict=True):
+        one, other = divmod(code, count)
+        borders[one][other] = borders[other][one] = length
+    return borders
 
 
-def _merge(areas: np.ndarray, borders: csr_array, max_regions: int, min_area: float) -> np.ndarray:
+def _merge(
+    areas: np.ndarray, neighbours: list[dict[int, int]], max_regions: int, min_area: float
+) -> np.ndarray:
     """The region into which each region is merged, itself if it remains: int64 (R,).
 
     A priority queue and a dictionary of neighbours per region: noisy masks leave 10^4 gaps, for
     which a dense matrix would take gigabytes.
     """
-    area, neighbours = areas.tolist(), _neighbours(borders)
+    area = areas.tolist()
     parents = list(range(len(area)))
     queue = [(size, index) for index, size in enumerate(area)]
     heapq.heapify(queue)
@@ -104,15 +166,6 @@ def _merge(areas: np.ndarray, borders: csr_array, max_regions: int, min_area: fl
     return _roots(parents)
 
 
-def _neighbours(borders: csr_array) -> list[dict[int, int]]:
-    """Length of the shared border by neighbour, for each region."""
-    indices, lengths = borders.indices.tolist(), borders.data.tolist()
-    return [
-        dict(zip(indices[start:end], lengths[start:end], strict=True))
-        for start, end in pairwise(borders.indptr.tolist())
-    ]
-
-
 def _roots(parents: list[int]) -> np.ndarray:
     """The last ancestor of each node of a forest: int64 (R,)."""
     for index in range(len(parents)):
@@ -123,12 +176,28 @@ def _roots(parents: list[int]) -> np.ndarray:
 
 def number_by_area(labels: np.ndarray) -> np.ndarray:
     """The same regions numbered 0..R-1 by decreasing area, then in raster order: intp (H, W)."""
-    flat = labels.ravel()
-    areas = np.bincount(flat)  # 20 times faster than np.unique, which sorts the pixels
-    first = np.empty(len(areas), np.intp)
-    first[flat[::-1]] = np.arange(labels.size)[::-1]
+    numbered: np.ndarray = rank_by_area(*_areas_and_first(labels))[labels]
+    return numbered
+
+
+def rank_by_area(areas: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The number of each region by decreasing area, then in raster order: intp (R,).
+
+    Args:
+        areas: int64 (R,), pixels; 0 for a region that is not there, whose number is 0.
+        first: int64 (R,), place of the first pixel.
+    """
     names = np.flatnonzero(areas)
     rank = np.zeros(len(areas), np.intp)
     rank[names[np.lexsort((first[names], -areas[names]))]] = np.arange(len(names))
-    numbered: np.ndarray = rank[labels]
-    return numbered
+    return rank
+
+
+def _areas_and_first(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of each region of a label map, and the place of the first one: int64 (R,)."""
+    flat = labels.ravel()
+    areas = np.bincount(flat)  # 20 times faster than np.unique, which sorts the pixels
+    begins = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])  # of equal labels
+    first = np.zeros(len(areas), np.int64)
+    first[flat[begins][::-1]] = begins[::-1]
+    return areas, first

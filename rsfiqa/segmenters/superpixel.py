@@ -1,19 +1,23 @@
 """Segmenter without weights: SEEDS superpixels, merged over their adjacency graph (Ward)."""
 
-import warnings
+import threading
+from typing import Any
 
 import cv2
 import numpy as np
-from sklearn.cluster import AgglomerativeClustering
 
 from rsfiqa.images import resize
 from rsfiqa.products.regions import ImageRegions, region_table
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters.base import MIN_SIDE, Segmenter
-from rsfiqa.segmenters.partition import merge_small_regions, number_by_area, shared_borders
+from rsfiqa.segmenters.partition import RegionGraph, number_by_area, rank_by_area
+from rsfiqa.segmenters.ward import ward_clusters
 
 TEXTURE = 0.5  # weight of a superpixel's standard deviation of lightness beside its mean color
 SMOOTHING = 1.0  # pixels, sigma; sensor noise would fray the borders
+
+
+_last = threading.local()  # the last algorithm of each thread, with its settings
 
 
 class SuperpixelSegmenter(Segmenter):
@@ -37,10 +41,13 @@ def segment_image(image: np.ndarray, options: SegmentOptions) -> np.ndarray:
     small = resize.reduce(image, options.long_side)
     if min(small.shape[:2]) < MIN_SIDE:
         return np.zeros(small.shape[:2], np.uint16)
-    labels = superpixel_regions(small, superpixels=options.superpixels, regions=options.max_regions)
-    return merge_small_regions(
-        labels, max_regions=options.max_regions, min_area_fraction=options.min_area_fraction
-    )
+    superpixels, graph, names = _clustered(small, options.superpixels, options.max_regions)
+    # regions are numbered before they are merged, since numbers decide between equal areas
+    clusters = graph.joined(names)
+    numbers = rank_by_area(clusters.areas, clusters.first)
+    merged = clusters.joined(numbers).merged(options.max_regions, options.min_area_fraction)
+    labels: np.ndarray = merged[numbers][names].astype(np.uint16)[superpixels]
+    return labels
 
 
 def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> np.ndarray:
@@ -55,20 +62,23 @@ def superpixel_regions(image: np.ndarray, *, superpixels: int, regions: int) -> 
         superpixels: approximate number before merging.
         regions: largest number after merging.
     """
+    labels, _, names = _clustered(image, superpixels, regions)
+    merged: np.ndarray = names[labels]
+    return merged
+
+
+def _clustered(
+    image: np.ndarray, superpixels: int, regions: int
+) -> tuple[np.ndarray, RegionGraph, np.ndarray]:
+    """Superpixels int32 (H, W), their graph, and the cluster of each: int64 (S,)."""
     smooth = cv2.GaussianBlur(image, (0, 0), SMOOTHING)
     labels = _seeds(smooth, superpixels)
-    count = int(labels.max()) + 1
-    if count <= regions:
-        return labels
-    lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    ward = AgglomerativeClustering(
-        n_clusters=regions, linkage="ward", connectivity=shared_borders(labels) > 0
-    )
-    with warnings.catch_warnings():
-        # a superpixel can be enclosed by another one; scikit-learn then completes the graph itself
-        warnings.filterwarnings("ignore", "the number of connected components")
-        merged: np.ndarray = ward.fit_predict(_features(lab, labels))[labels]
-    return merged
+    graph = RegionGraph.of(labels)
+    names = np.arange(len(graph.areas))
+    if len(names) > regions:
+        lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        names = ward_clusters(_features(lab, labels), graph.borders, regions)
+    return labels, graph, names
 
 
 def _seeds(image: np.ndarray, superpixels: int) -> np.ndarray:
@@ -79,9 +89,23 @@ def _seeds(image: np.ndarray, superpixels: int) -> np.ndarray:
     least, most = -(-2 * max(height, width) // min(height, width)), height * width // 16
     superpixels = min(max(superpixels, least), most)
     levels = 3 if min(height, width) >= 128 else 1
-    seeds = cv2.ximgproc.createSuperpixelSEEDS(width, height, 3, superpixels, levels, 1, 5)
+    seeds = _seeds_of(width, height, superpixels, levels)
     seeds.iterate(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), 4)
     return number_by_area(seeds.getLabels()).astype(np.int32)
+
+
+def _seeds_of(*settings: int) -> Any:
+    """OpenCV's algorithm for width, height, superpixels and levels: this thread's last one or new.
+
+    Its tables take as long to make as half of the iterations, which begin anew for each image.
+    """
+    if getattr(_last, "settings", None) != settings:
+        width, height, superpixels, levels = settings
+        _last.seeds = cv2.ximgproc.createSuperpixelSEEDS(
+            width, height, 3, superpixels, levels, 1, 5
+        )
+        _last.settings = settings
+    return _last.seeds
 
 
 def _features(lab: np.ndarray, labels: np.ndarray) -> np.ndarray:

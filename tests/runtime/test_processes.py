@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,6 +40,34 @@ def test_results_and_errors_come_back():
         assert worker.result() != os.getpid()
     finally:
         worker.stop()
+
+
+def test_several_threads_may_stop_a_process():
+    """The number of the connection's file may belong to another file after the first of them."""
+    for _ in range(30):
+        worker = Worker("fork")
+        together = threading.Barrier(4)
+
+        def stop(worker=worker, together=together):
+            together.wait(60)
+            worker.stop()
+
+        with ThreadPoolExecutor(4) as threads:
+            for stopped in [threads.submit(stop) for _ in range(4)]:
+                stopped.result(60)
+        assert worker.connection.closed
+
+
+def test_a_thread_that_waits_is_told_of_a_kill():
+    worker = Worker()
+    worker.submit(time.sleep, 60)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(worker.result)
+        time.sleep(0.1)
+        worker.kill()
+        with pytest.raises(WorkerError, match=r"was killed \(SIGKILL\)"):
+            waiting.result(30)
+    worker.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,3 +23,11 @@ def pictures(tmp_path):
     (root / "bad.jpg").write_text("no picture")
     (root / "notes.md").write_text("no picture either")
     return root
+
+
+@pytest.fixture
+def interruptible():
+    """What is started takes Ctrl-C; tests that run in the background ignore it."""
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, ignored)

@@ -133,4 +133,5 @@ def test_scores_of_other_threads_and_processes(checkpoint, way):
     )
     assert done.returncode == 0, done.stderr
     here, there = map(json.loads, done.stdout.splitlines())
-    assert there == pytest.approx(here, abs=1e-4)
+    # where the parent has ONNX Runtime and the fork torch, features differ in their last digits
+    assert there == pytest.approx(here, abs=5e-4)

@@ -16,6 +16,8 @@ class Part:
     area: float
     cost: float
     distortions: list[tuple[str, int]] = field(default_factory=list)
+    word: str = "good"
+    quality: float = 0.7
 
 
 def grid(*rows: str) -> np.ndarray:
@@ -39,11 +41,24 @@ CENTER = grid("000", "010", "000")
         ((20, 30), [[], []], "bad", "no single cause found, mostly in the center"),
         ((20, 30), [[], []], "excellent", "no distortion"),
         ((-9, -3), [[("noise", 2)]] * 2, "excellent", "no distortion"),
+        ((30, 11), [[], [("noise", 2)]], "good", "slightly noisy, in the center"),
+        ((30, 9), [[("noise", 2)], []], "good", "slightly noisy, all over"),
+        ((30, 9), [[], [("noise", 2)]], "good", "no distortion"),
+        ((30, 9), [[], [("noise", 2)]], "poor", "no single cause found, all over"),
     ],
 )
 def test_what_costs_most_and_where(costs, named, level, expected):
     parts = [Part(8 / 9, costs[0], named[0]), Part(1 / 9, costs[1], named[1])]
     assert picture_reason(parts, CENTER, level) == expected
+
+
+def test_a_good_picture_does_not_deny_that_a_region_is_worse():
+    parts = [Part(8 / 9, 20, word="good"), Part(1 / 9, 9, word="fair", quality=0.5)]
+    assert picture_reason(parts, CENTER, "good") == "no distortion that stands out"
+    parts = [Part(0.99, 20, word="good"), Part(0.01, 1, word="fair", quality=0.5)]
+    assert picture_reason(parts, CENTER, "good") == "no distortion"  # too small to be the worst
+    parts = [Part(8 / 9, 30), Part(1 / 9, 9, [("noise", 2)], quality=0.65)]
+    assert picture_reason(parts, CENTER, "good") == "no distortion that stands out"
 
 
 @pytest.mark.parametrize(

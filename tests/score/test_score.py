@@ -202,15 +202,13 @@ def test_a_row_that_was_cut_short_is_made_again(pictures, checkpoint, tmp_path):
     assert output.read_bytes() == whole
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_command_resumes(checkpoint, tmp_path, noise, request, number):
+def test_a_killed_command_resumes(checkpoint, tmp_path, noise, number):
     (tmp_path / "p").mkdir()
     for i in range(60):
         Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
     output, journal = tmp_path / "s.jsonl", tmp_path / ".s.jsonl.journal"
-    # tests that run in the background ignore it, and what they start would too
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
     words = (tmp_path / "p", "--workers=2", "--checkpoint", checkpoint, "-o", output, "--explain")
     with command(*words, start_new_session=True) as process:
         # what is printed fills the pipe, and the command waits until it is killed

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from rsfiqa.errors import InputError
-from rsfiqa.score import rows
+from rsfiqa.score import rows, workers
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.workers import Setup, Workers
 from tests.support.scoring import Recorder, command, crash, kill, rows_of, run
@@ -77,6 +77,7 @@ def scorers(children: Path) -> list[int]:
 
 
 def test_memory_that_runs_out_costs_one_picture(photos, checkpoint, tmp_path):
+    Image.open(photos / "b.png").resize((6000, 4000)).save(photos / "b.png", compress_level=1)
     output = tmp_path / "s.jsonl"
     limited = Recorder(tmp_path / "log", b=limit_memory)
     assert not run([photos], checkpoint, output, score_one=limited)
@@ -86,7 +87,7 @@ def test_memory_that_runs_out_costs_one_picture(photos, checkpoint, tmp_path):
 
 
 def limit_memory() -> None:
-    """Let this process have no more memory than it has."""
+    """Let this process have no more memory than it has, of which a large image needs more."""
     resource.setrlimit(resource.RLIMIT_AS, (1 << 28, resource.RLIM_INFINITY))
 
 
@@ -104,6 +105,35 @@ def test_models_that_cannot_be_loaded_are_one_line(photos, checkpoint):
     pool = Workers(Setup(checkpoint, ScoreOptions(weights="/nowhere"), None), 2)
     with pytest.raises(InputError, match="--weights: must be a file, found none at /nowhere"):
         list(pool.rows(sorted(map(str, photos.iterdir()))))
+
+
+def test_one_picture_that_takes_longer_than_all_that_may_be_ahead(checkpoint, tmp_path):
+    """Then every process waits for an image until the slow one's row has been given."""
+    paths = [str(tmp_path / f"{i:02}.png") for i in range(3 * workers.AHEAD)]
+    pool = Workers(Setup(checkpoint, ScoreOptions(), None), 2, last_of_its_window)
+
+    def expire(*_):
+        raise TimeoutError("a process waits for ever")
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.alarm(200)
+    try:
+        assert [row["path"] for row, _ in pool.rows(paths)] == paths
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def last_of_its_window(path: str) -> workers.Scored:
+    """The row of a picture; that of the first comes after those that may be ahead of it."""
+    folder = Path(path).parent
+    if Path(path).stem == "00":
+        while len(list(folder.glob("*.done"))) < 2 * workers.AHEAD - 1:
+            time.sleep(0.01)
+        time.sleep(0.5)  # in which the last of them arrives
+    else:
+        Path(path).with_suffix(".done").touch()
+    return workers.score_one(path)
 
 
 def test_a_file_that_is_replaced_meanwhile_has_one_row(checkpoint, tmp_path, noise):
@@ -159,15 +189,16 @@ def in_session(leader: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("delay", [0, 0.2, 0.7, 2.0])
-@pytest.mark.parametrize("pictures", [1, 5])
-def test_an_interrupt_is_one_line_at_once(photos, request, delay, pictures):
-    # tests that run in the background ignore it, and what they start would too
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
-    words = sorted(photos.iterdir())[:pictures]
-    for word in words:  # so that it takes longer than any of the delays
-        Image.open(word).resize((4000, 3000)).save(word, compress_level=0)
+@pytest.mark.parametrize(
+    ("pictures", "delay"), [(1, 0), (1, 0.2), (1, 0.5), (80, 0), (80, 0.5), (80, 2.0)]
+)
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_is_one_line_at_once(tmp_path, noise, pictures, delay):
+    words = [tmp_path / f"{i:02}.png" for i in range(pictures)]
+    size = (4000, 3000) if pictures > 1 else (8000, 6000)  # takes longer than the delays
+    Image.fromarray(noise).resize(size).save(words[0], compress_level=1)
+    for word in words[1:]:
+        word.hardlink_to(words[0])
     with command(*words, "--workers=2", start_new_session=True) as process:
         while "pydantic" not in Path(f"/proc/{process.pid}/maps").read_text("utf-8"):
             time.sleep(0.001)  # the interpreter starts, which is not ours
@@ -179,6 +210,30 @@ def test_an_interrupt_is_one_line_at_once(photos, request, delay, pictures):
     assert process.returncode == 130
     assert errors.splitlines()[-1:] in (["rsfiqa: interrupted"], ["rsfiqa score: interrupted"])
     assert "Traceback" not in errors
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (1, 130), (3, 130)])
+def test_an_interrupt_that_a_module_turned_into_an_error_is_told(status, expected):
+    """As an extension module may that is loaded meanwhile; then a picture seems to have failed."""
+    code = (
+        "import os, signal, sys, time\n"
+        "from rsfiqa import cli\n"
+        "from rsfiqa.__main__ import main\n"
+        "def turned():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        f"        return {status}\n"
+        "cli.main = turned\n"
+        "sys.exit(main())\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    said = "rsfiqa: interrupted\n" if expected else ""
+    assert (ended.returncode, ended.stderr) == (expected, said)
 
 
 def test_an_interrupt_after_the_end_keeps_the_status():

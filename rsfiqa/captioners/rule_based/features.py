@@ -9,6 +9,7 @@ import numpy as np
 from rsfiqa.captioners.rule_based.statistics import (
     BLOCK,
     MAX_STEP,
+    ImagePlanes,
     RegionStatistics,
     difference,
     magnitude,
@@ -32,7 +33,10 @@ FEATURES = (
 
 
 def pixel_features(
-    image: np.ndarray, labels: np.ndarray, statistics: RegionStatistics | None = None
+    image: np.ndarray,
+    labels: np.ndarray,
+    statistics: RegionStatistics | None = None,
+    planes: ImagePlanes | None = None,
 ) -> np.ndarray:
     """Features of each region, float64 (R, S), in the order of `FEATURES`.
 
@@ -40,15 +44,16 @@ def pixel_features(
         image: sRGB, uint8 (H, W, 3).
         labels: label map of the image, (H, W), 0..R-1.
         statistics: statistics of the same regions, if they are known.
+        planes: of image and label map, if they are known.
     """
+    planes = planes or ImagePlanes(image, labels)
     if statistics is None:
-        statistics = region_statistics(image, labels)
-    runs = LabelRuns(labels)
+        statistics = region_statistics(image, labels, planes)
+    runs, grey = planes.runs, planes.grey
     channels = cv2.split(image)
     low, high = reduce(cv2.min, channels), reduce(cv2.max, channels)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     curvature = runs.means(np.abs(cv2.Laplacian(grey, cv2.CV_32F)))
-    smooth = runs.means(_gradient(cv2.GaussianBlur(grey, (0, 0), 2)))
+    smooth = runs.means(_gradient(planes.smooth))
     even, nearly_even, side = _steps(channels, labels)
     features = {
         "noise": np.log(statistics.noise + 0.3),
@@ -57,7 +62,7 @@ def pixel_features(
         **_blocks(grey, runs),
         "lightness": statistics.lightness,
         "contrast": np.log(statistics.contrast + 0.5),
-        **_tones(image, statistics, runs),
+        **_tones(planes, statistics),
         "whites": np.sqrt(runs.means(low >= 250)),
         "blacks": np.sqrt(runs.means(high <= 4)),
         "clipped_high": np.sqrt(runs.means(high >= 254)),
@@ -77,12 +82,9 @@ def pixel_features(
     return np.stack([features[name] for name in FEATURES], axis=1)
 
 
-def _tones(
-    image: np.ndarray, statistics: RegionStatistics, runs: LabelRuns
-) -> dict[str, np.ndarray]:
+def _tones(planes: ImagePlanes, statistics: RegionStatistics) -> dict[str, np.ndarray]:
     """Percentiles of lightness and chroma in each region, each (R,)."""
-    lightness, a, b = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
-    chroma = magnitude(a.astype(np.float32) - 128, b.astype(np.float32) - 128)
+    runs, lightness, chroma = planes.runs, planes.lightness, planes.chroma
 
     def percentiles(values: np.ndarray, *fractions: float) -> list[np.ndarray]:
         cumulative = runs.histogram(values).cumsum(axis=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -29,29 +30,79 @@ class RegionStatistics:
     chroma: np.ndarray  # mean CIELAB chroma
 
 
-def region_statistics(image: np.ndarray, labels: np.ndarray) -> RegionStatistics:
+class ImagePlanes:
+    """What statistics and features of regions are made of, computed once.
+
+    Args:
+        image: sRGB, uint8 (H, W, 3).
+        labels: label map of the image, (H, W), 0..R-1.
+
+    Attributes:
+        image: the image.
+        runs: of the label map.
+    """
+
+    def __init__(self, image: np.ndarray, labels: np.ndarray) -> None:
+        self.image, self.runs = image, LabelRuns(labels)
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        """Grey levels, float32 (H, W)."""
+        grey: np.ndarray = cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return grey
+
+    @cached_property
+    def smooth(self) -> np.ndarray:
+        """Smoothed grey levels, float32 (H, W)."""
+        smooth: np.ndarray = cv2.GaussianBlur(self.grey, (0, 0), 2.0)
+        return smooth
+
+    @cached_property
+    def lightness(self) -> np.ndarray:
+        """CIELAB L of [0, 255], uint8 (H, W)."""
+        return self._lab[0]
+
+    @cached_property
+    def a_b(self) -> tuple[np.ndarray, np.ndarray]:
+        """CIELAB a and b, float32 (H, W) each."""
+        a, b = (plane.astype(np.float32) - 128 for plane in self._lab[1:])
+        return a, b
+
+    @cached_property
+    def chroma(self) -> np.ndarray:
+        """CIELAB chroma, float32 (H, W)."""
+        return magnitude(*self.a_b)
+
+    @cached_property
+    def _lab(self) -> Sequence[np.ndarray]:
+        planes: Sequence[np.ndarray] = cv2.split(cv2.cvtColor(self.image, cv2.COLOR_RGB2LAB))
+        return planes
+
+
+def region_statistics(
+    image: np.ndarray, labels: np.ndarray, planes: ImagePlanes | None = None
+) -> RegionStatistics:
     """Statistics of each region.
 
     Args:
         image: sRGB, uint8 (H, W, 3).
         labels: label map of the image, (H, W), 0..R-1.
+        planes: of both, if they are known.
     """
-    runs = LabelRuns(labels)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    planes = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
-    light, a, b = (plane.astype(np.float32) for plane in planes)
-    light, a, b = light * np.float32(100 / 255), a - 128, b - 128
+    planes = planes or ImagePlanes(image, labels)
+    runs, grey, (a, b) = planes.runs, planes.grey, planes.a_b
+    light = planes.lightness * np.float32(100 / 255)
     lightness = runs.means(light)
     steps = [np.minimum(np.abs(difference(grey, *axis)), MAX_STEP) for axis in ((1, 0), (0, 1))]
     return RegionStatistics(
-        noise=_noise(grey, runs),
+        noise=_noise(planes),
         blur=_blur(grey, runs),
         blockiness=_blockiness(steps, runs),
         lightness=lightness,
         contrast=np.sqrt(np.maximum(runs.means(light * light) - lightness**2, 0)),
         a=runs.means(a),
         b=runs.means(b),
-        chroma=runs.means(magnitude(a, b)),
+        chroma=runs.means(planes.chroma),
     )
 
 
@@ -67,10 +118,10 @@ def _shrunk(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return means
 
 
-def _noise(grey: np.ndarray, runs: LabelRuns) -> np.ndarray:
+def _noise(planes: ImagePlanes) -> np.ndarray:
     """Immerkaer's estimate, on even areas only, since it takes texture for noise."""
+    grey, smooth, runs = planes.grey, planes.smooth, planes.runs
     response = np.abs(cv2.filter2D(grey, -1, NOISE_MASK)) * (np.sqrt(np.pi / 2) / 6)
-    smooth = cv2.GaussianBlur(grey, (0, 0), 2.0)
     gradient = magnitude(
         cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=0.125),
         cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=0.125),

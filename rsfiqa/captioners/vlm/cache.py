@@ -68,6 +68,14 @@ class ResponseCache:
         with self._input_errors():
             self._connection = sqlite3.connect(path, check_same_thread=False)
         try:
+            self._check_version()
+        except InputError:
+            self.close()
+            raise
+
+    def _check_version(self) -> None:
+        """Set the version of a new file; refuse a file of another one."""
+        try:
             # the rollback journal works on network file systems too; FULL waits for the disk
             self._connection.execute("PRAGMA synchronous = FULL")
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -80,12 +88,12 @@ class ResponseCache:
                     self._connection.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.DatabaseError as error:
             raise InputError(
-                f"{path}: damaged ({error}); delete it to send requests anew"
+                f"{self.path}: damaged ({error}); delete it to send requests anew"
             ) from error
         if version not in (0, VERSION):
             raise InputError(
-                f"{path}: expected responses of version {VERSION}, found {version}; delete it to"
-                " send requests anew"
+                f"{self.path}: expected responses of version {VERSION}, found {version}; delete it"
+                " to send requests anew"
             )
 
     def __enter__(self) -> Self:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from rsfiqa.captioners.by_image import MENTIONED, PENALTY
-from rsfiqa.captioners.classifier.captioner import LOW, SUSPECTED, thresholds
-from rsfiqa.captioners.classifier.network import MIN_VARIANCE, Perception, beside_image
+from rsfiqa.captioners.classifier.network import Perception, beside_image
+from rsfiqa.captioners.classifier.perceived import LEAST_EXPECTED
+from rsfiqa.captioners.classifier.pooling import MIN_VARIANCE
 from rsfiqa.captioners.content import (
     GREY_CHROMA,
     HUE_ENDS,
@@ -59,7 +60,6 @@ class ClassifierCaptions(nn.Module):
         encoder: of texts; None for a model that gets ratings alone.
     """
 
-    least: Tensor
     of_rating: Tensor
 
     def __init__(self, perception: Perception, encoder: MiniLM | None) -> None:
@@ -67,11 +67,8 @@ class ClassifierCaptions(nn.Module):
         self.features, self.head = PixelFeatures(), perception.head
         self.families = perception.families
         self.sentences = None if encoder is None else Sentences(perception.families, encoder)
-        known = thresholds()
-        least = torch.tensor([known[family] for family in perception.families])
         rated = [REALISTIC_FAMILIES[family].rating for family in perception.families]
         of_rating = torch.tensor([[float(each == name) for name in RATINGS] for each in rated])
-        self.register_buffer("least", least, persistent=False)
         self.register_buffer("of_rating", of_rating, persistent=False)
 
     def forward(
@@ -95,22 +92,20 @@ class ClassifierCaptions(nn.Module):
         ratings = torch.cat([ratings[:, :-1], overall[:, None]], 1)
         text = ratings[:, :0]
         if self.sentences is not None:
-            first, second = self._named(probability, outputs["cost"][0], quality)
+            first, second = _named(probability * severity, outputs["cost"][0])
             steps = severity.round().clamp(SEVERITIES[0], SEVERITIES[-1]).long()
             named = _numbered(first, steps), _numbered(second, steps)
             text = self.sentences(statistics, *named, overall.round().long() - 1)
         return Captioned(ratings, text, probability, severity)
 
-    def _named(self, probability: Tensor, cost: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """The families that a sentence names, see `captioner.named`: int64 (R,), -1 for none."""
-        is_present = probability >= self.least
-        least = torch.finfo(cost.dtype).min
-        top = torch.where(is_present, cost, torch.full_like(cost, least)).topk(MENTIONED, dim=1)
-        first, second = torch.where(top.values > least, top.indices, -1).unbind(1)
-        worst = cost.topk(1, dim=1).indices
-        chance = (probability.gather(1, worst) >= SUSPECTED * self.least[worst])[:, 0]
-        suspected = (first < 0) & (quality < LOW) & chance
-        return torch.where(suspected, worst[:, 0], first), second
+
+def _named(expected: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+    """The families that a sentence names, see `perceived.named`: int64 (R,), -1 for none."""
+    least = torch.finfo(cost.dtype).min
+    known = torch.where(expected >= LEAST_EXPECTED, cost, torch.full_like(cost, least))
+    top = known.topk(MENTIONED, dim=1)
+    first, second = torch.where(top.values > least, top.indices, -1).unbind(1)
+    return first, second
 
 
 def _numbered(family: Tensor, severity: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Statistics and hand-crafted features of regions in torch, as `captioners.rule_based` has them.
+"""Statistics and hand-crafted features of regions in torch, as the captioners have them.
 
 They are written anew of operators that ONNX has; tests hold them against the originals.
 """
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsfiqa.captioners.classifier.features import FEATURES
 from rsfiqa.captioners.rule_based import features, statistics
-from rsfiqa.captioners.rule_based.features import ALIGNED, FEATURES, PIXEL_BLOCKS, RARE
+from rsfiqa.captioners.rule_based.features import ALIGNED, PIXEL_BLOCKS, RARE
 from rsfiqa.captioners.rule_based.statistics import BLOCK, FLAT, MAX_STEP, PRIOR_WEIGHT
+from rsfiqa.score.export.further import further_features
 from rsfiqa.score.export.masks import difference, filtered, magnitude, region_sums
 
 LEVELS = 256
@@ -79,14 +81,25 @@ class PixelFeatures(nn.Module):
         """
         values = self._values(image.int())
         found = self._statistics(values, labels, masks)
+        lightness = _histogram(values.lab[0].long(), labels, masks).cumsum(1).double()
         of = {
             **_direct(found),
             **self._sharpness(values, masks),
-            **_tones(values, found, labels, masks),
+            **_tones(values, lightness, found, labels, masks),
             **_clipping(image, masks),
             **_block_steps(values.grey, masks),
             **_steps(image.int(), labels, masks),
             **_concentration(image, labels, masks),
+            **further_features(
+                image.int(),
+                values.grey,
+                values.lab,
+                cumulative=lightness,
+                statistics=found,
+                labels=labels,
+                masks=masks,
+                laplacian=self.laplacian,
+            ),
         }
         return torch.stack([of[name].float() for name in FEATURES], 1), found
 
@@ -216,13 +229,12 @@ def _histogram(values: Tensor, labels: Tensor, masks: Tensor) -> Tensor:
 
 
 def _tones(
-    values: PixelValues, found: dict[str, Tensor], labels: Tensor, masks: Tensor
+    values: PixelValues, light: Tensor, found: dict[str, Tensor], labels: Tensor, masks: Tensor
 ) -> dict[str, Tensor]:
-    """See `features._tones`."""
-    lightness, a, b = values.lab
+    """See `features._tones`; `light` is the number of pixels up to each lightness, (R, 256)."""
+    _, a, b = values.lab
     chroma = magnitude(a.float() - 128, b.float() - 128).long()
     areas = masks.flatten(1).sum(1).double()
-    light = _histogram(lightness.long(), labels, masks).cumsum(1).double()
     colour = _histogram(chroma, labels, masks).cumsum(1).double()
 
     def percentile(cumulative: Tensor, fraction: float) -> Tensor:

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from rsfiqa.errors import InputError, first_line
-from rsfiqa.runtime.processes import Worker, WorkerError
+from rsfiqa.runtime.processes import STOP_S, Worker, WorkerError
 from rsfiqa.score.workers import Setup, start
 
 log = logging.getLogger("rsfiqa")
@@ -92,6 +92,12 @@ class Pool:
         self._closed.set()
         for _ in self._threads:
             self._jobs.put(None)
+        for worker in self._workers:
+            if worker is not None:
+                worker.kill()  # the connection is closed once no thread reads from it
+        deadline = time.monotonic() + STOP_S  # one that loads the models stops it by itself
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         for worker in self._workers:
             if worker is not None:
                 worker.stop()

@@ -1,3 +1,4 @@
+import os
 import signal
 import sqlite3
 import subprocess
@@ -50,11 +51,18 @@ def test_a_file_that_is_no_cache(tmp_path):
         ResponseCache(tmp_path / "a.sqlite")
 
 
+def open_files(path) -> int:
+    """How often this process has a file open."""
+    return [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()].count(str(path))
+
+
 def test_a_cache_of_another_version(tmp_path):
     path = tmp_path / "a.sqlite"
     ResponseCache(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 7")
     connection.close()
-    with pytest.raises(InputError, match="expected responses of version 2, found 7"):
+    with pytest.raises(InputError, match="expected responses of version 2, found 7") as refused:
         ResponseCache(path)
+    assert open_files(path) == 0
+    assert refused.tb is not None  # it holds the cache, which therefore has not been collected

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from rsfiqa import checkpoints, cli
-from rsfiqa.captioners.rule_based.features import pixel_features
+from rsfiqa.captioners.classifier.features import pixel_features
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
@@ -94,7 +94,9 @@ def test_pixel_features_are_those_of_the_captioner(size):
     given = torch.from_numpy(labels)
     masks = region_masks(given, torch.arange(4))
     found, statistics = PixelFeatures()(torch.from_numpy(image), given, masks)
-    np.testing.assert_allclose(found, pixel_features(image, labels.astype(np.uint16)), atol=2e-3)
+    expected = pixel_features(image, labels.astype(np.uint16))
+    # OpenCV rounds CIELAB up where the graph rounds down in a few pixels
+    np.testing.assert_allclose(found, expected, rtol=5e-4, atol=2e-3)
     own = region_statistics(image, labels.astype(np.uint16))
     for name, values in statistics.items():
         np.testing.assert_allclose(values, getattr(own, name), atol=2e-3)

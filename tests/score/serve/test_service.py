@@ -269,6 +269,7 @@ def test_a_token_is_needed_for_all_that_scores(checkpoint):
         assert client.ask(address, "GET", "/", headers={"Host": "evil.example"}).status == 421
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_in_silence_with_all_its_processes(checkpoint, number):
     with service("--workers=1", "--checkpoint", checkpoint) as running:

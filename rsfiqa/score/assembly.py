@@ -1,0 +1,226 @@
+"""From what a model predicts to the score of an image; the same for every scorer."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rsfiqa.captioners.sentence import revised_sentence
+from rsfiqa.captioners.told import told
+from rsfiqa.images import border
+from rsfiqa.images.border import Box
+from rsfiqa.images.load import LoadedImage
+from rsfiqa.products.captions import Distortion
+from rsfiqa.products.regions import ImageRegions
+from rsfiqa.scale import MosScale, itu_level, itu_rating
+from rsfiqa.score import inside
+from rsfiqa.score.pipeline import Captions, DescribedRegions, RegionPipeline
+from rsfiqa.score.result import Region, Score
+from rsfiqa.vocabulary import RATINGS
+
+
+class Predicted(Protocol):
+    """The prediction of an image of R regions as arrays; see `ArrayPrediction`."""
+
+    @property
+    def quality(self) -> float:
+        """Quality of the image."""
+
+    @property
+    def region_quality(self) -> np.ndarray:
+        """Float32 (R,)."""
+
+    @property
+    def region_weight(self) -> np.ndarray:
+        """Float32 (R,)."""
+
+    @property
+    def attention(self) -> np.ndarray:
+        """Float32 (G, G)."""
+
+    @property
+    def quality_map(self) -> np.ndarray:
+        """Float32 (G, G)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRegions:
+    """The regions of an image with their captions, and what is predicted of them.
+
+    Attributes:
+        regions: label map and table of regions.
+        captions: one per region.
+        ratings: float32 (R, 5), as the model gets them.
+        predicted: of the image.
+    """
+
+    regions: ImageRegions
+    captions: Captions
+    ratings: np.ndarray
+    predicted: Predicted
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedImage:
+    """An image without its border, and what is known of it before the model.
+
+    Attributes:
+        size: width and height in pixels of the upright image in the file.
+        loaded_size: width and height in pixels as it was loaded.
+        box: its part within the border, in pixels as it was loaded.
+        pixels: uint8 (H, W, 3), of that part.
+        labels: label map to use instead of the segmenter's.
+        captions: of the regions, if they are known.
+        given: number of the region that was given; None for none.
+    """
+
+    size: tuple[int, int]
+    loaded_size: tuple[int, int]
+    box: Box
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    captions: Captions | None
+    given: int | None = None
+
+
+class ImageScorer:
+    """What scorers have in common: a subclass predicts.
+
+    Attributes:
+        scale: MOS scale of the training set.
+        lower_better: a low score means a good image.
+        region_pipeline: divides images into regions.
+    """
+
+    scale: MosScale
+    lower_better: bool
+    region_pipeline: RegionPipeline
+
+    @abstractmethod
+    def scored_regions(self, prepared: PreparedImage) -> ScoredRegions:
+        """What is predicted of an image."""
+
+    @abstractmethod
+    def segment(self, pixels: np.ndarray) -> np.ndarray:
+        """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
+
+    def score_loaded(
+        self,
+        image: LoadedImage,
+        described: DescribedRegions | None = None,
+        mask: np.ndarray | None = None,
+    ) -> Score:
+        """The score of an image that is loaded, without its border.
+
+        The pipeline keeps borders: the opinion scores of its data sets are those of whole images.
+
+        Args:
+            image: loaded image.
+            described: its regions and captions, if they are known.
+            mask: bool (H, W), pixels of the upright image that are a region of their own.
+        """
+        prepared = self.prepare(image, described, mask)
+        return assemble(prepared, self.scored_regions(prepared), self.scale)
+
+    def prepare(
+        self,
+        image: LoadedImage,
+        described: DescribedRegions | None = None,
+        mask: np.ndarray | None = None,
+    ) -> PreparedImage:
+        """What is scored of an image; see `score_loaded`."""
+        return prepare(image, self.segment, described, mask)
+
+
+def prepare(
+    image: LoadedImage,
+    segment: Callable[[np.ndarray], np.ndarray],
+    described: DescribedRegions | None = None,
+    mask: np.ndarray | None = None,
+) -> PreparedImage:
+    """What is scored of an image.
+
+    Args:
+        image: loaded image.
+        segment: gives the label map of pixels, where a region is given and the others are unknown.
+        described: its regions and captions, if they are known.
+        mask: bool (H, W), pixels of the upright image that are a region of their own.
+    """
+    box = border.content_box(image.pixels)
+    pixels = border.crop(image.pixels, box)
+    labels, captions = (described.labels, described.captions) if described else (None, None)
+    height, width = image.pixels.shape[:2]
+    sizes = image.size, (width, height)
+    if mask is None:
+        return PreparedImage(*sizes, box, pixels, labels, captions)
+    labels = segment(pixels) if labels is None else labels
+    labels, given = inside.with_region(labels, mask, (height, width), box)
+    return PreparedImage(*sizes, box, pixels, labels, None, given)
+
+
+def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) -> Score:
+    """The score of an image.
+
+    Args:
+        prepared: the image.
+        scored: its regions.
+        scale: of the checkpoint.
+    """
+    size, predicted = prepared.size, scored.predicted
+    height, width = scored.regions.labels.shape
+    content = _box(np.array(prepared.box) * np.tile(np.divide(size, prepared.loaded_size), 2))
+    corner = np.tile(content[:2], 2)
+    factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
+    padded = border.pad_labels(scored.regions.labels, content, size)
+    count = len(scored.captions)
+    areas = np.bincount(padded.ravel(), minlength=count) / padded.size
+    boxes = [_box(corner + box * factors) for box in scored.regions.table["box"]]
+    places = list(zip(boxes, areas.tolist(), strict=True))
+    named = [row.distortions for row in scored.captions]
+    shown = told(named, scored.ratings, predicted.region_quality, areas)
+    regions = [_region(scored, r, places[r], shown[r], scale) for r in range(count)]
+    costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
+    return Score(
+        score=scale.to_mos(predicted.quality),
+        quality=min(max(predicted.quality, 0.0), 1.0),
+        regions=regions,
+        labels=padded,
+        attention_grid=border.pad_grid(predicted.attention, content, size),
+        cost_grid=border.pad_grid(costs, content, size),
+        size=size,
+        content=content,
+        inside=None if prepared.given is None else regions[prepared.given],
+    )
+
+
+def _region(
+    scored: ScoredRegions,
+    r: int,
+    place: tuple[Box, float],
+    shown: list[Distortion],
+    scale: MosScale,
+) -> Region:
+    """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
+    (box, area), row, predicted = place, scored.captions[r], scored.predicted
+    quality, weight = float(predicted.region_quality[r]), float(predicted.region_weight[r])
+    score, level = scale.to_mos(quality), itu_level(quality)
+    ratings = dict(zip(RATINGS, scored.ratings[r].tolist(), strict=True))
+    return Region(
+        box=box,
+        content=row.content,
+        text=revised_sentence(row.text, row.distortions, shown, level),
+        ratings=ratings | {"overall": itu_rating(quality)},
+        distortions=[(one["family"], one["severity"]) for one in shown],
+        area=area,
+        score=score,
+        quality=min(max(quality, 0.0), 1.0),
+        weight=weight,
+        cost=weight * scale.shortfall(score),
+    )
+
+
+def _box(sides: np.ndarray) -> Box:
+    x0, y0, x1, y1 = (int(side) for side in np.rint(sides))
+    return x0, y0, x1, y1

@@ -1,0 +1,39 @@
+"""Layers in NumPy against those of torch."""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rsfiqa.runtime import layers
+
+X = np.concatenate([np.linspace(-30, 30, 997), [0.0, -1e-9]]).astype(np.float32)
+
+
+def test_erf_is_that_of_the_standard_library():
+    wide = X.astype(np.float64)
+    expected = [math.erf(value) for value in wide]
+    np.testing.assert_allclose(layers.erf(wide), expected, atol=1.6e-7)
+    assert layers.erf(X).dtype == np.float32
+
+
+def test_activations_are_those_of_torch():
+    x = torch.from_numpy(X)
+    np.testing.assert_allclose(layers.gelu(X), functional.gelu(x), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(layers.sigmoid(X), x.sigmoid(), atol=1e-7)
+    np.testing.assert_allclose(layers.softplus(X), functional.softplus(x), rtol=1e-6)
+
+
+def test_normalizations_are_those_of_torch():
+    x, scale, shift = np.random.default_rng(0).normal(1, 3, (3, 7, 16)).astype(np.float32)
+    given = torch.from_numpy(x), (16,), *map(torch.from_numpy, (scale[0], shift[0]))
+    expected = functional.layer_norm(*given)
+    np.testing.assert_allclose(layers.layer_norm(x, scale[0], shift[0]), expected, atol=1e-6)
+    np.testing.assert_allclose(layers.softmax(x), given[0].softmax(-1), atol=1e-7)
+
+
+def test_a_linear_layer_can_have_no_bias():
+    x, weight = np.arange(6.0).reshape(2, 3), np.ones((4, 3))
+    np.testing.assert_array_equal(layers.linear(x, weight), [[3.0] * 4, [12.0] * 4])
+    np.testing.assert_array_equal(layers.linear(x, weight, np.ones(4))[0], [4.0] * 4)
