@@ -1,4 +1,4 @@
-"""README's first output: what `rsfiqa score photos/` prints of four photographs of packages."""
+"""README's first output: `rsfiqa score photos/` of photographs of packages, one of them twice."""
 
 import contextlib
 import io
@@ -9,14 +9,17 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from PIL import Image
+
+from docs.worst_region import photographs
 from rsfiqa import cli
 
 PHOTOGRAPHS = (
-    "skimage/data/astronaut.png",
     "skimage/data/chelsea.png",
     "skimage/data/coffee.png",
-    "sklearn/datasets/images/china.jpg",
+    "sklearn/datasets/images/flower.jpg",
 )
+DEFOCUSED = "flower-defocused.png"  # that of docs/worst-region.png
 BLOCK = re.compile(r"(```\n +)\d+\.\d+  photos/.*?(?=```)", re.DOTALL)
 
 
@@ -36,6 +39,7 @@ def output() -> str:
         for source in PHOTOGRAPHS:
             package, _, inner = source.partition("/")
             shutil.copy(str(files(package) / inner), "photos")
+        Image.fromarray(photographs()[1]).save(Path("photos", DEFOCUSED))
         with contextlib.redirect_stdout(printed):
             if status := cli.main(["score", "photos/"]):
                 sys.exit(status)

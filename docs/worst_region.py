@@ -1,4 +1,4 @@
-"""docs/worst-region.png: a photograph with one distorted region, and what is said of it."""
+"""docs/worst-region.png: a photograph, the same out of focus, and its worst region."""
 
 import sys
 from pathlib import Path
@@ -12,14 +12,15 @@ from rsfiqa.datasets import demo
 from rsfiqa.images.realistic.distort import RealisticDistortion, distort_region
 from rsfiqa.score.result import Region, Score, worst_region
 
-PHOTOGRAPH = "matplotlib/mpl-data/sample_data/grace_hopper.jpg"  # by the US Navy, public domain
-REGION = 2  # by area, of the pristine photograph
-DISTORTION = RealisticDistortion("compression", "jpeg", 5)
-LONG_SIDE = 640  # pixels; the photograph is smaller
-ZOOM = 1.4
-LEAST_OVERLAP = 0.85  # intersection over union of the region that is found and the distorted one
-MARGIN, LINE = 24, 36  # pixels
-INK, PAPER, MARK = (32, 33, 36), (255, 255, 255), (255, 176, 0)
+PHOTOGRAPH = "sklearn/datasets/images/flower.jpg"
+CREDIT = "Photograph: vultilion on Flickr, CC BY 2.0; defocused on the right."
+CENTER, AXES = (307, 213), (143, 150)  # of the blossom, pixels
+DISTORTION = RealisticDistortion("defocus", "defocus", 4)
+LONG_SIDE = 640  # pixels, of the photograph
+LEAST_INSIDE = 0.9  # fraction of the worst region that lies in the blossom
+MARGIN, LINE, BIG, SMALL = 24, 32, 24, 19  # pixels
+SMOOTHING = 2.5  # pixels; label maps are coarser than the photograph
+INK, FAINT, PAPER, MARK = (32, 33, 36), (110, 112, 118), (255, 255, 255), (255, 176, 0)
 
 
 def main(output: Path) -> None:
@@ -29,69 +30,70 @@ def main(output: Path) -> None:
         output: PNG.
     """
     scorer = Scorer.load(device="cpu")
-    pristine = demo.photograph(PHOTOGRAPH, LONG_SIDE)
-    chosen = mask_of(scorer.score(pristine), REGION, pristine)
-    image = distort_region(pristine, chosen, DISTORTION, np.random.default_rng(0))
+    pristine, image = photographs()
     result = scorer.score(image)
-    number = worst_of(result)
-    found = mask_of(result, number, image)
-    region = result.regions[number]
-    overlap = (found & chosen).sum() / (found | chosen).sum()
-    if overlap < LEAST_OVERLAP or DISTORTION.family not in dict(region.distortions):
-        sys.exit(f"worst-region: {region.text!r}, overlap {overlap:.0%}; choose another region")
-    drawn = drawing(pristine, image, found, texts(result, region, scorer.score(pristine).score))
-    drawn.quantize(256, kmeans=3).save(output, optimize=True)
+    region = worst_region(result, lower_better=False)
+    assert region is not None
+    found = mask_of(result, result.regions.index(region), image)
+    inside = (found & blossom(image)).sum() / found.sum()
+    if inside < LEAST_INSIDE or DISTORTION.family not in dict(region.distortions):
+        sys.exit(f"worst-region: {region.text!r}, {inside:.0%} inside; choose another region")
+    lines = texts(result, region, scorer.score(pristine).score)
+    drawing((pristine, outlined(image, found)), lines).save(output, optimize=True)
     print(region.text)
+
+
+def photographs() -> tuple[np.ndarray, np.ndarray]:
+    """The photograph, and the same with the blossom out of focus: uint8 (H, W, 3) each."""
+    pristine = demo.photograph(PHOTOGRAPH, LONG_SIDE)
+    random = np.random.default_rng(0)
+    return pristine, distort_region(pristine, blossom(pristine), DISTORTION, random)
+
+
+def blossom(image: np.ndarray) -> np.ndarray:
+    """The pixels of the blossom: bool (H, W)."""
+    mask = np.zeros(image.shape[:2], np.uint8)
+    return cv2.ellipse(mask, CENTER, AXES, 0, 0, 360, 1, cv2.FILLED).astype(bool)
 
 
 def mask_of(result: Score, number: int, image: np.ndarray) -> np.ndarray:
     """The pixels of a region: bool (H, W) of the image uint8 (H, W, 3)."""
-    inside = (result.labels == number).astype(np.uint8)
-    size = image.shape[1::-1]
-    return cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST).astype(bool)
-
-
-def worst_of(result: Score) -> int:
-    """The number of the worst region."""
-    return result.regions.index(worst_region(result, lower_better=False))
+    inside = (result.labels == number).astype(np.float32)
+    enlarged = cv2.resize(inside, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.GaussianBlur(enlarged, (0, 0), SMOOTHING) > 0.5
 
 
 def texts(result: Score, region: Region, pristine: float) -> tuple[str, str]:
     """What stands below the photographs."""
     lost = sum(region.cost for region in result.regions)
     return (
-        f"The photograph: score {pristine:.1f} of 100",
-        f"One region saved as a poor JPEG: score {result.score:.1f}\n"
-        f"{region.text}\nIt costs {region.cost:.1f} of the {lost:.1f} points that are lost.",
+        f"Score {pristine:.1f} of 100\n{CREDIT}",
+        f"Score {result.score:.1f} of 100: {result.reason}\n"
+        f"The worst region costs {region.cost:.1f} of the {lost:.1f} points that are lost:\n"
+        f"{region.text}",
     )
 
 
-def drawing(
-    pristine: np.ndarray, image: np.ndarray, mask: np.ndarray, lines: tuple[str, str]
-) -> Image.Image:
-    """Two photographs side by side, with the region outlined in the second, above their texts."""
-    height, width = (round(side * ZOOM) for side in image.shape[:2])
+def drawing(photographs: tuple[np.ndarray, np.ndarray], lines: tuple[str, str]) -> Image.Image:
+    """Two photographs side by side, each above its text."""
+    height, width = photographs[0].shape[:2]
     sheet = Image.new("RGB", (2 * width + 3 * MARGIN, height + 2 * MARGIN + 3 * LINE), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for column, pixels in enumerate((enlarged(pristine), outlined(enlarged(image), mask))):
+    for column, pixels in enumerate(photographs):
         left = MARGIN + column * (width + MARGIN)
         sheet.paste(Image.fromarray(pixels), (left, MARGIN))
         for row, text in enumerate(lines[column].split("\n")):
             place = (left, MARGIN + height + 12 + row * LINE)
-            draw.text(place, text, fill=INK, font=ImageFont.load_default(25 if row == 0 else 22))
+            color = FAINT if text == CREDIT else INK
+            font = ImageFont.load_default(SMALL if row else BIG)
+            draw.text(place, text, fill=color, font=font)
     return sheet
 
 
-def enlarged(image: np.ndarray) -> np.ndarray:
-    """The image at `ZOOM`: uint8 (H, W, 3)."""
-    return cv2.resize(image, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
-
-
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The image with the outline of a region, which may be of another size: uint8 (H, W, 3)."""
-    inside = cv2.resize(mask.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    contours, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(image.copy(), contours, -1, MARK, 4, cv2.LINE_AA)
+    """The image with the outer outline of a region: uint8 (H, W, 3)."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(image.copy(), contours, -1, MARK, 3, cv2.LINE_AA)
 
 
 if __name__ == "__main__":
