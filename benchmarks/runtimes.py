@@ -62,14 +62,13 @@ def main(arguments: Sequence[str]) -> None:
 
 def pictures(folder: Path, backbone: Backbone) -> list[np.ndarray]:
     """Pictures of one size as a network takes them, float32 (1, 3, H, W) each."""
-    mean, std = (values.numpy().reshape(1, 3, 1, 1) for values in (backbone.mean, backbone.std))
     found: list[np.ndarray] = []
     for path in sorted(folder.glob("*.*")):
         with Image.open(path) as image:
             if image.size != SIZE:
                 continue
-        x = load_rgb(path).transpose(2, 0, 1)[None].astype(np.float32) / 255
-        found.append(np.ascontiguousarray((x - mean) / std, np.float32))
+        pixels = torch.from_numpy(load_rgb(path)).permute(2, 0, 1)[None]
+        found.append(np.ascontiguousarray(backbone.normalize(pixels).numpy()))
         if len(found) == CALIBRATION + MEASURED:
             break
     return found

@@ -101,7 +101,11 @@ class Backbone:
 
     def pixel_maps(self, pixels: Tensor) -> list[Tensor]:
         """The feature maps (B, C_s, h_s, w_s) of images uint8 (B, 3, H, W), sRGB."""
-        return self.feature_maps((pixels.float() / 255 - self.mean) / self.std)
+        return self.feature_maps(self.normalize(pixels))
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Images uint8 (B, 3, H, W), sRGB, as `network` takes them."""
+        return (pixels.float() / 255 - self.mean) / self.std
 
 
 def grid_features_of(maps: Sequence[Tensor], grid: int) -> np.ndarray:

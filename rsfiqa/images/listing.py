@@ -15,6 +15,7 @@ from rsfiqa.images import lists
 from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
 from rsfiqa.images.location import locate
 from rsfiqa.io.home import expand_home
+from rsfiqa.io.many_files import ask_each
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})  # text files with one path per line
 HEATMAP = "rsfiqa heat map"  # the software that a PNG names which this package drew
@@ -158,18 +159,27 @@ def walk(root: Path) -> Iterator[Found]:
     Raises:
         InputError: a folder that cannot be listed.
     """
+    yield from ask_each(_judged, _files(root))
+
+
+def _files(root: Path) -> Iterator[Found]:
+    """Every file below a folder, as of `walk`, with the reasons that a name alone gives."""
     for parent, folders, files in os.walk(root, onerror=_refuse):
         folders.sort()
         prefix = str(Path(parent, "x"))[:-1]  # joining a million names takes seconds
         for name in sorted(files):
-            path = prefix + name
-            yield Found(path, "hidden" if name.startswith(".") else _reason(path))
+            yield Found(prefix + name, "hidden" if name.startswith(".") else None)
         for name in folders:
             if name.startswith("."):
                 yield Found(str(Path(parent, name)), "hidden")
             elif Path(parent, name).is_symlink():
                 yield Found(str(Path(parent, name)), "link to a folder")
         folders[:] = [name for name in folders if not name.startswith(".")]
+
+
+def _judged(found: Found) -> Found:
+    """A file with its reason, by its content if its name gives none."""
+    return found if found.reason else Found(found.path, _reason(found.path))
 
 
 def expand_folder(root: Path) -> Listing:

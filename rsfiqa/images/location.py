@@ -23,17 +23,18 @@ def locate(path: str) -> str:
 
     Links to folders are resolved. A link to a file keeps its name, since a row is expected of it.
     """
-    folder, name = os.path.split(path)
+    folder, slash, name = path.rpartition("/")
     if name in ("", ".", ".."):
         return os.path.realpath(path)
-    if not folder.startswith("/"):
-        folder = os.path.join(os.getcwd(), folder)  # noqa: PTH109, PTH118
-    return f"{_resolve(folder).rstrip('/')}/{name}"
+    if not slash or (folder and not folder.startswith("/")):
+        folder = f"{os.getcwd()}/{folder}"  # noqa: PTH109
+    return f"{_resolve(folder)}/{name}"
 
 
 @lru_cache(FOLDERS)
 def _resolve(folder: str) -> str:
-    return os.path.realpath(folder)
+    """The folder without links, and without the slash of the root; empty for the root."""
+    return os.path.realpath(folder or "/").rstrip("/")
 
 
 def file_state(path: str) -> FileState:

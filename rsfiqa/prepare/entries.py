@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
+from rsfiqa.io.many_files import ask_each
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.prepare.scores import check_scores
 from rsfiqa.products.paths import images_folder, shard_names
 from rsfiqa.scale import MosScale
-
-STAT_THREADS = 16
 
 
 def mos_scale_of(options: PrepareOptions) -> MosScale | None:
@@ -145,25 +143,22 @@ def listing_digest(entries: Sequence[Entry]) -> str:
     """SHA-256 of the entries, and of the size and time of their files.
 
     It changes with any score, group, subset, statement, name or file. A million images take
-    25 seconds; the threads help where the file system is another machine's.
+    25 seconds.
     """
     digest = hashlib.sha256()
-    with ThreadPool(STAT_THREADS) as pool:
-        for entry, facts in zip(
-            entries, pool.imap(_size_and_time, entries, chunksize=1000), strict=True
-        ):
-            listed = (
-                entry.image_id,
-                str(entry.path),
-                entry.group,
-                entry.mos,
-                entry.mos_std,
-                entry.distortion,
-                entry.severity,
-                entry.subset,
-                entry.statements,
-            )
-            digest.update(f"{listed!r} {facts}\n".encode())
+    for entry, facts in zip(entries, ask_each(_size_and_time, entries), strict=True):
+        listed = (
+            entry.image_id,
+            str(entry.path),
+            entry.group,
+            entry.mos,
+            entry.mos_std,
+            entry.distortion,
+            entry.severity,
+            entry.subset,
+            entry.statements,
+        )
+        digest.update(f"{listed!r} {facts}\n".encode())
     return digest.hexdigest()
 
 

@@ -2,9 +2,7 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +11,13 @@ import pyarrow as pa
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, locate
+from rsfiqa.io.many_files import ask_each
 from rsfiqa.products import picture_lists
 from rsfiqa.products.paths import picture_list_path, scores_folder, shard_name
 from rsfiqa.products.picture_lists import SCHEMA, Plan
 
 log = logging.getLogger("rsfiqa")
 
-STAT_THREADS = 16  # for a file system that is another machine's
-PROBED, SLOW_S = 1000, 0.1  # files, and the time that they take there
 MOST_SHARDS = 100_000  # their names have five digits
 
 
@@ -70,7 +67,7 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
     """
     found = expand_paths(arguments)
     paths = sorted(map(locate, found.paths))
-    facts = np.array(_sizes_and_times(paths), np.int64).reshape(-1, 2)
+    facts = np.array(list(ask_each(_size_and_time, paths)), np.int64).reshape(-1, 2)
     none = facts[:, 0] < 0
     times = np.char.add(np.datetime_as_string(facts[:, 1].astype("M8[us]")), "Z")
     columns = [
@@ -79,16 +76,6 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
         pa.array(times.astype(object), pa.string(), mask=none),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA), found
-
-
-def _sizes_and_times(paths: Sequence[str]) -> list[tuple[int, int]]:
-    """See `_size_and_time`; in threads where each file takes long, which else take longer."""
-    began = time.monotonic()
-    first = [_size_and_time(path) for path in paths[:PROBED]]
-    if time.monotonic() - began < SLOW_S:
-        return first + [_size_and_time(path) for path in paths[PROBED:]]
-    with ThreadPool(STAT_THREADS) as pool:
-        return first + pool.map(_size_and_time, paths[PROBED:], chunksize=PROBED)
 
 
 def _size_and_time(path: str) -> tuple[int, int]:
