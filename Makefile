@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export HF_HUB_OFFLINE := 1
 
-.PHONY: install install-vllm demo test test-vllm test-slurm test-conda test-faults lint format bench results schema screenshot \
+.PHONY: install install-vllm demo test test-slow test-vllm test-slurm test-conda test-faults lint format bench results schema screenshot \
 	docs tutorial licences audit sbom release readme lock clean
 
 install: .venv/installed
@@ -42,8 +42,12 @@ demo: install ## the whole pipeline on the demo set: photographs from packages, 
 	@echo; cat results/report/headline.txt
 	@echo; echo "Report: $(CURDIR)/results/report/index.html"
 
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/production --ignore tests/slurm --ignore tests/conda
 test: install ## the fast tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults" --ignore tests/production --ignore tests/slurm --ignore tests/conda
+	$(PYTEST) -m "not faults and not slow"
+
+test-slow: install ## the others of the same files: every kill, many processes, each rule on a cluster
+	$(PYTEST) -m "slow and not faults"
 
 test-vllm: install install-vllm ## the caption stage against the real vLLM; config/production.yaml with small models
 	$(BIN)/python -m pytest tests/production

@@ -281,7 +281,6 @@ def test_the_first_lines_of_readme_say_how_to_begin():
         assert any(word in line for line in head), word
 
 
-@pytest.mark.slow
 def test_the_first_output_of_readme_is_what_the_command_prints():
     """Scores of the two libraries that run the backbone differ by 0.05 points."""
     found = first_output.BLOCK.search((ROOT / "README.md").read_text("utf-8"))

@@ -96,6 +96,7 @@ def test_training_starts_from_the_backbone_of_a_file():
         torch.testing.assert_close(value, known[name])
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(tmp_path, rated):
     def train(state, target):
         torch.manual_seed(0)

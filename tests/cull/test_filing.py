@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rsfiqa.cull.journal import journal_path
+from tests.support import disks
 from tests.support.culling import cull, make_photos, make_picture, make_row, tree, write_table
 
 SCORES = {"a.jpg": 10, "sub/a.jpg": 20, "b.jpg": 90}
@@ -291,12 +292,8 @@ def test_a_disk_without_room_is_noticed_before(tmp_path, capsys, small_disk):
 @pytest.fixture
 def small_disk(tmp_path_factory):
     """A file system of 64 kB and six files."""
-    place = tmp_path_factory.mktemp("disk")
-    line = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=6", "tmpfs", str(place)]
-    if subprocess.run(line, check=False, capture_output=True).returncode:
-        pytest.skip("needs the rights to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with disks.small_disk(tmp_path_factory.mktemp("disk"), "size=64k,nr_inodes=6") as place:
+        yield place
 
 
 @pytest.mark.parametrize("action", ["move", "copy", "link"])

@@ -39,11 +39,13 @@ def kill_runs(root: Path, action: str, elsewhere: str = "") -> int:
     return int(shown.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["move", "copy", "link", "xmp"])
 def test_a_kill_at_any_step(tmp_path, action):
     assert kill_runs(tmp_path, action) > 10
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_of_a_move_to_another_file_system(tmp_path):
     if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("needs a second file system at /dev/shm")

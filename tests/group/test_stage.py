@@ -340,7 +340,6 @@ def test_a_checkpoint_is_checked_before_pictures_are_read(pictures, table, tmp_p
     assert not fingerprints.cache_path(tmp_path / "g.csv").exists()
 
 
-@pytest.mark.slow
 def test_the_command_scores_the_pictures_of_groups(pictures, capsys):
     burst = [str(path) for path in sorted(pictures.glob("burst*.jpg"))]
     assert cli.main(["group", *burst, "--workers", "1"]) == 0

@@ -45,6 +45,7 @@ def test_huge_webp(tmp_path, huge, mode):
     assert (loaded.size, loaded.converted) == (huge.size, mode == "RGBA")
 
 
+@pytest.mark.slow
 def test_huge_jpeg_2000_is_read_at_half_its_size(tmp_path, huge):
     huge.save(tmp_path / "a.jp2")
     loaded = load_image(tmp_path / "a.jp2")
@@ -53,6 +54,7 @@ def test_huge_jpeg_2000_is_read_at_half_its_size(tmp_path, huge):
     np.testing.assert_allclose(loaded.pixels, block_means(huge), atol=4)
 
 
+@pytest.mark.slow
 def test_huge_jpeg_2000_without_lower_resolutions(tmp_path, huge):
     huge.save(tmp_path / "a.jp2", num_resolutions=1)
     np.testing.assert_allclose(load_rgb(tmp_path / "a.jp2"), block_means(huge), atol=1)

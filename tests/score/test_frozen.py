@@ -114,6 +114,7 @@ def test_a_copy_of_another_checkpoint_is_refused(checkpoint, tmp_path):
         pickle.loads(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "way",
     [

@@ -4,8 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +25,7 @@ from rsfiqa.scale import itu_level
 from rsfiqa.score import rows
 from rsfiqa.score.journal import Journal
 from rsfiqa.score.scorer import Scorer
+from tests.support.disks import small_disk
 from tests.support.scoring import Recorder, command, interrupt, rows_of, run
 
 
@@ -104,6 +103,7 @@ def test_pictures_whose_regions_are_gone_are_scored_again(pictures, checkpoint, 
     assert [path.read_bytes() for path in (output, regions)] == before
 
 
+@pytest.mark.slow
 def test_a_kill_between_both_tables(pictures, checkpoint, tmp_path):
     """The table of regions is new, the table of scores is not, and the journal is there."""
     output, regions = tmp_path / "s.parquet", tmp_path / "s.regions.parquet"
@@ -202,6 +202,7 @@ def test_a_row_that_was_cut_short_is_made_again(pictures, checkpoint, tmp_path):
     assert output.read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_command_resumes(checkpoint, tmp_path, noise, number):
@@ -412,20 +413,13 @@ class TestPermissions:
             Journal(place / "sub/s.csv", "label")
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="a small disk needs root")
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", scores.FORMATS)
 def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
     for i in range(20):
         (tmp_path / "p").mkdir(exist_ok=True)
         Image.fromarray(np.roll(noise, i)).save(tmp_path / f"p/{i:02d}.png")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", "size=256k") as disk:
         (disk / "filler").write_bytes(bytes(248 * 1024))
         output = disk / f"s{suffix}"
         with pytest.raises(
@@ -439,8 +433,6 @@ def test_a_full_disk(checkpoint, tmp_path, noise, suffix):
         assert rows_of(output) == rows_of(tmp_path / f"whole{suffix}")
         written = {output, regions_path(output) or output}
         assert set(disk.iterdir()) == written
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_row_has_the_columns_of_the_schema():

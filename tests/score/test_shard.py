@@ -177,6 +177,7 @@ def test_a_table_of_another_checkpoint_is_made_again(made, tmp_path, caplog):
     assert not journal.journal_path(made.table(1)).exists()
 
 
+@pytest.mark.slow
 def test_another_run_of_the_shard_is_waited_for(made):
     made.score(0)
     expected = made.bytes()

@@ -245,7 +245,6 @@ def test_less_precision_gives_nearly_the_same(model, embedding, precision):
     assert same.float().mean() > 0.9  # noise of random weights lies close to its threshold
 
 
-@pytest.mark.slow
 def test_masks_are_those_of_the_package(model):
     """All points of a small grid on a photograph, with thresholds that random weights pass."""
     image = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)

@@ -43,6 +43,7 @@ def submit(workflow, profile: str, *arguments: str):
     )
 
 
+@pytest.mark.slow
 def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
     gpus = {"segment": 1, "caption": 4, "embed": 0, "extract": 0, "train": 2}
     server = {
@@ -71,6 +72,7 @@ def test_every_rule_asks_for_what_it_needs(tmp_path, jobs):
     }
 
 
+@pytest.mark.slow
 def test_a_job_that_scores_asks_for_what_it_needs(tmp_path, jobs):
     score = {"runs": {"mine": {"paths": [str(tmp_path / "run/pictures")]}}, "workers": 3}
     workflow = Workflow(tmp_path / "run", score=score | {"shard_size": 20}, gpus={"score": 1})
@@ -91,6 +93,7 @@ def test_a_job_that_scores_asks_for_what_it_needs(tmp_path, jobs):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "times"),
     [
@@ -109,6 +112,7 @@ def test_every_attempt_gets_twice_the_memory_and_time(workflow, jobs, monkeypatc
     assert tuple(requested(job, "--time") for job in jobs()) == times
 
 
+@pytest.mark.slow
 def test_slurms_own_executor_submits_as_often_and_as_much(workflow, jobs):
     fast = ("--slurm-init-seconds-before-status-checks", "1")
     found = submit(workflow, "slurm", *fast, "--until", "prepare")

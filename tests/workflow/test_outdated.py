@@ -24,6 +24,7 @@ def files(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
 
+@pytest.mark.slow
 def test_results_that_are_copied_elsewhere_are_complete(finished, tmp_path):
     copy = finished.copy(tmp_path / "copy", record=False)
     before = files(copy.results)
@@ -135,6 +136,7 @@ def prepared(workflow):
     return workflow
 
 
+@pytest.mark.slow
 def test_a_changed_data_set_is_noticed(prepared):
     until = ("--until", "segment")
     table = prepared.folder / "pictures/scores.csv"

@@ -47,6 +47,7 @@ def test_an_official_split_is_trained_on_once_per_seed(tmp_path):
     assert "--split=official-02" in plan
 
 
+@pytest.mark.slow
 def test_splits_are_trained_in_one_process_or_each_in_its_own(tmp_path):
     options = {"datasets": ["tiny"], "splits": 3, "variants": ["full"]}
     together = Workflow(tmp_path / "together", benchmark={**options, "batch_splits": True})

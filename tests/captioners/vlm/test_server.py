@@ -151,7 +151,6 @@ def caption_by_own_server(folder, **changes):
     return run_stage(folder, options)
 
 
-@pytest.mark.slow
 def test_a_server_that_crashes_is_restarted(folder, faults, tmp_path):
     (tmp_path / "crashes").write_text("2")
     pids = faults(crashes=str(tmp_path / "crashes"))
@@ -163,7 +162,6 @@ def test_a_server_that_crashes_is_restarted(folder, faults, tmp_path):
     assert (folder / "caption" / "server.log").is_file()
 
 
-@pytest.mark.slow
 def test_a_server_that_crashes_too_often(folder, faults, tmp_path):
     (tmp_path / "crashes").write_text("9")
     pids = faults(crashes=str(tmp_path / "crashes"))

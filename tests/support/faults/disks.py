@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.disks import small_disk
 from tests.support.faults.work import STAGES, Work, outputs, run
 
 SIZE_MB = 64  # of the disk; a tiny data set's products and models are a few
@@ -28,7 +28,7 @@ def survived(
     """
     kept = 0
     for stage in STAGES:
-        with disk(folder / stage) as place:
+        with small_disk(folder / stage, f"size={SIZE_MB}m") as place:
             results = place / "results"
             work.copy_before(stage, results)
             refuse(place)
@@ -45,17 +45,6 @@ def survived(
                 print(f"{stage} on such a disk: {differs}", file=sys.stderr)
             kept += not differs
     return len(STAGES), kept
-
-
-@contextmanager
-def disk(place: Path) -> Iterator[Path]:
-    """A small disk of its own, gone afterwards."""
-    place.mkdir(parents=True)
-    _mount("-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(place))
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def fill(place: Path) -> None:
