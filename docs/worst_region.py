@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rsfiqa import Scorer
 from rsfiqa.datasets import demo
 from rsfiqa.images.realistic.distort import RealisticDistortion, distort_region
-from rsfiqa.score.result import Region, Score, worst_region
+from rsfiqa.score.result import Region, Score
 
 PHOTOGRAPH = "sklearn/datasets/images/flower.jpg"
 CREDIT = "Photograph: vultilion on Flickr, CC BY 2.0; defocused on the right."
@@ -32,7 +32,7 @@ def main(output: Path) -> None:
     scorer = Scorer.load(device="cpu")
     pristine, image = photographs()
     result = scorer.score(image)
-    region = worst_region(result, lower_better=False)
+    region = result.worst
     assert region is not None
     found = mask_of(result, result.regions.index(region), image)
     inside = (found & blossom(image)).sum() / found.sum()

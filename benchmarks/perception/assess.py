@@ -9,7 +9,7 @@ from benchmarks.perception.measures import NONE
 from rsfiqa import Scorer
 from rsfiqa.images import border, resize
 from rsfiqa.images.load import LoadedImage
-from rsfiqa.score.result import Score, worst_region
+from rsfiqa.score.result import Score
 from rsfiqa.score.sources import Source
 
 
@@ -65,7 +65,7 @@ def summarize(scorer: Scorer, score: Score) -> Assessment:
         scorer: made the score.
         score: of the image.
     """
-    worst = worst_region(score, lower_better=scorer.lower_better)
+    worst = score.worst
     return Assessment(
         score=score.score,
         quality=float(scorer.scale.to_quality(score.score)),

@@ -5,7 +5,6 @@ from typing import Any
 
 from rsfiqa import Scorer
 from rsfiqa.errors import ImageError, InputError
-from rsfiqa.score.result import worst_region
 
 COLUMNS = ("score", "word", "reason", "worst_box", "score_error")
 
@@ -47,10 +46,9 @@ class ScoreColumns:
             found = self.scorer.score(source)
         except (ImageError, InputError) as error:
             return {"score_error": str(error)}
-        worst = worst_region(found, lower_better=self.scorer.lower_better)
         return {
             "score": found.score,
             "word": found.word,
             "reason": found.reason,
-            "worst_box": list(worst.box),
+            "worst_box": list(found.worst.box),
         }

@@ -80,6 +80,10 @@ class ImageScore(Protocol):
         """By decreasing area."""
 
     @property
+    def worst(self) -> RegionScore:
+        """The region to blame, one of them."""
+
+    @property
     def labels(self) -> np.ndarray:
         """Region of each pixel: uint16 (h, w)."""
 
@@ -272,7 +276,7 @@ def _or_nan(value: float | None) -> float:
 def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet, note: str) -> Explanation:
     """What the checkpoint computes of the picture now."""
     boxes = [list(region.box) for region in result.regions]
-    worst = min(range(len(boxes)), key=lambda r: -dataset.scale.shortfall(result.regions[r].score))
+    worst = next(r for r, region in enumerate(result.regions) if region is result.worst)
     return Explanation(
         size=result.labels.shape[::-1],
         predicted=result.score,

@@ -170,7 +170,7 @@ def _score(batch: Sequence[Described], scorer: "Scorer") -> list[Scored]:
         return _score(batch[:half], scorer) + _score(batch[half:], scorer)
     return [
         (
-            scored_row(each.row, score, each.flags, each.damage, lower_better=scorer.lower_better),
+            scored_row(each.row, score, each.flags, each.damage),
             score.regions,
         )
         for each, score in zip(batch, scores, strict=True)

@@ -17,6 +17,7 @@ SEVERE = ("", "", "", "", "very ", "very ")
 ADVERBS = {"bad": SEVERE, "poor": SEVERE, "fair": FAIR, "good": SLIGHT, "excellent": SLIGHT}
 NOTHING_MUCH = "no distortion that stands out"  # in a good picture whose worst region says more
 LEAST_AREA = 0.02  # of the image, of a region that can be the worst
+AS_BAD = 0.02  # of the scale, by which a region may be better and still be the worst
 SECOND = 0.5  # of the cost of the first family, from which a second one is named
 EXPLAINED = 0.25  # fraction of all costs that the named families must explain
 MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
@@ -65,9 +66,21 @@ class Region(Protocol):
 Some = TypeVar("Some", bound=Region)
 
 
-def to_blame(regions: Sequence[Some]) -> Sequence[Some]:
-    """The regions that can be the worst: those of `LEAST_AREA` or more, all if there is none."""
-    return [region for region in regions if region.area >= LEAST_AREA] or regions
+def worst_of(regions: Sequence[Some]) -> Some:
+    """The region to blame: that of the lowest quality; of several as bad, the one that costs most.
+
+    Regions below `LEAST_AREA` count only if there are no others. It is not simply the one that
+    costs most: costs count from the best end of the scale, and are largest for large regions even
+    where they are better than the rest.
+
+    Args:
+        regions: of the picture; one at least.
+    """
+    large = [region for region in regions if region.area >= LEAST_AREA] or regions
+    most = min(region.quality for region in large) + AS_BAD
+    return max(
+        (region for region in large if region.quality <= most), key=lambda region: region.cost
+    )
 
 
 def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) -> str:
@@ -94,8 +107,7 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     else:
         words = without_distortions(level)
         if words == NO_DISTORTION:
-            worst = min(to_blame(regions), key=lambda region: region.quality)
-            return NOTHING_MUCH if _says_more(worst) else words
+            return NOTHING_MUCH if _says_more(worst_of(regions)) else words
         costs = np.array([max(region.cost, 0.0) for region in regions])
     place = _place(costs, regions, labels)
     return f"{words}, {place}" if place else words

@@ -11,7 +11,7 @@ import numpy as np
 from rsfiqa.images.border import Box
 from rsfiqa.products.scores import IMAGE_RATINGS
 from rsfiqa.scale import itu_level
-from rsfiqa.score.reason import picture_reason, region_reason, to_blame
+from rsfiqa.score.reason import picture_reason, region_reason, worst_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +134,11 @@ class Score:
         """What costs the image most, and where, in one plain sentence."""
         return picture_reason(self.regions, self.labels, self.word)
 
+    @cached_property
+    def worst(self) -> Region:
+        """The region to blame, see `worst_of`."""
+        return worst_of(self.regions)
+
     def to_dict(self) -> dict[str, Any]:
         """What is known of the image and its regions as JSON knows it, without maps."""
         return {
@@ -193,20 +198,6 @@ def _interpolated(grid: np.ndarray, size: tuple[int, int], content: Box) -> np.n
     whole[:y0] = whole[y1:] = whole[:, :x0] = whole[:, x1:] = 0
     whole *= grid.sum(dtype=np.float64) / whole.sum(dtype=np.float64)
     return whole
-
-
-def worst_region(score: Score, *, lower_better: bool) -> Region:
-    """The region to blame: the worst of those that cover 2 % of the image or more.
-
-    It is not the one that costs most: costs count from the best end of the scale, and are largest
-    for large regions even where they are better than the rest.
-
-    Args:
-        score: of the image.
-        lower_better: a low score means a good image.
-    """
-    sign = -1 if lower_better else 1
-    return min(to_blame(score.regions), key=lambda region: sign * region.score)
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:

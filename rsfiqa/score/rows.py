@@ -18,7 +18,7 @@ from rsfiqa.products.region_scores import RegionRow
 from rsfiqa.products.scores import IMAGE_RATINGS, FileState, Row, failed_row
 from rsfiqa.runtime.processes import WorkerError, run_apart
 from rsfiqa.score.inside import Inside
-from rsfiqa.score.result import Region, Score, worst_region
+from rsfiqa.score.result import Region, Score
 from rsfiqa.vocabulary import RATINGS
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
@@ -67,7 +67,7 @@ def score_file(
     except (ImageError, OSError, MemoryError, RuntimeError, cv2.error) as error:
         return {**failed, "reason": reason_of(error)}, None
     flags = flags_of(image, bordered=score.content != (0, 0, *image.size))
-    row = scored_row(failed, score, flags, image.damage, lower_better=scorer.lower_better)
+    row = scored_row(failed, score, flags, image.damage)
     return row, (score, image.pixels)
 
 
@@ -80,9 +80,7 @@ def reason_of(error: Exception) -> str:
     raise error
 
 
-def scored_row(
-    failed: Row, score: Score, flags: list[str], damage: str | None, *, lower_better: bool
-) -> Row:
+def scored_row(failed: Row, score: Score, flags: list[str], damage: str | None) -> Row:
     """The row of an image that was scored.
 
     Args:
@@ -90,10 +88,9 @@ def scored_row(
         score: of the image.
         flags: of the image; see `flags_of`.
         damage: see `LoadedImage`.
-        lower_better: a low score means a good image.
     """
     # of a given region alone, it is the one to blame too
-    worst = score.inside or worst_region(score, lower_better=lower_better)
+    worst = score.inside or score.worst
     scored = score.inside or score
     return {
         **failed,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from rsfiqa.score.reason import picture_reason
+from rsfiqa.score.reason import picture_reason, worst_of
 from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES, effect_of, family_words
 
 
@@ -50,6 +50,20 @@ CENTER = grid("000", "010", "000")
 def test_what_costs_most_and_where(costs, named, level, expected):
     parts = [Part(8 / 9, costs[0], named[0]), Part(1 / 9, costs[1], named[1])]
     assert picture_reason(parts, CENTER, level) == expected
+
+
+@pytest.mark.parametrize(
+    ("parts", "worst"),
+    [
+        ([Part(0.6, 30, quality=0.5), Part(0.4, 20, quality=0.3)], 1),
+        ([Part(0.6, 30, quality=0.319), Part(0.4, 20, quality=0.3)], 0),  # as bad, and costs more
+        ([Part(0.6, 30, quality=0.321), Part(0.4, 20, quality=0.3)], 1),
+        ([Part(0.99, 30, quality=0.5), Part(0.01, 1, quality=0.1)], 0),  # the other is too small
+        ([Part(0.01, 1, quality=0.5), Part(0.01, 1, quality=0.1)], 1),  # all are
+    ],
+)
+def test_the_region_to_blame_is_the_costliest_of_the_worst(parts, worst):
+    assert worst_of(parts) is parts[worst]
 
 
 def test_a_good_picture_does_not_deny_that_a_region_is_worse():

@@ -17,7 +17,7 @@ from rsfiqa.images.opening import opened
 from rsfiqa.images.outlines import outlines
 from rsfiqa.products.scores import Row
 from rsfiqa.score import workers
-from rsfiqa.score.result import Region, Score, worst_region
+from rsfiqa.score.result import Region, Score
 from rsfiqa.score.rows import score_file
 from rsfiqa.score.serve.results import Distortion, Failed, RegionResult, Scored
 
@@ -67,7 +67,7 @@ def answer(path: str, options: AnswerOptions) -> Scored | Failed:
         score,
         pixels,
         taken=taken.isoformat() if taken else None,
-        worst=worst_region(score, lower_better=scorer.lower_better),
+        worst=score.worst,
         preview=_preview(pixels, options.preview) if options.preview else None,
     )
 

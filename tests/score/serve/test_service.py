@@ -21,7 +21,6 @@ from benchmarks.curate import client
 from benchmarks.curate.client import send, service
 from benchmarks.curate.hostile import BOUNDARY, FORM, MAKERS, bomb, form, hostile
 from rsfiqa import Scorer
-from rsfiqa.score.result import worst_region
 from tests.score.serve.conftest import content, png
 
 HOSTILE = 3 * len(MAKERS)
@@ -35,7 +34,7 @@ def test_a_picture_gets_the_score_of_the_scorer(post, checkpoint):
     status, answer = post(png(), name="café/a.png")
     scorer = Scorer.load(checkpoint, device="cpu")
     expected = scorer.score(png())
-    worst = worst_region(expected, lower_better=scorer.lower_better)
+    worst = expected.worst
     assert (status, answer["status"], answer["name"]) == (200, "ok", "café/a.png")
     assert answer["score"] == pytest.approx(expected.score, abs=1e-6)
     assert answer["worst_caption"] == worst.text
