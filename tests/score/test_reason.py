@@ -56,8 +56,8 @@ def test_what_costs_most_and_where(costs, named, level, expected):
     ("parts", "worst"),
     [
         ([Part(0.6, 30, quality=0.5), Part(0.4, 20, quality=0.3)], 1),
-        ([Part(0.6, 30, quality=0.319), Part(0.4, 20, quality=0.3)], 0),  # as bad, and costs more
-        ([Part(0.6, 30, quality=0.321), Part(0.4, 20, quality=0.3)], 1),
+        ([Part(0.6, 30, quality=0.309), Part(0.4, 20, quality=0.3)], 0),  # as bad, and costs more
+        ([Part(0.6, 30, quality=0.311), Part(0.4, 20, quality=0.3)], 1),
         ([Part(0.99, 30, quality=0.5), Part(0.01, 1, quality=0.1)], 0),  # the other is too small
         ([Part(0.01, 1, quality=0.5), Part(0.01, 1, quality=0.1)], 1),  # all are
     ],
