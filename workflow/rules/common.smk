@@ -32,11 +32,13 @@ from rsfiqa.splits import split_name
 from rsfiqa.teach.options import TeachTrainOptions
 from rsfiqa.workflow.configuration import check, segment_threads
 from rsfiqa.workflow.datasets import check_official_split
-from rsfiqa.workflow.installed import alone
+from rsfiqa.workflow.installed import link_package
 from rsfiqa.workflow.keys import check_keys
 from rsfiqa.workflow.outdated import Outdated, manifest_shards
 
-PACKAGE = CHECKOUT or alone(Path(rsfiqa.__file__).parent, Path(".snakemake/package"))
+PACKAGE = CHECKOUT or link_package(
+    Path(rsfiqa.__file__).parent, Path(".snakemake/package")
+)
 if set("{}") & set(str(PACKAGE)):
     raise WorkflowError(
         f"{PACKAGE}: the folder of the workflow must be without braces in its path, which"
