@@ -31,12 +31,15 @@ def told(
 
     Args:
         named: distortions of each of R regions.
-        ratings: float (R, 5), in the order of `RATINGS`, in [1, 5]; NaN where a caption failed.
+        ratings: float (R, 5), in the order of `RATINGS`, in [1, 5]; NaN where a caption failed,
+            which counts neither as a loss of the region nor in the mean of the image.
         quality: float (R,), predicted, on the scale on which opinions span [0, 1].
         areas: float (R,), of the regions, in any unit.
     """
-    loss = np.nan_to_num(EXCELLENT - ratings)
-    mean = areas @ loss / areas.sum()
+    known = np.isfinite(ratings)
+    loss = np.where(known, EXCELLENT - ratings, 0)
+    weights = areas[:, None] * known
+    mean = (weights * loss).sum(axis=0) / np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
     counts = np.maximum(loss + CONTEXT * (mean - loss), OWN * loss)
     least = np.interp(quality, (POOR, GOOD), (POOR_LOSS, GOOD_LOSS))
     return [

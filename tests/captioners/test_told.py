@@ -59,6 +59,15 @@ def test_severities_fit_the_level_and_the_order_is_kept():
 
 
 def test_a_failed_caption_costs_the_others_nothing():
-    values = ratings({}, {"noise": 2})
-    values[0] = np.nan
-    assert told([[], [NOISE]], values, np.array([0.7, 0.7]), np.array([1, 1])) == [[], [NOISE]]
+    """Beside an intact region as large, 1.7 would count as .8 * 1.7 = 1.36 and not be told."""
+    for loss in (1.7, 2):
+        values = ratings({}, {"noise": loss})
+        alone = told([[NOISE]], values[1:], np.array([0.7]), ONE)
+        values[0] = np.nan
+        found = told([[], [NOISE]], values, np.array([0.7, 0.7]), np.array([1, 1]))
+        assert found == [[], *alone] == [[], [NOISE]]
+
+
+def test_nothing_is_told_where_all_captions_failed():
+    values = np.full((2, len(RATINGS)), np.nan)
+    assert told([[], []], values, np.array([0.1, 0.7]), np.array([1, 1])) == [[], []]
