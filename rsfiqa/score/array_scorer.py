@@ -13,7 +13,7 @@ import numpy as np
 from rsfiqa import checkpoints
 from rsfiqa.backbones import PACKAGED, session
 from rsfiqa.backbones.session import GraphBackbone, graph_path, grid_features_of
-from rsfiqa.backbones.weights import PERCEPTION_FILE
+from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
 from rsfiqa.captioners.classifier import arrays
 from rsfiqa.captioners.classifier.arrays import ArrayPerception
 from rsfiqa.checkpoints import Card
@@ -89,12 +89,8 @@ class ArrayScorer(ImageScorer):
         self.lower_better = self.scale.lower_better
         self.region_pipeline = RegionPipeline(self.card, options)
         self.model = _model(folder, state, self.card)
-        self.backbone = self._load(network or self.perception.network)
-
-    def _load(self, weights: Mapping[str, np.ndarray]) -> GraphBackbone:
-        path = graph_path(self.card.backbone["backbone"])
-        assert path is not None
-        return GraphBackbone.load(path, weights)
+        weights = network if self.card.finetuned else self.perception.network
+        self.backbone = _load_backbone(self.card.backbone["backbone"], weights)
 
     @cached_property
     def perception(self) -> ArrayPerception:
@@ -104,7 +100,9 @@ class ArrayScorer(ImageScorer):
     @cached_property
     def _captioning_backbone(self) -> GraphBackbone:
         """The captioner's, which a checkpoint that is not fine-tuned shares."""
-        return self._load(self.perception.network) if self.card.finetuned else self.backbone
+        if not self.card.finetuned:
+            return self.backbone
+        return _load_backbone(PERCEPTION_BACKBONE, self.perception.network)
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:
         """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
@@ -149,6 +147,17 @@ class ArrayScorer(ImageScorer):
             squares = [np.square(values) for values in maps]
         fitted = resize.fit_labels(labels, image.shape[:2])
         return self.perception.caption(image, fitted, maps, squares)
+
+
+def _load_backbone(name: str, weights: Mapping[str, np.ndarray]) -> GraphBackbone:
+    """A backbone on its graph, which comes with the package.
+
+    Raises:
+        InputError: the weights are of another network.
+    """
+    path = graph_path(name)
+    assert path is not None
+    return GraphBackbone.load(path, weights)
 
 
 def _model(folder: Path, state: dict[str, np.ndarray], card: Card) -> ArrayModel:

@@ -190,6 +190,16 @@ def test_a_fine_tuned_backbone_is_run_beside_the_captioners(tmp_path):
     assert found.reason == expected.reason
 
 
+def test_a_fine_tuned_backbone_without_weights_is_refused(tmp_path):
+    """The captioner's weights, of the same network, do not stand in for those that are missing."""
+    folder = tmp_path / "checkpoint"
+    model, card = checkpoints.read(checkpoints.PACKAGED)
+    split = checkpoints.SPLIT.empty_table()
+    checkpoints.write(folder, model, replace(card, finetuned=True), split)
+    with pytest.raises(InputError, match=r"^backbone: must have the weights of .*, found others"):
+        ArrayScorer(folder, OPTIONS)
+
+
 def test_memory_that_runs_out_is_said_in_one_line(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3)).astype(np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
