@@ -1,9 +1,8 @@
 """From what a model predicts to the score of an image; the same for every scorer."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -16,33 +15,10 @@ from rsfiqa.products.captions import Distortion
 from rsfiqa.products.regions import ImageRegions
 from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import inside
+from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.pipeline import Captions, DescribedRegions, RegionPipeline
 from rsfiqa.score.result import Region, Score
 from rsfiqa.vocabulary import RATINGS
-
-
-class Predicted(Protocol):
-    """The prediction of an image of R regions as arrays; see `ArrayPrediction`."""
-
-    @property
-    def quality(self) -> float:
-        """Quality of the image."""
-
-    @property
-    def region_quality(self) -> np.ndarray:
-        """Float32 (R,)."""
-
-    @property
-    def region_weight(self) -> np.ndarray:
-        """Float32 (R,)."""
-
-    @property
-    def attention(self) -> np.ndarray:
-        """Float32 (G, G)."""
-
-    @property
-    def quality_map(self) -> np.ndarray:
-        """Float32 (G, G)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +35,7 @@ class ScoredRegions:
     regions: ImageRegions
     captions: Captions
     ratings: np.ndarray
-    predicted: Predicted
+    predicted: ArrayPrediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +61,7 @@ class PreparedImage:
     given: int | None = None
 
 
-class ImageScorer:
+class ImageScorer(ABC):
     """What scorers have in common: a subclass predicts.
 
     Attributes:
