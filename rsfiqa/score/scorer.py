@@ -23,7 +23,6 @@ from rsfiqa.model.inference import inference
 from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
 from rsfiqa.runtime.devices import adapt_to_fork, device_of
-from rsfiqa.scale import MosScale
 from rsfiqa.score import batches, hub, inside, needs, pipeline
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.assembly import ImageScorer, PreparedImage, ScoredRegions, assemble
@@ -54,12 +53,6 @@ class ImagePrediction:
     captions: pipeline.Captions
     ratings: np.ndarray
     prediction: Prediction
-
-    def cost_grid(self, scale: MosScale) -> np.ndarray:
-        """Cost of each grid cell in points of a scale: float32 (G, G); see `Score`."""
-        lacking = self.prediction.attention[0] - self.prediction.quality_map[0]
-        costs: np.ndarray = abs(scale.span) * lacking.numpy()
-        return costs
 
     def scored_regions(self) -> ScoredRegions:
         """The same with arrays."""

@@ -67,7 +67,7 @@ def test_the_file_scores_as_the_scorer(scorer, session, number):
         "region_score": 100 * prediction.region_quality[0],
         "region_weight": prediction.region_weight[0],
         "attention": prediction.attention[0],
-        "cost_map": expected.cost_grid(scorer.scale),
+        "cost_map": scorer.score(image).cost_grid,
         "ratings": expected.ratings,
     }.items():
         np.testing.assert_allclose(found[name], own, atol=0.01)
