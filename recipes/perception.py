@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.figures import FOLDER, add_data, parser
 from recipes.perception_examples import FAMILIES, Examples, Step
+from rsfiqa.architecture import CLIP
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.backbones.loading import load_backbone
 from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
@@ -29,7 +30,6 @@ from rsfiqa.captioners.classifier.network import (
     Perception,
     map_features,
 )
-from rsfiqa.captioners.classifier.pooling import CLIP
 from rsfiqa.captioners.classifier.weights import read, write
 from rsfiqa.datasets import biq2021
 from rsfiqa.datasets.entry import Entry

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsfiqa.architecture import MIN_VARIANCE
+
 
 class RegionSelfAttention(nn.Module):
     """A pre-norm transformer block over the region tokens of an image.
@@ -97,6 +99,5 @@ def pool_statistics(grid_features: Tensor, weights: Tensor) -> Tensor:
     offset = mean - centre
     first = weights @ offset  # (B, K, C)
     second = weights @ torch.addcmul(deviation.square(), offset, offset)
-    # 1e-6 keeps the gradient of the root finite in dead channels; live ones vary by 0.1 to 10.
-    deviation = ((second - first.square()).clamp_min(0) + 1e-6).sqrt()
+    deviation = ((second - first.square()).clamp_min(0) + MIN_VARIANCE).sqrt()
     return torch.cat([centre + first, deviation], -1)

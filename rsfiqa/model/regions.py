@@ -6,24 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsfiqa.architecture import (
+    ANCHOR_SPEED,
+    CAPTION_SCALE,
+    CENTER_PRIOR_WIDTH,
+    MIN_COVERAGE,
+    PRIOR_SPEED,
+)
 from rsfiqa.model.attention import RegionSelfAttention, attend_within, masked_softmax
 from rsfiqa.model.batch import Batch
 from rsfiqa.model.mhf import MHF
 from rsfiqa.region_layout import GEOMETRY_SIZE
 from rsfiqa.vocabulary import RATINGS
 
-# Attention starts as a Gaussian around the image's centre with this standard deviation, as a
-# fraction of the sides. A centre prior adds 0.01 SRCC even to a support vector regression.
-CENTER_PRIOR_WIDTH = 0.2
-# Factor of the caption projection. Random sentences and ratings, which can only harm, lowered the
-# validation SRCC of 744 training images by 0.013 at 1.0 and 0.008 at 0.2 (4 splits of LIVEC).
-CAPTION_SCALE = 0.2
 # Quality between regions rated bad and excellent overall, before training.
 ANCHOR_SLOPE = 0.5
-# Learned 20 times as fast as other weights, which would hardly move it in a training. With
-# rule-based captions, whose overall rating says little of opinions, it falls to 0.2 and costs
-# 0.006 SRCC on LIVEC; at the common speed it stayed at 0.45 and cost 0.014 (2 splits).
-ANCHOR_SPEED = 20.0
 OVERALL = RATINGS.index("overall")
 
 
@@ -141,8 +138,8 @@ class RegionAttention(nn.Module):
         logits = similarity / features.shape[-1] ** 0.5 + positional_bias
         within = attend_within(logits, coverage)  # (B, R, N)
         attended = within @ features  # (B, R, D)
-        area = torch.einsum("brn,n->br", coverage, positional_bias.exp()).clamp_min(1e-6).log()
-        importance = self.importance(tokens).squeeze(-1) + area
+        area = torch.einsum("brn,n->br", coverage, positional_bias.exp())
+        importance = self.importance(tokens).squeeze(-1) + area.clamp_min(MIN_COVERAGE).log()
         weight = masked_softmax(importance, batch.present)
         quality = self.quality(self.dropout(torch.cat([tokens, attended], -1))).squeeze(-1)
         return quality, weight, within
@@ -150,12 +147,11 @@ class RegionAttention(nn.Module):
     def _positional_bias(self, grid: int) -> Tensor:
         """The logit of the centre prior in each cell: float (N,), 0 in the image's centre.
 
-        A Gaussian whose inverse variance along x and y is exp(5 * `prior_width`) times that of
-        `CENTER_PRIOR_WIDTH`. The exponential keeps it positive; with the factor 5 it adapts as
-        fast as the other weights.
+        A Gaussian whose inverse variance along x and y is exp(`PRIOR_SPEED` * `prior_width`)
+        times that of `CENTER_PRIOR_WIDTH`. The exponential keeps it positive.
         """
         at = (torch.arange(grid, device=self.prior_width.device) + 0.5) / grid - 0.5  # (G,)
-        across, down = (at.square()[None, :] * (5 * self.prior_width).exp()[:, None]) / (
+        across, down = (at.square()[None, :] * (PRIOR_SPEED * self.prior_width).exp()[:, None]) / (
             2 * CENTER_PRIOR_WIDTH**2
         )
         logit: Tensor = -(down[:, None] + across[None, :]).flatten()
@@ -164,5 +160,5 @@ class RegionAttention(nn.Module):
 
 def _mean_within(coverage: Tensor, features: Tensor) -> Tensor:
     """Mean of `features` (B, N, D) over each region: float (B, R, D), 0 without cells."""
-    total = coverage.sum(-1, keepdim=True).clamp_min(1e-6)  # (B, R, 1)
+    total = coverage.sum(-1, keepdim=True).clamp_min(MIN_COVERAGE)  # (B, R, 1)
     return coverage @ features / total

@@ -6,13 +6,12 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from rsfiqa.architecture import CLIP, HEADS, LAST_ONLY, UNATTENDED, UNCAPTIONED
 from rsfiqa.model.attention import masked_softmax, pool_statistics
 from rsfiqa.model.batch import Batch
 from rsfiqa.model.regions import CaptionProjection, OverallAnchor, RegionAttention
 from rsfiqa.vocabulary import VARIANTS
 
-# Standardised inputs are clipped to [-6, 6], the range of the training images.
-CLIP = 6.0
 # Lower bound of standard deviations, for channels that are constant in training; live ones vary
 # by 0.1 to 10.
 MIN_STD = 1e-2
@@ -127,7 +126,7 @@ class RSA(nn.Module):
         *,
         text_dim: int,
         width: int = 64,
-        heads: int = 4,
+        heads: int = HEADS,
         ensemble_heads: int = 8,
         hidden: int = 128,
         dropout: tuple[float, float] = (0.2, 0.5),
@@ -137,9 +136,9 @@ class RSA(nn.Module):
         super().__init__()
         if variant not in VARIANTS:
             raise ValueError(f"variant: must be one of {', '.join(VARIANTS)}, found {variant!r}")
-        has_captions = variant not in ("no_mllm", "none")
-        has_attention = variant not in ("no_rsa", "none")
-        stages_used = stage_channels[-1:] if variant in ("no_mhf", "none") else stage_channels
+        has_captions = variant not in UNCAPTIONED
+        has_attention = variant not in UNATTENDED
+        stages_used = stage_channels[-1:] if variant in LAST_ONLY else stage_channels
         self.channels = sum(stage_channels)
         self.channels_used = sum(stages_used)
         self.caption_projection = CaptionProjection(text_dim, width=width) if has_captions else None

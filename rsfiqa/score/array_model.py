@@ -10,21 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from rsfiqa.architecture import (
+    ANCHOR_SPEED,
+    CAPTION_SCALE,
+    CENTER_PRIOR_WIDTH,
+    CLIP,
+    HEADS,
+    LAST_ONLY,
+    MIN_COVERAGE,
+    MIN_VARIANCE,
+    PRIOR_SPEED,
+    UNATTENDED,
+    UNCAPTIONED,
+)
 from rsfiqa.region_layout import RegionLayout
 from rsfiqa.runtime.layers import gelu, layer_norm, linear, softmax, softplus
 from rsfiqa.vocabulary import RATINGS, VARIANTS
 
-# as in model.rsa, model.attention and model.regions, which import torch
-CLIP = 6.0
-MIN_VARIANCE = 1e-6
-CENTER_PRIOR_WIDTH = 0.2
-CAPTION_SCALE = 0.2
-ANCHOR_SPEED = 20.0
-PRIOR_SPEED = 5.0
-HEADS = 4
 OVERALL = RATINGS.index("overall")
-LEAST = 1e-6  # coverage of a region, in cells
-LAST_ONLY, UNCAPTIONED, UNATTENDED = ("no_mhf", "none"), ("no_mllm", "none"), ("no_rsa", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +140,7 @@ class ArrayModel:
         """As `RegionAttention`: quality (R,), weight (R,) and attention within regions (R, N)."""
         coverage = layout.coverage
         features = self._multi_scale(cells)  # (N, D)
-        area = coverage.sum(axis=1, keepdims=True).clip(LEAST)
+        area = coverage.sum(axis=1, keepdims=True).clip(MIN_COVERAGE)
         tokens = coverage @ features / area + self._linear("regions.geometry", layout.geometry)
         tokens = tokens if captions is None else tokens + captions
         tokens = self._self_attention(self._norm("regions.norm", tokens))
@@ -145,7 +148,7 @@ class ArrayModel:
         keys = self._linear("regions.key", features)
         similarity = self._linear("regions.query", tokens) @ keys.T
         within = _within(similarity / np.float32(features.shape[1] ** 0.5) + bias, coverage)
-        prior = np.log((coverage @ np.exp(bias)).clip(LEAST))
+        prior = np.log((coverage @ np.exp(bias)).clip(MIN_COVERAGE))
         weight = softmax(self._linear("regions.importance", tokens)[:, 0] + prior)
         both = np.concatenate([tokens, within @ features], axis=1)
         return self._linear("regions.quality", both)[:, 0], weight, within

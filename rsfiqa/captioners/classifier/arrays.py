@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from rsfiqa.architecture import CLIP
 from rsfiqa.captioners.classifier.features import pixel_features
 from rsfiqa.captioners.classifier.perceived import Perceived, rows_of
-from rsfiqa.captioners.classifier.pooling import CLIP, MIN_VARIANCE, MIN_WIDTH, pooled_masks
+from rsfiqa.captioners.classifier.pooling import MIN_VARIANCE, MIN_WIDTH, pooled_masks
 from rsfiqa.captioners.rule_based.statistics import (
     ImagePlanes,
     RegionStatistics,

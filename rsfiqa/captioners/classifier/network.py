@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, softplus
 
+from rsfiqa.architecture import CLIP
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.captioners.classifier.features import FEATURES, pixel_features
 from rsfiqa.captioners.classifier.perceived import Perceived
-from rsfiqa.captioners.classifier.pooling import CLIP, MIN_VARIANCE, MIN_WIDTH, pooled_masks
+from rsfiqa.captioners.classifier.pooling import MIN_VARIANCE, MIN_WIDTH, pooled_masks
 from rsfiqa.captioners.rule_based.statistics import RegionStatistics
 
 MIN_STD = 1e-2

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-CLIP = 6.0  # bound of standardised features, as in the model
 MIN_VARIANCE = 1e-8
 MIN_WIDTH = 1e-3  # of a bin of a feature that is encoded
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsfiqa import checkpoints
+from rsfiqa.architecture import UNCAPTIONED
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import write_bytes
@@ -102,7 +103,7 @@ def _captions(
 
     variant = card.model.get("variant", "full")
     same = card.caption.get("sha256") == backbone.sha256 == packaged().backbone.sha256
-    if variant in ("no_mllm", "none") or card.caption["backend"] != "classifier" or not same:
+    if variant in UNCAPTIONED or card.caption["backend"] != "classifier" or not same:
         return None
     if not card.model["text_dim"]:
         return ClassifierCaptions(packaged(), None)
