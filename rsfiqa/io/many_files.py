@@ -18,12 +18,15 @@ File = TypeVar("File")
 Answer = TypeVar("Answer")
 
 
-def ask_each(ask: Callable[[File], Answer], files: Iterable[File]) -> Iterator[Answer]:
+def ask_each(
+    ask: Callable[[File], Answer], files: Iterable[File], *, slow_s: float = SLOW_S
+) -> Iterator[Answer]:
     """The answer for each file, in their order; files are taken by `CHUNK`.
 
     Args:
         ask: may be called in threads.
         files: paths, or whatever `ask` takes.
+        slow_s: seconds for a file above which further files are asked in threads.
     """
     rest = iter(files)
     with ExitStack() as stack:
@@ -34,6 +37,6 @@ def ask_each(ask: Callable[[File], Answer], files: Iterable[File]) -> Iterator[A
                 continue
             began = time.monotonic()
             answers = [ask(file) for file in chunk]
-            if time.monotonic() - began > SLOW_S * len(chunk):
+            if time.monotonic() - began > slow_s * len(chunk):
                 pool = stack.enter_context(ThreadPool(THREADS))
             yield from answers

@@ -8,8 +8,7 @@ from rsfiqa.io import many_files
 
 
 @pytest.mark.parametrize(("slow_s", "threads"), [(0.0, many_files.THREADS), (60.0, 0)])
-def test_the_order_is_kept_and_threads_are_for_slow_files(monkeypatch, slow_s, threads):
-    monkeypatch.setattr(many_files, "SLOW_S", slow_s)
+def test_the_order_is_kept_and_threads_are_for_slow_files(slow_s, threads):
     asked = set()
 
     def ask(number: int) -> int:
@@ -17,7 +16,8 @@ def test_the_order_is_kept_and_threads_are_for_slow_files(monkeypatch, slow_s, t
         return -number
 
     count = 5 * many_files.CHUNK + 3
-    assert list(many_files.ask_each(ask, range(count))) == [-n for n in range(count)]
+    answers = many_files.ask_each(ask, range(count), slow_s=slow_s)
+    assert list(answers) == [-n for n in range(count)]
     others = asked - {threading.get_ident()}
     assert 0 < len(others) <= threads if threads else not others
 
