@@ -55,7 +55,7 @@ class CaptionRow:
         ratings: 1 (bad) to 5 (excellent) for each of `RATINGS`; None if the caption failed.
         expectations: expected rating in [1, 5] for each of `RATINGS`; None if unknown.
         text: the sentence that is embedded; empty if the caption failed.
-        distortions: most severe first; empty for none.
+        distortions: the classifier's costliest first, others' most severe first; empty for none.
         raw: response of a language model; None for other captioners.
         status: failed if a language model gave no valid response.
     """

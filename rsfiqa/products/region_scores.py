@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),  # MOS units
         ("cost", pa.float64()),  # MOS points
         *((name, pa.float64()) for name in RATINGS),  # 1 (bad) to 5 (excellent)
-        ("families", pa.list_(pa.string())),  # of distortions, the most severe first
+        ("families", pa.list_(pa.string())),  # of distortions, in the order of the caption
         ("severities", pa.list_(pa.int8())),  # 1 to 5, one for each family
         ("caption", pa.string()),  # sentence about the region
         ("location", pa.string()),  # absolute path, which identifies the picture

@@ -25,7 +25,8 @@ class Region:
             the caption failed.
         ratings: color, noise, artifact, blur and overall in [1, 5], higher is better. Overall is
             the predicted quality of the region, the others are the captioner's: NaN if it failed.
-        distortions: family and severity (1 to 5), the most severe first.
+        distortions: family and severity (1 to 5), in the order of the caption: the classifier
+            names the costliest first, the others the most severe.
         area: fraction of the image that it covers, in [0, 1].
         score: predicted score of the region in MOS units of the checkpoint.
         quality: the score mapped to [0, 1] and clipped; higher is better.

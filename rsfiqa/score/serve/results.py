@@ -19,7 +19,7 @@ class RegionResult(BaseModel):
     outline: str = Field(description="SVG path in pixels of the label map, even-odd rule.")
     text: str = Field(description="Sentence about the region.")
     ratings: dict[str, float | None] = Field(description="1 (bad) to 5 (excellent).")
-    distortions: list[Distortion] = Field(description="The most severe first.")
+    distortions: list[Distortion] = Field(description="In the order of the caption.")
     score: float = Field(description="MOS units.")
     weight: float = Field(description="In [0, 1]; the weights of a picture sum to 1.")
     cost: float = Field(description="MOS points that the region takes from the picture.")
