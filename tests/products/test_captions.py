@@ -110,6 +110,19 @@ def test_ratings_are_expectations_words_or_nan():
     np.testing.assert_array_equal(ratings, [[1.5, 2, 3, 4, 5], [2.75] * 5, [np.nan] * 5])
 
 
+def test_rows_have_the_ratings_of_their_table():
+    unknown = dict.fromkeys(RATINGS)
+    rows = [
+        caption(0),
+        caption(1, expectations=unknown),
+        caption(2, expectations=unknown | {"blur": 1.5}, ratings=unknown | {"color": 4}),
+        CaptionRow.failed(3, "no JSON"),
+    ]
+    expected = captions.ratings_array(captions.to_table({"a": rows}))
+    np.testing.assert_array_equal(captions.ratings_of(rows), expected, strict=True)
+    assert captions.ratings_of([]).shape == (0, len(RATINGS))
+
+
 def test_a_rating_may_be_missing_by_itself():
     rows = [
         {"color": 3, "color_expected": 2.75, "noise": 4, "overall_expected": 1.5},
