@@ -4,8 +4,7 @@ import numpy as np
 
 SOFTPLUS_LINEAR = 20  # above it the softplus is the identity, as in torch
 LAYER_NORM_EPS = 1e-5
-# Abramowitz and Stegun 7.1.26: erf to 1.5e-7, which importing scipy.special for 0.1 s would not
-# better in float32
+# Abramowitz and Stegun 7.1.26
 ERF_SCALE = 0.3275911
 ERF = (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)
 
@@ -17,7 +16,7 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
 
 
 def erf(x: np.ndarray) -> np.ndarray:
-    """The error function to 1.5e-7, in the type and shape of `x`."""
+    """The error function in the type and shape of `x`: to 1.5e-7 in float64, 6e-7 in float32."""
     size = np.abs(x)
     t = 1 / (1 + ERF_SCALE * size)
     polynomial = np.zeros_like(t)
