@@ -54,18 +54,28 @@ def shaping(options: type[BaseModel]) -> set[str]:
 
 
 def _too_short(error: ValidationError, source: str) -> str:
-    """What is said of a list with too few values: how many it must have, how many it has."""
+    """What is said of a list with too few values: how many it must have, how many it has.
+
+    Each missing value is a finding; together they count as one.
+    """
     *key, first = error.errors(include_url=False)[0]["loc"]
     missing = [one["loc"] for one in error.errors() if list(one["loc"][:-1]) == key]
     name, found = ".".join(map(str, key)), int(first)
-    return f"{source}: {name}: must have {found + len(missing)} values, found {found}; add the rest"
+    rule = f"must have {found + len(missing)} values, found {found}"
+    return f"{source}: {name}: {rule}; add the rest{_more(error, len(missing))}"
+
+
+def _more(error: ValidationError, said: int) -> str:
+    """The number of findings beyond those that were said; empty for none."""
+    count = error.error_count() - said
+    return f" (and {count} more)" if count else ""
 
 
 def describe(error: ValidationError, source: str) -> str:
     """The first finding of a validation in one line, with the number of further ones."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = _more(error, 1)
     if first["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}, found {first['input']!r}; remove or correct it{more}"
     if first["type"] == "missing" and isinstance(first["loc"][-1], int):

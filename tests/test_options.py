@@ -3,13 +3,13 @@
 from typing import get_args
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.extract.options import ExtractOptions
-from rsfiqa.options import OPERATIONAL, shaping
+from rsfiqa.options import OPERATIONAL, describe, shaping
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.segment.options import SHARED_OPTIONS, SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
@@ -68,3 +68,26 @@ def test_the_mark_changes_neither_type_nor_schema():
     field = EmbedOptions.model_fields["device"]
     assert OPERATIONAL in field.metadata
     assert get_args(field.annotation) == ("auto", "cuda", "cpu")
+
+
+class Measured(BaseModel):
+    """Options of this test."""
+
+    a: tuple[int, int, int]
+    b: int = 0
+    c: str = ""
+
+
+@pytest.mark.parametrize(
+    ("given", "more"),
+    [
+        ({"a": [1]}, ""),
+        ({"a": [1], "b": "x"}, " (and 1 more)"),
+        ({"a": [1], "b": "x", "c": 3}, " (and 2 more)"),
+    ],
+)
+def test_further_findings_beside_a_short_list_are_counted(given, more):
+    with pytest.raises(ValidationError) as caught:
+        Measured.model_validate(given)
+    expected = f"x.yaml: a: must have 3 values, found 1; add the rest{more}"
+    assert describe(caught.value, "x.yaml") == expected
