@@ -2,20 +2,32 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 AMD = Path("/dev/kfd")  # of the driver ROCm
 NVIDIA = "libcuda.so.1"  # of the driver, also under WSL
 
 
-def may_exist() -> bool:
-    """False where no GPU can be used by torch's device cuda; True where torch must say."""
-    if sys.platform == "darwin":
+def may_exist(
+    *,
+    platform: str = sys.platform,
+    amd: Path = AMD,
+    load_library: Callable[[str], object] = ctypes.CDLL,
+) -> bool:
+    """False where no GPU can be used by torch's device cuda; True where torch must say.
+
+    Args:
+        platform: as `sys.platform`.
+        amd: device that exists where there is an AMD GPU.
+        load_library: opens a shared library by name; raises OSError where there is none.
+    """
+    if platform == "darwin":
         return False
-    if sys.platform != "linux" or AMD.exists():
+    if platform != "linux" or amd.exists():
         return True
     try:
-        ctypes.CDLL(NVIDIA)
+        load_library(NVIDIA)
     except OSError:
         return False
     return True
