@@ -6,6 +6,7 @@ photograph of BIQ2021's training part has one distortion at two severities. Its 
 of the photograph, less an even step for each severity: a pseudo-MOS, which no one has given.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,12 +40,16 @@ OPACITIES = (0.25, 0.7)  # of overlaid text, at severity 1 and 5
 Distort = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
-def write(data: Path, folder: Path) -> Path:
+def write(data: Path, folder: Path, *, count: int = PHOTOGRAPHS) -> Path:
     """Write the pictures and scores.csv, which has the layout csv; returns the latter's path.
 
     Args:
         data: folder that holds BIQ2021.
         folder: takes the pictures and the table; a finished one is kept.
+        count: photographs.
+
+    Raises:
+        SystemExit: fewer photographs can be distorted.
     """
     table = folder / "scores.csv"
     if table.is_file():
@@ -52,7 +57,6 @@ def write(data: Path, folder: Path) -> Path:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     training, _ = photographs(data)
     order = np.random.default_rng(SEED).permutation(pristine(training))
-    count = min(PHOTOGRAPHS, len(order))
     rows: list[tuple[str, float, str]] = []
     with tqdm(total=count, desc="rising", mininterval=10) as progress:
         for index in order:
@@ -71,6 +75,11 @@ def write(data: Path, folder: Path) -> Path:
             progress.update()
             if progress.n == count:
                 break
+    if (found := len(rows) // len(RISING)) < count:
+        sys.exit(
+            f"{data}: must have {count} well-rated photographs that can be distorted, found"
+            f" {found}; get all of BIQ2021"
+        )
     write_scores(table, rows)
     return table
 

@@ -26,7 +26,7 @@ def test_scores_fall_with_the_severity_of_each_photograph(tmp_path, monkeypatch)
     opinions = ((f"ss03 ({i}).png", 0.7 + i / 10) for i in range(3))
     entries = rated_photographs(tmp_path, opinions, coarse=(6, 8), size=(64, 48))
     monkeypatch.setattr(rising_distortions, "photographs", lambda _: (entries, []))
-    table = write(tmp_path, tmp_path / "rising")
+    table = write(tmp_path, tmp_path / "rising", count=3)
     rows = [line.split(",") for line in table.read_text("utf-8").splitlines()]
     assert rows[0] == ["path", "mos", "group"]
     scores = np.array([float(row[1]) for row in rows[1:]]).reshape(3, len(RISING))
@@ -36,6 +36,15 @@ def test_scores_fall_with_the_severity_of_each_photograph(tmp_path, monkeypatch)
     before = table.stat().st_mtime_ns
     assert write(tmp_path, tmp_path / "rising") == table
     assert table.stat().st_mtime_ns == before
+
+
+def test_fewer_photographs_than_asked_for_are_not_published(tmp_path, monkeypatch):
+    opinions = ((f"ss03 ({i}).png", 0.7 + i / 10) for i in range(3))
+    entries = rated_photographs(tmp_path, opinions, coarse=(6, 8), size=(64, 48))
+    monkeypatch.setattr(rising_distortions, "photographs", lambda _: (entries, []))
+    with pytest.raises(SystemExit, match=r"must have 4 well-rated .*, found 3; get all of BIQ"):
+        write(tmp_path, tmp_path / "rising", count=4)
+    assert not (tmp_path / "rising/scores.csv").exists()
 
 
 @pytest.mark.parametrize("seed", range(6))
