@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.runtime.layers import pooling_bounds
 
 RUNTIME, EXPORTER = "onnxruntime", "onnx"
 INPUT = "image"
@@ -177,8 +178,8 @@ def _pooled(values: np.ndarray, grid: int) -> np.ndarray:
 
 def _pooling_matrix(side: int, cells: int) -> np.ndarray:
     """The weights of adaptive average pooling along one axis: float32 (cells, side)."""
-    at, cell = np.arange(side), np.arange(cells)[:, None]
-    begin, end = cell * side // cells, -(-(cell + 1) * side // cells)
+    at = np.arange(side)
+    begin, end = (bound[:, None] for bound in pooling_bounds(side, cells))
     inside = (at >= begin) & (at < end)
     weights: np.ndarray = (inside / (end - begin)).astype(np.float32)
     return weights

@@ -59,3 +59,14 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarra
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     found: np.ndarray = centred / np.sqrt(variance + LAYER_NORM_EPS) * weight + bias
     return found
+
+
+def pooling_bounds(side: int, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """First index of each cell of adaptive average pooling, and the one after its last: (cells,).
+
+    Args:
+        side: length of the axis; cells overlap where it is no multiple of their number.
+        cells: their number.
+    """
+    number = np.arange(cells)
+    return number * side // cells, -(-(number + 1) * side // cells)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
@@ -38,3 +39,12 @@ def test_a_linear_layer_can_have_no_bias():
     x, weight = np.arange(6.0).reshape(2, 3), np.ones((4, 3))
     np.testing.assert_array_equal(layers.linear(x, weight), [[3.0] * 4, [12.0] * 4])
     np.testing.assert_array_equal(layers.linear(x, weight, np.ones(4))[0], [4.0] * 4)
+
+
+@pytest.mark.parametrize(("side", "cells"), [(12, 4), (13, 4), (3, 8), (1, 1), (7, 7)])
+def test_pooling_bounds_are_those_of_torch(side, cells):
+    x = np.random.default_rng(0).normal(size=side)
+    begin, end = layers.pooling_bounds(side, cells)
+    found = [x[low:high].mean() for low, high in zip(begin, end, strict=True)]
+    expected = functional.adaptive_avg_pool1d(torch.from_numpy(x)[None], cells)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from rsfiqa.runtime.layers import pooling_bounds
+
 MIN_VARIANCE = 1e-8
 MIN_WIDTH = 1e-3  # of a bin of a feature that is encoded
 
@@ -39,8 +41,7 @@ def _bins(side: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         side: pixels.
         count: cells, as `adaptive_avg_pool2d` cuts them.
     """
-    cells = np.arange(count)
-    begin, end = cells * side // count, -(-(cells + 1) * side // count)
+    begin, end = pooling_bounds(side, count)
     sizes = end - begin
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.repeat(begin, sizes) + within, np.repeat(cells, sizes), sizes
+    return np.repeat(begin, sizes) + within, np.repeat(np.arange(count), sizes), sizes
