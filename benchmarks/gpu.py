@@ -43,9 +43,9 @@ from rsfiqa.products import regions
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
+from rsfiqa.score.batching import BATCH_SIZE
 from rsfiqa.score.describing import describe_pixels
 from rsfiqa.score.options import ScoreOptions
-from rsfiqa.score.scorer import BATCH_SIZE
 from rsfiqa.score.workers import Setup, Workers
 from rsfiqa.segmenters.sam.generator import MaskGenerator
 from rsfiqa.segmenters.sam.segmenter import SamSegmenter

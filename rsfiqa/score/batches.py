@@ -3,10 +3,10 @@
 What needs no device is done before, by `describe_pixels`, in this process or in others.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,8 +29,6 @@ from rsfiqa.score.export.masks import pool, region_masks
 if TYPE_CHECKING:
     from rsfiqa.score.scorer import Scorer
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, eq=False)
 class _Pooled:
@@ -52,7 +50,7 @@ class BatchScorer:
     device the backbone computes in bfloat16, which rounds feature maps to 0.4 %.
 
     Args:
-        scorer: a scorer that `can_batch`.
+        scorer: of a checkpoint that `batching.can_batch`.
     """
 
     def __init__(self, scorer: "Scorer") -> None:
@@ -60,7 +58,7 @@ class BatchScorer:
 
     def scored_regions(self, images: Sequence[DescribedPixels]) -> list[ScoredRegions]:
         """What is predicted of images of equal size, in their order."""
-        scorer, card = self.scorer, self.scorer.card
+        scorer = self.scorer
         captioner = scorer.region_pipeline.captioner
         assert isinstance(captioner, ClassifierCaptioner)
         with inference():
@@ -71,7 +69,6 @@ class BatchScorer:
                 rows = rows_of(image.fitted, image.statistics, perceived)
                 ratings = captions.ratings_of(rows)
                 regions = ImageRegions("", image.labels, region_table(image.labels))
-                grid = each.grid if card.finetuned else features.to_float16(each.grid)
                 inputs.append(
                     image_inputs(
                         "",
@@ -79,7 +76,7 @@ class BatchScorer:
                         table=regions.table,
                         ratings=ratings,
                         text=scorer.vectors([row.text for row in rows]),
-                        grid_features=grid,
+                        grid_features=features.to_float16(each.grid),
                     )
                 )
                 found.append((regions, rows, ratings))
@@ -106,40 +103,6 @@ class BatchScorer:
             _Pooled(grids[i], _region_statistics([(a[i], b[i]) for a, b in of_maps], image.fitted))
             for i, image in enumerate(images)
         ]
-
-
-def can_batch(scorer: "Scorer") -> bool:
-    """Whether a scorer's captions come from the classifier on the backbone's own feature maps."""
-    captioner, card = scorer.region_pipeline.captioner, scorer.card
-    return (
-        isinstance(captioner, ClassifierCaptioner)
-        and captioner.backbone_sha256 == scorer.own_backbone.sha256
-        and card.caption["long_side"] == card.backbone["long_side"]
-        and card.segment["long_side"] <= card.caption["long_side"]
-    )
-
-
-def by_size(
-    images: Iterable[tuple[T, DescribedPixels | None]], size: int
-) -> Iterator[list[tuple[T, DescribedPixels | None]]]:
-    """Batches of images of equal size, complete ones as soon as they are.
-
-    An image that could not be described is a batch of its own.
-
-    Args:
-        images: with what belongs to each.
-        size: largest number of images of a batch.
-    """
-    waiting: dict[tuple[int, ...], list[tuple[T, DescribedPixels | None]]] = {}
-    for item in images:
-        if item[1] is None:
-            yield [item]
-            continue
-        group = waiting.setdefault(item[1].pixels.shape, [])
-        group.append(item)
-        if len(group) == size:
-            yield waiting.pop(item[1].pixels.shape)
-    yield from waiting.values()
 
 
 def _precision(device: torch.device) -> AbstractContextManager[None]:

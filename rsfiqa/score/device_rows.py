@@ -10,25 +10,29 @@ from threadpoolctl import threadpool_limits
 
 from rsfiqa import checkpoints
 from rsfiqa.checkpoints import Card, label_of
-from rsfiqa.errors import ImageError
-from rsfiqa.images.flags import flags_of
-from rsfiqa.images.location import display_path, file_state
-from rsfiqa.products.scores import Row, failed_row
+from rsfiqa.images.location import file_state
+from rsfiqa.products.scores import Row
+from rsfiqa.score import pipeline
 from rsfiqa.score.assembly import prepare
+from rsfiqa.score.batching import BATCH_SIZE, can_batch, score_in_batches
 from rsfiqa.score.describing import DescribedPixels, describe_pixels
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.pipeline import RegionPipeline
-from rsfiqa.score.result import Region
-from rsfiqa.score.rows import is_out_of_memory, load_image, reason_of, scored_row
+from rsfiqa.score.result import Score
+from rsfiqa.score.rows import (
+    IMAGE_ERRORS,
+    Scored,
+    failed_file_row,
+    flags_around,
+    load_image,
+    reason_of,
+    scored_row,
+)
 
 if TYPE_CHECKING:
-    from rsfiqa.score.scorer import Scorer
     from rsfiqa.score.workers import Setup
 
-BATCH_SIZE = 16  # images of equal size
-WINDOW = 8  # batches of images that may be described before an earlier one is scored
-
-Scored = tuple[Row, list[Region]]
+WINDOW = 8  # batches of images of which those of equal size are scored together
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,15 +70,26 @@ class Pool(Protocol):
     def submit(self, index: int, path: str) -> None:
         """Let one of them describe an image."""
 
-    def collect(self) -> Iterator[tuple[int, Described | Exception]]:
-        """Images that have been described since."""
+    def collect(self, *, wait_for_one: bool = True) -> Iterator[tuple[int, Described | Exception]]:
+        """Number and description of images that are done since; or the error."""
 
 
 _ready: list[_Ready] = []  # in this process
 
 
+def is_suited(card: Card) -> bool:
+    """Whether processes without a device can describe the images of a checkpoint.
+
+    Not where the segmenter needs torch: each process would load the model on the CPU.
+    """
+    return can_batch(card) and not pipeline.needs_one_process(card)
+
+
 def start(setup: "Setup") -> None:
-    """Prepare this process for `describe_one`."""
+    """Prepare this process for `describe_one`.
+
+    It imports no torch, whose threads would have to be limited too.
+    """
     cv2.setNumThreads(1)
     threadpool_limits(1)
     card, digest = checkpoints.read_card(setup.folder)
@@ -90,23 +105,25 @@ def describe_one(path: str) -> Described:
         path: of the image.
     """
     (ready,) = _ready
-    failed = failed_row(display_path(path), file_state(path), ready.card.scale, ready.label)
-    failed["inside"] = None if ready.inside is None else ready.inside.key(path)
+    state = file_state(path)
+    failed = failed_file_row(path, state, ready.card.scale, ready.label, ready.inside)
     try:
         image = load_image(Path(path))
         mask = None if ready.inside is None else ready.inside.mask(path, image.size)
         prepared = prepare(image, ready.regions.segment, mask=mask)
         pixels = describe_pixels(prepared, ready.regions, ready.card.backbone["long_side"])
-    except (ImageError, OSError, MemoryError, RuntimeError, cv2.error) as error:
-        return Described({**failed, "reason": reason_of(error)}, None, [], None)
-    bordered = prepared.box != (0, 0, *prepared.loaded_size)
-    return Described(failed, pixels, flags_of(image, bordered=bordered), image.damage)
+    except IMAGE_ERRORS as error:
+        if (reason := reason_of(error)) is None:
+            raise
+        return Described({**failed, "reason": reason}, None, [], None)
+    flags = flags_around(image, prepared.box, prepared.loaded_size)
+    return Described(failed, pixels, flags, image.damage)
 
 
 def rows_in_batches(
     paths: Sequence[str],
     pool: Pool,
-    scorer: "Scorer",
+    score: Callable[[Sequence[DescribedPixels]], Sequence[Score]],
     failed: Callable[[str, Exception], Scored],
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Scored]:
@@ -115,63 +132,44 @@ def rows_in_batches(
     Args:
         paths: of the images.
         pool: processes that run `describe_one`.
-        scorer: a scorer that `batches.can_batch`.
-        failed: the row of an image whose process has died.
+        score: scores images of equal size, as `Scorer.score_described`.
+        failed: the row of an image by its error.
         batch_size: largest number of images that are scored together.
+
+    Raises:
+        InputError: something that concerns all images.
     """
-    waiting: dict[int, Described] = {}  # described, by number
-    done: dict[int, Scored] = {}
-    begun = given = finished = 0
-    while given < len(paths):
-        most = min(len(paths), given + WINDOW * batch_size)
-        while pool.idle and begun < most:
-            pool.submit(begun, paths[begun])
-            begun += 1
-        if finished < most:
-            for index, found in pool.collect():
-                finished += 1
-                if isinstance(found, Exception):
-                    done[index] = failed(paths[index], found)
-                elif found.pixels is None:
-                    done[index] = found.row, []
-                else:
-                    waiting[index] = found
-        is_last = finished == most  # no image can come before one of those is scored
-        while len(waiting) >= batch_size or (waiting and is_last):
-            numbers = _next_batch(waiting, batch_size)
-            batch = [waiting.pop(number) for number in numbers]
-            done |= dict(zip(numbers, _score(batch, scorer), strict=True))
-        while given in done:
-            yield done.pop(given)
-            given += 1
+    window = WINDOW * batch_size
+    described = zip(paths, _in_order(paths, pool, window), strict=True)
+    images = ((one, None if isinstance(one[1], Exception) else one[1].pixels) for one in described)
+    for (path, found), result in score_in_batches(images, score, size=batch_size, window=window):
+        if isinstance(found, Exception):
+            yield failed(path, found)
+        elif isinstance(result, Exception):
+            yield failed(path, result)
+        elif result is None:
+            yield found.row, []
+        else:
+            yield scored_row(found.row, result, found.flags, found.damage), result.regions
 
 
-def _next_batch(waiting: dict[int, Described], size: int) -> list[int]:
-    """The first image that waits, with others of its size."""
-    shapes = {
-        number: found.pixels.pixels.shape
-        for number, found in sorted(waiting.items())
-        if found.pixels is not None
-    }
-    first = next(iter(shapes.values()))
-    return [number for number, shape in shapes.items() if shape == first][:size]
+def _in_order(paths: Sequence[str], pool: Pool, ahead: int) -> Iterator[Described | Exception]:
+    """What the processes know of each image, in the order of the paths.
 
-
-def _score(batch: Sequence[Described], scorer: "Scorer") -> list[Scored]:
-    """Rows and regions of a batch; one for which memory is too small is halved."""
-    try:
-        scores = scorer.score_described([each.pixels for each in batch if each.pixels is not None])
-    except (ImageError, MemoryError, RuntimeError) as error:
-        if len(batch) == 1:
-            return [({**batch[0].row, "reason": reason_of(error)}, [])]
-        if not (isinstance(error, ImageError) or is_out_of_memory(error)):
-            raise
-        half = len(batch) // 2
-        return _score(batch[:half], scorer) + _score(batch[half:], scorer)
-    return [
-        (
-            scored_row(each.row, score, each.flags, each.damage),
-            score.regions,
-        )
-        for each, score in zip(batch, scores, strict=True)
-    ]
+    Args:
+        paths: of the images.
+        pool: processes that run `describe_one`.
+        ahead: number of images that may be described from the one that is given next.
+    """
+    done: dict[int, Described | Exception] = {}
+    begun = 0
+    for given in range(len(paths)):
+        is_first = True
+        while is_first or given not in done:
+            # also where the image is there: processes get the next one while a batch is scored
+            done |= dict(pool.collect(wait_for_one=given not in done))
+            while pool.idle and begun < min(len(paths), given + ahead):
+                pool.submit(begun, paths[begun])
+                begun += 1
+            is_first = False
+        yield done.pop(given)

@@ -11,12 +11,14 @@ import numpy as np
 
 from rsfiqa.errors import ImageError, first_line
 from rsfiqa.images import convert, load
+from rsfiqa.images.border import Box
 from rsfiqa.images.flags import flags_of
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.images.location import display_path, file_state
 from rsfiqa.products.region_scores import RegionRow
 from rsfiqa.products.scores import IMAGE_RATINGS, FileState, Row, failed_row
 from rsfiqa.runtime.processes import WorkerError, run_apart
+from rsfiqa.scale import MosScale
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.result import Region, Score
 from rsfiqa.vocabulary import RATINGS
@@ -26,9 +28,18 @@ if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument n
     from rsfiqa.score.pipeline import DescribedRegions
 
 LARGEST_IN_PROCESS = 4 * convert.HUGE  # pixels of 4 bytes
-# What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it.
-# NumPy and OpenCV have errors of their own.
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "could not create a primitive")
+# What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it,
+# cuBLAS and cuDNN. NumPy and OpenCV have errors of their own.
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "could not create a primitive",
+    "status_alloc_failed",
+)
+# What an image can raise. Not every RuntimeError concerns it alone; `reason_of` knows.
+IMAGE_ERRORS = (ImageError, OSError, MemoryError, RuntimeError, cv2.error)
+
+Scored = tuple[Row, list[Region]]
 
 
 @dataclass(frozen=True)
@@ -58,26 +69,55 @@ def score_file(
     """
     # the state before the file is read: if the file changes meanwhile, the next run sees another
     state = opened.state if opened else file_state(path)
-    failed = failed_row(display_path(path), state, scorer.scale, label)
-    failed["inside"] = None if inside is None else inside.key(path)
+    failed = failed_file_row(path, state, scorer.scale, label, inside)
     try:
         image = opened.image if opened else load_image(Path(path))
         mask = None if inside is None else inside.mask(path, image.size)
         score = scorer.score_loaded(image, opened.described if opened else None, mask)
-    except (ImageError, OSError, MemoryError, RuntimeError, cv2.error) as error:
-        return {**failed, "reason": reason_of(error)}, None
-    flags = flags_of(image, bordered=score.content != (0, 0, *image.size))
+    except IMAGE_ERRORS as error:
+        if (reason := reason_of(error)) is None:
+            raise
+        return {**failed, "reason": reason}, None
+    flags = flags_around(image, score.content, image.size)
     row = scored_row(failed, score, flags, image.damage)
     return row, (score, image.pixels)
 
 
-def reason_of(error: Exception) -> str:
-    """Why an image could not be scored, by an error that concerns it alone; else it is raised."""
-    if isinstance(error, ImageError | OSError):
+def failed_file_row(
+    path: str, state: FileState, scale: MosScale, label: str, inside: Inside | None
+) -> Row:
+    """The row of an image file that failed; that of one that is scored is made of it.
+
+    Args:
+        path: of the image.
+        state: of the file.
+        scale: of the checkpoint.
+        label: of the checkpoint.
+        inside: region to score instead of the whole image.
+    """
+    row = failed_row(display_path(path), state, scale, label)
+    row["inside"] = None if inside is None else inside.key(path)
+    return row
+
+
+def flags_around(image: LoadedImage, content: Box, size: tuple[int, int]) -> list[str]:
+    """The flags of an image; see `flags_of`.
+
+    Args:
+        image: loaded image.
+        content: its part within the border.
+        size: width and height of the image, in the pixels of `content`.
+    """
+    return flags_of(image, bordered=content != (0, 0, *size))
+
+
+def reason_of(error: Exception) -> str | None:
+    """Why an image could not be scored, by an error that concerns it alone; None for others."""
+    if isinstance(error, ImageError | OSError | WorkerError):
         return first_line(error)
     if is_out_of_memory(error):
         return "not enough memory"
-    raise error
+    return None
 
 
 def scored_row(failed: Row, score: Score, flags: list[str], damage: str | None) -> Row:

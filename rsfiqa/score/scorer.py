@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from rsfiqa.runtime.devices import adapt_to_fork, device_of
 from rsfiqa.score import batches, hub, inside, needs, pipeline
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.assembly import ImageScorer, PreparedImage, ScoredRegions, assemble
+from rsfiqa.score.batching import BATCH_SIZE, can_batch, score_in_batches
 from rsfiqa.score.describing import DescribedPixels, describe_pixels
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline
@@ -34,8 +34,7 @@ from rsfiqa.score.sources import Source, load_source, to_uint8
 
 log = logging.getLogger("rsfiqa")
 
-BATCH_SIZE = 16  # images of equal size that a GPU scores together
-AHEAD = 4  # batches of images that are read before the first of them is scored
+AHEAD = 4  # batches of images that are read at most before the first of them is scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +204,8 @@ class Scorer(nn.Module, ImageScorer):
         Args:
             sources: the images; see `load_source`.
             batch_size: largest number of images of equal size that are scored together; by default
-                16 on a GPU and 1 on a CPU, which gains nothing. `AHEAD` times as many images are
-                read in advance.
+                16 on a GPU and 1 on a CPU, which gains nothing. At most `AHEAD` times as many
+                images are read in advance. A batch for which memory is too small is halved.
 
         Raises:
             InputError: one image instead of several, or a batch size below 1.
@@ -220,7 +219,7 @@ class Scorer(nn.Module, ImageScorer):
             size = 1 if self.mean.device.type == "cpu" else BATCH_SIZE
         if size < 1:
             raise InputError(f"batch_size: must be 1 or more, found {size}; change it")
-        if size > 1 and batches.can_batch(self):
+        if size > 1 and can_batch(self.card):
             return self._score_batches(sources, size)
         return self._score_each(sources)
 
@@ -236,28 +235,24 @@ class Scorer(nn.Module, ImageScorer):
     def _score_batches(self, sources: Iterable[Source], size: int) -> Iterator[Score | ImageError]:
         self._check_process()
         self.eval()
-        every = iter(sources)
-        while window := list(islice(every, AHEAD * size)):
-            results: dict[int, Score | ImageError] = {}
-            described = (
-                (i, self._described(source, results, i)) for i, source in enumerate(window)
-            )
-            for batch in batches.by_size(described, size):
-                images = [image for _, image in batch if image is not None]
-                for (i, _), score in zip(batch, self.score_described(images), strict=False):
-                    results[i] = score
-            yield from (results[i] for i in range(len(window)))
+        images = map(self._described, sources)
+        for unusable, found in score_in_batches(
+            images, self.score_described, size=size, window=AHEAD * size
+        ):
+            result = unusable or found
+            if isinstance(result, Score | ImageError):
+                yield result
+            elif result is not None:
+                raise result
 
-    def _described(
-        self, source: Source, results: dict[int, Score | ImageError], number: int
-    ) -> DescribedPixels | None:
-        """An image as a device takes it; None, with an error among the results, if unusable."""
+    def _described(self, source: Source) -> tuple[ImageError | None, DescribedPixels | None]:
+        """An image as a device takes it, or the error of one that is unusable."""
         try:
             prepared = self.prepare(load_source(source))
         except (ImageError, InputError) as error:
-            results[number] = ImageError(str(error))
-            return None
-        return describe_pixels(prepared, self.region_pipeline, self.card.backbone["long_side"])
+            return ImageError(str(error)), None
+        long_side = self.card.backbone["long_side"]
+        return None, describe_pixels(prepared, self.region_pipeline, long_side)
 
     def score_described(self, images: Sequence[DescribedPixels]) -> list[Score]:
         """Scores of images of equal size, computed together; see `BatchScorer`."""

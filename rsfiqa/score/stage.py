@@ -24,9 +24,9 @@ from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region
-from rsfiqa.score.rows import region_rows
+from rsfiqa.score.rows import Scored, region_rows
 from rsfiqa.score.shard import Shard
-from rsfiqa.score.workers import Scored, ScoreOne, Setup, Workers, score_one
+from rsfiqa.score.workers import ScoreOne, Setup, Workers, score_one
 
 log = logging.getLogger("rsfiqa")
 

@@ -17,8 +17,7 @@ from rsfiqa import checkpoints
 from rsfiqa.checkpoints import Card, label_of
 from rsfiqa.errors import ImageError, InputError, first_line
 from rsfiqa.images import load
-from rsfiqa.images.location import display_path, file_state
-from rsfiqa.products.scores import Row, failed_row
+from rsfiqa.images.location import file_state
 from rsfiqa.runtime import gpus
 from rsfiqa.runtime.memory import tune_malloc
 from rsfiqa.runtime.processes import Method, Worker, WorkerError
@@ -26,8 +25,14 @@ from rsfiqa.score import array_scorer, device_rows, heatmap, loading, pipeline
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline
-from rsfiqa.score.result import Region
-from rsfiqa.score.rows import LARGEST_IN_PROCESS, Opened, score_file
+from rsfiqa.score.rows import (
+    LARGEST_IN_PROCESS,
+    Opened,
+    Scored,
+    failed_file_row,
+    reason_of,
+    score_file,
+)
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
     from rsfiqa.score.loading import CommandScorer
@@ -36,7 +41,6 @@ if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument n
 MAX_FAILED_STARTS = 3  # processes that may die in a row while they load the models
 AHEAD = 4  # images, for each process, that may be finished before an earlier one
 
-Scored = tuple[Row, list[Region]]
 ScoreOne = Callable[..., Scored]
 
 
@@ -147,7 +151,7 @@ class Workers:
             except InputError:
                 raise
             except Exception as error:
-                result = self._scored(paths[0], error)
+                result = self.failed(paths[0], error)
             yield result
 
     def _uses_device(self) -> bool:
@@ -160,21 +164,17 @@ class Workers:
             return False
         if self.setup.heatmaps is not None or self.score_one is not score_one:
             return False
+        if not device_rows.is_suited(self.card):
+            return False
         from rsfiqa.runtime.devices import device_of
 
         return device_of(device, "--device").type != "cpu"
 
     def _rows_on_device(self, paths: Sequence[str]) -> Iterator[Scored]:
         """Images are read and divided in processes, and scored in batches in this one."""
-        from rsfiqa.score import batches
         from rsfiqa.score.scorer import Scorer
 
-        scorer = Scorer(self.setup.folder, self.setup.options)
-        if not batches.can_batch(scorer):
-            del scorer
-            yield from self._rows_apart(paths)
-            return
-        yield from self.rows_in_batches(paths, scorer)
+        yield from self.rows_in_batches(paths, Scorer(self.setup.folder, self.setup.options))
 
     def rows_in_batches(self, paths: Sequence[str], scorer: "Scorer") -> Iterator[Scored]:
         """As `rows`, scored in batches by a scorer of this process.
@@ -185,7 +185,8 @@ class Workers:
         """
         count = min(self.processes or os.cpu_count() or 1, len(paths))
         with closing(_Pool(self.setup, device_rows.describe_one, count, device_rows.start)) as pool:
-            yield from device_rows.rows_in_batches(paths, pool, scorer, self._scored)
+            score = scorer.score_described
+            yield from device_rows.rows_in_batches(paths, pool, score, self.failed)
 
     def _rows_apart(self, paths: Sequence[str]) -> Iterator[Scored]:
         """In processes, each of which has one image at a time."""
@@ -195,7 +196,8 @@ class Workers:
         with closing(_Pool(self.setup, self.score_one, count)) as pool:
             while given < len(paths):
                 for index, result in pool.collect():
-                    done[index] = self._scored(paths[index], result)
+                    died = isinstance(result, Exception)
+                    done[index] = self.failed(paths[index], result) if died else result
                 first = given
                 while given in done:
                     given += 1
@@ -207,15 +209,13 @@ class Workers:
                 for index in range(first, given):
                     yield done.pop(index)
 
-    def _scored(self, path: str, result: Scored | Exception) -> Scored:
-        """The row of an image, also if it met an error that nobody foresaw."""
-        if not isinstance(result, Exception):
-            return result
-        row = failed_row(display_path(path), file_state(path), self.card.scale, self.label)
-        row["inside"] = self.inside_of(path)
-        foreseen = isinstance(result, WorkerError)
-        kind = "" if foreseen else f"unexpected {type(result).__name__}: "
-        return {**row, "reason": kind + first_line(result)}, []
+    def failed(self, path: str, error: Exception) -> Scored:
+        """The row of an image by its error, also by one that nobody foresaw."""
+        row = failed_file_row(
+            path, file_state(path), self.card.scale, self.label, self.setup.inside
+        )
+        reason = reason_of(error) or f"unexpected {type(error).__name__}: {first_line(error)}"
+        return {**row, "reason": reason}, []
 
     def _row_here(self, path: str) -> Scored:
         """In this process; another one describes the image while this one imports torch."""
@@ -308,14 +308,17 @@ class _Pool:
         self._busy[worker] = index
         worker.submit(self.score_one, path)
 
-    def collect(self) -> Iterator[tuple[int, Any]]:
-        """Number and result of images that are done; or the error. Waits for a process at least.
+    def collect(self, *, wait_for_one: bool = True) -> Iterator[tuple[int, Any]]:
+        """Number and result of images that are done; or the error.
+
+        Args:
+            wait_for_one: wait until a process has something to say.
 
         Raises:
             InputError: the models cannot be loaded, or something that concerns all images.
         """
         by_connection = {worker.connection: worker for worker in self._busy}
-        for connection in wait(list(by_connection)):
+        for connection in wait(list(by_connection), None if wait_for_one else 0):
             worker = by_connection[cast(Connection, connection)]
             index = self._busy[worker]
             try:

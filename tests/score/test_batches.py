@@ -12,8 +12,8 @@ from rsfiqa import checkpoints
 from rsfiqa.datasets import demo
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.runtime.devices import device_of
-from rsfiqa.score import batches, inside
-from rsfiqa.score.batches import by_size
+from rsfiqa.score import inside
+from rsfiqa.score.batching import can_batch
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Score
 from rsfiqa.score.scorer import Scorer
@@ -68,16 +68,18 @@ def test_an_image_that_cannot_be_read_leaves_its_batch_whole(scorer, photographs
     assert_same(last, scorer.score(photographs[3]))
 
 
-def test_images_are_read_a_few_batches_ahead(scorer, photographs):
+@pytest.mark.parametrize(("step", "expected"), [(0, 2), (1, 8)])
+def test_images_are_read_a_few_batches_ahead(scorer, photographs, step, expected):
+    """As many as fill a batch of the first one's size, but at most a window."""
     taken = []
 
     def sources():
         for number in range(100):
             taken.append(number)
-            yield photographs[0][:40, :40]
+            yield photographs[0][: 40 + step * number, :40]
 
     next(scorer.score_many(sources(), batch_size=2))
-    assert len(taken) == 8
+    assert len(taken) == expected
 
 
 def test_a_batch_size_below_1_is_refused(scorer):
@@ -87,20 +89,9 @@ def test_a_batch_size_below_1_is_refused(scorer):
 
 def test_a_checkpoint_with_other_captions_is_scored_one_by_one(checkpoint, photographs):
     other = Scorer.load(checkpoint, device="cpu", runtime="torch")
-    assert not batches.can_batch(other)
+    assert not can_batch(other.card)
     (found,) = other.score_many([photographs[0]], batch_size=4)
     assert found == other.score(photographs[0])
-
-
-def test_batches_are_of_equal_size():
-    class Described:
-        def __init__(self, *shape: int) -> None:
-            self.pixels = np.zeros(shape)
-
-    small, large = Described(2, 2), Described(3, 3)
-    items = [(0, small), (1, large), (2, None), (3, small), (4, small), (5, large)]
-    found = [[number for number, _ in batch] for batch in by_size(items, 2)]
-    assert found == [[2], [0, 3], [1, 5], [4]]
 
 
 @pytest.fixture

@@ -124,7 +124,7 @@ def test_one_picture_that_takes_longer_than_all_that_may_be_ahead(checkpoint, tm
         signal.signal(signal.SIGALRM, before)
 
 
-def last_of_its_window(path: str) -> workers.Scored:
+def last_of_its_window(path: str) -> rows.Scored:
     """The row of a picture; that of the first comes after those that may be ahead of it."""
     folder = Path(path).parent
     if Path(path).stem == "00":

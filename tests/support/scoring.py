@@ -12,6 +12,7 @@ from rsfiqa.products import score_tables
 from rsfiqa.products.scores import Row
 from rsfiqa.score import stage, workers
 from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.rows import Scored
 
 
 def run(
@@ -45,7 +46,7 @@ class Recorder:
         """Names of the images so far."""
         return [Path(path).name for path in self.paths]
 
-    def __call__(self, path: str, *opened: Any) -> workers.Scored:
+    def __call__(self, path: str, *opened: Any) -> Scored:
         """Record and score an image."""
         with self.log.open("a", encoding="utf-8") as file:
             file.write(f"{path}\n")
