@@ -73,7 +73,7 @@ class Score(Command, ScoreOptions):
         ge=0,
         le=256,
         description="Number of processes that score, or that read pictures for a GPU; 0 for one per"
-        " core.",
+        " core, or one where a GPU scores pictures one at a time.",
     )
 
     def run(self) -> int:

@@ -57,7 +57,8 @@ def run(
         output: table to write.
         heatmaps: folder for heat maps.
         explain: also print each region.
-        workers: number of processes; 0 for one per core, or one if there is a GPU.
+        workers: number of processes that score, or that read pictures for a GPU; 0 for one per
+            core, or one where a GPU scores pictures one at a time.
         verbose: name each file that is skipped.
         inside: region to score instead of whole images.
         shard: how to record the table as a part of a larger run.

@@ -114,8 +114,8 @@ class Workers:
 
     Args:
         setup: of each process.
-        processes: number of processes; 0 for one per core, or one if there is a GPU, which has
-            one per core that reads images.
+        processes: number of processes that score, or that read images for a GPU; 0 for one per
+            core, or one where a GPU scores images one at a time.
         score_one: scores an image in a process that is set up.
     """
 
@@ -253,7 +253,12 @@ def start_method(setup: Setup) -> Method:
 
 
 def count_processes(processes: int, options: ScoreOptions) -> int:
-    """The number of processes that is asked for; for 0, one per core, or one if there is a GPU."""
+    """The number of processes that score images one at a time each.
+
+    Args:
+        processes: number that is asked for; 0 for one per core, or one if there is a GPU.
+        options: of the scorer.
+    """
     if processes:
         return processes
     if options.device in ("cuda", "mps") or (options.device == "auto" and gpus.may_exist()):

@@ -36,7 +36,10 @@ class Serve(Command, ScoreOptions):
         None, description="Folder of a checkpoint; by default the one in the package."
     )
     workers: int = Field(
-        0, ge=0, le=256, description="Number of processes; 0 for one per core, or one per GPU."
+        0,
+        ge=0,
+        le=256,
+        description="Number of processes; 0 for one per core, or one if there is a GPU.",
     )
     max_upload: float = Field(
         64, ge=0.001, le=10_000, description="Largest body of a request, megabytes."
