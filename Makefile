@@ -82,7 +82,7 @@ bench-%: ## DATA=DIR ARGS="...": a benchmark by its name; python -m benchmarks l
 	@$(MAKE) --no-print-directory install
 	$(BIN)/python -m benchmarks $* $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-results: install ## docs/results.md and the model card from docs/figures; newest results/bench/*.json go there
+results: install ## docs/results.md, docs/targets.md and the model card from docs/figures; newest results/bench/*.json go there
 	test -z "$(wildcard results/bench/*.json)" || cp results/bench/*.json docs/figures
 	$(BIN)/python -m benchmarks summary
 	$(BIN)/python -m benchmarks model_card

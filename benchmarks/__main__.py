@@ -22,7 +22,7 @@ BENCHMARKS = {
     "scale": "planning of a million images, overhead of the pipeline per image",
     "score": "speed and memory of rsfiqa score, an installation by pip",
     "segment": "SAM regions against the package's own generator, superpixels",
-    "summary": "docs/results.md from docs/figures",
+    "summary": "docs/results.md and docs/targets.md from docs/figures",
     "teach": "how well captioners name distortions on held-out photographs (needs vLLM)",
     "workflow": "snakemake score: planning of a million pictures, speed against rsfiqa score",
 }
