@@ -23,20 +23,27 @@ def ask_each(
 ) -> Iterator[Answer]:
     """The answer for each file, in their order; files are taken by `CHUNK`.
 
+    Threads are tried after two chunks that were slow, and kept as long as they are faster: a busy
+    machine is slow, too, but not faster with them.
+
     Args:
         ask: may be called in threads.
         files: paths, or whatever `ask` takes.
-        slow_s: seconds for a file above which further files are asked in threads.
+        slow_s: seconds of a file from which threads are tried.
     """
     rest = iter(files)
     with ExitStack() as stack:
         pool: ThreadPool | None = None
+        alone_s, together_s = [0.0, 0.0], 0.0  # of a file, in the last chunks of each kind
         while chunk := list(islice(rest, CHUNK)):
-            if pool is not None:
-                yield from pool.map(ask, chunk)
-                continue
-            began = time.monotonic()
-            answers = [ask(file) for file in chunk]
-            if time.monotonic() - began > slow_s * len(chunk):
+            in_threads = min(alone_s) > slow_s and together_s <= min(alone_s)
+            if in_threads and pool is None:
                 pool = stack.enter_context(ThreadPool(THREADS))
+            began = time.monotonic()
+            answers = pool.map(ask, chunk) if in_threads and pool else [ask(one) for one in chunk]
+            taken = (time.monotonic() - began) / len(chunk)
+            if in_threads:
+                together_s = taken
+            else:
+                alone_s = [alone_s[1], taken]
             yield from answers
