@@ -159,7 +159,7 @@ def walk(root: Path) -> Iterator[Found]:
     Raises:
         InputError: a folder that cannot be listed.
     """
-    yield from ask_each(_judged, _files(root))
+    yield from ask_each(_with_reason, _files(root))
 
 
 def _files(root: Path) -> Iterator[Found]:
@@ -177,7 +177,7 @@ def _files(root: Path) -> Iterator[Found]:
         folders[:] = [name for name in folders if not name.startswith(".")]
 
 
-def _judged(found: Found) -> Found:
+def _with_reason(found: Found) -> Found:
     """A file with its reason, by its content if its name gives none."""
     return found if found.reason else Found(found.path, _reason(found.path))
 

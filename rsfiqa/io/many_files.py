@@ -36,14 +36,12 @@ def ask_each(
         pool: ThreadPool | None = None
         alone_s, together_s = [0.0, 0.0], 0.0  # of a file, in the last chunks of each kind
         while chunk := list(islice(rest, CHUNK)):
-            in_threads = min(alone_s) > slow_s and together_s <= min(alone_s)
-            if in_threads and pool is None:
-                pool = stack.enter_context(ThreadPool(THREADS))
             began = time.monotonic()
-            answers = pool.map(ask, chunk) if in_threads and pool else [ask(one) for one in chunk]
-            taken = (time.monotonic() - began) / len(chunk)
-            if in_threads:
-                together_s = taken
+            if min(alone_s) > slow_s and together_s <= min(alone_s):
+                pool = pool or stack.enter_context(ThreadPool(THREADS))
+                answers = pool.map(ask, chunk)
+                together_s = (time.monotonic() - began) / len(chunk)
             else:
-                alone_s = [alone_s[1], taken]
+                answers = [ask(file) for file in chunk]
+                alone_s = [alone_s[1], (time.monotonic() - began) / len(chunk)]
             yield from answers

@@ -9,6 +9,15 @@ AMD = Path("/dev/kfd")  # of the driver ROCm
 NVIDIA = "libcuda.so.1"  # of the driver, also under WSL
 
 
+def may_be_used(device: str) -> bool:
+    """Whether an option `--device` may mean a device other than the CPU; torch knows for sure.
+
+    Args:
+        device: auto, cuda, mps or cpu.
+    """
+    return device != "cpu" and (device != "auto" or may_exist())
+
+
 def may_exist(
     *,
     platform: str = sys.platform,

@@ -49,8 +49,9 @@ def is_suited(card: Card, options: ScoreOptions) -> bool:
         card: of the checkpoint.
         options: of the score command.
     """
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not gpus.may_exist())
-    if not on_cpu or options.runtime == "torch" or not session.is_installed(session.RUNTIME):
+    if gpus.may_be_used(options.device) or options.runtime == "torch":
+        return False
+    if not session.is_installed(session.RUNTIME):
         return False
     if graph_path(card.backbone["backbone"]) is None or card.encoder["encoder"] != NO_TEXT:
         return False

@@ -342,7 +342,7 @@ class Scorer(nn.Module, ImageScorer):
         maps = self._image_maps(small)
         if rows is None:
             rows = self._caption(pixels, small, labels, maps)
-        ratings = captions.ratings_array(captions.to_table({"": rows}))
+        ratings = captions.ratings_of(rows)
         image = regions.ImageRegions("", labels, regions.region_table(labels))
         inputs = image_inputs(
             image.image_id,

@@ -160,7 +160,7 @@ class Workers:
         Heat maps are drawn over the pixels, which only the processes have.
         """
         device = self.setup.options.device
-        if device == "cpu" or (device == "auto" and not gpus.may_exist()):
+        if not gpus.may_be_used(device):
             return False
         if self.setup.heatmaps is not None or self.score_one is not score_one:
             return False
@@ -261,7 +261,7 @@ def count_processes(processes: int, options: ScoreOptions) -> int:
     """
     if processes:
         return processes
-    if options.device in ("cuda", "mps") or (options.device == "auto" and gpus.may_exist()):
+    if gpus.may_be_used(options.device):
         from rsfiqa.runtime.devices import device_of
 
         if device_of(options.device, "--device").type != "cpu":
