@@ -24,11 +24,18 @@ BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\x
 KINDS = 6  # of skipped files that a summary names
 
 
+SizeAndTime = tuple[int, int]  # bytes, and the time of modification in microseconds
+
+
 class Found(NamedTuple):
-    """A file, and why it is left out; None if it is not."""
+    """A file, and why it is left out; None if it is not.
+
+    Its size and time are given if the file was opened to recognize it.
+    """
 
     path: str
     reason: str | None = None
+    state: SizeAndTime | None = None
 
 
 @dataclass
@@ -37,16 +44,19 @@ class Listing:
 
     Attributes:
         paths: of pictures, each once.
+        states: size and time of each of them, where they are known.
         skipped: files that are left out, with their reasons.
     """
 
     paths: list[str] = field(default_factory=list)
+    states: list[SizeAndTime | None] = field(default_factory=list)
     skipped: list[Found] = field(default_factory=list)
 
     def add(self, found: Found) -> None:
         """Add a file to those that it belongs to."""
         if found.reason is None:
             self.paths.append(found.path)
+            self.states.append(found.state)
         else:
             self.skipped.append(found)
 
@@ -179,7 +189,7 @@ def _files(root: Path) -> Iterator[Found]:
 
 def _with_reason(found: Found) -> Found:
     """A file with its reason, by its content if its name gives none."""
-    return found if found.reason else Found(found.path, _reason(found.path))
+    return found if found.reason else _recognized(found.path)
 
 
 def expand_folder(root: Path) -> Listing:
@@ -190,13 +200,18 @@ def expand_folder(root: Path) -> Listing:
     return listing
 
 
-def _reason(path: str) -> str | None:
-    """Why a file of a folder is left out; None if it is a picture or promises to be one."""
+def _recognized(path: str) -> Found:
+    """A file of a folder; it is not left out if it is a picture or promises to be one."""
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 a million of them
     try:
-        head = _head(path)
+        head, state = _head_and_state(path)
     except OSError:
-        return None if suffix in SUFFIXES else "unreadable"
+        return Found(path, None if suffix in SUFFIXES else "unreadable")
+    return Found(path, _reason(head, suffix), state)
+
+
+def _reason(head: bytes, suffix: str) -> str | None:
+    """Why a file of a folder is left out, by its first bytes and the suffix of its name."""
     if is_heatmap(head):
         return "heat map of rsfiqa"
     if (kind := sniff(head)) is not None:
@@ -207,12 +222,18 @@ def _reason(path: str) -> str | None:
 
 def _head(path: str) -> bytes:
     """The first bytes of a file; none of a pipe or device, which would not end."""
+    return _head_and_state(path)[0]
+
+
+def _head_and_state(path: str) -> tuple[bytes, SizeAndTime]:
+    """The first bytes of a file, as of `_head`, and its size and time."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, HEAD) if regular else b""
+        status = os.fstat(descriptor)
+        head = os.read(descriptor, HEAD) if stat.S_ISREG(status.st_mode) else b""
     finally:
         os.close(descriptor)
+    return head, (status.st_size, status.st_mtime_ns // 1000)
 
 
 def is_heatmap(head: bytes) -> bool:

@@ -3,13 +3,14 @@
 import logging
 import os
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import Listing, expand_paths
+from rsfiqa.images.listing import Listing, SizeAndTime, expand_paths
 from rsfiqa.images.location import display_path, locate
 from rsfiqa.io.many_files import ask_each
 from rsfiqa.products import picture_lists
@@ -66,8 +67,9 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
         InputError: see `expand_paths`.
     """
     found = expand_paths(arguments)
-    paths = sorted(map(locate, found.paths))
-    facts = np.array(list(ask_each(_size_and_time, paths)), np.int64).reshape(-1, 2)
+    located = sorted(zip(map(locate, found.paths), found.states, strict=True), key=itemgetter(0))
+    paths = [path for path, _ in located]
+    facts = np.array(list(ask_each(_size_and_time, located)), np.int64).reshape(-1, 2)
     none = facts[:, 0] < 0
     times = np.char.add(np.datetime_as_string(facts[:, 1].astype("M8[us]")), "Z")
     columns = [
@@ -78,8 +80,11 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
     return pa.Table.from_arrays(columns, schema=SCHEMA), found
 
 
-def _size_and_time(path: str) -> tuple[int, int]:
-    """Bytes of a file and its time of modification in microseconds; -1 and 0 without the file."""
+def _size_and_time(located: tuple[str, SizeAndTime | None]) -> SizeAndTime:
+    """Those of a file, asked for if they are not known; -1 and 0 without the file."""
+    path, state = located
+    if state:
+        return state
     try:
         status = os.stat(path)  # noqa: PTH116 a million of them
     except (OSError, ValueError):
