@@ -24,6 +24,8 @@ TEXTBOOK, WHOLE, STORED, REDUCED = 0.2, 0.5, 0.5, 0.3  # probabilities
 SMALLEST = SIDE / 512  # factor by which a reduced photograph is made smaller at most
 STORAGE = (("JPEG", 70, 97), ("JPEG", 70, 97), ("WEBP", 75, 96), ("AVIF", 65, 91))
 FAMILIES = tuple(REALISTIC_FAMILIES)
+WATERMARK = "watermark"  # lies on a part of its region alone
+LEAST_MARK, MARK_GAP = 2, 0.04  # change of a pixel; between letters, fraction of the longer side
 # The realistic family that people would name where a textbook distortion is applied.
 REALISTIC = {
     "blur": "defocus",
@@ -104,12 +106,11 @@ class Examples(Dataset[Step]):
         index = self.pristine[int(random.integers(len(self.pristine)))]
         intact = crop(load_rgb(self.paths[index]), random)
         mask = None if random.random() < WHOLE else blob(random)
-        distorted, severity = distort(
-            intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS
-        )
+        found = distort(intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS)
+        distorted = found.pixels
         if random.random() < STORED:
             intact, distorted = store([intact, distorted], random)
-        return intact, distorted, mask, severity
+        return intact, distorted, mask, found.severity
 
 
 def pristine(photographs: Sequence[Entry]) -> list[int]:
@@ -139,6 +140,21 @@ def blob(random: np.random.Generator) -> np.ndarray:
     return region
 
 
+@dataclass(frozen=True, eq=False)
+class Distorted:
+    """A distorted image.
+
+    Attributes:
+        pixels: uint8 (H, W, 3).
+        severity: float32 (F,), of each family, 0 if absent.
+        marked: bool (H, W), where a watermark lies; None if there is none.
+    """
+
+    pixels: np.ndarray
+    severity: np.ndarray
+    marked: np.ndarray | None = None
+
+
 def distort(
     image: np.ndarray,
     mask: np.ndarray | None,
@@ -146,8 +162,8 @@ def distort(
     *,
     textbook_share: float,
     lengths: Sequence[float],
-) -> tuple[np.ndarray, np.ndarray]:
-    """A distorted image and the severity of each family, float32 (F,).
+) -> Distorted:
+    """A distorted image.
 
     Args:
         image: sRGB, uint8 (H, W, 3).
@@ -165,11 +181,23 @@ def distort(
         if mask is not None:
             distorted = np.where(mask[..., None], distorted, image)
         severity[FAMILIES.index(REALISTIC[family])] = level
-        return distorted, severity
-    chain = draw_chain(random, int(random.choice([1, 2, 3], p=lengths)))
-    for one in chain:
+        return Distorted(distorted, severity)
+    marked = None
+    for one in draw_chain(random, int(random.choice([1, 2, 3], p=lengths))):
         severity[FAMILIES.index(one.family)] = one.severity
-    return distort_in_turn(image, chain, random, mask), severity
+        before, image = image, distort_in_turn(image, [one], random, mask)
+        if one.family == WATERMARK:
+            marked = mark(before, image)
+    return Distorted(image, severity, marked)
+
+
+def mark(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Where a watermark lies, with the gaps between its letters: bool (H, W)."""
+    changed = (np.abs(after.astype(np.int16) - before) > LEAST_MARK).any(2).astype(np.uint8)
+    size = 2 * round(MARK_GAP * max(changed.shape)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    closed: np.ndarray = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, kernel) > 0
+    return closed
 
 
 def store(images: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:

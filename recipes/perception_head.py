@@ -21,7 +21,12 @@ from tqdm import tqdm
 from benchmarks.figures import FOLDER, add_data, parser
 from recipes import perception_regions
 from recipes.perception import DROP, MAX_GRADIENT_NORM, MOST_DROP, WARMUP, WHOLE_DROP, photographs
-from recipes.perception_others import LadderMaker, OtherMaker, pristine_photographs
+from recipes.perception_others import (
+    LadderMaker,
+    OtherMaker,
+    RatedLadderMaker,
+    pristine_photographs,
+)
 from recipes.perception_regions import Example, Maker
 from rsfiqa.backbones import PERCEPTION
 from rsfiqa.backbones.loading import load_backbone
@@ -39,8 +44,8 @@ from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 FILES = 270  # of examples
 OTHER_FILES = 130  # of examples of other photographs
-LADDERS = 63  # files of ladders of other photographs
-EPOCHS, BATCH = 10, 30  # photographs of each kind in a step
+LADDERS, RATED_LADDERS = 63, 80  # files of ladders of other and of rated photographs
+EPOCHS, BATCH = 12, 30  # photographs of each kind in a step
 LR, WEIGHT_DECAY = 1e-3, 0.02
 STATES = 2000  # from whose features the bins of their encoding follow
 SEED = 0
@@ -64,9 +69,10 @@ def main(arguments: Sequence[str]) -> None:
     folder = FOLDER / "perception_head"
     maker = Maker(training, backbone)
     pristine = pristine_photographs(given.data)
-    further: dict[str, tuple[OtherMaker, int]] = {  # maker, number of files
+    further: dict[str, tuple[Maker, int]] = {  # maker, number of files
         "others": (OtherMaker(pristine, backbone), OTHER_FILES),
         "ladders": (LadderMaker(pristine, backbone), LADDERS),
+        "rated_ladders": (RatedLadderMaker(training, backbone), RATED_LADDERS),
     }
     perception_regions.make(maker, folder, given.files, worker=given.worker)
     for name, (other, files) in further.items():
@@ -77,6 +83,7 @@ def main(arguments: Sequence[str]) -> None:
     for name, (_, files) in further.items():
         own = prepare(perception_regions.read(folder / name, files), backbone.channels)
         data.distorted.extend(own.distorted)
+    torch.manual_seed(SEED)
     perception = Perception(backbone, tuple(REALISTIC_FAMILIES))
     train(perception.head, data, epochs=EPOCHS)
     write(PERCEPTION_FILE, perception.eval())
@@ -89,17 +96,24 @@ class State:
     Attributes:
         features: float16 (R + 1, n) of its regions, and of the whole beside itself.
         area: float32 (R,).
-        severity: float32 (R, F), of the distortions of each region.
+        severity: float32 (F,), of each family where it is, 0 if it is nowhere.
+        covered: float32 (R, F), share of each region in which it is.
     """
 
     features: Tensor
     area: Tensor
     severity: Tensor
+    covered: Tensor
 
     @property
     def distorted(self) -> bool:
         """Whether any region is."""
         return bool(self.severity.any())
+
+    @property
+    def total(self) -> Tensor:
+        """Mean over each region of the sum of all severities, float32 (R,)."""
+        return self.covered @ self.severity
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,24 +136,20 @@ def prepare(examples: Iterable[Example], channels: Sequence[int]) -> Prepared:
     distorted, rated, mos = [], [], []
     for example in examples:
         count, regions = example["maps"].shape[:2]
-        severity = torch.zeros(count, regions, len(REALISTIC_FAMILIES))
-        if "mos" in example:
-            mos.append(float(example["mos"]))
-        else:
-            here = example["distorted"][:, None] & example["inside"]
-            own = example["severity"].expand(count, -1)[:, None].expand_as(severity)
-            severity[here] = own[here]
+        nothing = torch.zeros(regions, len(REALISTIC_FAMILIES))
+        severity = example.get("severity", nothing[:1].expand(count, -1))
+        covered = example.get("covered", nothing)
         states = [
-            State(features_beside(maps.float(), pixels, example["area"], channels), *rest)
-            for maps, pixels, *rest in zip(
-                example["maps"],
-                example["pixels"],
-                example["area"].expand(count, -1),
-                severity,
-                strict=True,
+            State(
+                features=features_beside(maps.float(), pixels, example["area"], channels),
+                area=example["area"],
+                severity=own,
+                covered=covered * (own > 0),
             )
+            for maps, pixels, own in zip(example["maps"], example["pixels"], severity, strict=True)
         ]
         if "mos" in example:
+            mos.append(float(example["mos"]))
             rated += states
         else:
             distorted.append(states)
@@ -272,14 +282,17 @@ def opinion_loss(
 
 
 def family_losses(outputs: Sequence[Outputs], states: Sequence[State]) -> tuple[Tensor, Tensor]:
-    """Losses of the presence of families, summed over them, and of their severity if present."""
-    truth = torch.cat([state.severity for state in states])
+    """Losses of the presence of families, and of their severity where they are.
+
+    A family is as probable in a region as the share of it that it covers.
+    """
+    truth = torch.cat([state.severity.expand_as(state.covered) for state in states])
+    present = torch.cat([state.covered for state in states])
     area = torch.cat([state.area for state in states])
     weight = (LEAST_WEIGHT + WEIGHT_PER_AREA * area).clamp_max(1)[:, None]
     logits, severity = (
         torch.cat([one[name][:-1] for one in outputs]) for name in ("presence", "severity")
     )
-    present = (truth > 0).float()
     entropy = functional.binary_cross_entropy_with_logits(logits, present, reduction="none")
     error = functional.smooth_l1_loss(severity / 2, truth / 2, reduction="none") * present
     return (
@@ -290,16 +303,15 @@ def family_losses(outputs: Sequence[Outputs], states: Sequence[State]) -> tuple[
 
 def drop(before: Outputs, after: Outputs, state: State) -> tuple[Tensor, Tensor]:
     """By how much the quality of distorted regions falls too little, and their area."""
-    total = state.severity.sum(1)
-    area = state.area * (total > 0)
-    least = (DROP * total).clamp_max(MOST_DROP)
+    area = state.area * state.covered.amax(1)
+    least = (DROP * state.total).clamp_max(MOST_DROP)
     missing = functional.relu(least - (before["quality"] - after["quality"])[:-1])
     return area @ missing, area.sum()
 
 
 def whole_drop(before: Outputs, after: Outputs, state: State) -> Tensor:
     """By how much the quality of a distorted image falls too little."""
-    least = WHOLE_DROP * state.severity.sum(1).max()
+    least = WHOLE_DROP * state.total.max()
     return functional.relu(least - (before["quality"] - after["quality"])[-1])
 
 

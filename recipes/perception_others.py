@@ -5,6 +5,7 @@ eight that are held out for tests, and those of installed packages, larger and m
 compression.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,14 +13,18 @@ import numpy as np
 import torch
 
 from recipes import perception_examples as crops
-from recipes.perception_regions import Example, Maker, neighbours, regions_of
+from recipes.perception_regions import Example, Maker, neighbours, regions_of, shares
+from recipes.perception_regions import crop as regional_crop
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.captioners.vlm.answer import Distortion
 from rsfiqa.datasets import demo, kodak
+from rsfiqa.datasets.entry import Entry
+from rsfiqa.images.distort import distort_region
 from rsfiqa.images.load import load_rgb
+from rsfiqa.images.realistic.distort import RealisticDistortion, distort_in_turn, variants
 from rsfiqa.splits import TEST
 from rsfiqa.teach import views
-from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES, SEVERITIES
+from rsfiqa.vocabulary import FAMILIES, SEVERITIES
 
 SIDES = (320, 384, 448, 512, 640)  # pixels of a crop at most
 REDUCED, TURNED, PERMUTED = 0.4, 0.25, 0.2  # probabilities
@@ -28,7 +33,8 @@ ONE, SOME = 0.5, 0.75  # probability of one distorted region, and of one or some
 LEAST_AREA = 0.03  # of the crop, of a region that is distorted alone
 TEXTBOOK, STORED = 0.6, (0.2, 0.2)  # probabilities, see `Maker.example`
 LADDER_STORED = 0.3  # probability that all states of a ladder are stored in files
-SEED, LADDER_SEED = 91, 92
+WHOLE = 0.4  # probability that a ladder is of the whole photograph
+SEED, LADDER_SEED, RATED_LADDER_SEED = 91, 92, 93
 
 
 def pristine_photographs(data: Path) -> dict[str, np.ndarray]:
@@ -60,8 +66,8 @@ class OtherMaker(Maker):
         image = vary(list(self.by_name.values())[number % len(self.by_name)], random)
         intact = crop(image, random)
         labels = regions_of(intact)
-        inside = chosen_regions(labels, random)
-        return self.example(intact, labels, inside, random, textbook_share=TEXTBOOK, stored=STORED)
+        inside = chosen_regions(labels, random)[labels]
+        return self.example(intact, inside, random, textbook_share=TEXTBOOK, stored=STORED)
 
 
 class LadderMaker(OtherMaker):
@@ -94,17 +100,98 @@ class LadderMaker(OtherMaker):
         if random.random() < LADDER_STORED:
             images = crops.store(images, random)
         ((region, _),) = found[0].distortions.items()
-        severity = torch.zeros(len(steps), len(REALISTIC_FAMILIES))
-        severity[1:, crops.FAMILIES.index(crops.REALISTIC[family])] = torch.tensor(
-            SEVERITIES, dtype=torch.float32
-        )
-        regions = int(found[0].labels.max()) + 1
-        return {
-            **self._features(images, found[0].labels),
-            "inside": torch.arange(regions) == region,
-            "distorted": torch.tensor([bool(step) for step in steps]),
-            "severity": severity,
-        }
+        labels = found[0].labels
+        return ladder(self, images, labels, labels == region, crops.REALISTIC[family])
+
+
+class RatedLadderMaker(Maker):
+    """Makes examples of one distortion at all severities, of well-rated photographs.
+
+    Families take turns, half of them of textbooks; four of ten are of the whole photograph.
+
+    Args:
+        photographs: with opinions; the well-rated ones of ss03 are distorted.
+        backbone: of the feature maps.
+    """
+
+    def __init__(self, photographs: Sequence[Entry], backbone: Backbone) -> None:
+        super().__init__(photographs, backbone, RATED_LADDER_SEED)
+
+    def distorted(self, number: int) -> Example:
+        """A photograph as it is, and with rising severity of a distortion of all or a part."""
+        random = np.random.default_rng((self.seed, number))
+        index = self.pristine[int(random.integers(len(self.pristine)))]
+        intact = regional_crop(load_rgb(self.photographs[index].path), random)
+        inside = None
+        if random.random() >= WHOLE:
+            labels = regions_of(intact)
+            inside = chosen_regions(labels, random)[labels]
+        turn, of_textbook = divmod(number, 2)
+        seed = int(random.integers(2**32))  # the same chance at each severity
+        if of_textbook:
+            textbook = list(FAMILIES)[turn % len(FAMILIES)]
+            family, function = crops.REALISTIC[textbook], textbook_function(textbook, inside)
+        else:
+            family = crops.FAMILIES[turn % len(crops.FAMILIES)]
+            function = realistic_function(family, str(random.choice(variants(family))), inside)
+        images = [
+            function(intact, severity, np.random.default_rng(seed)) if severity else intact
+            for severity in (0, *SEVERITIES)
+        ]
+        covered = inside
+        if family == crops.WATERMARK:
+            covered = crops.mark(intact, images[-1])
+        labels = regions_of(images[int(random.integers(len(images)))])
+        if random.random() < LADDER_STORED:
+            images = crops.store(images, random)
+        return ladder(self, images, labels, covered, family)
+
+
+Function = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+
+def textbook_function(family: str, inside: np.ndarray | None) -> Function:
+    """Distorts an image, or a part of it, by a severity."""
+
+    def function(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+        mask = np.ones(image.shape[:2], bool) if inside is None else inside
+        return distort_region(image, mask, family, severity, random)
+
+    return function
+
+
+def realistic_function(family: str, variant: str, inside: np.ndarray | None) -> Function:
+    """Likewise of a realistic family."""
+
+    def function(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+        one = RealisticDistortion(family, variant, severity)
+        return distort_in_turn(image, [one], random, inside)
+
+    return function
+
+
+def ladder(
+    maker: Maker,
+    images: Sequence[np.ndarray],
+    labels: np.ndarray,
+    covered: np.ndarray | None,
+    family: str,
+) -> Example:
+    """The example of a photograph as it is and at each severity.
+
+    Args:
+        maker: of the features.
+        images: of the photograph as it is and at `SEVERITIES`, each uint8 (H, W, 3).
+        labels: label map (H, W).
+        covered: bool (H, W), where it is distorted; None for all of it.
+        family: of `REALISTIC_FAMILIES`.
+    """
+    column = crops.FAMILIES.index(family)
+    of_regions = torch.zeros(int(labels.max()) + 1, len(crops.FAMILIES))
+    of_regions[:, column] = torch.from_numpy(shares(labels, covered)).float()
+    severity = torch.zeros(len(images), len(crops.FAMILIES))
+    severity[1:, column] = torch.tensor(SEVERITIES, dtype=torch.float32)
+    return maker.features(images, labels) | {"covered": of_regions, "severity": severity}
 
 
 def vary(image: np.ndarray, random: np.random.Generator) -> np.ndarray:

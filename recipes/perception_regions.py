@@ -28,14 +28,15 @@ PER_FILE = 20  # distorted photographs, and as many rated ones
 SIDES = (320, 384, 448)  # pixels of a crop
 REDUCED, SMALLEST = 0.3, 0.7  # probability that a photograph is made smaller, and by how much
 LENGTHS = (0.7, 0.25, 0.05)  # probability of one, two and three distortions
-TEXTBOOK, LOCAL = 0.4, 0.5  # probabilities of a textbook distortion, and of one of some regions
-LOCAL_SHARES = (0.1, 0.6)  # of the area that is distorted
+TEXTBOOK, LOCAL = 0.4, 0.6  # probabilities of a textbook distortion, and of one of some regions
+LOCAL_SHARES = (0.05, 0.6)  # of the area that is distorted
 BOTH_STORED, ONE_STORED = 0.4, 0.5  # probabilities
 SEED, RATED_SEED, ORDER_SEED = 77, 78, 5
 
 # Of one photograph in n states with R regions: `maps` (n, R, 2 * C), `pixels` (n, R, S), `area`
-# (R,), `inside` (R,) whether a region is distorted, `distorted` (n,) whether a state is, `severity`
-# (F,) or (n, F) of each family where it is; of a rated photograph: `maps`, `pixels`, `area`, `mos`.
+# (R,), `covered` (R, F) the share of a region in which a family is, `severity` (n, F) of each
+# family, 0 in states that are not distorted; of a rated photograph: `maps`, `pixels`, `area`,
+# `mos`. The regions are those of a distorted state, since such are found in use.
 Example = Mapping[str, Tensor]
 
 
@@ -58,64 +59,60 @@ class Maker:
         random = np.random.default_rng((self.seed, number))
         index = self.pristine[int(random.integers(len(self.pristine)))]
         intact = crop(load_rgb(self.photographs[index].path), random)
-        labels = regions_of(intact)
-        inside = np.ones(int(labels.max()) + 1, bool)
-        if random.random() < LOCAL and len(inside) > 2:
-            inside = neighbours(labels, random)
+        inside = None
+        if random.random() < LOCAL:
+            labels = regions_of(intact)
+            inside = neighbours(labels, random)[labels]
         return self.example(
-            intact,
-            labels,
-            inside,
-            random,
-            textbook_share=TEXTBOOK,
-            stored=(BOTH_STORED, ONE_STORED),
+            intact, inside, random, textbook_share=TEXTBOOK, stored=(BOTH_STORED, ONE_STORED)
         )
 
     def example(
         self,
         intact: np.ndarray,
-        labels: np.ndarray,
-        inside: np.ndarray,
+        inside: np.ndarray | None,
         random: np.random.Generator,
         *,
         textbook_share: float,
         stored: tuple[float, float],
     ) -> Example:
-        """An image as it is, with some regions distorted, and perhaps stored in a file, too.
+        """An image as it is, distorted as a whole or in part, and perhaps stored in a file, too.
 
         Args:
             intact: uint8 (H, W, 3).
-            labels: label map (H, W).
-            inside: bool (R,), the regions that are distorted.
+            inside: bool (H, W), where it is distorted; None for all of it.
             random: draws the distortions.
             textbook_share: probability of a textbook distortion instead of realistic ones.
             stored: probabilities that both are stored, and that, if not, the distorted one is.
         """
-        mask = None if inside.all() else inside[labels]
-        distorted, severity = crops.distort(
-            intact, mask, random, textbook_share=textbook_share, lengths=LENGTHS
+        found = crops.distort(
+            intact, inside, random, textbook_share=textbook_share, lengths=LENGTHS
         )
-        images, states = [intact, distorted], [False, True]
+        images, states = [intact, found.pixels], [False, True]
         if random.random() < stored[0]:
             images += crops.store(images, random)
             states += states
         elif random.random() < stored[1]:
             images += crops.store(images[1:], random)
             states += [True]
-        return {
-            **self._features(images, labels),
-            "inside": torch.from_numpy(inside),
-            "distorted": torch.tensor(states),
-            "severity": torch.from_numpy(severity),
+        labels = regions_of(found.pixels)
+        covered = np.outer(shares(labels, inside), found.severity > 0)
+        if found.marked is not None:
+            covered[:, crops.FAMILIES.index(crops.WATERMARK)] = shares(labels, found.marked)
+        severity = np.outer(states, found.severity)
+        return self.features(images, labels) | {
+            "covered": torch.from_numpy(covered).float(),
+            "severity": torch.from_numpy(severity).float(),
         }
 
     def rated(self, number: int) -> Example:
         """A photograph with an opinion, as it is."""
         entry = self.photographs[self.order[number % len(self.order)]]
         image = crop(load_rgb(entry.path), np.random.default_rng((RATED_SEED, number)))
-        return {**self._features([image], regions_of(image)), "mos": torch.tensor(entry.mos)}
+        return self.features([image], regions_of(image)) | {"mos": torch.tensor(entry.mos)}
 
-    def _features(self, images: Sequence[np.ndarray], labels: np.ndarray) -> dict[str, Tensor]:
+    def features(self, images: Sequence[np.ndarray], labels: np.ndarray) -> dict[str, Tensor]:
+        """`maps`, `pixels` and `area` of the states of a photograph in the same regions."""
         numbers = np.arange(int(labels.max()) + 1)
         masks = torch.from_numpy(labels == numbers[:, None, None]).float()
         batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
@@ -178,6 +175,15 @@ def crop(image: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def regions_of(image: np.ndarray) -> np.ndarray:
     """The label map of an image in its own size."""
     return resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
+
+
+def shares(labels: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The share of each region that a mask covers, float64 (R,) in [0, 1]; None covers all."""
+    area = np.bincount(labels.ravel())
+    if mask is None:
+        return np.ones(len(area))
+    covered: np.ndarray = np.bincount(labels.ravel(), mask.ravel()) / area
+    return covered
 
 
 def neighbours(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.pipeline import write_scores
@@ -21,7 +21,7 @@ from rsfiqa.images.load import load_rgb
 from rsfiqa.images.realistic import distort
 from rsfiqa.images.realistic.distort import RealisticDistortion
 from rsfiqa.io.atomic import atomic
-from rsfiqa.vocabulary import REALISTIC_FAMILIES, SEVERITIES
+from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 # Without these, .80, .60, .83 and .78 of the steps of contrast_high, color_cast, oversharpening and
 # overexposure fall (eight photographs); with them .93, .70, 1.00 and .88, with 240 photographs at
@@ -30,12 +30,8 @@ from rsfiqa.vocabulary import REALISTIC_FAMILIES, SEVERITIES
 PHOTOGRAPHS = 160
 RISING = (0, 2, 5)  # severities
 STEP = 0.12  # of the pseudo-MOS for each severity; opinions of BIQ2021 span [0, 1]
-LEAST_CHANGE = 1.0  # mean of pixel values, of text none; a grey photograph cannot be desaturated
+LEAST_CHANGE = 1.0  # mean of pixel values; a grey photograph cannot be desaturated
 SEED = 46
-TEXT = "text"  # overlaid, which is of no family
-WORDS = ("PROOF", "DRAFT", "stock photo", "COPYRIGHT", "do not copy", "www.photos", "Preview", "24")
-SIZES, TURN = (0.05, 0.3), 45  # heights of overlaid text, fractions of the height; degrees
-OPACITIES = (0.25, 0.7)  # of overlaid text, at severity 1 and 5
 
 Distort = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
@@ -64,7 +60,7 @@ def write(data: Path, folder: Path, *, count: int = PHOTOGRAPHS) -> Path:
             kind, function = distortion(number)
             pictures = risen(load_rgb(entry.path), function, number)
             change = np.abs(pictures[-1].astype(int) - pictures[0]).mean()
-            if kind != TEXT and change < LEAST_CHANGE:
+            if change < LEAST_CHANGE:
                 continue
             for severity, picture in zip(RISING, pictures, strict=True):
                 name = f"images/{number:03d}_{kind}_{severity}.png"
@@ -94,10 +90,9 @@ def risen(image: np.ndarray, function: Distort, number: int) -> list[np.ndarray]
 
 def distortion(number: int) -> tuple[str, Distort]:
     """Name and function of a photograph's distortion: families take turns, and their variants."""
-    names = [*REALISTIC_FAMILIES, TEXT]
+    names = list(REALISTIC_FAMILIES)
     turn, place = divmod(number, len(names))
-    if (family := names[place]) == TEXT:
-        return TEXT, overlaid
+    family = names[place]
     kinds = distort.variants(family)
     variant = kinds[turn % len(kinds)]
 
@@ -105,28 +100,3 @@ def distortion(number: int) -> tuple[str, Distort]:
         return distort.distort(image, RealisticDistortion(family, variant, severity), random)
 
     return variant, distorted
-
-
-def overlaid(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """An image uint8 (H, W, 3) with half-transparent text, as of a watermark, once or repeated."""
-    height, width = image.shape[:2]
-    side = 2 * max(height, width)
-    layer = Image.new("L", (side, side))
-    draw = ImageDraw.Draw(layer)
-    word, size = str(random.choice(WORDS)), random.uniform(*SIZES) * height
-    font = ImageFont.load_default(size)
-    if random.random() < 0.5:
-        draw.text((side / 2, side / 2), word, 255, font, anchor="mm")
-    else:
-        across = draw.textlength(word, font) + size
-        for row, y in enumerate(np.arange(0, side, 2.5 * size)):
-            for x in np.arange(-across * (row % 2) / 2, side, across):
-                draw.text((float(x), float(y)), word, 255, font)
-    turned = layer.rotate(random.uniform(-TURN, TURN), Image.Resampling.BICUBIC)
-    left, top = (side - width) // 2, (side - height) // 2
-    text = np.asarray(turned)[top : top + height, left : left + width, None] / 255
-    share = (severity - 1) / (SEVERITIES[-1] - 1)
-    opacity = OPACITIES[0] + share * (OPACITIES[1] - OPACITIES[0])
-    color = 255.0 * (random.random() < 0.7)
-    mixed: np.ndarray = np.rint(image + opacity * text * (color - image)).astype(np.uint8)
-    return mixed

@@ -86,6 +86,7 @@ ENDS: dict[str, tuple[float, float, Measure]] = {
     "saturation_high": (0.3, 2.0, color),
     "saturation_low": (0.3, 1.0, color),
     "banding": (3.4, 6.6, structure),
+    "watermark": (0.1, 0.85, structure),
 }
 
 

@@ -123,6 +123,7 @@ _EFFECTS = {
     "saturation_high": "oversaturated",
     "saturation_low": "low in saturation",
     "underexposure": "underexposed",
+    "watermark": "covered by a watermark",
 }
 
 
@@ -367,3 +368,4 @@ _register_realistic(
     "saturation_low", "color", "software", "tone:saturation_low", opposites=("saturation_high",)
 )
 _register_realistic("banding", "artifact", "software", "tone:banding")
+_register_realistic("watermark", "artifact", "software", "overlay:watermark")

@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from recipes import rising_distortions
-from recipes.rising_distortions import RISING, STEP, TEXT, distortion, overlaid, write
+from recipes.rising_distortions import RISING, STEP, distortion, write
 from rsfiqa.vocabulary import REALISTIC_FAMILIES
 from tests.support.rated import rated_photographs
 
-KINDS = len(REALISTIC_FAMILIES) + 1
+KINDS = len(REALISTIC_FAMILIES)
 
 
 def test_families_take_turns_and_so_do_their_variants():
     first, second = (
         [distortion(turn * KINDS + place)[0] for place in range(KINDS)] for turn in range(2)
     )
-    assert first[-1] == second[-1] == TEXT
     noise = list(REALISTIC_FAMILIES).index("noise")
     assert first[noise] != second[noise]
     haze = list(REALISTIC_FAMILIES).index("haze")
@@ -45,13 +44,3 @@ def test_fewer_photographs_than_asked_for_are_not_published(tmp_path, monkeypatc
     with pytest.raises(SystemExit, match=r"must have 4 well-rated .*, found 3; get all of BIQ"):
         write(tmp_path, tmp_path / "rising", count=4)
     assert not (tmp_path / "rising/scores.csv").exists()
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_overlaid_text_becomes_more_opaque(seed):
-    image = np.full((300, 400, 3), 128, np.uint8)
-    changes = [
-        np.abs(overlaid(image, severity, np.random.default_rng(seed)).astype(int) - image).mean()
-        for severity in (1, 3, 5)
-    ]
-    assert 0 < changes[0] < changes[1] < changes[2]

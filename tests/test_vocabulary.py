@@ -101,6 +101,7 @@ def test_realistic_families():
         *("defocus", "motion_blur", "noise", "compression", "haze", "overexposure"),
         *("underexposure", "color_cast", "low_resolution", "oversharpening"),
         *("contrast_high", "contrast_low", "saturation_high", "saturation_low", "banding"),
+        "watermark",
     )
 
 
@@ -139,6 +140,7 @@ WORDS = {
     "saturation_high": "oversaturation",
     "saturation_low": "desaturation",
     "underexposure": "underexposure",
+    "watermark": "watermark",
 }
 
 

@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from rsfiqa.vocabulary import FAMILIES, REALISTIC_FAMILIES
-
 RADIUS, PERCENT = 2.0, 600  # of the unsharp mask
 TEXT, OPACITY, WIDTH = "SAMPLE PREVIEW", 0.6, 0.85  # of the watermark; WIDTH of the diagonal
 GAIN = 2.2  # of the pixel values
@@ -59,18 +57,11 @@ def _to_uint8(values: np.ndarray) -> np.ndarray:
     return rounded
 
 
-WATERMARK = "watermark"
 BLURS = ("defocus", "motion_blur", "blur")
-ARTIFACTS = tuple(  # no family is that of a watermark; an artifact is the nearest to it
-    name
-    for families in (REALISTIC_FAMILIES, FAMILIES)
-    for name, family in families.items()
-    if family.rating == "artifact"
-)
 # Each change, and the families that are right for it.
 CHANGES = {
     "oversharpening": (oversharpening, ("oversharpening",)),
-    WATERMARK: (watermark, ARTIFACTS),
+    "watermark": (watermark, ("watermark",)),
     "overexposure": (overexposure, ("overexposure",)),
     "partial_blur": (partial_blur, BLURS),
 }

@@ -1,7 +1,7 @@
 """The 520 questions of bench-teach: single textbook distortions of one region of a photograph.
 
 The classifier answers them. It names families as people see them in photographs, which are
-mapped to those of textbooks; two have no counterpart there and take the nearest.
+mapped to those of textbooks; three have no counterpart there and take the nearest.
 """
 
 import sys
@@ -27,6 +27,7 @@ TEXTBOOK = {
     "banding": "quantization",
     "haze": "contrast_low",
     "color_cast": "saturation_high",
+    "watermark": "compression",
 }
 FIGURES = {
     "kodak_family": "family_accuracy",

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.perception.assess import Assessment, assess, names_one_of
-from benchmarks.perception.changes import CHANGES, WATERMARK, blur
+from benchmarks.perception.changes import CHANGES, blur
 from benchmarks.perception.intervals import figure, mean_figure
-from benchmarks.perception.measures import level_number, says_no_cause
+from benchmarks.perception.measures import level_number
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench
 from rsfiqa.datasets.kodak import HELD_OUT
@@ -66,7 +66,7 @@ def sanity(bench: Bench) -> dict[str, float]:
     for name, (_, families) in CHANGES.items():
         after = bench.processes.map(read, [Changed(path, name) for path in paths], name)
         change = [b.quality - a.quality for a, b in zip(before, after, strict=True)]
-        named = [names_one_of(one, families) or _is_excused(name, one) for one in after]
+        named = [names_one_of(one, families) for one in after]
         figures |= mean_figure(f"sanity_{name}_falls", [value < 0 for value in change])
         figures |= mean_figure(f"sanity_{name}_named", named)
         figures |= figure(f"sanity_{name}_change", partial(_median, change), range(len(change)))
@@ -84,11 +84,6 @@ def word(bench: Bench) -> dict[str, float]:
         | mean_figure("blur5_bad_or_poor", [number <= POOR for number in words])
         | mean_figure(f"blur5_{ITU_LEVELS[0]}", [number == 1 for number in words])
     )
-
-
-def _is_excused(change: str, found: Assessment) -> bool:
-    """Whether no single cause is said to be found of a change that no family describes."""
-    return change == WATERMARK and says_no_cause(found.text)
 
 
 def _median(values: list[float], index: np.ndarray) -> float:

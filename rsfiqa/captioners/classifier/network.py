@@ -93,10 +93,10 @@ class PerceptionHead(FamilyOutputs):
         of_pixels: int,
         families: int,
         *,
-        hidden: int = 256,
-        pixel_hidden: int = 128,
+        hidden: int = 512,
+        pixel_hidden: int = 192,
         bins: int = 12,
-        dropout: tuple[float, float, float] = (0.2, 0.4, 0.1),
+        dropout: tuple[float, float, float] = (0.1, 0.3, 0.1),
     ) -> None:
         super().__init__(hidden + pixel_hidden, families)
         self.of_maps, features = of_maps, 2 * (of_maps + of_pixels)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from rsfiqa.images.realistic import files, lens, light, sensor, software, tone
+from rsfiqa.images.realistic import files, lens, light, overlay, sensor, software, tone
 from rsfiqa.images.realistic.linear import MIDDLE_GREY, to_light, to_pixels
 from rsfiqa.images.realistic.severities import strength_of
 from rsfiqa.registry import resolve
@@ -219,3 +219,24 @@ def test_saturation_keeps_grey_and_luma(photograph):
     assert np.abs(grey[..., 0] - luma).max() <= 1.5
     vivid = tone.saturation_high(photograph, 0.5, random(0)).astype(int)
     assert np.ptp(vivid, axis=2).mean() > 1.2 * np.ptp(photograph, axis=2).mean()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_watermark_becomes_more_opaque(seed):
+    image = np.full((300, 400, 3), 128, np.uint8)
+    changes = [
+        np.abs(overlay.watermark(image, opacity, np.random.default_rng(seed)).astype(int) - image)
+        for opacity in (0.2, 0.5, 0.8)
+    ]
+    means = [change.mean() for change in changes]
+    assert 0 < means[0] < means[1] < means[2]
+    assert [change.max() for change in changes] == pytest.approx(
+        [opacity * 127.5 for opacity in (0.2, 0.5, 0.8)], abs=1
+    )
+
+
+def test_a_watermark_on_a_light_image_is_dark():
+    image = np.full((200, 200, 3), 250, np.uint8)
+    for seed in range(5):
+        changed = overlay.watermark(image, 0.5, np.random.default_rng(seed))
+        assert changed.min() == 125
