@@ -202,6 +202,18 @@ def test_ladders_of_rated_photographs_take_families_in_turn(photographs):
         assert len(found["maps"]) == 6
 
 
+def test_a_region_is_marked_where_a_fifth_of_it_is_covered(photographs):
+    maker = RatedLadderMaker(photographs, packaged().backbone)
+    found = maker.distorted(2 * FAMILIES.index("watermark"))
+    column = FAMILIES.index("watermark")
+    (group,) = perception_head.prepare([found], packaged().backbone.channels).distorted
+    expected = (5 * found["covered"][:, column]).clamp_max(1)
+    assert not group[0].covered.any()
+    for state in group[1:]:
+        assert torch.allclose(state.covered[:, column], expected)
+        assert state.covered.sum() == state.covered[:, column].sum()
+
+
 def test_the_share_of_each_region_that_is_distorted():
     labels = np.repeat(np.array([[0, 1, 2]], np.uint16), 4, axis=0)
     inside = np.zeros((4, 3), bool)
