@@ -95,6 +95,7 @@ _FAMILY_WORDS = {
     "quantization": "banding",
     "saturation_high": "oversaturation",
     "saturation_low": "desaturation",
+    "watermark": "watermarking",
 }
 
 
@@ -123,8 +124,10 @@ _EFFECTS = {
     "saturation_high": "oversaturated",
     "saturation_low": "low in saturation",
     "underexposure": "underexposed",
-    "watermark": "covered by a watermark",
+    "watermark": "watermarked",
 }
+# Is there or not, and is never meant as a look: told whatever it costs, and without an adverb.
+UNGRADED = ("watermark",)
 
 
 def effect_of(name: str) -> str:

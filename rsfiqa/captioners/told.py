@@ -6,7 +6,7 @@ import numpy as np
 
 from rsfiqa.products.captions import Distortion
 from rsfiqa.scale import itu_level
-from rsfiqa.vocabulary import EXCELLENT, FAMILIES, RATINGS, REALISTIC_FAMILIES
+from rsfiqa.vocabulary import EXCELLENT, FAMILIES, RATINGS, REALISTIC_FAMILIES, UNGRADED
 
 # Highest severity that is told beside a level, which a higher one would contradict; of what is
 # excellent, nothing is told.
@@ -44,7 +44,12 @@ def told(
     least = np.interp(quality, (POOR, GOOD), (POOR_LOSS, GOOD_LOSS))
     return [
         explaining(
-            [one for one in own if counts[region, _rating_of(one["family"])] >= least[region]],
+            [
+                one
+                for one in own
+                if one["family"] in UNGRADED
+                or counts[region, _rating_of(one["family"])] >= least[region]
+            ],
             itu_level(float(quality[region])),
         )
         for region, own in enumerate(named)

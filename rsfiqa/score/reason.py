@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from rsfiqa.captioners.sentence import NO_CAUSE, NO_DISTORTION, without_distortions
-from rsfiqa.vocabulary import effect_of
+from rsfiqa.vocabulary import UNGRADED, effect_of
 
 # Before what a family does, by severity, 0 to 5. Nothing is very noisy in a good picture, and what
 # makes a picture poor is not slight.
@@ -101,7 +101,7 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     if explained > 0 and explained >= EXPLAINED * sum(max(region.cost, 0.0) for region in regions):
         costs = np.sum([list(by_family[family].values()) for family in named], axis=0)
         words = " and ".join(
-            ADVERBS[level][_severity(family, by_family[family], regions)] + effect_of(family)
+            _effect(family, _severity(family, by_family[family], regions), level)
             for family in named
         )
     else:
@@ -121,8 +121,14 @@ def region_reason(region: Region, level: str) -> str:
         level: of its quality, of `ITU_LEVELS`.
     """
     named = sorted(region.distortions, key=lambda one: -one[1])[:2]
-    words = [ADVERBS[level][severity] + effect_of(family) for family, severity in named]
+    words = [_effect(family, severity, level) for family, severity in named]
     return " and ".join(words) or without_distortions(level)
+
+
+def _effect(family: str, severity: int, level: str) -> str:
+    """What a family does, and how much, beside a level of quality."""
+    adverb = "" if family in UNGRADED else ADVERBS[level][severity]
+    return adverb + effect_of(family)
 
 
 def _says_more(region: Region) -> bool:
