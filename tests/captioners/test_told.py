@@ -58,6 +58,12 @@ def test_severities_fit_the_level_and_the_order_is_kept():
         assert [one["severity"] for one in found] == severities
 
 
+def test_a_watermark_is_told_whatever_it_costs_but_not_of_what_is_excellent():
+    mark = {"family": "watermark", "severity": 4}
+    for quality, expected in ((0.1, [mark]), (0.7, [mark | {"severity": 2}]), (0.9, [])):
+        assert told([[mark, NOISE]], ratings({}), np.array([quality]), ONE) == [expected]
+
+
 def test_a_failed_caption_costs_the_others_nothing():
     """Beside an intact region as large, 1.7 would count as .8 * 1.7 = 1.36 and not be told."""
     for loss in (1.7, 2):

@@ -80,7 +80,7 @@ def test_the_card_describes_inputs_outputs_and_the_scale(exported, session):
     assert {each.name for each in session.get_inputs()} == set(card["inputs"])
     assert {each.name for each in session.get_outputs()} == set(card["outputs"])
     assert card["scale"] == {"better": "higher", "high": 100.0, "low": 0.0}
-    assert (card["long_side"], len(card["families"])) == (1024, 15)
+    assert (card["long_side"], len(card["families"])) == (1024, 16)
     assert card["largest_difference"] <= 1e-4
     assert "Apache-2.0" in card["licence"]
 
