@@ -1,7 +1,7 @@
 """What the perception learns from: crops with opinions, and crops with known distortions."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.images import distort as textbook
 from rsfiqa.images.load import load_rgb
-from rsfiqa.images.realistic.distort import distort_in_turn, draw_chain
+from rsfiqa.images.realistic.distort import RealisticDistortion, distort_in_turn, draw_chain
 from rsfiqa.vocabulary import FAMILIES as FAMILIES_OF_TEXTBOOKS
 from rsfiqa.vocabulary import REALISTIC_FAMILIES, SEVERITIES
 
@@ -189,6 +189,30 @@ def distort(
         if one.family == WATERMARK:
             marked = mark(before, image)
     return Distorted(image, severity, marked)
+
+
+Distort = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]  # at a severity
+
+
+def realistic(family: str, variant: str, mask: np.ndarray | None = None) -> Distort:
+    """A realistic distortion of an image, or of what lies in a mask, as a function of severity."""
+
+    def function(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
+        return distort_in_turn(
+            image, [RealisticDistortion(family, variant, severity)], random, mask
+        )
+
+    return function
+
+
+def risen(
+    image: np.ndarray, function: Distort, severities: Sequence[int], seed: int | tuple[int, ...]
+) -> list[np.ndarray]:
+    """An image at each severity of a distortion, 0 for none, by the same chance."""
+    return [
+        function(image, severity, np.random.default_rng(seed)) if severity else image
+        for severity in severities
+    ]
 
 
 def mark(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -41,7 +41,6 @@ from rsfiqa.captioners.classifier.network import (
 from rsfiqa.captioners.classifier.weights import write
 from rsfiqa.model.loss import plcc_loss
 from rsfiqa.train.optim import warmup_cosine
-from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 FILES = 270  # of examples
 OTHER_FILES = 130  # of examples of other photographs
@@ -51,7 +50,7 @@ LR, WEIGHT_DECAY = 1e-3, 0.02
 STATES = 2000  # from whose features the bins of their encoding follow
 SEED = 0
 WATERMARKS = FAMILIES.index(WATERMARK)
-MARKED = 0.2  # share of a region that a watermark covers, from which it is wholly marked
+MARKED = 0.2  # fraction of a region that a watermark covers, from which it is wholly marked
 # A region counts by its area up to a share of the image, so that small ones count, too.
 LEAST_WEIGHT, WEIGHT_PER_AREA = 0.3, 3.0
 PRESENCE, SEVERITY, CONSISTENCY = 3.0, 8.0, 0.3  # weights of losses
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
         own = prepare(perception_regions.read(folder / name, files), backbone.channels)
         data.distorted.extend(own.distorted)
     torch.manual_seed(SEED)
-    perception = Perception(backbone, tuple(REALISTIC_FAMILIES))
+    perception = Perception(backbone, FAMILIES)
     train(perception.head, data, epochs=EPOCHS)
     write(PERCEPTION_FILE, perception.eval())
 
@@ -100,7 +99,7 @@ class State:
         features: float16 (R + 1, n) of its regions, and of the whole beside itself.
         area: float32 (R,).
         severity: float32 (F,), of each family where it is, 0 if it is nowhere.
-        covered: float32 (R, F), share of each region in which it is; of a watermark, in
+        covered: float32 (R, F), fraction of each region in which it is; of a watermark, in
             `MARKED`, 1 at most.
     """
 
@@ -140,7 +139,7 @@ def prepare(examples: Iterable[Example], channels: Sequence[int]) -> Prepared:
     distorted, rated, mos = [], [], []
     for example in examples:
         count, regions = example["maps"].shape[:2]
-        nothing = torch.zeros(regions, len(REALISTIC_FAMILIES))
+        nothing = torch.zeros(regions, len(FAMILIES))
         severity = example.get("severity", nothing[:1].expand(count, -1))
         covered = example.get("covered", nothing).clone()
         covered[:, WATERMARKS] = (covered[:, WATERMARKS] / MARKED).clamp_max(1)
@@ -289,7 +288,7 @@ def opinion_loss(
 def family_losses(outputs: Sequence[Outputs], states: Sequence[State]) -> tuple[Tensor, Tensor]:
     """Losses of the presence of families, and of their severity where they are.
 
-    A family is as probable in a region as the share of it that it covers.
+    A family is as probable in a region as the fraction of it that it covers.
     """
     truth = torch.cat([state.severity.expand_as(state.covered) for state in states])
     present = torch.cat([state.covered for state in states])

@@ -5,7 +5,7 @@ eight that are held out for tests, and those of installed packages, larger and m
 compression.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,13 @@ import numpy as np
 import torch
 
 from recipes import perception_examples as crops
-from recipes.perception_regions import Example, Maker, neighbours, regions_of, shares
+from recipes.perception_regions import (
+    Example,
+    Maker,
+    covered_fraction,
+    neighbours,
+    regions_of,
+)
 from recipes.perception_regions import crop as regional_crop
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.captioners.vlm.answer import Distortion
@@ -21,7 +27,7 @@ from rsfiqa.datasets import demo, kodak
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.images.distort import distort_region
 from rsfiqa.images.load import load_rgb
-from rsfiqa.images.realistic.distort import RealisticDistortion, distort_in_turn, variants
+from rsfiqa.images.realistic.distort import variants
 from rsfiqa.splits import TEST
 from rsfiqa.teach import views
 from rsfiqa.vocabulary import FAMILIES, SEVERITIES
@@ -129,15 +135,12 @@ class RatedLadderMaker(Maker):
         turn, of_textbook = divmod(number, 2)
         seed = int(random.integers(2**32))  # the same chance at each severity
         if of_textbook:
-            textbook = list(FAMILIES)[turn % len(FAMILIES)]
-            family, function = crops.REALISTIC[textbook], textbook_function(textbook, inside)
+            name = list(FAMILIES)[turn % len(FAMILIES)]
+            family, function = crops.REALISTIC[name], textbook(name, inside)
         else:
             family = crops.FAMILIES[turn % len(crops.FAMILIES)]
-            function = realistic_function(family, str(random.choice(variants(family))), inside)
-        images = [
-            function(intact, severity, np.random.default_rng(seed)) if severity else intact
-            for severity in (0, *SEVERITIES)
-        ]
+            function = crops.realistic(family, str(random.choice(variants(family))), inside)
+        images = crops.risen(intact, function, (0, *SEVERITIES), seed)
         covered = inside
         if family == crops.WATERMARK:
             covered = crops.mark(intact, images[-1])
@@ -147,25 +150,12 @@ class RatedLadderMaker(Maker):
         return ladder(self, images, labels, covered, family)
 
 
-Function = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
-
-
-def textbook_function(family: str, inside: np.ndarray | None) -> Function:
-    """Distorts an image, or a part of it, by a severity."""
+def textbook(family: str, inside: np.ndarray | None) -> crops.Distort:
+    """A textbook distortion of an image, or of a part of it, as a function of severity."""
 
     def function(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
         mask = np.ones(image.shape[:2], bool) if inside is None else inside
         return distort_region(image, mask, family, severity, random)
-
-    return function
-
-
-def realistic_function(family: str, variant: str, inside: np.ndarray | None) -> Function:
-    """Likewise of a realistic family."""
-
-    def function(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-        one = RealisticDistortion(family, variant, severity)
-        return distort_in_turn(image, [one], random, inside)
 
     return function
 
@@ -188,7 +178,7 @@ def ladder(
     """
     column = crops.FAMILIES.index(family)
     of_regions = torch.zeros(int(labels.max()) + 1, len(crops.FAMILIES))
-    of_regions[:, column] = torch.from_numpy(shares(labels, covered)).float()
+    of_regions[:, column] = torch.from_numpy(covered_fraction(labels, covered)).float()
     severity = torch.zeros(len(images), len(crops.FAMILIES))
     severity[1:, column] = torch.tensor(SEVERITIES, dtype=torch.float32)
     return maker.features(images, labels) | {"covered": of_regions, "severity": severity}

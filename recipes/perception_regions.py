@@ -34,9 +34,9 @@ BOTH_STORED, ONE_STORED = 0.4, 0.5  # probabilities
 SEED, RATED_SEED, ORDER_SEED = 77, 78, 5
 
 # Of one photograph in n states with R regions: `maps` (n, R, 2 * C), `pixels` (n, R, S), `area`
-# (R,), `covered` (R, F) the share of a region in which a family is, `severity` (n, F) of each
+# (R,), `covered` (R, F) the fraction of a region in which a family is, `severity` (n, F) of each
 # family, 0 in states that are not distorted; of a rated photograph: `maps`, `pixels`, `area`,
-# `mos`. The regions are those of a distorted state, since such are found in use.
+# `mos`. The regions are those of a distorted state, as in use.
 Example = Mapping[str, Tensor]
 
 
@@ -96,9 +96,11 @@ class Maker:
             images += crops.store(images[1:], random)
             states += [True]
         labels = regions_of(found.pixels)
-        covered = np.outer(shares(labels, inside), found.severity > 0)
+        covered = np.outer(covered_fraction(labels, inside), found.severity > 0)
         if found.marked is not None:
-            covered[:, crops.FAMILIES.index(crops.WATERMARK)] = shares(labels, found.marked)
+            covered[:, crops.FAMILIES.index(crops.WATERMARK)] = covered_fraction(
+                labels, found.marked
+            )
         severity = np.outer(states, found.severity)
         return self.features(images, labels) | {
             "covered": torch.from_numpy(covered).float(),
@@ -177,8 +179,8 @@ def regions_of(image: np.ndarray) -> np.ndarray:
     return resize.fit_labels(segment_image(image, SegmentOptions()), image.shape[:2])
 
 
-def shares(labels: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """The share of each region that a mask covers, float64 (R,) in [0, 1]; None covers all."""
+def covered_fraction(labels: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The fraction of each region that a mask covers, float64 (R,) in [0, 1]; None covers all."""
     area = np.bincount(labels.ravel())
     if mask is None:
         return np.ones(len(area))

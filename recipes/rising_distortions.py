@@ -7,7 +7,6 @@ of the photograph, less an even step for each severity: a pseudo-MOS, which no o
 """
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,9 @@ from tqdm import tqdm
 
 from benchmarks.pipeline import write_scores
 from recipes.perception import photographs
-from recipes.perception_examples import pristine
+from recipes.perception_examples import Distort, pristine, realistic, risen
 from rsfiqa.images.load import load_rgb
-from rsfiqa.images.realistic import distort
-from rsfiqa.images.realistic.distort import RealisticDistortion
+from rsfiqa.images.realistic.distort import variants
 from rsfiqa.io.atomic import atomic
 from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
@@ -32,8 +30,6 @@ RISING = (0, 2, 5)  # severities
 STEP = 0.12  # of the pseudo-MOS for each severity; opinions of BIQ2021 span [0, 1]
 LEAST_CHANGE = 1.0  # mean of pixel values; a grey photograph cannot be desaturated
 SEED = 46
-
-Distort = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
 def write(data: Path, folder: Path, *, count: int = PHOTOGRAPHS) -> Path:
@@ -58,7 +54,7 @@ def write(data: Path, folder: Path, *, count: int = PHOTOGRAPHS) -> Path:
         for index in order:
             entry, number = training[index], progress.n
             kind, function = distortion(number)
-            pictures = risen(load_rgb(entry.path), function, number)
+            pictures = risen(load_rgb(entry.path), function, RISING, (SEED, number))
             change = np.abs(pictures[-1].astype(int) - pictures[0]).mean()
             if change < LEAST_CHANGE:
                 continue
@@ -80,23 +76,11 @@ def write(data: Path, folder: Path, *, count: int = PHOTOGRAPHS) -> Path:
     return table
 
 
-def risen(image: np.ndarray, function: Distort, number: int) -> list[np.ndarray]:
-    """A photograph at each severity of a distortion, by the same chance."""
-    return [
-        function(image, severity, np.random.default_rng((SEED, number))) if severity else image
-        for severity in RISING
-    ]
-
-
 def distortion(number: int) -> tuple[str, Distort]:
     """Name and function of a photograph's distortion: families take turns, and their variants."""
     names = list(REALISTIC_FAMILIES)
     turn, place = divmod(number, len(names))
     family = names[place]
-    kinds = distort.variants(family)
+    kinds = variants(family)
     variant = kinds[turn % len(kinds)]
-
-    def distorted(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-        return distort.distort(image, RealisticDistortion(family, variant, severity), random)
-
-    return variant, distorted
+    return variant, realistic(family, variant)

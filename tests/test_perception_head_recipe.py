@@ -16,7 +16,7 @@ from recipes.perception_others import (
     crop,
     vary,
 )
-from recipes.perception_regions import Maker, neighbours, shares
+from recipes.perception_regions import Maker, covered_fraction, neighbours
 from rsfiqa.captioners.classifier.network import head_for, region_features
 from rsfiqa.captioners.classifier.weights import packaged
 from rsfiqa.datasets.entry import Entry
@@ -214,12 +214,12 @@ def test_a_region_is_marked_where_a_fifth_of_it_is_covered(photographs):
         assert state.covered.sum() == state.covered[:, column].sum()
 
 
-def test_the_share_of_each_region_that_is_distorted():
+def test_the_fraction_of_each_region_that_is_distorted():
     labels = np.repeat(np.array([[0, 1, 2]], np.uint16), 4, axis=0)
     inside = np.zeros((4, 3), bool)
     inside[:, 0], inside[0, 1] = True, True
-    assert shares(labels, inside).tolist() == [1, 0.25, 0]
-    assert shares(labels, None).tolist() == [1, 1, 1]
+    assert covered_fraction(labels, inside).tolist() == [1, 0.25, 0]
+    assert covered_fraction(labels, None).tolist() == [1, 1, 1]
 
 
 def test_a_watermark_covers_what_lies_between_its_letters():

@@ -23,7 +23,6 @@ HEATMAP_MARK = f"tEXtSoftware\0{HEATMAP}".encode()
 BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 KINDS = 6  # of skipped files that a summary names
 
-
 SizeAndTime = tuple[int, int]  # bytes, and the time of modification in microseconds
 
 

@@ -88,8 +88,7 @@ def test_hostile_names_and_captions_are_text(parsed):
     assert len(sources) == 12  # a photograph, its cost and its attention, of four pictures
     assert all(source.startswith("data:") for source in sources)
     assert HOSTILE in parsed.texts
-    sentences = [text for text in parsed.texts if text.startswith(CAPTION)]
-    assert any(". Overall " in text for text in sentences)
+    assert any(text.startswith(f"{CAPTION}. Overall ") for text in parsed.texts)
     (group,) = parsed.all("svg", **{"aria-label": f"Regions of {HOSTILE}"})
     assert group["role"] == "group"
     labels = [found.get("aria-label") or "" for found in parsed.all("path")]

@@ -103,5 +103,6 @@ def _deface(path: Path) -> None:
     rows = table.to_pylist()
     for row in rows:
         if row["image_id"] == HOSTILE:
-            row |= {"content": CAPTION, "text": CAPTION}
+            noise = [{"family": "noise", "severity": 2}]
+            row |= {"content": CAPTION, "text": CAPTION, "distortions": noise}
     captions.write(path, pa.Table.from_pylist(rows, schema=captions.SCHEMA), provenance)
