@@ -13,7 +13,8 @@ def main() -> int:
 
     During the imports it ends the process at once, since extension modules turn an exception while
     they are loaded into errors of their own. When the command has finished it is ignored, so that
-    the exit of the interpreter keeps the status. A module that is loaded later may turn it into an
+    the exit of the interpreter keeps the status; CPython would else end by the signal where the
+    interrupt came while it executed a string. A module that is loaded later may turn it into an
     error, too: a command that fails after it was interrupted is told as interrupted.
     """
     os.environ["MPLBACKEND"] = "agg"  # a notebook hands on its own, which may be missing
@@ -37,6 +38,7 @@ def main() -> int:
         pass
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        exec("")  # noqa: S102 - an interrupt during an exec, as of a dataclass, is thus forgotten
     _report_interrupt()
     return INTERRUPTED
 

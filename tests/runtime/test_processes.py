@@ -125,6 +125,20 @@ def _is_running(process: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_one_that_nobody_stops_does_not_keep_the_interpreter(method):
+    """As after an interrupt between the start of a process and its entry in a pool."""
+    code = (
+        "from rsfiqa.runtime.processes import Worker\n"
+        "if __name__ == '__main__':\n"
+        f"    kept = [Worker({method!r}), Worker({method!r})]\n"
+        "    kept.append(kept)\n"
+        "    raise SystemExit(130)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)
+    assert ended.returncode == 130
+
+
 def test_a_long_folder_for_temporary_files(tmp_path):
     """Sockets have names of at most 108 bytes; pipes have none."""
     folder = tmp_path / ("x" * 90)

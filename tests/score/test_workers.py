@@ -207,7 +207,7 @@ def test_an_interrupt_is_one_line_at_once(tmp_path, noise, pictures, delay):
         started = time.monotonic()
         _, errors = process.communicate()
     assert time.monotonic() - started < 10  # other tests run beside it
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert errors.splitlines()[-1:] in (["rsfiqa: interrupted"], ["rsfiqa score: interrupted"])
     assert "Traceback" not in errors
 
@@ -234,6 +234,31 @@ def test_an_interrupt_that_a_module_turned_into_an_error_is_told(status, expecte
     )
     said = "rsfiqa: interrupted\n" if expected else ""
     assert (ended.returncode, ended.stderr) == (expected, said)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_while_a_string_is_executed_is_a_status(tmp_path):
+    """As while a dataclass is made; `python -m` would end by the signal, which a thread takes."""
+    code = (
+        "import sys, threading, time\n"
+        "from rsfiqa import cli\n"
+        "from rsfiqa.__main__ import main\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "def inside():\n"
+        "    exec('import os, signal; os.kill(os.getpid(), signal.SIGINT); print(1)')\n"
+        "cli.main = inside\n"
+        "sys.exit(main())\n"
+    )
+    (tmp_path / "probe.py").write_text(code)
+    ended = subprocess.run(
+        [sys.executable, "-m", "probe"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+    )
+    assert (ended.returncode, ended.stderr) == (130, "rsfiqa: interrupted\n")
 
 
 def test_an_interrupt_after_the_end_keeps_the_status():
