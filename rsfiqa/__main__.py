@@ -38,7 +38,7 @@ def main() -> int:
         pass
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        exec("")  # noqa: S102 - an interrupt during an exec, as of a dataclass, is thus forgotten
+        exec("")  # forgets an interrupt during an earlier one, as of a dataclass
     _report_interrupt()
     return INTERRUPTED
 
