@@ -23,6 +23,7 @@ from benchmarks.ablation.training import Bench, options_for, run_unit, training_
 from benchmarks.figures import FOLDER, add_data, parser, positive, write
 from benchmarks.finetune import map_in_processes
 from rsfiqa.errors import InputError
+from rsfiqa.io.json_files import read_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.versions import VERSIONS
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
             for condition in known:
                 if condition.part in _trained_parts(given.part):
                     run(given, condition)
-        found = summary.summarize(given.units, known)
+        found = summary.summarize(given.units, known, _figures(given.earlier))
     except InputError as error:
         sys.exit(f"ablation: {error}")
     print("\n".join(summary.lines(found)))
@@ -60,6 +61,12 @@ def _options() -> argparse.ArgumentParser:
     options.add_argument("--run", type=Path, default=WORK / "run", help="folder of the products")
     options.add_argument("--units", type=Path, default=WORK, help="folder of the finished units")
     options.add_argument("--report", type=Path, default=REPORT, help="folder of tables and figures")
+    options.add_argument(
+        "--earlier",
+        type=Path,
+        help="figures of a run on another machine, such as docs/figures/bench-ablation.json, from"
+        " which a condition is taken that has no unit here",
+    )
     options.add_argument("--parallel", type=positive, default=1, help="units at a time")
     options.add_argument(
         "--n", nargs="+", type=positive, help=f"training images of the curve on {LIVEC}"
@@ -71,6 +78,23 @@ def _options() -> argparse.ArgumentParser:
         "--summary", action="store_true", help="run nothing; tables of the units that there are"
     )
     return options
+
+
+def _figures(path: Path | None) -> dict[str, Any]:
+    """The figures of an earlier run; none without a path.
+
+    Raises:
+        InputError: the file cannot be read, or does not hold figures of this benchmark.
+    """
+    if path is None:
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or "units_missing" not in content:
+        raise InputError(
+            f"{path}: must hold figures of the ablation, found none; give the bench-ablation.json"
+            " of an earlier run"
+        )
+    return content
 
 
 def _trained_parts(chosen: Sequence[str] | None) -> set[str]:

@@ -1,8 +1,9 @@
 """The comparisons of the units that there are: figures, lines, and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +39,17 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Its name in the figures, such as a_livec_livec_full_no_mhf."""
-        one = self.comparison
-        tag = one.tag.replace("!", "not_")
-        parts = (one.condition, one.test, tag, one.first, one.second)
-        measure = "_hit" if one.measure == "hit" else ""
-        return "_".join(filter(None, parts)).replace(".", "_") + measure
+        """Its name in the figures; see `figure_name`."""
+        return figure_name(self.comparison)
+
+
+def figure_name(comparison: Comparison) -> str:
+    """The name of a comparison in the figures, such as a_livec_livec_full_no_mhf."""
+    one = comparison
+    tag = one.tag.replace("!", "not_")
+    parts = (one.condition, one.test, tag, one.first, one.second)
+    measure = "_hit" if one.measure == "hit" else ""
+    return "_".join(filter(None, parts)).replace(".", "_") + measure
 
 
 @dataclass(frozen=True)
@@ -61,24 +67,33 @@ class Summary:
     units: dict[str, int]
 
 
-def summarize(folder: Path, known: Sequence[Condition]) -> Summary:
+def summarize(
+    folder: Path, known: Sequence[Condition], earlier: Mapping[str, Any] | None = None
+) -> Summary:
     """The comparisons over the units in a folder.
 
     Args:
         folder: of the units.
         known: all conditions.
+        earlier: figures of a run elsewhere, from which a condition is taken that has no unit in the
+            folder; None for none.
 
     Raises:
         InputError: a unit is damaged or does not fit the others.
     """
     by_name = {condition.name: condition for condition in known}
     tables = {one.name: [table for _, table in units.finished(folder, one)] for one in known}
+    counts = {one.name: len(tables[one.name]) for one in known}
     found = []
     for comparison in comparisons(known):
         condition = by_name[comparison.condition]
-        there = tables[condition.name]
-        is_tested = len(there) >= LEAST * condition.number
-        found.append((comparison, compare(condition, comparison, there) if is_tested else None))
+        difference = None
+        if there := tables[condition.name]:
+            if len(there) >= LEAST * condition.number:
+                difference = compare(condition, comparison, there)
+        elif difference := _published(comparison, condition, earlier or {}):
+            counts[condition.name] = difference.units
+        found.append((comparison, difference))
     primary = [difference for comparison, difference in found if comparison.primary]
     # a comparison that is missing still counts
     corrected = iter(holm([1.0 if one is None else _defined(one.p) for one in primary]))
@@ -87,7 +102,6 @@ def summarize(folder: Path, known: Sequence[Condition]) -> Summary:
         p = float(next(corrected)) if comparison.primary else float("nan")
         stated = verdict(difference, p) if comparison.primary else ""
         rows.append(Row(comparison, difference, p, stated))
-    counts = {one.name: len(tables[one.name]) for one in known}
     return Summary(
         rows=rows,
         missing={
@@ -99,8 +113,36 @@ def summarize(folder: Path, known: Sequence[Condition]) -> Summary:
     )
 
 
+def _published(
+    comparison: Comparison, condition: Condition, figures: Mapping[str, Any]
+) -> Difference | None:
+    """A difference as it stands in figures; None if it does not."""
+    name = figure_name(comparison)
+    if name not in figures:
+        return None
+    values: dict[str, Any] = {
+        field: float(figures.get(name + end, "nan")) for end, field in FIELDS.items()
+    }
+    values["units"] = int(figures.get(f"{name}_units", condition.number))
+    return Difference(**values)
+
+
 def _defined(p: float) -> float:
     return 1.0 if np.isnan(p) else p
+
+
+FIELDS = {  # of a difference, by the end of the figure's name
+    "": "mean",
+    "_low": "low",
+    "_high": "high",
+    "_p": "p",
+    "_power_se": "power_se",
+    "_d": "effect",
+    "_first": "first",
+    "_second": "second",
+    "_n": "n",
+    "_units": "units",
+}
 
 
 def figures(summary: Summary) -> dict[str, float]:
@@ -109,18 +151,8 @@ def figures(summary: Summary) -> dict[str, float]:
     for row in summary.rows:
         if (one := row.difference) is None:
             continue
-        values = {
-            "": one.mean,
-            "_low": one.low,
-            "_high": one.high,
-            "_p": one.p,
-            "_holm_p": row.holm_p,
-            "_power_se": one.power_se,
-            "_d": one.effect,
-            "_first": one.first,
-            "_second": one.second,
-            "_n": one.n,
-        }
+        values = {end: getattr(one, field) for end, field in FIELDS.items()}
+        values["_holm_p"] = row.holm_p
         found |= {row.name + end: value for end, value in values.items() if not np.isnan(value)}
     errors = [
         row.difference.power_se

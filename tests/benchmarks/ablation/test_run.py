@@ -141,6 +141,36 @@ def test_a_summary_of_what_there_is(tmp_path):
     assert (tmp_path / "report/references.bib").is_file()
 
 
+def test_conditions_without_units_here_are_taken_from_an_earlier_run(tmp_path):
+    known = conditions()
+    name = "a_biq2021_biq2021_full_no_mhf"
+    earlier = {
+        f"{name}{end}": value
+        for end, value in {
+            "": 0.03, "_low": 0.01, "_high": 0.05, "_p": 0.003, "_holm_p": 1.0, "_power_se": 0.01,
+            "_d": 2.0, "_first": 0.8, "_second": 0.77, "_n": 1879, "_units": 9,
+        }.items()
+    }  # fmt: skip
+    found = summary.summarize(tmp_path, known, earlier)
+    row = found.rows[1]
+    assert (row.comparison.primary, row.difference.mean, row.difference.units) == (2, 0.03, 9)
+    assert (row.difference.low, row.difference.high, row.difference.n) == (0.01, 0.05, 1879)
+    assert row.holm_p == pytest.approx(0.03)  # anew, over ten
+    assert row.verdict == "confirmed"
+    assert (found.units["a.biq2021"], found.missing["a.biq2021"]) == (9, 1)
+    written = summary.figures(found)
+    assert {key: written[key] for key in earlier} == earlier | {f"{name}_holm_p": row.holm_p}
+    assert summary.figures(summary.summarize(tmp_path, known, written)) == written
+
+
+def test_figures_of_something_else(tmp_path):
+    path = tmp_path / "bench-score.json"
+    path.write_text("{}")
+    line = ["--summary", "--units", str(tmp_path), "--earlier", str(path)]
+    with pytest.raises(SystemExit, match=r"bench-score\.json: must hold figures of the ablation"):
+        command.main([*line, "--report", str(tmp_path)])
+
+
 def test_a_condition_with_few_units_is_not_tested(tmp_path):
     known = conditions()
     found = summary.summarize(tmp_path, known)
