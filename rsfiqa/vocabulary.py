@@ -95,7 +95,6 @@ _FAMILY_WORDS = {
     "quantization": "banding",
     "saturation_high": "oversaturation",
     "saturation_low": "desaturation",
-    "watermark": "watermarking",
 }
 
 

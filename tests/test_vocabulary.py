@@ -140,7 +140,7 @@ WORDS = {
     "saturation_high": "oversaturation",
     "saturation_low": "desaturation",
     "underexposure": "underexposure",
-    "watermark": "watermarking",
+    "watermark": "watermark",
 }
 
 

@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 
 from rsfiqa.products.captions import Distortion
-from rsfiqa.vocabulary import ITU_LEVELS, SEVERITY_WORDS, family_words
+from rsfiqa.vocabulary import ITU_LEVELS, SEVERITY_WORDS, UNGRADED, family_words
 
 NO_DISTORTION = "no distortion"
 NO_CAUSE = "no single cause found"  # quality is low, and no distortion is named
 LEAST_UNDISTORTED = "good"  # the lowest level at which a region may be said to have no distortion
 _OVERALL = ". Overall "
+_UNGRADED = frozenset(map(family_words, UNGRADED))  # are there or not
 
 
 def caption_sentence(content: str, distortions: Sequence[Distortion], overall: int) -> str:
@@ -60,7 +61,11 @@ def named_families(sentence: str) -> list[str]:
     """The words of the families that a sentence of `caption_sentence` names."""
     named = re.split(r", | and ", sentence.rpartition(_OVERALL)[0].rpartition(" with ")[2])
     found = [one.partition(" ") for one in named]
-    return [words for severity, _, words in found if severity and severity in SEVERITY_WORDS]
+    return [
+        words
+        for severity, _, words in found
+        if (severity and severity in SEVERITY_WORDS) or (severity == "a" and words in _UNGRADED)
+    ]
 
 
 def without_distortions(level: str) -> str:
@@ -90,7 +95,11 @@ def _unnamed(level: str) -> str:
 
 def _named(distortions: Sequence[Distortion]) -> str:
     """Distortions as an enumeration: a, b and c."""
-    *first, last = (
-        f"{SEVERITY_WORDS[one['severity']]} {family_words(one['family'])}" for one in distortions
-    )
+    *first, last = map(_words, distortions)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _words(one: Distortion) -> str:
+    """A distortion in words: `slight noise`, or `a watermark`, which has no severity."""
+    words = family_words(one["family"])
+    return f"{'a' if words in _UNGRADED else SEVERITY_WORDS[one['severity']]} {words}"

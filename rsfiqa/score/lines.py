@@ -13,11 +13,12 @@ NAMED = 3  # pictures of the last line
 
 
 def picture_line(row: Row) -> str:
-    """The score of a picture, its word, and why; or why it failed."""
+    """The score of a picture within the scale, its word, and why; or why it failed."""
     if row["status"] == "failed":
         return f"{'failed':>8}  {row['path']}: {row['reason']}"
     why = f"{row['word']}: {row['reason']} (worst region: {row['worst_caption']})"
-    return f"{row['score']:8.2f}  {row['path']}  {why}"
+    score = min(max(row["score"], row["low"]), row["high"])
+    return f"{score:8.2f}  {row['path']}  {why}"
 
 
 def region_lines(regions: Sequence[Region], width: int | None) -> list[str]:

@@ -1,6 +1,11 @@
 import pytest
 
-from rsfiqa.captioners.sentence import caption_sentence, reason, revised_sentence
+from rsfiqa.captioners.sentence import (
+    caption_sentence,
+    named_families,
+    reason,
+    revised_sentence,
+)
 from rsfiqa.captioners.told import explaining
 from rsfiqa.vocabulary import ITU_LEVELS
 
@@ -81,3 +86,14 @@ def test_what_would_contradict_the_level_is_told_as_less_severe(level, severitie
     assert ("slight loss of contrast" in revised) == (level == "good")
     assert ("no distortion" in revised) == (level == "excellent")
     assert ("faint blur" in revised) == (level != "excellent")
+
+
+def test_a_watermark_has_no_severity():
+    """It is there or not, in the reason of a picture as in the sentence of a region."""
+    both = [{"family": "watermark", "severity": 2}, {"family": "noise", "severity": 3}]
+    sentence = caption_sentence("A mid-tone area", both, 2)
+    assert sentence == "A mid-tone area with a watermark and clear noise. Overall poor."
+    assert named_families(sentence) == ["watermark", "noise"]
+    assert named_families("A dog with a ball: no single cause found. Overall poor.") == []
+    told = revised_sentence(sentence, both, both[:1], "fair")
+    assert told == "A mid-tone area with a watermark. Overall fair."

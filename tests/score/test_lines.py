@@ -49,6 +49,15 @@ def test_sentences_are_wrapped_to_the_terminal(width):
     assert all(len(line) - start <= max(24, width - start) for line in lines)
 
 
+@pytest.mark.parametrize(("score", "shown"), [(-1.11, "0.00"), (63.256, "63.26"), (101, "100.00")])
+def test_a_score_is_shown_within_the_scale(score, shown):
+    row = dict(status="ok", score=score, low=0.0, high=100.0, path="a.jpg", word="bad")
+    why = dict(reason="The picture is noisy, all over.", worst_caption="A sky. Overall bad.")
+    line = picture_line(row | why)
+    assert line.split()[:3] == [shown, "a.jpg", "bad:"]
+    assert line.endswith("The picture is noisy, all over. (worst region: A sky. Overall bad.)")
+
+
 def test_failures_are_named():
     rows = [{"path": f"{i}.jpg", "reason": "empty file", "status": "failed"} for i in range(5)]
     assert picture_line(rows[0]) == "  failed  0.jpg: empty file"
