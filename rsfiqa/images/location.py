@@ -15,6 +15,8 @@ FOLDERS = 10_000  # resolved folders that are remembered
 
 def display_path(path: str) -> str:
     r"""A path as valid text; bytes that are not UTF-8 are escaped, as in \xe9."""
+    if path.isascii():
+        return path
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

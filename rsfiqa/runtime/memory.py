@@ -1,4 +1,4 @@
-"""Tuning of glibc's malloc, so that a process reuses freed memory.
+"""Tuning of memory: glibc's malloc, so that a process reuses it, and the garbage collector.
 
 By default glibc returns large blocks to the system as soon as they are freed. The output of each
 layer is then a new mapping, whose pages the kernel must find and clear one by one. On a CPU this
@@ -6,6 +6,9 @@ takes a third of the time of a convolutional backbone, and half of it in trainin
 """
 
 import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # parameters of mallopt(3)
 MMAP_THRESHOLD = 32 * 2**20  # bytes; the highest value that glibc accepts
@@ -27,3 +30,18 @@ def tune_malloc(*, large: bool = False) -> None:
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
     if large:
         mallopt(M_MMAP_MAX, 0)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Search for no cycles of garbage inside, also as a decorator.
+
+    For lists of a million objects that all stay: searches are a tenth of the time of making them.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -14,11 +14,10 @@ NAMED = 3  # pictures of the last line
 
 def picture_line(row: Row) -> str:
     """The score of a picture within the scale, its word, and why; or why it failed."""
-    if row["status"] == "failed":
+    if (score := row.get("score")) is None:
         return f"{'failed':>8}  {row['path']}: {row['reason']}"
     why = f"{row['word']}: {row['reason']} (worst region: {row['worst_caption']})"
-    score = min(max(row["score"], row["low"]), row["high"])
-    return f"{score:8.2f}  {row['path']}  {why}"
+    return f"{min(max(score, row['low']), row['high']):8.2f}  {row['path']}  {why}"
 
 
 def region_lines(regions: Sequence[Region], width: int | None) -> list[str]:

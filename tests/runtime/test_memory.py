@@ -1,8 +1,11 @@
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from rsfiqa.runtime.memory import without_collection
 
 LOOP = """
 import resource
@@ -36,3 +39,21 @@ def test_freed_memory_is_reused():
     assert faults("tune_malloc()", 40) > 0.9 * untuned  # above the threshold
     assert faults("tune_malloc(large=True)", 40) < 0.3 * untuned
     assert faults("tune_malloc()", 16) < 0.3 * untuned * 16 / 40
+
+
+def test_garbage_is_collected_again_afterwards():
+    @without_collection()
+    def fail():
+        assert not gc.isenabled()
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        fail()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_collection():
+            pass
+        assert not gc.isenabled()  # as before
+    finally:
+        gc.enable()

@@ -51,9 +51,9 @@ def test_sentences_are_wrapped_to_the_terminal(width):
 
 @pytest.mark.parametrize(("score", "shown"), [(-1.11, "0.00"), (63.256, "63.26"), (101, "100.00")])
 def test_a_score_is_shown_within_the_scale(score, shown):
-    row = dict(status="ok", score=score, low=0.0, high=100.0, path="a.jpg", word="bad")
-    why = dict(reason="The picture is noisy, all over.", worst_caption="A sky. Overall bad.")
-    line = picture_line(row | why)
+    why = {"reason": "The picture is noisy, all over.", "worst_caption": "A sky. Overall bad."}
+    row = {"status": "ok", "score": score, "low": 0.0, "high": 100.0, "path": "a.jpg"}
+    line = picture_line(row | why | {"word": "bad"})
     assert line.split()[:3] == [shown, "a.jpg", "bad:"]
     assert line.endswith("The picture is noisy, all over. (worst region: A sky. Overall bad.)")
 

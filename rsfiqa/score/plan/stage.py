@@ -11,17 +11,19 @@ import pyarrow as pa
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, SizeAndTime, expand_paths
-from rsfiqa.images.location import display_path, locate
+from rsfiqa.images.location import display_path
 from rsfiqa.io.many_files import ask_each
 from rsfiqa.products import picture_lists
 from rsfiqa.products.paths import picture_list_path, scores_folder, shard_name
 from rsfiqa.products.picture_lists import SCHEMA, Plan
+from rsfiqa.runtime.memory import without_collection
 
 log = logging.getLogger("rsfiqa")
 
 MOST_SHARDS = 100_000  # their names have five digits
 
 
+@without_collection()
 def run(folder: Path, arguments: Sequence[str], *, shard_size: int) -> Plan:
     """Write the lists of a run's shards and, last, its plan; no picture is decoded.
 
@@ -60,6 +62,7 @@ def run(folder: Path, arguments: Sequence[str], *, shard_size: int) -> Plan:
     return plan
 
 
+@without_collection()
 def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
     """The pictures that arguments name, a table of `SCHEMA` sorted by location; what is left out.
 
@@ -67,7 +70,7 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
         InputError: see `expand_paths`.
     """
     found = expand_paths(arguments)
-    located = sorted(zip(map(locate, found.paths), found.states, strict=True), key=itemgetter(0))
+    located = sorted(zip(found.locations, found.states, strict=True), key=itemgetter(0))
     paths = [path for path, _ in located]
     facts = np.array(list(ask_each(_size_and_time, located)), np.int64).reshape(-1, 2)
     none = facts[:, 0] < 0
