@@ -260,7 +260,9 @@ def main(arguments: Sequence[str]) -> None:
     added = [] if given.livec_only else load_added(also, data)
     if given.held_out:
         figures = held_out(first, also, data, added, given.held_out)
-        write(FIGURES, figures, f"{options.prog} --data DIR --held-out {given.held_out}")
+        images = f" --biq2021 {given.biq2021}" if given.biq2021 else ""
+        command = f"{options.prog} --data DIR{images} --held-out {given.held_out}"
+        write(FIGURES, figures, command)
     output = train_joint(first, also, data, added, splits.split_name("all", 0))
     pack(output, given.output, card_metrics(FOLDER), TRAININGS / "packed")
 

@@ -125,7 +125,8 @@ _EFFECTS = {
     "underexposure": "underexposed",
     "watermark": "watermarked",
 }
-# Is there or not, and is never meant as a look: told whatever it costs, and without an adverb.
+# Is there or not, and is never meant as a look: told whatever it costs, but of no excellent region,
+# and without an adverb.
 UNGRADED = ("watermark",)
 
 
