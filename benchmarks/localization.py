@@ -1,5 +1,9 @@
-"""Distorted-region localization, and the ordering of scores by severity, of one checkpoint."""
+"""Distorted-region localization, and the ordering of scores by severity, of one checkpoint.
 
+The figures of the packaged one are written.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -8,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from skimage.filters import gaussian
 
-from benchmarks.figures import parser
+from benchmarks.figures import parser, write
 from rsfiqa import Scorer
 from rsfiqa.datasets.kodak import HELD_OUT
 from rsfiqa.images import load, resize
@@ -128,11 +132,14 @@ def _right(trials: Sequence[Trial], kind: str) -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the figures of a checkpoint."""
+    """Measure a checkpoint, and print its figures."""
     options = parser(__name__, __doc__)
     options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
     options.add_argument("--images", type=Path, required=True, help="folder of pristine PNG files")
     given = options.parse_args(arguments)
     scorer = Scorer.load(given.checkpoint)
-    for measure in (localization, ordering):
-        print(measure(scorer, given.images), flush=True)
+    figures = localization(scorer, given.images) | ordering(scorer, given.images)
+    if given.checkpoint is None:
+        write("bench-localization", figures, "python -m benchmarks localization --images DIR/kodak")
+    else:
+        print(json.dumps(figures, indent=2))

@@ -1,6 +1,6 @@
 from benchmarks import summary
 from benchmarks.perception.labels import LABELS
-from benchmarks.targets import PERCEPTION, bounds_of
+from benchmarks.targets import LOCALIZATION, PERCEPTION, bounds_of
 
 
 def rows(known):
@@ -37,7 +37,9 @@ def test_an_aim_can_lie_below_a_bound():
 
 def test_further_aims_lie_beyond_the_bounds():
     assert bounds_of("bench-perception") is PERCEPTION
-    assert all(aim >= PERCEPTION.at_least[name] for name, aim in PERCEPTION.beyond.items())
+    assert bounds_of("bench-localization") is LOCALIZATION
+    for bounds in (PERCEPTION, LOCALIZATION):
+        assert all(aim >= bounds.at_least[name] for name, aim in bounds.beyond.items())
     assert all(aim <= PERCEPTION.at_most[name] for name, aim in PERCEPTION.below.items())
 
 
