@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
@@ -30,6 +31,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
 from rsfiqa.group.command import Group
 from rsfiqa.help_text import Formatter, HelpText
+from rsfiqa.io.folders import blocking_file
 from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
@@ -211,12 +213,19 @@ def _message(error: BaseException, command: Command) -> str | None:
                 f"needs the package {name.partition('.')[0]}, found none; install it with pip"
                 f" install 'rsfiqa[{command.extra}]'"
             )
+        case OSError(errno=errno.EEXIST | errno.ENOTDIR) if (file := _blocking(error)) is not None:
+            return f"{file}: must be a folder, found a file; give another name"
         case OSError() if error.errno in REFUSALS:
             return (
                 f"{error.filename or 'a file'}: cannot be written ({os.strerror(error.errno)});"
                 " make room or change permissions, and run the same command again"
             )
     return None
+
+
+def _blocking(error: OSError) -> Path | None:
+    """The file because of which a path could not be made."""
+    return blocking_file(Path(os.fsdecode(error.filename))) if error.filename else None
 
 
 def _subcommands(model: type[BaseModel]) -> dict[str, type[Command]]:

@@ -7,6 +7,13 @@ from collections.abc import Sequence
 DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zlib.error)
 
 
+def printable(text: str) -> str:
+    """A text with line breaks and other control characters as escapes, such as those in a name."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class InputError(ValueError):
     """One line: subject, rule, value found, way out. The command line prints it without a trace.
 
@@ -14,10 +21,7 @@ class InputError(ValueError):
     """
 
     def __str__(self) -> str:
-        return "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode()
-            for char in super().__str__()
-        )
+        return printable(super().__str__())
 
 
 class ImageError(Exception):

@@ -203,7 +203,11 @@ def no_safetensors(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (no_card, r"split-00: no checkpoint \(card.json\) here; run the train stage first$"),
+        (
+            no_card,
+            r"split-00: no checkpoint \(card.json\) here; give another folder, or run the train"
+            r" stage first$",
+        ),
         (older_schema, r"split-00/card.json: expected schema 2, found 1; train it again$"),
         (no_schema, r"split-00/card.json: expected schema 2, found None; train it again$"),
         (no_weights, r"model.safetensors: missing or not the weights of its card; train it again$"),

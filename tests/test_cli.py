@@ -157,6 +157,9 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
+        ("plan pyproject.toml docs", 1, "pyproject.toml: must be a folder, found a file; give an"),
+        ("prepare pyproject.toml --layout demo", 1, "pyproject.toml: must be a folder, found a"),
+        ("cull docs --worst 1", 1, "rsfiqa cull: docs: must be a table of scores, found a folder"),
         ("report --scores t.parquet -o t.parquet", 1, "t.parquet: must end in .html or .htm; give"),
         ("score ''", 1, "rsfiqa score: paths: must name pictures, found an empty name; leave it"),
         (

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate, stored_path
 from rsfiqa.products import score_tables
@@ -69,11 +68,7 @@ def read(arguments: Sequence[str]) -> Sources:
         by_location = {row["location"]: row for row in rows}
         sources.paths = [str(_file(row)) for row in by_location.values()]
     if not sources.paths:
-        skipped = sources.listing.summary()
-        found = f"none ({skipped})" if skipped else "none"
-        raise InputError(
-            f"paths: must name pictures, found {found}; give files, a folder or a table of some"
-        )
+        sources.listing.check_any(arguments, "files, a folder or a table")
     requested = {display_path(locate(path)): path for path in sources.paths}
     for row in rows:
         if row["status"] == "ok" and (path := requested.get(row["location"])) is not None:

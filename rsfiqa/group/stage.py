@@ -8,7 +8,7 @@ from typing import cast
 
 from tqdm import tqdm
 
-from rsfiqa.errors import InputError
+from rsfiqa.errors import InputError, printable
 from rsfiqa.group import prints, reasons, similar, sources
 from rsfiqa.group.best import Member, rank
 from rsfiqa.group.options import GroupOptions
@@ -177,13 +177,13 @@ def _print(rows: Sequence[GroupRow]) -> None:
     """Print the groups of two pictures or more, and the pictures that could not be read."""
     for row in rows:
         if row["relation"] == "failed":
-            print(f"{'failed':>8}  {row['path']}: {row['reason']}", flush=True)
+            print(f"{'failed':>8}  {printable(row['path'])}: {row['reason']}", flush=True)
         elif (row["members"] or 0) > 1:
             if row["rank"] == 1:
                 print(f"group {row['group']}, {row['members']} pictures")
             score = "" if row["score"] is None else f"{row['score']:.2f}"
             mark = "*" if row["best"] else " "
-            print(f"{mark}{score:>7}  {row['path']}  ({row['reason']})", flush=True)
+            print(f"{mark}{score:>7}  {printable(row['path'])}  ({row['reason']})", flush=True)
 
 
 def _log_unscored(found: Sources, rows: Sequence[GroupRow]) -> None:

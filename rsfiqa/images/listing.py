@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from rsfiqa.errors import InputError
+from rsfiqa.errors import InputError, first_names
 from rsfiqa.images import lists
 from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
-from rsfiqa.images.location import locate
+from rsfiqa.images.location import display_path, locate
 from rsfiqa.io.home import expand_home
 from rsfiqa.io.many_files import ask_each
 
@@ -60,6 +60,24 @@ class Listing:
             self.states.append(found.state)
         else:
             self.skipped.append(found)
+
+    def check_any(self, arguments: Sequence[str], kinds: str = "files or a folder") -> None:
+        """Refuse arguments that name no picture at all.
+
+        Args:
+            arguments: that were listed.
+            kinds: what may be given instead, in words.
+
+        Raises:
+            InputError: names the arguments, and what was skipped.
+        """
+        if self.paths:
+            return
+        named = ["standard input" if word == "-" else display_path(word) for word in arguments]
+        found = f"none ({self.summary()})" if self.skipped else "none"
+        raise InputError(
+            f"{first_names(named)}: must name pictures, found {found}; give {kinds} of some"
+        )
 
     def summary(self) -> str:
         """What was skipped, in one line: the number of files of each kind."""
@@ -114,14 +132,19 @@ def _expand(argument: str) -> Iterator[Found]:
         path = expand_home(argument)
     if path.is_dir():
         yield from walk(path)
-    elif path.suffix.lower() in LIST_SUFFIXES and path.is_file() and not sniff(_head(str(path))):
+    elif path.suffix.lower() in LIST_SUFFIXES and _is_list(path):
         yield from map(_named, _lines(path.read_bytes()))
-    elif path.suffix.lower() in lists.SUFFIXES and path.is_file():
+    elif path.suffix.lower() in lists.SUFFIXES and _is_list(path):
         yield from map(_named, lists.read(path))
     elif _exists(path) or not glob.has_magic(str(path)):
         yield _named(str(path))
     else:
         yield from _matches(argument, path)
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file with the suffix of a list is one, and no picture."""
+    return path.is_file() and not sniff(_head(str(path)))
 
 
 def _exists(path: Path) -> bool:

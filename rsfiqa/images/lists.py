@@ -43,9 +43,14 @@ def _column(path: Path, found: Sequence[str]) -> str:
     for name in COLUMNS:
         if name in found:
             return name
+    if not found:
+        raise InputError(
+            f"{path}: a list of pictures must have a column called path, found an empty file; write"
+            " path into its first line and a picture into each further one"
+        )
     raise InputError(
-        f"{path}: a list of pictures must have a column called path, found"
-        f" {', '.join(found) or 'none'}; rename the one that holds them"
+        f"{path}: a list of pictures must have a column called path, found {', '.join(found)};"
+        " rename the one that holds them"
     )
 
 

@@ -197,7 +197,10 @@ def read_card(folder: Path) -> tuple[Card, str]:
     """
     path = card_path(folder)
     if not path.is_file():
-        raise InputError(f"{folder}: no checkpoint (card.json) here; run the train stage first")
+        raise InputError(
+            f"{folder}: no checkpoint (card.json) here; give another folder, or run the train stage"
+            " first"
+        )
     try:
         content = read_json_with_checksum(path)
     except ValueError as error:

@@ -36,6 +36,11 @@ def read(path: Path) -> Iterator[Row]:
     Raises:
         InputError: no file, something else, or a table of another version.
     """
+    if path.is_dir():
+        raise InputError(
+            f"{path}: must be a table of scores, found a folder; give a table that rsfiqa score"
+            " wrote"
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such file; write it with rsfiqa score PATH... -o {path}")
     with _as_content_error(path), _as_read_error(path):

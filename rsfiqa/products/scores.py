@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict, cast
 import pyarrow as pa
 
 from rsfiqa.errors import InputError, first_line
+from rsfiqa.io.folders import check_folder
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
@@ -135,7 +136,7 @@ def check(output: Path) -> None:
     """Reject a path that cannot be a table, before anything is scored.
 
     Raises:
-        InputError: another suffix, a folder, or something else that is no file.
+        InputError: another suffix, a folder, something else that is no file, or a file in the way.
     """
     if output.suffix not in FORMATS:
         raise InputError(f"{output}: must end in {', '.join(FORMATS)}; give such a name")
@@ -143,6 +144,7 @@ def check(output: Path) -> None:
         raise InputError(f"{output}: must be a file, found a folder; give another name")
     if output.exists() and not output.is_file():
         raise InputError(f"{output}: must be a file, found a device or pipe; give another name")
+    check_folder(output.parent)
 
 
 def check_row(row: dict[str, Any], number: int) -> Row:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from rsfiqa.checkpoints import PACKAGED, label_of, read_card
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.folders import check_folder
 from rsfiqa.products import region_scores, score_tables, severities
 from rsfiqa.products.paths import card_path, checkpoints_in
 from rsfiqa.products.scores import Row, check_label
@@ -146,7 +147,7 @@ def _target(scores: Path, output: Path | None, folder: Path | None) -> Path:
         pages.check_folder(folder)
         return folder / "index.html"
     target = output or scores.with_suffix(".html")
-    check_output(target, given=output is not None)
+    check_output(target)
     return target
 
 
@@ -171,12 +172,8 @@ def _severities(scores: Path, label: str) -> dict[str, dict[str, int]]:
     return severities.read(path, label) if path is not None and path.is_file() else {}
 
 
-def check_output(output: Path, *, given: bool) -> None:
-    """Reject a file that cannot be the page, so that it replaces no input.
-
-    Args:
-        output: of the page.
-        given: by name; else it replaces earlier pages only.
+def check_output(output: Path) -> None:
+    """Reject a file that cannot be the page; only an earlier page is replaced.
 
     Raises:
         InputError: another suffix, a folder, or a file of somebody's own.
@@ -185,10 +182,11 @@ def check_output(output: Path, *, given: bool) -> None:
         raise InputError(f"{output}: must end in {' or '.join(SUFFIXES)}; give such a name")
     if output.is_dir():
         raise InputError(f"{output}: must be a file, found a folder; give another name")
-    if not given and output.is_file() and page.WRITTEN not in output.read_bytes():
+    if output.is_file() and page.WRITTEN not in output.read_bytes():
         raise InputError(
-            f"{output}: must be an earlier page, found another file; name the page with -o"
+            f"{output}: must be an earlier page, found another file; give another name with -o"
         )
+    check_folder(output.parent)
 
 
 def read(path: Path) -> list[Row]:
@@ -228,7 +226,7 @@ def _numbered(path: Path) -> Iterator[tuple[Path, int, Row]]:
     if not tables:
         raise InputError(
             f"{path}: must be a table of scores or a folder of tables <shard>.parquet, found"
-            " neither; give results/<name>/score"
+            " neither; score its pictures first, or give results/<name>/score"
         )
     for table in tables:
         for number, row in enumerate(score_tables.read(table), 1):

@@ -13,6 +13,7 @@ from rsfiqa.images import resize
 from rsfiqa.images.listing import HEATMAP
 from rsfiqa.images.location import file_state
 from rsfiqa.io.atomic import atomic
+from rsfiqa.io.folders import check_folder
 from rsfiqa.products.scores import FileState, as_input_error
 from rsfiqa.scale import MosScale
 from rsfiqa.score.result import Score, smooth_map
@@ -85,8 +86,9 @@ def check_paths(folder: Path, paths: Sequence[str]) -> None:
     """Reject a folder in which heat maps would replace something else.
 
     Raises:
-        InputError: a file that is no heat map, or the heat map of another picture.
+        InputError: no folder, a file that is no heat map, or the heat map of another picture.
     """
+    check_folder(folder)
     taken: set[int] = set()  # of a million names in little memory
     for path in paths:
         target = heatmap_path(folder, path)

@@ -59,7 +59,7 @@ class GivenBox:
         x0, y0, x1, y1 = np.rint(np.multiply(self.sides, scale)).astype(int)
         if x1 > size[0] or y1 > size[1] or x0 == x1 or y0 == y1:
             raise ImageError(
-                f"the box {self} must lie in the picture and hold a pixel, which is"
+                f"the box {self} must lie in the picture and hold a pixel of it, found a picture of"
                 f" {size[0]}x{size[1]}"
             )
         mask = np.zeros(size[::-1], bool)

@@ -1,8 +1,10 @@
 """What the score command prints about a picture, its regions and the pictures that failed."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 
+from rsfiqa.errors import printable
 from rsfiqa.products.scores import Row
 from rsfiqa.score.result import Region
 
@@ -10,17 +12,22 @@ INDENT = " " * 10  # under the path of the picture
 HEADER = f"{INDENT}{'region':>6} {'cost':>7} {'weight':>6} {'score':>7}  {'box':<23}  "
 LEAST_WIDTH = 24  # columns for a sentence, on a terminal that is narrower than that
 NAMED = 3  # pictures of the last line
+UNLIMITED = (-math.inf, math.inf)
 
 
 def picture_line(row: Row) -> str:
     """The score of a picture within the scale, its word, and why; or why it failed."""
+    path = printable(row["path"])
     if (score := row.get("score")) is None:
-        return f"{'failed':>8}  {row['path']}: {row['reason']}"
-    why = f"{row['word']}: {row['reason']} (worst region: {row['worst_caption']})"
-    return f"{min(max(score, row['low']), row['high']):8.2f}  {row['path']}  {why}"
+        return f"{'failed':>8}  {path}: {row['reason']}"
+    damage = f"; damaged: {row['damage']}" if row["damage"] else ""
+    why = f"{row['word']}: {row['reason']}{damage} (worst region: {row['worst_caption']})"
+    return f"{min(max(score, row['low']), row['high']):8.2f}  {path}  {why}"
 
 
-def region_lines(regions: Sequence[Region], width: int | None) -> list[str]:
+def region_lines(
+    regions: Sequence[Region], width: int | None, scale: tuple[float, float] = UNLIMITED
+) -> list[str]:
     """A table of the regions of a picture, the most costly first; empty without regions.
 
     Regions have the numbers that the page of the report shows: from 1, by falling area.
@@ -28,12 +35,14 @@ def region_lines(regions: Sequence[Region], width: int | None) -> list[str]:
     Args:
         regions: of the picture, by falling area.
         width: columns of the terminal; None for one line per region.
+        scale: lowest and highest score that is shown.
     """
     numbered = sorted(enumerate(regions, 1), key=lambda item: (-item[1].cost, item[0]))
     lines = [HEADER + "what"] if regions else []
     for number, region in numbered:
         box = "{},{} to {},{}".format(*region.box)
-        figures = f"{number:>6} {region.cost:>7.2f} {region.weight:>6.1%} {region.score:>7.2f}"
+        score = min(max(region.score, scale[0]), scale[1])
+        figures = f"{number:>6} {region.cost:>7.2f} {region.weight:>6.1%} {score:>7.2f}"
         start = f"{INDENT}{figures}  {box:<23}  "
         lines += _wrapped(start, _what(region), width)
     return lines
@@ -62,7 +71,7 @@ def failed_line(failed: Sequence[Row], *, all_named: bool, table: str | None) ->
         table: that holds them all; None for none.
     """
     named = failed if all_named else failed[:NAMED]
-    text = "; ".join(f"{row['path']} ({row['reason']})" for row in named)
+    text = "; ".join(f"{printable(row['path'])} ({row['reason']})" for row in named)
     if more := len(failed) - len(named):
         text += f"; and {more} more, {f'see {table}' if table else '--verbose names them'}"
     return f"failed: {text}"

@@ -74,11 +74,8 @@ def run(
         own = {locate(str(path)) for path in tables}
         listing.skipped = [found for found in listing.skipped if locate(found.path) not in own]
     paths = listing.paths
-    if not paths and shard is None:  # all of a shard's may have been removed
-        found = f"none ({listing.summary()})" if listing.skipped else "none"
-        raise InputError(
-            f"paths: must name pictures, found {found}; give files or a folder of some"
-        )
+    if shard is None:  # all of a shard's may have been removed
+        listing.check_any(arguments)
     if heatmaps is not None and inside is not None:
         raise InputError(
             "--heatmaps: must be left out with --box and --mask, found one of them; run them apart"
@@ -180,7 +177,8 @@ def _write_table(
     with journal:
         pending = _pending(paths, pool, journal)
         if len(pending) < len(paths):
-            log.info("%d of %d are done already", len(paths) - len(pending), len(paths))
+            hint = "; --explain is about the others" if explain else ""
+            log.info("%d of %d are done already%s", len(paths) - len(pending), len(paths), hint)
         with closing(pool.rows(pending)) as rows:
             for row, regions in _with_progress(rows, len(pending), explain):
                 journal.add(row, region_rows(row, regions))
@@ -220,5 +218,6 @@ def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
     """Print a row, with its regions if `explain`; wrapped where it is a terminal."""
     print(picture_line(row), flush=True)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in region_lines(regions, width) if explain else ():
+    scale = (row["low"], row["high"])
+    for line in region_lines(regions, width, scale) if explain else ():
         print(line)

@@ -289,7 +289,8 @@ class TestRefused:
 
     def test_no_pictures(self, tmp_path):
         (tmp_path / "a.odt").write_text("x")
-        self.one_line(r"paths: must name pictures, found none \(1 \(no picture, .odt", tmp_path)
+        pattern = rf"{tmp_path}: must name pictures, found none \(1 \(no picture, .odt"
+        self.one_line(pattern, tmp_path)
 
     def test_a_table_that_is_missing(self, tmp_path):
         self.one_line(r"s.csv: no such file; write it with rsfiqa score", tmp_path / "s.csv")

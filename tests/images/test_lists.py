@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import expand_paths
@@ -56,14 +57,23 @@ def test_names_in_any_encoding_and_in_the_home_folder(tmp_path, monkeypatch):
 
 def test_lists_that_cannot_be_read(tmp_path):
     (tmp_path / "columns.csv").write_text("file,mos\na.jpg,1\n")
+    (tmp_path / "empty.csv").write_text("")
     pq.write_table(pa.table({"path": [1, 2]}), tmp_path / "numbers.parquet")
     (tmp_path / "text.parquet").write_text("path\n")
     (tmp_path / "quotes.csv").write_text('path\na.jpg\n"b.jpg\n')
     for name, message in (
         ("columns.csv", "must have a column called path, found file, mos; rename"),
+        ("empty.csv", "must have a column called path, found an empty file; write path into its"),
         ("numbers.parquet", "path must hold text, found int64"),
         ("text.parquet", "must be Parquet, found other content"),
         ("quotes.csv", "must be CSV, found: unexpected end of data in line 3"),
     ):
         with pytest.raises(InputError, match=message):
             expand_paths([str(tmp_path / name)])
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv", "parquet"])
+def test_a_picture_with_the_suffix_of_a_list_is_a_picture(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.new("RGB", (30, 20)).save(path, "jpeg")
+    assert expand_paths([str(path)]).paths == [str(path)]

@@ -18,11 +18,16 @@ def path(tmp_path, provenance):
     return path
 
 
-@pytest.mark.parametrize(("product", "schema"), [("letters", 1), ("numbers", 2)])
-def test_another_product_or_schema(path, product, schema):
+@pytest.mark.parametrize(
+    ("product", "schema", "way_out"),
+    [
+        ("letters", 1, "give another file"),
+        ("numbers", 2, "make it again with this version of rsfiqa"),
+    ],
+)
+def test_another_product_or_schema(path, product, schema, way_out):
     message = (
-        rf"a.parquet: expected {product} of schema {schema}, found numbers of schema 1; make it"
-        r" again with this version of rsfiqa$"
+        rf"a.parquet: expected {product} of schema {schema}, found numbers of schema 1; {way_out}$"
     )
     with pytest.raises(InputError, match=message):
         read_table(path, product, SCHEMA, schema)

@@ -228,6 +228,11 @@ def test_a_file_of_the_users_own_is_no_page(table, trained, tmp_path):
     with pytest.raises(InputError, match=r"s.html: must be an earlier page, found another file; "):
         run(tmp_path / "s.parquet", tmp_path, images=0)
     assert (tmp_path / "s.html").read_text() == "mine"
+    (tmp_path / "wedding.html").write_text("mine")  # nor if it is named
+    with pytest.raises(InputError, match=r"wedding.html: must be an earlier page, found another"):
+        scored.check_output(tmp_path / "wedding.html")
+    with pytest.raises(InputError, match=r"wedding.html: must be a folder, found a file; give"):
+        scored.check_output(tmp_path / "wedding.html/s.html")
 
 
 def test_a_table_of_two_checkpoints_has_no_page(table, trained, tmp_path):

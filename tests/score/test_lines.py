@@ -35,6 +35,8 @@ def test_regions_by_cost_with_the_numbers_of_the_page():
     }
     assert len(at) == 1  # under the header
     assert region_lines([], None) == []
+    limited = region_lines([region(1, "A sky.")], None, (60, 100))
+    assert limited[1].split()[3] == "60.00"
 
 
 @pytest.mark.parametrize("width", [20, 80, 120])
@@ -52,10 +54,30 @@ def test_sentences_are_wrapped_to_the_terminal(width):
 @pytest.mark.parametrize(("score", "shown"), [(-1.11, "0.00"), (63.256, "63.26"), (101, "100.00")])
 def test_a_score_is_shown_within_the_scale(score, shown):
     why = {"reason": "The picture is noisy, all over.", "worst_caption": "A sky. Overall bad."}
-    row = {"status": "ok", "score": score, "low": 0.0, "high": 100.0, "path": "a.jpg"}
+    row = {
+        "status": "ok",
+        "score": score,
+        "low": 0.0,
+        "high": 100.0,
+        "path": "a.jpg",
+        "damage": None,
+    }
     line = picture_line(row | why | {"word": "bad"})
     assert line.split()[:3] == [shown, "a.jpg", "bad:"]
     assert line.endswith("The picture is noisy, all over. (worst region: A sky. Overall bad.)")
+
+
+def test_damage_is_said_and_no_name_steers_the_terminal():
+    row = {"status": "ok", "score": 50.0, "low": 0.0, "high": 100.0, "path": "a\x1b[31m\nb.jpg"}
+    row |= {"word": "fair", "reason": "noisy, all over", "worst_caption": "A sky."}
+    line = picture_line(row | {"damage": "about 2% of the picture is missing"})
+    assert line == (
+        "   50.00  a\\x1b[31m\\nb.jpg  fair: noisy, all over; damaged: about 2% of the picture is"
+        " missing (worst region: A sky.)"
+    )
+    failed = {"path": "a\nb.jpg", "reason": "empty file", "status": "failed"}
+    assert picture_line(failed) == "  failed  a\\nb.jpg: empty file"
+    assert failed_line([failed], all_named=False, table=None) == "failed: a\\nb.jpg (empty file)"
 
 
 def test_failures_are_named():

@@ -334,8 +334,30 @@ def test_a_row_is_json_all_through(pictures, checkpoint, tmp_path):
 
 
 def test_no_pictures(checkpoint, tmp_path):
-    with pytest.raises(InputError, match=r"paths: must name pictures, found none; give files or"):
+    pattern = rf"^{tmp_path}: must name pictures, found none; give files or a folder of some$"
+    with pytest.raises(InputError, match=pattern):
         run([tmp_path], checkpoint)
+    (tmp_path / "none.txt").write_text("")
+    with pytest.raises(InputError, match=rf"^{tmp_path}, {tmp_path}/none.txt: must name pictures"):
+        run([tmp_path, tmp_path / "none.txt"], checkpoint)
+
+
+def test_a_file_where_a_folder_is_needed_is_said_before_anything_is_scored(pictures, checkpoint):
+    blocking = pictures / "a.png"
+    before = sorted(pictures.rglob("*"))
+    pattern = r"a\.png: must be a folder, found a file; give another name$"
+    with pytest.raises(InputError, match=pattern):
+        run([pictures], checkpoint, blocking / "s.csv")
+    with pytest.raises(InputError, match=pattern):
+        run([pictures], checkpoint, pictures / "s.csv", heatmaps=blocking)
+    assert sorted(pictures.rglob("*")) == before
+
+
+def test_the_regions_of_what_is_done_already_are_not_printed(pictures, checkpoint, caplog):
+    caplog.set_level("INFO", "rsfiqa")
+    for _ in range(2):
+        run([pictures / "a.png"], checkpoint, pictures / "s.csv", explain=True)
+    assert "1 of 1 are done already; --explain is about the others" in caplog.messages
 
 
 def test_a_list_that_names_a_missing_file(pictures, checkpoint, tmp_path):

@@ -40,11 +40,7 @@ def run(folder: Path, arguments: Sequence[str], *, shard_size: int) -> Plan:
         InputError: no pictures, too many shards, or see `expand_paths`.
     """
     table, skipped = listed(arguments)
-    if not len(table):
-        found = f"none ({skipped.summary()})" if skipped.skipped else "none"
-        raise InputError(
-            f"paths: must name pictures, found {found}; give files or a folder of some"
-        )
+    skipped.check_any(arguments)
     shards = _divide(folder, table["location"].to_pylist(), shard_size)
     if len(shards) > MOST_SHARDS:
         raise InputError(

@@ -1,0 +1,21 @@
+"""Files that stand where a path has a folder."""
+
+import pytest
+
+from rsfiqa.errors import InputError
+from rsfiqa.io.folders import blocking_file, check_folder
+
+
+def test_a_file_among_the_parents(tmp_path):
+    (tmp_path / "a.jpg").write_text("")
+    for path in ("a.jpg", "a.jpg/b", "a.jpg/b/c"):
+        assert blocking_file(tmp_path / path) == tmp_path / "a.jpg"
+        with pytest.raises(InputError, match=r"a\.jpg: must be a folder, found a file; give an"):
+            check_folder(tmp_path / path)
+
+
+def test_folders_that_are_there_or_can_be_made(tmp_path):
+    (tmp_path / "a").mkdir()
+    for path in ("a", "a/b", "b/c", ""):
+        assert blocking_file(tmp_path / path) is None
+        check_folder(tmp_path / path)
