@@ -67,7 +67,8 @@ def test_the_version(capsys):
 def test_types_are_words_and_empty_defaults_are_left_out(capsys, stage):
     shown = help_of(capsys, *stage.split())
     assert not re.search(
-        r"--\S+ (str|int|float|Path)\b|tuple|null|\(\)|False", shown.split("options:")[1]
+        r"--\S+ (str|int|float|Path)\b|tuple|null|\(\)|False|default: \(",
+        shown.split("options:")[1],
     )
 
 

@@ -17,6 +17,7 @@ from rsfiqa.cull.plan import Filing, Group, Kind, moved_by
 from rsfiqa.cull.selection import Picture, Selection, read, scale_of, select
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import display_path
+from rsfiqa.io.terminal import counted
 from rsfiqa.products import score_tables, scores
 
 Naming = Literal["auto", "darktable", "lightroom"]
@@ -174,7 +175,7 @@ class _Account:
                 print(display_path(line))
 
     def __str__(self) -> str:
-        words = [_number(self.pictures, "picture"), _number(self.sidecars, "sidecar")]
+        words = [counted(self.pictures, "picture"), counted(self.sidecars, "sidecar")]
         text = f"{words[0]} ({words[1]})"
         text += f", {self.skipped} skipped" if self.skipped else ""
         return text + (f", {self.done_before} done before" if self.done_before else "")
@@ -212,13 +213,9 @@ def _run(
 
 def _chosen(selection: Selection, conditions: Conditions) -> str:
     """How many pictures were chosen, and by what."""
-    text = f"{len(selection.chosen)} of {_number(selection.scored, 'scored picture')} chosen"
+    text = f"{len(selection.chosen)} of {counted(selection.scored, 'scored picture')} chosen"
     text += f": {conditions.describe(selection.scale)}"
     return text + (f" ({selection.failed} without a score)" if selection.failed else "")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _print_paths(pictures: Sequence[Picture], end: bytes) -> None:

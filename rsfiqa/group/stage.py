@@ -15,6 +15,7 @@ from rsfiqa.group.options import GroupOptions
 from rsfiqa.group.reasons import Placed
 from rsfiqa.group.sources import Scored, Sources
 from rsfiqa.images.location import display_path, locate
+from rsfiqa.io.terminal import counted
 from rsfiqa.products import fingerprints, groups
 from rsfiqa.products.fingerprints import Fingerprint
 from rsfiqa.products.groups import GroupRow
@@ -205,6 +206,7 @@ def _log_end(rows: Sequence[GroupRow]) -> None:
     single = sum(row["relation"] == "single" for row in rows)
     best = sum(row["relation"] == "best" for row in rows)
     log.info(
-        "group: %d images, %d failed; %d in %d groups, %d without a similar one",
-        *(len(rows), failed, len(rows) - failed - single, best, single),
+        "group: %s, %d failed; %d in %s, %d without a similar one",
+        *(counted(len(rows), "image"), failed, len(rows) - failed - single),
+        *(counted(best, "group"), single),
     )

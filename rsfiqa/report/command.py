@@ -38,8 +38,8 @@ class Report(Command, ReportOptions):
     )
     scores: Path | None = Field(
         None,
-        description="Table of scores (.parquet), or folder of a run's tables, to report instead of"
-        " results.",
+        description="Table of scores (.parquet, .csv or .jsonl), or folder of a run's tables, to"
+        " report instead of results.",
     )
     output: Path | None = Field(
         None,

@@ -15,6 +15,7 @@ from rsfiqa import checkpoints
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, locate
+from rsfiqa.io.terminal import counted
 from rsfiqa.products import scores
 from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
@@ -97,7 +98,8 @@ def run(
         )
     seconds = max(time.monotonic() - started, 1e-9)
     _log_skipped(listing, verbose)
-    log.info("score: %d images, %d failed, %.1f images/s", done, len(failed), done / seconds)
+    images, speed = counted(done, "image"), done / seconds
+    log.info("score: %s, %d failed, %.1f images/s", images, len(failed), speed)
     if failed:  # last, where it is read
         table = None if output is None else display_path(str(output))
         log.info("%s", failed_line(failed, all_named=verbose, table=table))

@@ -13,6 +13,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.images.listing import Listing, SizeAndTime, expand_paths
 from rsfiqa.images.location import display_path
 from rsfiqa.io.many_files import ask_each
+from rsfiqa.io.terminal import counted
 from rsfiqa.products import picture_lists
 from rsfiqa.products.paths import picture_list_path, scores_folder, shard_name
 from rsfiqa.products.picture_lists import SCHEMA, Plan
@@ -54,7 +55,8 @@ def run(folder: Path, arguments: Sequence[str], *, shard_size: int) -> Plan:
     picture_lists.write(folder, plan)
     if skipped.skipped:
         log.info("skipped: %s", skipped.summary())
-    log.info("plan: %d pictures in %d shards", plan.pictures, plan.shards)
+    pictures, parts = counted(plan.pictures, "picture"), counted(plan.shards, "shard")
+    log.info("plan: %s in %s", pictures, parts)
     return plan
 
 

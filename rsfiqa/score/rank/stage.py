@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
+from rsfiqa.io.terminal import counted
 from rsfiqa.products import score_tables
 from rsfiqa.products.paths import summary_path
 from rsfiqa.products.scores import check_label
@@ -62,8 +63,9 @@ def run(folder: Path) -> dict[str, Any]:
     }
     write_json(summary_path(folder), summary)
     log.info(
-        "score: %d pictures in %d shards, %d failed",
-        *(summary["pictures"], len(tables), summary["failed"]),
+        "score: %s in %s, %d failed",
+        *(counted(sum(status.values()), "picture"), counted(len(tables), "shard")),
+        summary["failed"],
     )
     return summary
 
