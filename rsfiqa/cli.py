@@ -31,7 +31,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.extract.command import Extract
 from rsfiqa.group.command import Group
 from rsfiqa.help_text import Formatter, HelpText
-from rsfiqa.io.folders import blocking_file
+from rsfiqa.io.folders import blocked, blocking_file
 from rsfiqa.io.terminal import escape_unencodable
 from rsfiqa.options import describe
 from rsfiqa.prepare.command import Prepare
@@ -214,7 +214,7 @@ def _message(error: BaseException, command: Command) -> str | None:
                 f" install 'rsfiqa[{command.extra}]'"
             )
         case OSError(errno=errno.EEXIST | errno.ENOTDIR) if (file := _blocking(error)) is not None:
-            return f"{file}: must be a folder, found a file; give another name"
+            return f"{file}: {blocked(file)}"
         case OSError() if error.errno in REFUSALS:
             return (
                 f"{error.filename or 'a file'}: cannot be written ({os.strerror(error.errno)});"
@@ -225,7 +225,8 @@ def _message(error: BaseException, command: Command) -> str | None:
 
 def _blocking(error: OSError) -> Path | None:
     """The file because of which a path could not be made."""
-    return blocking_file(Path(os.fsdecode(error.filename))) if error.filename else None
+    name = error.filename
+    return blocking_file(Path(os.fsdecode(name))) if isinstance(name, str | bytes) else None
 
 
 def _subcommands(model: type[BaseModel]) -> dict[str, type[Command]]:

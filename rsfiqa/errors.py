@@ -1,5 +1,6 @@
 """The errors that a user can mend."""
 
+import re
 import zlib
 from collections.abc import Sequence
 
@@ -7,11 +8,16 @@ from collections.abc import Sequence
 DAMAGED = (OSError, ValueError, TypeError, LookupError, NotImplementedError, zlib.error)
 
 
+# Control characters, line and paragraph separators, halves of surrogates, and what turns the
+# direction of the text that follows.
+UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
 def printable(text: str) -> str:
-    """A text with line breaks and other control characters as escapes, such as those in a name."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    """A text that cannot steer a terminal: line breaks and the like, as in a name, as escapes."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class InputError(ValueError):

@@ -154,7 +154,7 @@ OPTIONS = Action([], dest="options", nargs="?", metavar="OPTIONS")
 
 def _words(written: str) -> str:
     """Words as they are typed, from Python's `'a', 'b'`."""
-    return written.replace("'", "")
+    return re.sub("[',]", "", written)
 
 
 def type_in_words(metavar: Any) -> Any:

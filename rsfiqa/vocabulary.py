@@ -125,8 +125,8 @@ _EFFECTS = {
     "underexposure": "underexposed",
     "watermark": "watermarked",
 }
-# Is there or not, and is never meant as a look: told whatever it costs, but of no excellent region,
-# and without an adverb.
+# A watermark is present or absent and never meant as a look: it is told whatever it costs, except
+# of an excellent region, and without an adverb.
 UNGRADED = ("watermark",)
 
 

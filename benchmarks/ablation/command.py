@@ -22,7 +22,7 @@ from benchmarks.ablation.conditions import (
 from benchmarks.ablation.training import Bench, options_for, run_unit, training_mask
 from benchmarks.figures import FOLDER, add_data, parser, positive, write
 from benchmarks.finetune import map_in_processes
-from rsfiqa.errors import InputError
+from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.json_files import read_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products.versions import VERSIONS
@@ -88,7 +88,13 @@ def _figures(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({first_line(error)}); give the bench-ablation.json of an"
+            " earlier run"
+        ) from error
     if not isinstance(content, dict) or "units_missing" not in content:
         raise InputError(
             f"{path}: must hold figures of the ablation, found none; give the bench-ablation.json"

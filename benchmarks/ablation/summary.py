@@ -13,6 +13,18 @@ from benchmarks.ablation.statistics import Difference, compare, verdict
 from rsfiqa.metrics import holm
 
 LEAST = 0.5  # fraction of a condition's units below which it is not tested
+FIELDS = {  # of a difference, by the end of the figure's name
+    "": "mean",
+    "_low": "low",
+    "_high": "high",
+    "_p": "p",
+    "_power_se": "power_se",
+    "_d": "effect",
+    "_first": "first",
+    "_second": "second",
+    "_n": "n",
+    "_units": "units",
+}
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,11 @@ def summarize(
     """
     by_name = {condition.name: condition for condition in known}
     tables = {one.name: [table for _, table in units.finished(folder, one)] for one in known}
-    counts = {one.name: len(tables[one.name]) for one in known}
+    earlier = earlier or {}
+    counts = {
+        one.name: len(tables[one.name]) or int(earlier.get(_count_name(one.name), 0))
+        for one in known
+    }
     found = []
     for comparison in comparisons(known):
         condition = by_name[comparison.condition]
@@ -91,7 +107,7 @@ def summarize(
         if there := tables[condition.name]:
             if len(there) >= LEAST * condition.number:
                 difference = compare(condition, comparison, there)
-        elif difference := _published(comparison, condition, earlier or {}):
+        elif difference := _published(comparison, condition, earlier):
             counts[condition.name] = difference.units
         found.append((comparison, difference))
     primary = [difference for comparison, difference in found if comparison.primary]
@@ -127,22 +143,13 @@ def _published(
     return Difference(**values)
 
 
+def _count_name(condition: str) -> str:
+    """The figure that is the number of units of a condition."""
+    return f"units_{condition.replace('.', '_')}"
+
+
 def _defined(p: float) -> float:
     return 1.0 if np.isnan(p) else p
-
-
-FIELDS = {  # of a difference, by the end of the figure's name
-    "": "mean",
-    "_low": "low",
-    "_high": "high",
-    "_p": "p",
-    "_power_se": "power_se",
-    "_d": "effect",
-    "_first": "first",
-    "_second": "second",
-    "_n": "n",
-    "_units": "units",
-}
 
 
 def figures(summary: Summary) -> dict[str, float]:
@@ -161,6 +168,7 @@ def figures(summary: Summary) -> dict[str, float]:
     ]
     if errors:
         found["power_se"] = max(errors)
+    found |= {_count_name(name): number for name, number in summary.units.items() if number}
     found["units"] = sum(summary.units.values())
     found["units_missing"] = sum(summary.missing.values())
     return found

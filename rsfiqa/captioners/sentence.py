@@ -10,7 +10,7 @@ NO_DISTORTION = "no distortion"
 NO_CAUSE = "no single cause found"  # quality is low, and no distortion is named
 LEAST_UNDISTORTED = "good"  # the lowest level at which a region may be said to have no distortion
 _OVERALL = ". Overall "
-_UNGRADED = frozenset(map(family_words, UNGRADED))  # are there or not
+_UNGRADED = frozenset(map(family_words, UNGRADED))  # present or absent, without a severity
 
 
 def caption_sentence(content: str, distortions: Sequence[Distortion], overall: int) -> str:

@@ -16,7 +16,7 @@ from rsfiqa.cull.journal import Journal, Run, journal_path, read_runs
 from rsfiqa.cull.plan import Filing, Group, Kind, moved_by
 from rsfiqa.cull.selection import Picture, Selection, read, scale_of, select
 from rsfiqa.errors import InputError
-from rsfiqa.images.location import display_path
+from rsfiqa.images.location import shown_path
 from rsfiqa.io.terminal import counted
 from rsfiqa.products import score_tables, scores
 
@@ -70,7 +70,7 @@ def show(
             kept.append(picture)
         elif picture.path not in moved:
             changed += 1
-            log.info("left out: %s %s", display_path(str(picture.path)), reason)
+            log.info("left out: %s %s", shown_path(str(picture.path)), reason)
     if output is None:
         _print_paths(kept, b"\0" if null else b"\n")
     else:
@@ -143,7 +143,7 @@ def undo(table: Path) -> bool:
         actions = sum(map(len, journal.runs[-1].groups))
         left = execution.undo(journal)
     for reason in left.reasons:
-        log.info("left as it is: %s", display_path(reason))
+        log.info("left as it is: %s", shown_path(reason))
     print(f"undone: {actions - len(left.actions)} of {actions} actions on files")
     return not left.actions
 
@@ -162,8 +162,8 @@ class _Account:
         if group.skipped:
             self.skipped += len(group.pictures)
             for picture in group.pictures:
-                path = display_path(str(picture.path))
-                log.info("skipped: %s %s", path, display_path(group.skipped))
+                path = shown_path(str(picture.path))
+                log.info("skipped: %s %s", path, shown_path(group.skipped))
         elif group.done:
             self.done_before += len(group.pictures)
         else:
@@ -172,7 +172,7 @@ class _Account:
             written = any(isinstance(action, Write) for action in files)
             self.sidecars += len(files) - (0 if written else len(group.pictures))
             for line in group.lines if is_shown else ():
-                print(display_path(line))
+                print(shown_path(line))
 
     def __str__(self) -> str:
         words = [counted(self.pictures, "picture"), counted(self.sidecars, "sidecar")]

@@ -178,13 +178,18 @@ def _print(rows: Sequence[GroupRow]) -> None:
     """Print the groups of two pictures or more, and the pictures that could not be read."""
     for row in rows:
         if row["relation"] == "failed":
-            print(f"{'failed':>8}  {printable(row['path'])}: {row['reason']}", flush=True)
+            print(
+                f"{'failed':>8}  {printable(row['path'])}: {printable(row['reason'])}", flush=True
+            )
         elif (row["members"] or 0) > 1:
             if row["rank"] == 1:
                 print(f"group {row['group']}, {row['members']} pictures")
             score = "" if row["score"] is None else f"{row['score']:.2f}"
             mark = "*" if row["best"] else " "
-            print(f"{mark}{score:>7}  {printable(row['path'])}  ({row['reason']})", flush=True)
+            print(
+                f"{mark}{score:>7}  {printable(row['path'])}  ({printable(row['reason'])})",
+                flush=True,
+            )
 
 
 def _log_unscored(found: Sources, rows: Sequence[GroupRow]) -> None:
@@ -205,8 +210,8 @@ def _log_end(rows: Sequence[GroupRow]) -> None:
     failed = sum(row["relation"] == "failed" for row in rows)
     single = sum(row["relation"] == "single" for row in rows)
     best = sum(row["relation"] == "best" for row in rows)
+    images, groups = counted(len(rows), "image"), counted(best, "group")
     log.info(
         "group: %s, %d failed; %d in %s, %d without a similar one",
-        *(counted(len(rows), "image"), failed, len(rows) - failed - single),
-        *(counted(best, "group"), single),
+        *(images, failed, len(rows) - failed - single, groups, single),
     )

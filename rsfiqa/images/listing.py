@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from rsfiqa.errors import InputError, first_names
+from rsfiqa.errors import InputError, first_names, printable
 from rsfiqa.images import lists
 from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
 from rsfiqa.images.location import display_path, locate
@@ -44,7 +44,7 @@ class Listing:
     Attributes:
         paths: of pictures, each once.
         states: size and time of each of them, where they are known.
-        locations: of each of them, as of `locate`; of `expand_paths` alone.
+        locations: of each of them, as of `locate`; set by `expand_paths` alone.
         skipped: files that are left out, with their reasons.
     """
 
@@ -85,7 +85,7 @@ class Listing:
         kinds = [f"{count} ({reason})" for reason, count in counts[:KINDS]]
         if rest := sum(count for _, count in counts[KINDS:]):
             kinds.append(f"{rest} (other)")
-        return ", ".join(kinds)
+        return printable(", ".join(kinds))
 
 
 def expand_paths(arguments: Sequence[str]) -> Listing:

@@ -45,8 +45,8 @@ def _column(path: Path, found: Sequence[str]) -> str:
             return name
     if not found:
         raise InputError(
-            f"{path}: a list of pictures must have a column called path, found an empty file; write"
-            " path into its first line and a picture into each further one"
+            f"{path}: a list of pictures must have a column called path, found an empty first line;"
+            " write path into it and a picture into each further one"
         )
     raise InputError(
         f"{path}: a list of pictures must have a column called path, found {', '.join(found)};"

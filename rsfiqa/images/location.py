@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
+from rsfiqa.errors import printable
 from rsfiqa.products.scores import TIME, FileState
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,6 +19,11 @@ def display_path(path: str) -> str:
     if path.isascii():
         return path
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def shown_path(path: str) -> str:
+    """A path as a person reads it in one line of a terminal."""
+    return printable(display_path(path))
 
 
 def locate(path: str) -> str:

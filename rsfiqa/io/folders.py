@@ -1,20 +1,35 @@
 """Files that stand where a path has a folder."""
 
+import os
 from pathlib import Path
 
 from rsfiqa.errors import InputError
 
 
 def blocking_file(path: Path) -> Path | None:
-    """The file among a path and its parents, beneath which nothing can be written; None if none."""
-    return next((part for part in (path, *path.parents) if part.is_file()), None)
+    """What is no folder among a path and its parents, so that nothing can be written beneath it.
+
+    A file, a device, or a link that leads nowhere; None if there is none.
+    """
+    return next((part for part in (path, *path.parents) if _blocks(part)), None)
+
+
+def _blocks(path: Path) -> bool:
+    # not those of pathlib, which raise where a folder may not be searched
+    return os.path.lexists(path) and not os.path.isdir(path)  # noqa: PTH112
 
 
 def check_folder(folder: Path) -> None:
-    """Reject a folder that cannot be made because a file has its name or that of a parent.
+    """Reject a folder that cannot be made because something else has its name or a parent's.
 
     Raises:
-        InputError: names the file.
+        InputError: names it.
     """
     if (found := blocking_file(folder)) is not None:
-        raise InputError(f"{found}: must be a folder, found a file; give another name")
+        raise InputError(f"{found}: {blocked(found)}")
+
+
+def blocked(found: Path) -> str:
+    """What is wrong with a `blocking_file`, and the way out."""
+    kind = "a file" if os.path.isfile(found) else "something else"  # noqa: PTH113
+    return f"must be a folder, found {kind}; give another name"

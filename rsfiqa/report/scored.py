@@ -182,7 +182,7 @@ def check_output(output: Path) -> None:
         raise InputError(f"{output}: must end in {' or '.join(SUFFIXES)}; give such a name")
     if output.is_dir():
         raise InputError(f"{output}: must be a file, found a folder; give another name")
-    if output.is_file() and page.WRITTEN not in output.read_bytes():
+    if output.is_file() and (content := output.read_bytes()) and page.WRITTEN not in content:
         raise InputError(
             f"{output}: must be an earlier page, found another file; give another name with -o"
         )

@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 import traceback
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import Any, Literal
 
 Method = Literal["spawn", "fork"]
@@ -26,8 +26,8 @@ class Worker:
     """A process that runs one function after the other, for as long as this object lives.
 
     It ignores Ctrl-C, which its parent handles, and ends with its parent however that ends. One
-    that nobody stops, because an interrupt came before it was written down, is killed at the exit
-    of the interpreter, which would otherwise wait for it for ever.
+    that is never stopped, for instance because an interrupt came before it was stored, is killed at
+    the exit of the interpreter, which would otherwise wait for it.
 
     Args:
         method: spawn, or fork, which takes no time but only suits a process without threads.
@@ -41,7 +41,7 @@ class Worker:
             resource_tracker.ensure_running()  # its own start would end the blocking of Ctrl-C
         with _interrupt_blocked():  # a process begins with the signals blocked of its parent
             self._process.start()
-            weakref.finalize(self, _kill_child, self._process, os.getpid())
+            Finalize(self, self._process.kill, exitpriority=0)  # not in a fork of this process
         theirs.close()
         self._stopping = threading.Lock()
 
@@ -91,12 +91,6 @@ class Worker:
     def kill(self) -> None:
         """End the process, of which a thread that waits for its answer is told."""
         self._process.kill()
-
-
-def _kill_child(process: Any, parent: int) -> None:
-    """Kill a process if this one has started it; a fork of its parent has a copy of it."""
-    if os.getpid() == parent:
-        process.kill()
 
 
 def run_apart(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -12,9 +12,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rsfiqa import checkpoints
-from rsfiqa.errors import InputError
+from rsfiqa.errors import InputError, printable
 from rsfiqa.images.listing import Listing, expand_paths
-from rsfiqa.images.location import display_path, locate
+from rsfiqa.images.location import display_path, locate, shown_path
 from rsfiqa.io.terminal import counted
 from rsfiqa.products import scores
 from rsfiqa.products.region_scores import regions_path
@@ -101,7 +101,7 @@ def run(
     images, speed = counted(done, "image"), done / seconds
     log.info("score: %s, %d failed, %.1f images/s", images, len(failed), speed)
     if failed:  # last, where it is read
-        table = None if output is None else display_path(str(output))
+        table = None if output is None else shown_path(str(output))
         log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
 
@@ -130,7 +130,7 @@ def _log_skipped(listing: Listing, verbose: bool) -> None:
         return
     if verbose:
         for found in listing.skipped:
-            log.info("skipped: %s (%s)", display_path(found.path), found.reason)
+            log.info("skipped: %s (%s)", shown_path(found.path), printable(found.reason or ""))
     hint = "" if verbose else "; --verbose names them"
     log.info("skipped: %s%s", listing.summary(), hint)
 

@@ -63,7 +63,7 @@ def test_lists_that_cannot_be_read(tmp_path):
     (tmp_path / "quotes.csv").write_text('path\na.jpg\n"b.jpg\n')
     for name, message in (
         ("columns.csv", "must have a column called path, found file, mos; rename"),
-        ("empty.csv", "must have a column called path, found an empty file; write path into its"),
+        ("empty.csv", "must have a column called path, found an empty first line; write path in"),
         ("numbers.parquet", "path must hold text, found int64"),
         ("text.parquet", "must be Parquet, found other content"),
         ("quotes.csv", "must be CSV, found: unexpected end of data in line 3"),

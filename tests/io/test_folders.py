@@ -1,5 +1,7 @@
 """Files that stand where a path has a folder."""
 
+from pathlib import Path
+
 import pytest
 
 from rsfiqa.errors import InputError
@@ -12,6 +14,13 @@ def test_a_file_among_the_parents(tmp_path):
         assert blocking_file(tmp_path / path) == tmp_path / "a.jpg"
         with pytest.raises(InputError, match=r"a\.jpg: must be a folder, found a file; give an"):
             check_folder(tmp_path / path)
+
+
+def test_a_device_or_a_link_that_leads_nowhere(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (tmp_path / "link/a", Path("/dev/null/a")):
+        with pytest.raises(InputError, match="must be a folder, found something else; give an"):
+            check_folder(path)
 
 
 def test_folders_that_are_there_or_can_be_made(tmp_path):

@@ -129,6 +129,8 @@ def _is_running(process: int) -> bool:
 def test_one_that_nobody_stops_does_not_keep_the_interpreter(method):
     """As after an interrupt between the start of a process and its entry in a pool."""
     code = (
+        "import tempfile\n"
+        "folder = tempfile.TemporaryDirectory()\n"  # is cleaned up at the exit, too
         "from rsfiqa.runtime.processes import Worker\n"
         "if __name__ == '__main__':\n"
         f"    kept = [Worker({method!r}), Worker({method!r})]\n"

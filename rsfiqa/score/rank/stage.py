@@ -62,11 +62,8 @@ def run(folder: Path) -> dict[str, Any]:
         else {},
     }
     write_json(summary_path(folder), summary)
-    log.info(
-        "score: %s in %s, %d failed",
-        *(counted(sum(status.values()), "picture"), counted(len(tables), "shard")),
-        summary["failed"],
-    )
+    pictures, parts = counted(sum(status.values()), "picture"), counted(len(tables), "shard")
+    log.info("score: %s in %s, %d failed", pictures, parts, status["failed"])
     return summary
 
 

@@ -159,15 +159,27 @@ def test_conditions_without_units_here_are_taken_from_an_earlier_run(tmp_path):
     assert row.verdict == "confirmed"
     assert (found.units["a.biq2021"], found.missing["a.biq2021"]) == (9, 1)
     written = summary.figures(found)
+    assert written["units_a_biq2021"] == 9
+    few = summary.summarize(tmp_path, known, written | {"units_b_livec_n200": 4})
+    assert (few.units["b.livec.n200"], few.missing["b.livec.n200"]) == (4, 16)  # too few to test
     assert {key: written[key] for key in earlier} == earlier | {f"{name}_holm_p": row.holm_p}
     assert summary.figures(summary.summarize(tmp_path, known, written)) == written
 
 
-def test_figures_of_something_else(tmp_path):
-    path = tmp_path / "bench-score.json"
-    path.write_text("{}")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", r"e\.json: must hold figures of the ablation, found none; give"),
+        ("x", r"e\.json: cannot be read \(.*\); give the bench-ablation\.json of an earlier run$"),
+        (None, r"e\.json: cannot be read \(.*\); give the bench-ablation\.json of an earlier run$"),
+    ],
+)
+def test_figures_of_something_else(tmp_path, content, message):
+    path = tmp_path / "e.json"
+    if content is not None:
+        path.write_text(content)
     line = ["--summary", "--units", str(tmp_path), "--earlier", str(path)]
-    with pytest.raises(SystemExit, match=r"bench-score\.json: must hold figures of the ablation"):
+    with pytest.raises(SystemExit, match=message):
         command.main([*line, "--report", str(tmp_path)])
 
 
