@@ -7,6 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,6 +50,7 @@ from rsfiqa.train.command import Train
 REFUSALS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 )
+NEAR = 0.7  # likeness of an option from which it is proposed, in [0, 1]
 INPUT_ERROR, USAGE_ERROR, INTERRUPTED = 1, 2, 130  # exit statuses
 
 
@@ -184,12 +186,25 @@ def _parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 
     Otherwise the library splits items at commas and reads brackets, braces and quotes as JSON.
     """
-    parsed = parser.parse_args(words)
+    parsed, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise SettingsError(_unknown(words, unknown[0].partition("=")[0]))
     numbers = set(_number_lists(Rsfiqa))
     for name, value in vars(parsed).items():
         if isinstance(value, list) and name not in numbers:
             setattr(parsed, name, [verbatim(word) for word in value])
     return parsed
+
+
+def _unknown(words: Sequence[str], word: str) -> str:
+    """What is wrong with a word that a subcommand does not know, and the nearest option."""
+    path, command = _command_at(words)
+    name = path.replace(".", " ") or "rsfiqa"
+    if not word.startswith("-"):
+        return f"{name} takes no further argument, found {word}"
+    near = get_close_matches(word, command.flags("").values(), 1, NEAR)
+    hint = f"did you mean {near[0]}" if near else f"rsfiqa {name} --help has its options"
+    return f"{name} has no option {word} ({hint})"
 
 
 def _number_lists(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -185,6 +185,27 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("caption serve --port 0", 2, "rsfiqa caption serve: --port: input should be greater"),
         ("serve --port 70000", 2, "rsfiqa serve: --port: input should be less"),
         ("serve --host ''", 2, "rsfiqa serve: --host: string should have at least 1 character"),
+        (
+            "score a.jpg --heatmap h",
+            2,
+            "rsfiqa: score has no option --heatmap (did you mean --heatm",
+        ),
+        (
+            "teach train x --modle=y",
+            2,
+            "rsfiqa: teach train has no option --modle (did you mean --mo",
+        ),
+        (
+            "score a.jpg --foo",
+            2,
+            "score has no option --foo (rsfiqa score --help has its options); ",
+        ),
+        (
+            "segment x --no-such-option 1",
+            2,
+            "rsfiqa: segment has no option --no-such-option (rsfiqa",
+        ),
+        ("rank a b", 2, "rsfiqa: rank takes no further argument, found b; correct the command"),
         ("prepare x --mos-range [1", 2, "rsfiqa: Parsing error encountered for prepare.mos_range"),
     ],
 )
@@ -196,7 +217,7 @@ def test_an_error_is_one_line_on_stderr(capsys, line, status, message):
     assert shown.out == ""
 
 
-@pytest.mark.parametrize("line", ["segment", "no_such_stage", "segment x --no-such-option 1"])
+@pytest.mark.parametrize("line", ["segment", "no_such_stage"])
 def test_a_wrong_call(capsys, line):
     with pytest.raises(SystemExit) as caught:
         cli.main(shlex.split(line))
