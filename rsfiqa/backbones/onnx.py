@@ -5,6 +5,7 @@ It fuses convolutions with the normalizations and activations that follow. Featu
 """
 
 import io
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from rsfiqa.backbones.backbone import Backbone
-from rsfiqa.backbones.session import EXPORTER, INPUT, RUNTIME, open_session, run_session
+from rsfiqa.backbones.session import (
+    EXPORTER,
+    INPUT,
+    RUNTIME,
+    check_installed,
+    is_installed,
+    open_session,
+    run_session,
+)
 from rsfiqa.errors import InputError
 from rsfiqa.io.atomic import atomic
+
+log = logging.getLogger("rsfiqa")
 
 LIBRARIES = (EXPORTER, RUNTIME)
 OPSET = 17
@@ -119,6 +130,35 @@ def to_onnx(backbone: Backbone) -> Backbone:
             " torch"
         )
     return converted
+
+
+def as_onnx(
+    backbone: Backbone, runtime: str, device: torch.device, option: str = "--runtime"
+) -> Backbone | None:
+    """A backbone by ONNX Runtime, None where torch runs it.
+
+    Args:
+        backbone: on the device.
+        runtime: torch, onnx, or auto: ONNX Runtime where it is installed and can run the backbone.
+        device: of the backbone; only on a CPU the runtime has a choice.
+        option: that gave the runtime, for messages.
+
+    Raises:
+        InputError: ONNX Runtime is asked for, and is missing or cannot run the backbone.
+    """
+    if device.type != "cpu":
+        if runtime == "onnx":
+            log.warning("%s: onnx is for a CPU; torch runs the backbone on %s", option, device.type)
+        return None
+    if runtime == "torch" or (runtime == "auto" and not is_installed(*LIBRARIES)):
+        return None
+    check_installed(option, *LIBRARIES)
+    try:
+        return to_onnx(backbone)
+    except InputError:
+        if runtime == "auto":
+            return None
+        raise
 
 
 class OnnxNetwork(nn.Module):

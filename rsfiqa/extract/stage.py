@@ -8,6 +8,7 @@ import torch
 
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.backbones.loading import load_backbone
+from rsfiqa.backbones.onnx import as_onnx
 from rsfiqa.backbones.weights import weights_path
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.images import load, resize
@@ -43,8 +44,10 @@ def run(
 
     @cache  # loaded once, and only if a shard is unfinished
     def backbone() -> Backbone:
+        torch.set_num_threads(1)  # shards run in parallel
         device = device_of(options.device, "extract.device")
-        return load_backbone(options.backbone, options.weights).to(device)
+        loaded = load_backbone(options.backbone, options.weights).to(device)
+        return as_onnx(loaded, options.runtime, device, "extract.runtime") or loaded
 
     shards.run(
         "extract",
@@ -62,7 +65,6 @@ def run(
 
 def extract_shard(shard: Shard, backbone: Backbone, options: ExtractOptions) -> features.Features:
     """Compute the features of a shard; an image that cannot be read becomes a failure."""
-    torch.set_num_threads(1)  # shards run in parallel
     image_ids: list[str] = []
     views: dict[str, list[np.ndarray]] = {name: [] for name in features.VIEWS}
     for row in shard.progress(shard.images):

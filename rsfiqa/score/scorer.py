@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rsfiqa import checkpoints
-from rsfiqa.backbones import onnx, session
+from rsfiqa.backbones import onnx
 from rsfiqa.backbones.backbone import Backbone, grid_features_of
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import resize
@@ -116,7 +116,7 @@ class Scorer(nn.Module, ImageScorer):
         if pipeline.needs_one_process(self.card):
             _ = self.region_pipeline.segmenter  # reports a wrong checkpoint now
         self.requires_grad_(False).to(device).eval()
-        self._onnx = as_onnx(self.own_backbone, options.runtime, device)
+        self._onnx = onnx.as_onnx(self.own_backbone, options.runtime, device)
 
     @classmethod
     def load(
@@ -397,32 +397,6 @@ class Scorer(nn.Module, ImageScorer):
         vectors: np.ndarray = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
         vectors *= (np.array(texts) != "")[:, None]
         return vectors
-
-
-def as_onnx(backbone: Backbone, runtime: str, device: torch.device) -> Backbone | None:
-    """A backbone by ONNX Runtime, None where torch runs it.
-
-    Args:
-        backbone: on the device.
-        runtime: see `ScoreOptions.runtime`.
-        device: of the scorer; only on a CPU the runtime has a choice.
-
-    Raises:
-        InputError: ONNX Runtime is asked for, and is missing or cannot run the backbone.
-    """
-    if device.type != "cpu":
-        if runtime == "onnx":
-            log.warning("--runtime: onnx is for a CPU; torch runs the backbone on %s", device.type)
-        return None
-    if runtime == "torch" or (runtime == "auto" and not session.is_installed(*onnx.LIBRARIES)):
-        return None
-    session.check_installed("--runtime", *onnx.LIBRARIES)
-    try:
-        return onnx.to_onnx(backbone)
-    except InputError:
-        if runtime == "auto":
-            return None
-        raise
 
 
 def _reload(

@@ -54,6 +54,18 @@ def test_distorted_views_differ_and_are_reproducible(folder):
     np.testing.assert_array_equal(again.distorted, computed.distorted)
 
 
+def test_both_runtimes_give_the_same_features(folder):
+    """Up to the rounding to float16; a finished shard is kept, so it is removed first."""
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    found = []
+    for runtime in ("torch", "onnx"):
+        product_path(folder, "extract", "00000").unlink(missing_ok=True)
+        found.append(extracted(folder, runtime=runtime))
+    for view in features.VIEWS:
+        torch, onnx = (getattr(each, view).astype(float) for each in found)
+        assert np.abs(torch - onnx).max() < 1e-3 * np.abs(torch).max()
+
+
 def test_augmented_views_can_be_left_out(folder):
     with_views, without = extracted(folder), extracted(folder, augmented_views=False)
     np.testing.assert_array_equal(without.grid_features, with_views.grid_features)

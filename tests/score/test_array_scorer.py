@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from rsfiqa import checkpoints
+from rsfiqa.backbones import onnx
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
 from rsfiqa.images.load import LoadedImage
@@ -22,7 +23,7 @@ from rsfiqa.score import array_scorer, loading
 from rsfiqa.score.array_model import ArrayModel
 from rsfiqa.score.array_scorer import ArrayScorer
 from rsfiqa.score.options import ScoreOptions
-from rsfiqa.score.scorer import Scorer, as_onnx
+from rsfiqa.score.scorer import Scorer
 from rsfiqa.vocabulary import VARIANTS
 from tests.score.test_packaged import SCORES
 from tests.support.scoring import command
@@ -118,9 +119,9 @@ def test_the_model_predicts_what_rsa_does(variant, anchored):
     own = {name: value.numpy() for name, value in state.items()}
     found = ArrayModel(own, settings).predict(features, layout, ratings)
     for name in ("quality", "region_quality", "region_weight", "attention", "quality_map"):
-        np.testing.assert_allclose(
-            getattr(found, name), getattr(expected, name)[0].numpy(), atol=1e-5, err_msg=name
-        )
+        one, other = getattr(found, name), getattr(expected, name)[0].numpy()
+        # a few units in the last place of float32, which processors sum in different orders
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-5, err_msg=name)
 
 
 def test_the_command_scores_without_torch(tmp_path):
@@ -224,8 +225,8 @@ def test_memory_that_runs_out_is_said_in_one_line(tmp_path):
 def test_a_gpu_runs_the_backbone_by_torch_whatever_the_runtime(reference, caplog):
     gpu = torch.device("cuda")
     with caplog.at_level("WARNING", "rsfiqa"):
-        assert as_onnx(reference.own_backbone, "onnx", gpu) is None
-        assert as_onnx(reference.own_backbone, "auto", gpu) is None
+        assert onnx.as_onnx(reference.own_backbone, "onnx", gpu) is None
+        assert onnx.as_onnx(reference.own_backbone, "auto", gpu) is None
     lines = ["--runtime: onnx is for a CPU; torch runs the backbone on cuda"]
     assert [record.getMessage() for record in caplog.records] == lines
 
