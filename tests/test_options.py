@@ -29,7 +29,7 @@ def operational(options: type[BaseModel]) -> set[str]:
             {"checkpoint", "device", "compile", "points_per_batch", "images_per_batch", "workers"},
         ),
         (EmbedOptions, {"device", "batch_size"}),
-        (ExtractOptions, {"weights", "device"}),
+        (ExtractOptions, {"weights", "device", "runtime"}),
         (TrainOptions, {"min_images"}),
         (FinetuneOptions, {"compile", "device", "workers", "threads"}),
     ],

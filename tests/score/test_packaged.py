@@ -13,13 +13,14 @@ from rsfiqa.images.distort import distort
 from rsfiqa.score.scorer import Scorer
 
 MOST_MB = 16
-# Points of 100 of photographs that come in packages, computed by one thread.
+# Points of 100 of photographs that come in packages, computed by one thread; midway between those
+# of two processors, which differ by 1e-4 at most.
 SCORES = {
     "skimage/data/astronaut.png": 75.193828,
     "skimage/data/chelsea.png": 84.589303,
     "skimage/data/coffee.png": 91.641688,
     "sklearn/datasets/images/china.jpg": 89.595711,
-    "sklearn/datasets/images/flower.jpg": 91.547066,
+    "sklearn/datasets/images/flower.jpg": 91.547016,
 }
 
 
