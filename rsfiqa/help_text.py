@@ -22,6 +22,7 @@ TYPES = {"str": "TEXT", "Path": "PATH", "int": "INTEGER", "float": "NUMBER"}
 # Defaults that say nothing: an option that is not given, a flag that is off.
 EMPTY = re.compile(r" ?\(default: (null|None|\(\)|False|)\)")
 TUPLE = re.compile(r"\(default: \(('[^()]*'),?\)\)")  # of words, as Python writes it
+QUOTES = re.compile("[',]")
 # Beginning of the help of an option that one value of another option brings, such as `vllm: `.
 OWNER = re.compile(r"^(\w+): ")
 
@@ -62,7 +63,10 @@ class HelpText:
             options["metavar"] = type_in_words(options["metavar"])
         if options.get("help"):
             text = EMPTY.sub("", options["help"])
-            options["help"] = TUPLE.sub(lambda found: f"(default: {_words(found[1])})", text)
+            # words as they are typed
+            options["help"] = TUPLE.sub(
+                lambda one: "(default: " + QUOTES.sub("", one[1]) + ")", text
+            )
         if isinstance(container, ArgumentParser):
             if values := self._choices_of(container).get(names[0]):
                 options["metavar"] = f"{{{','.join(values)}}}"
@@ -150,11 +154,6 @@ class Formatter(RawDescriptionHelpFormatter):
 
 # argparse writes it as [OPTIONS]
 OPTIONS = Action([], dest="options", nargs="?", metavar="OPTIONS")
-
-
-def _words(written: str) -> str:
-    """Words as they are typed, from Python's `'a', 'b'`."""
-    return re.sub("[',]", "", written)
 
 
 def type_in_words(metavar: Any) -> Any:

@@ -10,6 +10,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
 Device = Literal["auto", "cuda", "cpu"]
+Runtime = Literal["auto", "torch", "onnx"]  # of a backbone on a CPU
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -1,11 +1,11 @@
 """Options of the extract stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from rsfiqa.backbones import PACKAGED, timm_name
-from rsfiqa.options import OPERATIONAL, Device, Options
+from rsfiqa.options import OPERATIONAL, Device, Options, Runtime
 
 
 class ExtractOptions(Options):
@@ -35,7 +35,7 @@ class ExtractOptions(Options):
         description="Compute the features of a mirrored and a distorted view of each image too,"
         " for training; triples the time.",
     )
-    runtime: Annotated[Literal["auto", "torch", "onnx"], OPERATIONAL] = Field(
+    runtime: Annotated[Runtime, OPERATIONAL] = Field(
         "auto",
         description="Library that runs the backbone: torch, or ONNX Runtime (rsfiqa[onnx]), which"
         " takes about half of the time on a CPU, with the same features to 1e-4 of the largest;"

@@ -178,18 +178,18 @@ def _print(rows: Sequence[GroupRow]) -> None:
     """Print the groups of two pictures or more, and the pictures that could not be read."""
     for row in rows:
         if row["relation"] == "failed":
-            print(
-                f"{'failed':>8}  {printable(row['path'])}: {printable(row['reason'])}", flush=True
-            )
+            _print_line(f"{'failed':>8}  {row['path']}: {row['reason']}")
         elif (row["members"] or 0) > 1:
             if row["rank"] == 1:
                 print(f"group {row['group']}, {row['members']} pictures")
             score = "" if row["score"] is None else f"{row['score']:.2f}"
             mark = "*" if row["best"] else " "
-            print(
-                f"{mark}{score:>7}  {printable(row['path'])}  ({printable(row['reason'])})",
-                flush=True,
-            )
+            _print_line(f"{mark}{score:>7}  {row['path']}  ({row['reason']})")
+
+
+def _print_line(text: str) -> None:
+    """Print a line with names of files, which cannot steer the terminal."""
+    print(printable(text), flush=True)
 
 
 def _log_unscored(found: Sources, rows: Sequence[GroupRow]) -> None:

@@ -101,9 +101,9 @@ class Provenance:
             InputError: another product, or another version of the schema.
         """
         if (self.product, self.schema) != (product, schema):
-            is_older = self.product == product
+            is_same = self.product == product
             way_out = (
-                "make it again with this version of rsfiqa" if is_older else "give another file"
+                "make it again with this version of rsfiqa" if is_same else "give another file"
             )
             raise InputError(
                 f"{path}: expected {product} of schema {schema}, found {self.product} of schema"

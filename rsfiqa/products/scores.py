@@ -132,6 +132,11 @@ def failed_row(path: str, state: FileState, scale: MosScale, label: str) -> Row:
     return cast(Row, dict.fromkeys(SCHEMA.names) | known)
 
 
+def scale_of(row: Row) -> MosScale:
+    """The scale of the score of a row."""
+    return MosScale(row["low"], row["high"], row["direction"] == "lower")
+
+
 def check(output: Path) -> None:
     """Reject a path that cannot be a table, before anything is scored.
 

@@ -15,7 +15,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.folders import check_folder
 from rsfiqa.products import region_scores, score_tables, severities
 from rsfiqa.products.paths import card_path, checkpoints_in
-from rsfiqa.products.scores import Row, check_label
+from rsfiqa.products.scores import Row, check_label, scale_of
 from rsfiqa.report import page, pages, record, thumbnails
 from rsfiqa.report.dataset import DataSet, is_pseudo
 from rsfiqa.report.listing import as_json, content, histogram, problems_of
@@ -23,7 +23,6 @@ from rsfiqa.report.overview import MAX_LISTED, Overview
 from rsfiqa.report.record import Failure
 from rsfiqa.report.scored_pictures import LoadScorer, Paths, address, scored_pictures
 from rsfiqa.report.thumbnails import Thumbnail
-from rsfiqa.scale import MosScale
 
 SUFFIXES = (".html", ".htm")  # of the page; a table or a picture is never replaced by it
 MAX_FOLDERS = 100  # rows of the table of folders, the worst ones
@@ -255,7 +254,7 @@ def _checkpoint_folder(
 def _dataset(row: Row) -> DataSet:
     """The training set of the checkpoint, which gives the units of the scores."""
     name = row["checkpoint"].rpartition(" ")[0]
-    scale = MosScale(row["low"], row["high"], row["direction"] == "lower")
+    scale = scale_of(row)
     pseudo = any(is_pseudo(part) for part in name.split("+"))
     return DataSet(name, None, scale, "pseudo-MOS" if pseudo else "")
 

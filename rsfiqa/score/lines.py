@@ -1,18 +1,17 @@
 """What the score command prints about a picture, its regions and the pictures that failed."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 
 from rsfiqa.errors import printable
-from rsfiqa.products.scores import Row
+from rsfiqa.products.scores import Row, scale_of
+from rsfiqa.scale import MosScale
 from rsfiqa.score.result import Region
 
 INDENT = " " * 10  # under the path of the picture
 HEADER = f"{INDENT}{'region':>6} {'cost':>7} {'weight':>6} {'score':>7}  {'box':<23}  "
 LEAST_WIDTH = 24  # columns for a sentence, on a terminal that is narrower than that
 NAMED = 3  # pictures of the last line
-UNLIMITED = (-math.inf, math.inf)
 
 
 def picture_line(row: Row) -> str:
@@ -22,12 +21,10 @@ def picture_line(row: Row) -> str:
         return f"{'failed':>8}  {path}: {row['reason']}"
     damage = f"; damaged: {row['damage']}" if row["damage"] else ""
     why = f"{row['word']}: {row['reason']}{damage} (worst region: {row['worst_caption']})"
-    return f"{min(max(score, row['low']), row['high']):8.2f}  {path}  {why}"
+    return f"{scale_of(row).clip(score):8.2f}  {path}  {why}"
 
 
-def region_lines(
-    regions: Sequence[Region], width: int | None, scale: tuple[float, float] = UNLIMITED
-) -> list[str]:
+def region_lines(regions: Sequence[Region], width: int | None, scale: MosScale) -> list[str]:
     """A table of the regions of a picture, the most costly first; empty without regions.
 
     Regions have the numbers that the page of the report shows: from 1, by falling area.
@@ -35,13 +32,13 @@ def region_lines(
     Args:
         regions: of the picture, by falling area.
         width: columns of the terminal; None for one line per region.
-        scale: lowest and highest score that is shown.
+        scale: of the scores, which are shown within it.
     """
     numbered = sorted(enumerate(regions, 1), key=lambda item: (-item[1].cost, item[0]))
     lines = [HEADER + "what"] if regions else []
     for number, region in numbered:
         box = "{},{} to {},{}".format(*region.box)
-        score = min(max(region.score, scale[0]), scale[1])
+        score = scale.clip(region.score)
         figures = f"{number:>6} {region.cost:>7.2f} {region.weight:>6.1%} {score:>7.2f}"
         start = f"{INDENT}{figures}  {box:<23}  "
         lines += _wrapped(start, _what(region), width)

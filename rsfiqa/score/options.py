@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rsfiqa.backbones import PACKAGED
-from rsfiqa.options import Device, Fraction, Name, Options
+from rsfiqa.options import Device, Fraction, Name, Options, Runtime
 
 
 class ScoreOptions(Options):
@@ -16,7 +16,7 @@ class ScoreOptions(Options):
         description="Device of the models; auto uses a CUDA GPU if there is one; mps is that of a"
         " Mac.",
     )
-    runtime: Literal["auto", "torch", "onnx"] = Field(
+    runtime: Runtime = Field(
         "auto",
         description="Library that runs the backbone: torch, or ONNX Runtime (rsfiqa[onnx]), which"
         " is faster on a CPU, with the same scores to 0.05 % of their range; auto takes it where"

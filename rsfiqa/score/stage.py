@@ -220,6 +220,5 @@ def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
     """Print a row, with its regions if `explain`; wrapped where it is a terminal."""
     print(picture_line(row), flush=True)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    scale = (row["low"], row["high"])
-    for line in region_lines(regions, width, scale) if explain else ():
+    for line in region_lines(regions, width, scores.scale_of(row)) if explain else ():
         print(line)

@@ -2,9 +2,12 @@
 
 import pytest
 
+from rsfiqa.scale import MosScale
 from rsfiqa.score.lines import failed_line, picture_line, region_lines
 from rsfiqa.score.result import Region
 
+SCALE = MosScale(0, 100)
+LIMITS = {"low": 0.0, "high": 100.0, "direction": "higher"}
 RATINGS = {"color": 4.0, "noise": 5.0, "artifact": 4.5, "blur": 1.25, "overall": 2.0}
 
 
@@ -24,7 +27,7 @@ def region(cost: float, text: str, box=(0, 10, 200, 3000)) -> Region:
 
 
 def test_regions_by_cost_with_the_numbers_of_the_page():
-    lines = region_lines([region(1, "A sky."), region(12.5, "A road."), region(3, "")], None)
+    lines = region_lines([region(1, "A sky."), region(12.5, "A road."), region(3, "")], None, SCALE)
     assert lines[0].split() == ["region", "cost", "weight", "score", "box", "what"]
     assert [line.split()[0] for line in lines[1:]] == ["2", "3", "1"]
     assert lines[1].split()[1:7] == ["12.50", "25.0%", "50.00", "0,10", "to", "200,3000"]
@@ -34,15 +37,15 @@ def test_regions_by_cost_with_the_numbers_of_the_page():
         line.index(word) for line, word in zip(lines, ("what", "A road", "cap", "A s"), strict=True)
     }
     assert len(at) == 1  # under the header
-    assert region_lines([], None) == []
-    limited = region_lines([region(1, "A sky.")], None, (60, 100))
+    assert region_lines([], None, SCALE) == []
+    limited = region_lines([region(1, "A sky.")], None, MosScale(60, 100))
     assert limited[1].split()[3] == "60.00"
 
 
 @pytest.mark.parametrize("width", [20, 80, 120])
 def test_sentences_are_wrapped_to_the_terminal(width):
     text = "A mid-tone orange textured area with extreme motion blur. Overall bad."
-    lines = region_lines([region(1, text), region(2, text)], width)
+    lines = region_lines([region(1, text), region(2, text)], width, SCALE)
     if width > 100:
         assert max(map(len, lines)) <= width
     (start,) = {line.index("A mid-tone") for line in lines if "A mid-tone" in line}
@@ -58,6 +61,7 @@ def test_a_score_is_shown_within_the_scale(score, shown):
         "status": "ok",
         "score": score,
         "low": 0.0,
+        "direction": "higher",
         "high": 100.0,
         "path": "a.jpg",
         "damage": None,
@@ -68,7 +72,12 @@ def test_a_score_is_shown_within_the_scale(score, shown):
 
 
 def test_damage_is_said_and_no_name_steers_the_terminal():
-    row = {"status": "ok", "score": 50.0, "low": 0.0, "high": 100.0, "path": "a\x1b[31m\nb.jpg"}
+    row = {
+        "status": "ok",
+        "score": 50.0,
+        **LIMITS,
+        "path": "a\x1b[31m\nb.jpg",
+    }
     row |= {"word": "fair", "reason": "noisy, all over", "worst_caption": "A sky."}
     line = picture_line(row | {"damage": "about 2% of the picture is missing"})
     assert line == (
