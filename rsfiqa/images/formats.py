@@ -15,16 +15,22 @@ EXTRA = {
     "JXL": ("pillow_jxl", "pillow-jxl-plugin"),
     "RAW": ("rawpy", "rawpy"),
 }
+
+
+def _suffixes(*lists: str) -> frozenset[str]:
+    return frozenset(f".{suffix}" for names in lists for suffix in names.split())
+
+
+# Suffixes of pictures that any installation decodes and that cannot be a heat map of this package:
+# files with them count as pictures without a look into them.
+PLAIN_SUFFIXES = _suffixes(
+    "jpg jpeg jpe jfif mpo bmp dib webp gif ppm pgm pbm pnm pfm",
+    "avif avifs jp2 j2k jpc jpf jpx j2c",
+)
 # Suffixes that promise a picture, by which folders are searched.
-SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffixes in (
-        "jpg jpeg jpe jfif mpo png apng bmp dib tif tiff webp gif ppm pgm pbm pnm pfm",
-        "avif avifs jp2 j2k jpc jpf jpx j2c heic heics heif heifs hif jxl",
-        "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mrw nef nrw orf pef raf rw2 rwl sr2 srf srw",
-        "x3f",
-    )
-    for suffix in suffixes.split()
+SUFFIXES = PLAIN_SUFFIXES | _suffixes(
+    "png apng tif tiff heic heics heif heifs hif jxl",
+    "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f",
 )
 
 MAGIC = {

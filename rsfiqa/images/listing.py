@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 from rsfiqa.errors import InputError, first_names, printable
 from rsfiqa.images import lists
-from rsfiqa.images.formats import HEAD, SUFFIXES, missing_package, sniff
+from rsfiqa.images.formats import HEAD, PLAIN_SUFFIXES, SUFFIXES, missing_package, sniff
 from rsfiqa.images.location import display_path, locate
 from rsfiqa.io.home import expand_home
 from rsfiqa.io.many_files import ask_each
@@ -29,7 +29,7 @@ SizeAndTime = tuple[int, int]  # bytes, and the time of modification in microsec
 class Found(NamedTuple):
     """A file, and why it is left out; None if it is not.
 
-    Its size and time are given if the file was opened to recognize it.
+    Its size and time are given if they were asked for to recognize it.
     """
 
     path: str
@@ -188,8 +188,9 @@ def _to_utf_8(content: bytes) -> bytes:
 def walk(root: Path) -> Iterator[Found]:
     """Every file below a folder, with the reason if it is left out; sorted within each folder.
 
-    Files of a folder come before those of its subfolders. Pictures are recognized by their content;
-    a file whose suffix promises one counts as one, so that a damaged picture is not overlooked.
+    Files of a folder come before those of its subfolders. A file whose suffix promises a picture
+    counts as one, so that a damaged picture is not overlooked; others are recognized by their
+    content. A heat map of this package is none, nor is a format whose package is missing.
     Hidden files and folders are skipped, links to folders are not followed.
 
     Raises:
@@ -231,6 +232,8 @@ def _recognized(path: str) -> Found:
     name = path[path.rfind("/") + 1 :]  # pathlib takes seconds for a million
     suffix = name[dot:].lower() if (dot := name.rfind(".")) > 0 else ""
     try:
+        if suffix in PLAIN_SUFFIXES:
+            return Found(path, state=size_and_time(path))
         head, state = _head_and_state(path)
     except OSError:
         return Found(path, None if suffix in SUFFIXES else "unreadable")
@@ -260,7 +263,20 @@ def _head_and_state(path: str) -> tuple[bytes, SizeAndTime]:
         head = os.read(descriptor, HEAD) if stat.S_ISREG(status.st_mode) else b""
     finally:
         os.close(descriptor)
-    return head, (status.st_size, status.st_mtime_ns // 1000)
+    return head, _of_status(status)
+
+
+def size_and_time(path: str) -> SizeAndTime:
+    """Those of a file.
+
+    Raises:
+        OSError: there is none.
+    """
+    return _of_status(os.stat(path))  # noqa: PTH116 a million of them
+
+
+def _of_status(status: os.stat_result) -> SizeAndTime:
+    return status.st_size, status.st_mtime_ns // 1000
 
 
 def is_heatmap(head: bytes) -> bool:

@@ -101,6 +101,23 @@ def test_a_format_that_needs_a_package(tmp_path):
     assert names(expand_paths([str(tmp_path / "a.bin")]).paths) == ["a.bin"]  # named
 
 
+def test_a_plain_suffix_is_believed_without_a_look_into_the_file(tmp_path, monkeypatch):
+    opened, really_open = [], os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *options: opened.append(path) or really_open(path, *options)
+    )
+    picture = Path(save(tmp_path / "a.JPG", "JPEG"))
+    Path(save(tmp_path / "b.png", "PNG"))
+    (tmp_path / "c.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "d.jpg").symlink_to("missing")
+    listing = expand_paths([str(tmp_path)])
+    assert names(listing.paths) == ["a.JPG", "b.png", "c.jpg", "d.jpg"]
+    assert names(opened) == ["b.png"]
+    status = picture.stat()
+    assert listing.states[0] == (status.st_size, status.st_mtime_ns // 1000)
+    assert listing.states[3] is None
+
+
 def test_heat_maps_are_left_out_however_they_are_named(tmp_path):
     picture, drawn = save(tmp_path / "a.png", "PNG"), save_heatmap(tmp_path / "a.png.png")
     (tmp_path / "list.lst").write_text(f"{picture}\n{drawn}\n")

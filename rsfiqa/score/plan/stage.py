@@ -1,7 +1,6 @@
 """List the pictures of a scoring run, and divide them into shards."""
 
 import logging
-import os
 from collections.abc import Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.listing import Listing, SizeAndTime, expand_paths
+from rsfiqa.images.listing import Listing, SizeAndTime, expand_paths, size_and_time
 from rsfiqa.images.location import display_path
 from rsfiqa.io.many_files import ask_each
 from rsfiqa.io.terminal import counted
@@ -70,7 +69,7 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
     found = expand_paths(arguments)
     located = sorted(zip(found.locations, found.states, strict=True), key=itemgetter(0))
     paths = [path for path, _ in located]
-    facts = np.array(list(ask_each(_size_and_time, located)), np.int64).reshape(-1, 2)
+    facts = np.array(list(ask_each(_state, located)), np.int64).reshape(-1, 2)
     none = facts[:, 0] < 0
     times = np.char.add(np.datetime_as_string(facts[:, 1].astype("M8[us]")), "Z")
     columns = [
@@ -81,16 +80,13 @@ def listed(arguments: Sequence[str]) -> tuple[pa.Table, Listing]:
     return pa.Table.from_arrays(columns, schema=SCHEMA), found
 
 
-def _size_and_time(located: tuple[str, SizeAndTime | None]) -> SizeAndTime:
+def _state(located: tuple[str, SizeAndTime | None]) -> SizeAndTime:
     """Those of a file, asked for if they are not known; -1 and 0 without the file."""
     path, state = located
-    if state:
-        return state
     try:
-        status = os.stat(path)  # noqa: PTH116 a million of them
+        return state or size_and_time(path)
     except (OSError, ValueError):
         return -1, 0
-    return status.st_size, status.st_mtime_ns // 1000
 
 
 def _divide(folder: Path, locations: Sequence[str], shard_size: int) -> list[list[int]]:
