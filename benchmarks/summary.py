@@ -31,7 +31,7 @@ METHODS = {  # label by the prefix of their figures
     "": "RSFIQA, frozen Lite0, rule-based captions",
     "baseline_probe_": "SVR probe, frozen Lite0",
     "baseline_mlp_": "MLP on mean-pooled features, frozen Lite0",
-    "baseline_brisque_": "BRISQUE, SVR fitted anew",
+    "baseline_brisque_": "BRISQUE, SVR retrained",
 }
 ABLATION = {
     "mhf": "multi-scale features (MHF)",

@@ -6,20 +6,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import CliSubCommand, get_subcommand
 
-from rsfiqa.caption.options import Backend, CaptionOptions
+from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.command import Command, Folder
 from rsfiqa.options import Fraction
 from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
 
 
 class TeachData(Command, TeachDataOptions):
-    """Make examples from pristine photographs: distorted views, questions and answers.
+    """Make examples from pristine photographs: distorted views, requests and responses.
 
     Reads SOURCE/manifest.parquet, SOURCE/segment and the photographs. Writes FOLDER/train.jsonl,
     validation.jsonl and test.jsonl in the chat format that trainers read, the images below
     FOLDER/sources, data.json (which photographs are in which part) and data.failures.parquet. By
-    default makes 25 views of each photograph and requests 3 regions of each; finished
-    photographs are skipped.
+    default makes 25 views of each training photograph, and an example of each of 3 regions of a
+    view; finished photographs are skipped.
     """
 
     folder: Folder = Field(description="Folder of the examples.")
@@ -80,8 +80,8 @@ class TeachTest(Command, CaptionOptions):
     a model as the caption stage does, with one attempt per response.
     """
 
-    backend: Backend = Field(
-        "rule_based", description="rule_based, or vllm; the examples name textbook families."
+    backend: Literal["rule_based", "vllm"] = Field(
+        "rule_based", description="Captioner to test; the examples name textbook families."
     )
     folder: Folder = Field(description="Folder of the examples.")
     name: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field(
