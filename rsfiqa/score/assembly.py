@@ -17,6 +17,7 @@ from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import inside
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.pipeline import Captions, DescribedRegions, RegionPipeline
+from rsfiqa.score.reason import picture_reason
 from rsfiqa.score.result import Region, Score
 from rsfiqa.vocabulary import RATINGS
 
@@ -149,24 +150,25 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
     content = _box(np.array(prepared.box) * np.tile(np.divide(size, prepared.loaded_size), 2))
     corner = np.tile(content[:2], 2)
     factors = (np.tile(content[2:], 2) - corner) / np.tile([width, height], 2)
-    padded = border.pad_labels(scored.regions.labels, content, size)
-    count = len(scored.captions)
-    areas = np.bincount(padded.ravel(), minlength=count) / padded.size
+    labels, count = scored.regions.labels, len(scored.captions)
+    areas = np.bincount(labels.ravel(), minlength=count) / labels.size
     boxes = [_box(corner + box * factors) for box in scored.regions.table["box"]]
     places = list(zip(boxes, areas.tolist(), strict=True))
     named = [row.distortions for row in scored.captions]
     shown = told(named, scored.ratings, predicted.region_quality, areas)
     regions = [_region(scored, r, places[r], shown[r], scale) for r in range(count)]
     costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
+    quality = min(max(predicted.quality, 0.0), 1.0)
     return Score(
         score=scale.to_mos(predicted.quality),
-        quality=min(max(predicted.quality, 0.0), 1.0),
+        quality=quality,
         regions=regions,
-        labels=padded,
+        labels=border.pad_labels(labels, content, size),
         attention_grid=border.pad_grid(predicted.attention, content, size),
         cost_grid=border.pad_grid(costs, content, size),
         size=size,
         content=content,
+        reason=picture_reason(regions, labels, itu_level(quality)),
         inside=None if prepared.given is None else regions[prepared.given],
     )
 

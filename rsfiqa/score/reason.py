@@ -22,6 +22,7 @@ SECOND = 0.5  # of the cost of the first family, from which a second one is name
 EXPLAINED = 0.25  # fraction of all costs that the named families must explain
 MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
 
+THIRDS = 3  # of rows and of columns
 # Places as a person names them: rows and columns of thirds, the smallest first.
 FIRST, MIDDLE, LAST, ALL = slice(0, 1), slice(1, 2), slice(2, 3), slice(0, 3)
 PLACES: tuple[tuple[slice, slice, str], ...] = (
@@ -44,7 +45,7 @@ class Region(Protocol):
 
     @property
     def area(self) -> float:
-        """Fraction of the picture."""
+        """Fraction of the picture without its border."""
 
     @property
     def cost(self) -> float:
@@ -92,7 +93,7 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
 
     Args:
         regions: of the picture.
-        labels: uint16 (h, w), region of each pixel.
+        labels: uint16 (h, w), region of each pixel, without a border.
         level: of the picture's quality, of `ITU_LEVELS`.
     """
     by_family = _costs_by_family(regions)
@@ -174,10 +175,14 @@ def _place(costs: np.ndarray, regions: Sequence[Region], labels: np.ndarray) -> 
     """
     if not costs.any():
         return ""
+    for axis, side in enumerate(labels.shape):
+        if side < THIRDS:  # a line lies in all three
+            labels = labels.repeat(THIRDS, axis)
     density = costs / costs.sum() / np.bincount(labels.ravel(), minlength=len(regions)).clip(1)
-    rows, columns = (np.arange(side) * 3 // side for side in labels.shape)
-    cells = (rows[:, None] * 3 + columns).ravel()
-    thirds = np.bincount(cells, density[labels.ravel()], minlength=9).reshape(3, 3)
+    rows, columns = (np.arange(side) * THIRDS // side for side in labels.shape)
+    cells = (rows[:, None] * THIRDS + columns).ravel()
+    thirds = np.bincount(cells, density[labels.ravel()], minlength=THIRDS**2)
+    thirds = thirds.reshape(THIRDS, THIRDS)
     for down, across, words in PLACES:
         if (part := thirds[down, across].sum()) >= MOSTLY:
             return words if part >= ONLY else f"mostly {words}"

@@ -11,7 +11,7 @@ import numpy as np
 from rsfiqa.images.border import Box
 from rsfiqa.products.scores import IMAGE_RATINGS
 from rsfiqa.scale import itu_level
-from rsfiqa.score.reason import picture_reason, region_reason, worst_of
+from rsfiqa.score.reason import region_reason, worst_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Region:
             the predicted quality of the region, the others are the captioner's: NaN if it failed.
         distortions: family and severity (1 to 5), in the order of the caption: the classifier
             names the costliest first, the others the most severe.
-        area: fraction of the image that it covers, in [0, 1].
+        area: fraction of the scored part of the image that it covers, in (0, 1].
         score: predicted score of the region in MOS units of the checkpoint.
         quality: the score mapped to [0, 1] and clipped; higher is better.
         weight: contribution to the score of the image, in [0, 1]; the weights of an image sum to 1.
@@ -92,6 +92,7 @@ class Score:
         size: width and height in pixels of the upright image.
         content: the part that was scored, x0, y0, x1, y1 in pixels of the upright image; all but
             its border.
+        reason: what costs the image most, and where in the scored part, in one plain sentence.
         inside: the region that was given, one of `regions`; None if none was.
     """
 
@@ -103,6 +104,7 @@ class Score:
     cost_grid: np.ndarray
     size: tuple[int, int]
     content: Box
+    reason: str
     inside: Region | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -129,11 +131,6 @@ class Score:
             )
             for name in IMAGE_RATINGS
         }
-
-    @cached_property
-    def reason(self) -> str:
-        """What costs the image most, and where, in one plain sentence."""
-        return picture_reason(self.regions, self.labels, self.word)
 
     @cached_property
     def worst(self) -> Region:

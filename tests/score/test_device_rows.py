@@ -99,7 +99,7 @@ def score_of(number: float) -> Score:
     region = Region((0, 0, 2, 2), "", "fair", ratings, [], 1.0, number, 0.5, 1.0, 0.0)
     grid = np.zeros((1, 1), np.float32)
     labels = np.zeros((2, 2), np.uint16)
-    return Score(number, 0.5, [region], labels, grid, grid, (2, 2), (0, 0, 2, 2))
+    return Score(number, 0.5, [region], labels, grid, grid, (2, 2), (0, 0, 2, 2), "")
 
 
 @pytest.fixture

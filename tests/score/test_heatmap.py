@@ -140,7 +140,7 @@ def scored(cost_grid: np.ndarray, content: tuple[int, int, int, int]) -> Score:
     """The score of a picture of 400 x 240 pixels whose cells have these costs."""
     labels = np.zeros((240, 400), np.uint16)
     uniform = np.full_like(cost_grid, 1 / cost_grid.size)
-    return Score(50.0, 0.5, [], labels, uniform, cost_grid, (400, 240), content)
+    return Score(50.0, 0.5, [], labels, uniform, cost_grid, (400, 240), content, "")
 
 
 def test_it_is_bright_where_points_are_lost_and_dark_on_a_good_picture():

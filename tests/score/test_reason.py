@@ -109,7 +109,10 @@ def test_two_families_share_the_cost_of_a_region_by_severity():
 def test_a_strip_of_one_pixel():
     labels = np.array([[0] * 20 + [1] * 10], np.uint16)
     parts = [Part(2 / 3, 1), Part(1 / 3, 9, [("noise", 3)])]
-    assert picture_reason(parts, labels, "fair").startswith("noisy, at the ")
+    assert picture_reason(parts, labels, "fair") == "noisy, on the right"
+    assert picture_reason(parts, labels.T, "fair") == "noisy, at the bottom"
+    parts[1].area = 1.0
+    assert picture_reason(parts[1:], np.zeros((1, 1), np.uint16), "fair") == "noisy, all over"
 
 
 def test_every_family_has_words():
