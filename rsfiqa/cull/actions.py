@@ -14,6 +14,10 @@ from typing import Any, Protocol
 from rsfiqa.cull import files
 
 
+class NotBegunError(OSError):
+    """Nothing of an action was done."""
+
+
 class Action(Protocol):
     """An action on files, and the line of the journal that describes it."""
 
@@ -25,6 +29,8 @@ class Action(Protocol):
         """Do it.
 
         Raises:
+            NotBegunError: it cannot be done, and no part was.
+            FileExistsError: likewise.
             OSError: it cannot be done; perhaps a part was.
         """
 
@@ -232,7 +238,7 @@ class Write:
     def do(self) -> None:
         """Write it, unless another program has written it since it was read."""
         if files.read(self.target) != self.old:
-            raise OSError(errno.EBUSY, "changes while it is merged", str(self.target))
+            raise NotBegunError(errno.EBUSY, "changes while it is merged", str(self.target))
         files.write(self.target, self.new)
 
     def undo(self) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rsfiqa.cull.actions import Action, MakeFolder
+from rsfiqa.cull.actions import Action, MakeFolder, NotBegunError
 from rsfiqa.cull.journal import Journal
 from rsfiqa.cull.plan import Group
 from rsfiqa.errors import InputError
@@ -83,7 +83,7 @@ def _carry_out(journal: Journal, group: Group) -> str | None:
         except OSError as error:
             if error.errno in DISK:
                 raise
-            begun = number - isinstance(error, FileExistsError)  # which does nothing
+            begun = number - isinstance(error, FileExistsError | NotBegunError)
             left = _undo(actions[:begun])
             if left.actions:
                 return f"is left half done: {left.reasons[0]}; see --undo"

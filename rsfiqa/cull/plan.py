@@ -11,7 +11,7 @@ from typing import Literal
 from rsfiqa.cull import files, sidecars
 from rsfiqa.cull.actions import Action, Copy, Link, Move
 from rsfiqa.cull.journal import Run
-from rsfiqa.cull.selection import Picture
+from rsfiqa.cull.selection import GONE, Picture
 
 Kind = Literal["copy", "move", "link"]
 ACTIONS = {"copy": Copy, "move": Move, "link": Link}
@@ -65,7 +65,7 @@ class Filing:
             kept = []
             for picture in members:
                 reason = picture.change()
-                if picture.path in (moved if reason else made):
+                if reason in (None, GONE) and picture.path in (moved if reason else made):
                     yield Group([picture], done=True)
                 elif reason is None and picture.path.is_relative_to(self.folder):
                     yield Group([picture], skipped=THERE)

@@ -9,7 +9,7 @@ from rsfiqa.cull.conditions import Conditions, Flag, Severities, rating_of
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import file_state, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import Row, check_label, is_current
+from rsfiqa.products.scores import Row, check_label, is_current, scale_of
 from rsfiqa.scale import MosScale
 
 GONE = "is gone"
@@ -32,7 +32,7 @@ class Picture:
 
     @property
     def quality(self) -> float:
-        """In [0, 1], higher is better; see `scale_of`."""
+        """The score mapped by `scale_of` to a quality, not clipped; higher is better."""
         return float(scale_of(self.row).to_quality(self.row["score"] or 0.0))
 
     def change(self) -> str | None:
@@ -81,11 +81,6 @@ def read(table: Path) -> list[Row]:
             " and run rsfiqa score again"
         )
     return rows
-
-
-def scale_of(row: Row) -> MosScale:
-    """The scale of a row's score."""
-    return MosScale(row["low"], row["high"], row["direction"] == "lower")
 
 
 def select(

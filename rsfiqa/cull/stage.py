@@ -14,11 +14,12 @@ from rsfiqa.cull.actions import Copy, MakeFolder, Move, Write
 from rsfiqa.cull.conditions import Conditions, Severities, check_below
 from rsfiqa.cull.journal import Journal, Run, journal_path, read_runs
 from rsfiqa.cull.plan import Filing, Group, Kind, moved_by
-from rsfiqa.cull.selection import Picture, Selection, read, scale_of, select
+from rsfiqa.cull.selection import GONE, Picture, Selection, read, select
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import shown_path
 from rsfiqa.io.terminal import counted
 from rsfiqa.products import score_tables, scores
+from rsfiqa.products.scores import scale_of
 
 Naming = Literal["auto", "darktable", "lightroom"]
 DONE = {"move": "moved", "copy": "copied", "link": "linked", "xmp": "rated"}
@@ -68,7 +69,7 @@ def show(
         reason = picture.change()
         if reason is None:
             kept.append(picture)
-        elif picture.path not in moved:
+        elif reason != GONE or picture.path not in moved:
             changed += 1
             log.info("left out: %s %s", shown_path(str(picture.path)), reason)
     if output is None:

@@ -138,15 +138,6 @@ def from_pil(image: Image.Image) -> LoadedImage:
         return _loaded(convert(image, orientation), size, has_more_frames(image))
 
 
-def rgb_from_pil(image: Image.Image) -> np.ndarray:
-    """As `load_rgb`, for an image that Pillow has opened or made.
-
-    Raises:
-        ImageError: damaged pixel data.
-    """
-    return from_pil(image).pixels
-
-
 def _loaded(
     converted: Converted, size: tuple[int, int], changed: bool, damage: str | None = None
 ) -> LoadedImage:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import socket
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,16 +20,16 @@ os.umask(_UMASK)
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that replaces it when the block succeeds.
 
-    The temporary name contains the host and the process, so that two writers never mix. Parent
-    folders are created. The temporary file is removed on an error; those of killed processes of
-    this host are removed by the next write.
+    A file that is there keeps its permissions. The temporary name contains the host and the
+    process, so that two writers never mix. Parent folders are created. The temporary file is
+    removed on an error; those of killed processes of this host are removed by the next write.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
     partial = path.with_name(f"{_prefix(path)}{os.getpid()}.partial")
     try:
         yield partial
-        partial.chmod(0o666 & ~_UMASK)  # some libraries create files that only the owner can read
+        partial.chmod(_mode(path))  # some libraries create files that only the owner can read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -37,6 +38,14 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """The permissions of a file, or of a new one."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o666 & ~_UMASK
 
 
 def _prefix(path: Path) -> str:

@@ -14,24 +14,23 @@ def open_locked(path: Path, subject: Path, *, wait: bool = False) -> IO[bytes]:
     Args:
         path: of the file, which is made if there is none.
         subject: what the message names.
-        wait: wait until no other process has it open; one that ends may have removed it, then it
-            is made again.
+        wait: wait until no other process has it open.
 
     Raises:
         InputError: another process has it open.
     """
-    file = path.open("ab+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        if wait and not _is(path, file):
+    while True:
+        file = path.open("ab+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
             file.close()
-            return open_locked(path, subject, wait=True)
-    except BlockingIOError as error:
-        file.close()
-        raise InputError(
-            f"{subject}: must be written by one run at a time, found another; wait for it"
-        ) from error
-    return file
+            raise InputError(
+                f"{subject}: must be written by one run at a time, found another; wait for it"
+            ) from error
+        if _is(path, file):
+            return file
+        file.close()  # a process that ended in between has removed it
 
 
 def _is(path: Path, file: IO[bytes]) -> bool:

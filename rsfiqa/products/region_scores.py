@@ -26,7 +26,7 @@ SCHEMA = pa.schema(
         *((side, pa.int32()) for side in ("x0", "y0", "x1", "y1")),  # pixels, x1, y1 exclusive
         ("area", pa.float64()),  # fraction of the picture without its border
         ("weight", pa.float64()),  # in [0, 1]; those of a picture sum to 1
-        ("quality", pa.float64()),  # score mapped to [0, 1], not clipped, higher is better
+        ("quality", pa.float64()),  # score mapped to [0, 1] and clipped, higher is better
         ("score", pa.float64()),  # MOS units
         ("cost", pa.float64()),  # MOS points
         *((name, pa.float64()) for name in RATINGS),  # 1 (bad) to 5 (excellent)

@@ -22,12 +22,12 @@ SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # as given
         ("score", pa.float64()),  # MOS units of the checkpoint's training set; null if failed
-        ("quality", pa.float64()),  # score mapped to [0, 1], higher is better
+        ("quality", pa.float64()),  # score mapped to [0, 1] and clipped, higher is better
         ("percentile", pa.float64()),  # among the scored pictures of the table, 0 to 100, best
         ("word", pa.string()),  # of ITU_LEVELS, for the quality
         ("reason", pa.string()),  # a sentence: what costs most and where; or why it failed
         ("direction", pa.string()),  # of score: higher or lower is better
-        ("low", pa.float64()),  # range of score
+        ("low", pa.float64()),  # ends of the scale, to which scores are not clipped
         ("high", pa.float64()),
         ("checkpoint", pa.string()),  # data sets and first digits of the SHA-256
         ("inside", pa.string()),  # the given region that is scored: box or mask; null for none

@@ -58,7 +58,9 @@ class Score(Command, ScoreOptions):
         " size of the picture, or a folder with a mask of each picture's name.",
     )
     explain: bool = Field(False, description="Print each region too, the most costly first.")
-    verbose: bool = Field(False, description="Name each file that is skipped, and why.")
+    verbose: bool = Field(
+        False, description="Name each file that is skipped or cannot be scored, and why."
+    )
     as_shard: bool = Field(
         False,
         description="Write the table as a shard of a larger run: without percentiles, with failures"
@@ -80,13 +82,16 @@ class Score(Command, ScoreOptions):
         """Score; status 3 if some images could not be scored.
 
         Raises:
-            InputError: --as-shard without a Parquet file, or with an option that it excludes.
+            InputError: --as-shard without a Parquet file, with an option that it excludes or a list
+                that is no file; an option that needs it.
         """
         from rsfiqa.score import inside, stage
         from rsfiqa.score.shard import Shard
 
         if self.as_shard:
             self._check_shard()
+        elif self.max_failed_fraction < 1:
+            raise InputError("--max-failed-fraction: must come with --as-shard, found it alone")
         lists = [Path(path) for path in self.paths if path.endswith(".parquet")]
         complete = stage.run(
             self.paths,
@@ -108,6 +113,12 @@ class Score(Command, ScoreOptions):
                 f"--as-shard: must come with a table in Parquet, found {self.output or 'none'};"
                 " give -o SHARD.parquet"
             )
-        for name in ("box", "mask", "heatmaps"):
-            if getattr(self, name) is not None:
+        for name in ("box", "mask", "heatmaps", "explain"):
+            if getattr(self, name) not in (None, False):
                 raise InputError(f"--as-shard: must stand without --{name}, found both; leave one")
+        for path in self.paths:
+            if path.endswith(".parquet") and not Path(path).is_file():
+                raise InputError(
+                    f"{path}: must be a list of pictures with --as-shard, found no such file; name"
+                    " each list"
+                )

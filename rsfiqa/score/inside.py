@@ -30,13 +30,30 @@ class GivenBox:
 
     sides: tuple[float, float, float, float]
 
-    def __post_init__(self) -> None:
-        x0, y0, x1, y1 = self.sides
+    @classmethod
+    def of(cls, sides: Sequence[float], subject: str) -> "GivenBox":
+        """The box with these sides.
+
+        Args:
+            sides: see the attribute.
+            subject: what messages call it.
+
+        Raises:
+            InputError: not four numbers in order.
+        """
+        try:
+            x0, y0, x1, y1 = map(float, sides)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{subject}: must be four numbers x0,y0,x1,y1, found {sides!r}; change it"
+            ) from error
+        found = cls((x0, y0, x1, y1))
         if not (0 <= x0 < x1 < np.inf and 0 <= y0 < y1 < np.inf):
             raise InputError(
-                f"--box: must be x0,y0,x1,y1 with 0 <= x0 < x1 and 0 <= y0 < y1, found {self};"
-                " change it"
+                f"{subject}: must be x0,y0,x1,y1 with 0 <= x0 < x1 and 0 <= y0 < y1, found"
+                f" {found}; change it"
             )
+        return found
 
     def __str__(self) -> str:
         return ",".join(f"{side:g}" for side in self.sides)
@@ -137,10 +154,7 @@ def given_box(box: Sequence[float] | None, mask: np.ndarray | None) -> GivenBox:
     """
     if box is not None and mask is not None:
         raise InputError("box: must be given without mask, found both; leave one out")
-    sides = (0.0, 0.0, 1.0, 1.0) if box is None else tuple(map(float, box))
-    if len(sides) != 4:
-        raise InputError(f"box: must be x0, y0, x1, y1, found {len(sides)} numbers; give four")
-    return GivenBox(sides)
+    return GivenBox.of((0.0, 0.0, 1.0, 1.0) if box is None else box, "box")
 
 
 def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -173,8 +187,7 @@ def given(box: Sequence[float] | None, mask: Path | None) -> Inside | None:
     if box is not None and mask is not None:
         raise InputError("--box: must be given without --mask, found both; leave one out")
     if box is not None:
-        x0, y0, x1, y1 = box
-        return GivenBox((x0, y0, x1, y1))
+        return GivenBox.of(box, "--box")
     return None if mask is None else GivenMasks(mask)
 
 

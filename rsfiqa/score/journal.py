@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from rsfiqa.errors import InputError
-from rsfiqa.images.location import display_path, file_state
+from rsfiqa.images.location import display_path, file_state, stored_path
 from rsfiqa.io.locked import open_locked
 from rsfiqa.products import region_scores, score_tables
 from rsfiqa.products.region_scores import RegionRow
@@ -47,7 +47,9 @@ class Journal:
             Rows of another box, or of whole pictures, are refused.
         shard: whether the table is a shard of a larger run: percentiles, which depend on the other
             shards, stay empty; another run that writes it is waited for, because it may be the
-            orphan of a killed scheduler; the journal of another checkpoint is discarded.
+            orphan of a killed scheduler; the journal of another checkpoint is discarded, and only
+            the pictures of the run are published.
+        prepare: called when no other run can write the table any more, and before it is read.
 
     Attributes:
         failed: locations whose last row is a failure.
@@ -64,6 +66,7 @@ class Journal:
         inside: Callable[[str], str | None] = lambda _: None,
         *,
         shard: bool = False,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self.output, self.label, self._inside, self._shard = output, label, inside, shard
         self._kind = kind_of(inside(""))
@@ -79,6 +82,7 @@ class Journal:
             self._file = self._open()
         try:
             with as_input_error(output):
+                prepare()
                 self._read_table()
             self._read()
         except BaseException:
@@ -224,19 +228,28 @@ class Journal:
     def adopt_moved(self, paths: Sequence[str]) -> None:
         """Take over rows of pictures that were moved, by name, size and time.
 
+        A picture whose new place has a row already, of another picture before, is scored again.
+
         Args:
             paths: of pictures that are not done.
         """
         if not self._done:
             return
-        wanted = _by_key([(path, file_state(path)) for path in paths])
+        states = [(path, file_state(path)) for path in paths]
+        places = {state["location"] for _, state in states}
+        taken = {row["location"] for row in self._table_rows() if row["location"] in places}
+        wanted = _by_key(
+            [(path, state) for path, state in states if state["location"] not in taken]
+        )
         moved = [
             row
             for row in self._table_rows()
             if row["status"] == "ok"
             and row["location"] not in self._undescribed
             and _key(row) in wanted
-            and not os.path.exists(row["location"])  # noqa: PTH110 a closed folder is no error
+            and not os.path.exists(  # noqa: PTH110 a closed folder is no error
+                stored_path(row["location"])
+            )
         ]
         count = Counter(map(_key, moved))
         for row in moved:
@@ -290,11 +303,11 @@ class Journal:
         }
         rows = (
             region
-            for location in dict.fromkeys([*locations, *self._offsets])
+            for location in self._published(locations)
             if location in self._described
             for region in self._line(location)[REGIONS]
         )
-        keep = ok - self._offsets.keys()
+        keep = ok - self._described
         region_scores.update(self._regions_path, keep, moved, rows, self.label)
 
     def _renewed(self, used: set[str]) -> score_tables.Renew:
@@ -311,9 +324,13 @@ class Journal:
 
     def _new_rows(self, locations: Iterable[str], used: set[str]) -> Iterator[Row]:
         """The rows of these pictures in order, then those of others from interrupted runs."""
-        for location in dict.fromkeys([*locations, *self._offsets]):
+        for location in self._published(locations):
             if location in self._offsets and location not in used:
                 yield self._row(location)
+
+    def _published(self, locations: Iterable[str]) -> Iterable[str]:
+        """The pictures whose rows in the journal are published: these, then others; each once."""
+        return dict.fromkeys(locations if self._shard else [*locations, *self._offsets])
 
     def _row(self, location: str) -> Row:
         line = self._line(location)

@@ -1,11 +1,11 @@
 """Metrics by name, as `pyiqa.create_metric` makes them."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from rsfiqa.errors import InputError
+from rsfiqa.io.home import expand_home
 from rsfiqa.score.scorer import Scorer
 
 NAME = "rsfiqa"
@@ -25,14 +25,19 @@ def create_metric(
         options: see `Scorer.load`.
 
     Raises:
-        InputError: no such metric; or as `Scorer.load`.
+        InputError: no such metric or device; or as `Scorer.load`.
     """
-    if name != NAME and not Path(name).is_dir():
+    checkpoint = None if name == NAME else expand_home(name)
+    if checkpoint is not None and not checkpoint.is_dir():
         raise InputError(
             f"metric: must be {NAME} or the folder of a checkpoint, found {name}; correct it"
         )
-    checkpoint = None if name == NAME else name
     if device is None:
         return Scorer.load(checkpoint, **options)
-    target = torch.device(device)
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(
+            f"device: must be one of torch, such as cpu or cuda:0, found {device}; correct it"
+        ) from error
     return Scorer.load(checkpoint, device=target.type, **options).to(target)

@@ -84,7 +84,7 @@ class Scorer(nn.Module, ImageScorer):
         digest: SHA-256 of its weights.
         scale: MOS scale of the training set.
         lower_better: a low score means a good image.
-        score_range: lowest and highest MOS of the training set; scores can exceed it a little.
+        score_range: lowest and highest MOS of the training set; scores are not clipped to them.
 
     Raises:
         InputError: the checkpoint cannot be used, or needs a model that is not given.

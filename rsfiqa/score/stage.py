@@ -19,7 +19,7 @@ from rsfiqa.io.terminal import counted
 from rsfiqa.products import scores
 from rsfiqa.products.region_scores import regions_path
 from rsfiqa.products.scores import Row
-from rsfiqa.score import array_scorer, heatmap
+from rsfiqa.score import array_scorer, heatmap, needs
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.journal import Journal, journal_path
 from rsfiqa.score.lines import failed_line, picture_line, region_lines
@@ -84,6 +84,7 @@ def run(
     if heatmaps is not None:
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
+    needs.check(folder, checkpoints.read_card(folder)[0], options)
     started = time.monotonic()
     if options.runtime == "auto" and len(paths) == 1 and not _is_suited(folder, options):
         options = options.model_copy(update={"runtime": "torch"})  # at hand a second earlier
@@ -151,8 +152,8 @@ def _write_shard(
 ) -> tuple[int, list[Row]]:
     """As `_write_table`, with the records of a shard beside the table."""
     started = time.time()
-    shard.prepare(output, paths, pool.label)
-    journal = Journal(output, pool.label, shard=True)
+    prepare = partial(shard.prepare, output, paths, pool.label)
+    journal = Journal(output, pool.label, shard=True, prepare=prepare)
     check = partial(shard.check_failed, output, len(paths))
     done, failed = _write_table(paths, pool, journal, explain=False, check=check)
     shard.finish(output, pool.label, scored=done, started=started)

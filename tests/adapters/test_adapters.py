@@ -47,6 +47,8 @@ def test_as_a_metric_of_pyiqa(scorer, pixels, batch, tmp_path):
 def test_a_metric_of_another_name_is_refused():
     with pytest.raises(InputError, match="metric: must be rsfiqa or the folder of a checkpoint"):
         rsfiqa.create_metric("musiq")
+    with pytest.raises(InputError, match=r"^device: must be one of torch.* found gpu"):
+        rsfiqa.create_metric(device="gpu")
 
 
 def test_as_a_metric_of_torchmetrics(scorer, batch):

@@ -172,6 +172,25 @@ def test_what_has_changed_or_is_gone_is_skipped(tmp_path, capsys, caplog):
     assert not journal_path(table).exists()
 
 
+@pytest.mark.parametrize("action", ["move", "copy", "link"])
+def test_another_picture_at_the_place_of_one_that_was_filed_is_named(
+    tmp_path, capsys, caplog, action
+):
+    table = make_photos(tmp_path, SCORES)
+    words = [table, "--below", 20, f"--{action}", tmp_path / "rejects", "--apply"]
+    assert cull(*words) == 0
+    (tmp_path / "photos/a.jpg").unlink(missing_ok=True)
+    make_picture(tmp_path / "photos/a.jpg", 77)
+    before = tree(tmp_path)
+    assert cull(*words) == 3
+    assert tree(tmp_path) == before
+    assert "a.jpg has changed since it was scored" in caplog.text
+    assert "1 skipped" in capsys.readouterr().out
+    caplog.clear()
+    assert cull(table, "--below", 20) == 3
+    assert "a.jpg has changed since it was scored" in caplog.text
+
+
 def test_pictures_in_the_folder_itself_stay(tmp_path, caplog):
     table = make_photos(tmp_path, SCORES)
     before = tree(tmp_path)

@@ -10,7 +10,8 @@ import pytest
 from lxml import etree
 from PIL import Image
 
-from rsfiqa.cull import xmp
+from rsfiqa.cull import files, xmp
+from rsfiqa.cull.journal import journal_path
 from rsfiqa.cull.xmp import Assessment, Document, NotXmpError, merge
 from tests.support.culling import cull, make_photos, make_picture, make_row, tree, write_table
 
@@ -299,6 +300,31 @@ def test_a_second_run_writes_nothing(tmp_path, capsys):
     assert cull(table, "--xmp", "--apply") == 0
     assert (tmp_path / "photos/a.jpg.xmp").stat().st_mtime_ns == before
     assert "0 pictures (0 sidecars), 1 done before" in capsys.readouterr().out
+
+
+def test_a_sidecar_that_changes_while_it_is_merged_is_no_part_of_the_run(
+    tmp_path, caplog, monkeypatch
+):
+    table = make_photos(tmp_path, {"a.jpg": 10, "b.jpg": 20})
+    sidecar, other = tmp_path / "photos/a.jpg.xmp", merge(None, GOOD).content
+    calls, read = [], files.read
+
+    def read_later(path):
+        calls.append(path)
+        if calls.count(sidecar) == 2:  # first to merge it, then to write it
+            sidecar.write_bytes(other)
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read", read_later)
+        assert cull(table, "--xmp", "--apply") == 3
+    assert "changes while it is merged" in caplog.text
+    assert sidecar.read_bytes() == other
+    assert (tmp_path / "photos/b.jpg.xmp").is_file()
+    assert cull(table, "--undo") == 0
+    assert sidecar.read_bytes() == other
+    assert not (tmp_path / "photos/b.jpg.xmp").exists()
+    assert not journal_path(table).exists()
 
 
 def test_undo_keeps_what_was_written_since(tmp_path, caplog):

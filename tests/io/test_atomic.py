@@ -73,6 +73,13 @@ def test_permissions_follow_the_umask(tmp_path, umask, mode):
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
 
 
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    (tmp_path / "a").touch(0o600)
+    with atomic(tmp_path / "a") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_name_as_long_as_the_file_system_allows(tmp_path):
     for name in ("x" * 255, "é" * 127):
         with atomic(tmp_path / name) as partial:

@@ -1,3 +1,5 @@
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +43,22 @@ def test_the_lock_ends_with_its_process(holder, tmp_path):
     holder.wait()
     with open_locked(tmp_path / "journal", tmp_path) as file:
         assert file.read() == b""
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_file_that_its_last_holder_removes_is_made_again(tmp_path, monkeypatch, wait):
+    path, really_lock, calls = tmp_path / "journal", fcntl.flock, []
+
+    def lock(file, operation):
+        if not calls:
+            path.unlink()  # as the run before does at its end
+        calls.append(operation)
+        really_lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    with open_locked(path, tmp_path, wait=wait) as file:
+        assert os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    assert len(calls) == 2
 
 
 def test_lines_are_appended(tmp_path):

@@ -66,8 +66,12 @@ def test_the_whole_picture_is_a_region_too(scorer, photo):
     ("given_region", "error", "message"),
     [
         ({"box": (0, 0, 500, 20)}, ImageError, r"box 0,0,500,20 must lie in the picture .* 120x80"),
-        ({"box": (5, 0, 5, 20)}, InputError, r"--box: must be x0,y0,x1,y1 with .* found 5,0,5,20"),
-        ({"box": (1, 2, 3)}, InputError, "box: must be x0, y0, x1, y1, found 3 numbers"),
+        ({"box": (5, 0, 5, 20)}, InputError, r"^box: must be x0,y0,x1,y1 with .* found 5,0,5,20"),
+        (
+            {"box": (1, 2, 3)},
+            InputError,
+            r"^box: must be four numbers x0,y0,x1,y1, found \(1, 2, 3\)",
+        ),
         ({"mask": np.ones((3, 3))}, InputError, r"shape of the image, \(80, 120\), found \(3, 3\)"),
         ({"mask": np.zeros((80, 120))}, InputError, "mask: must have a pixel that is not 0, found"),
         ({"mask": np.ones((80, 120)), "box": (0, 0, 1, 1)}, InputError, "found both; leave one"),

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from rsfiqa.errors import InputError
-from rsfiqa.products import scores
+from rsfiqa.products import region_scores, scores
+from rsfiqa.score.journal import journal_path
 from tests.support.scoring import Recorder, interrupt, rows_of, run
 
 
@@ -91,6 +92,60 @@ def test_a_copy_beside_the_old_picture_is_no_move(checkpoint, tmp_path):
     shutil.copy2(path, tmp_path / "copy/a.png")
     run([tmp_path / "copy/a.png"], checkpoint, output)
     assert len(rows_of(output)) == 2
+
+
+def test_a_copy_of_a_picture_in_a_folder_that_is_not_utf_8_is_no_move(checkpoint, tmp_path):
+    folder, output = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), tmp_path / "s.csv"
+    path = save(folder / "a.png")
+    run([path], checkpoint, output)
+    (tmp_path / "copy").mkdir()
+    shutil.copy2(path, tmp_path / "copy/a.png")
+    run([tmp_path / "copy/a.png"], checkpoint, output)
+    assert len(rows_of(output)) == 2
+
+
+def test_moved_pictures_keep_their_regions_after_a_kill(checkpoint, tmp_path, monkeypatch):
+    """The kill comes when both tables are written and the journal is not yet removed."""
+    old, new, output = save(tmp_path / "p/a.png"), tmp_path / "p/b/a.png", tmp_path / "s.parquet"
+    run([tmp_path / "p"], checkpoint, output)
+    expected = [row["score"] for row in regions_of(output)]
+    new.parent.mkdir()
+    old.replace(new)
+    unlink = Path.unlink
+
+    def dying(path, *args, **options):
+        if path == journal_path(output):
+            raise KeyboardInterrupt
+        unlink(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run([tmp_path / "p"], checkpoint, output)
+    recorder = Recorder(tmp_path / "log")
+    run([tmp_path / "p"], checkpoint, output, score_one=recorder)
+    assert recorder.paths == []
+    found = regions_of(output)
+    assert [row["score"] for row in found] == expected
+    assert {row["location"] for row in found} == {str(new)}
+
+
+def test_a_picture_that_takes_the_place_of_another_has_one_row(checkpoint, tmp_path):
+    old, new = save(tmp_path / "p/a.png"), save(tmp_path / "p/b/a.png", 1)
+    output = tmp_path / "s.parquet"
+    run([tmp_path / "p"], checkpoint, output)
+    before = {row["location"]: row["score"] for row in rows_of(output)}
+    old.replace(new)
+    run([tmp_path / "p"], checkpoint, output)
+    found = {row["location"]: row["score"] for row in rows_of(output)}
+    assert len(rows_of(output)) == 2  # that of the picture that is gone stays
+    assert found == pytest.approx(
+        {str(old): before[str(old)], str(new): before[str(old)]}, abs=1e-3
+    )
+
+
+def regions_of(output: Path) -> list[dict]:
+    return list(region_scores.read(region_scores.regions_path(output)))
 
 
 @pytest.mark.parametrize("suffix", scores.FORMATS)

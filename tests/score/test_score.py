@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import tempfile
 import time
@@ -300,6 +301,27 @@ def test_a_picture_of_much_memory_is_read_alike(tmp_path):
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match="damaged or cut short"):
         rows.load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--as-shard", "-os.parquet", "--explain"], "must stand without --explain, found both"),
+        (
+            ["--as-shard", "-os.parquet", "l/*.parquet"],
+            "must be a list of pictures .* no such file",
+        ),
+        (["--as-shard", "-os.csv"], "must come with a table in Parquet, found s.csv"),
+        (["--max-failed-fraction=0.5"], "must come with --as-shard, found it alone"),
+        (["--sam-checkpoint=nowhere.pth"], "must be a file, found none at nowhere.pth"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(pictures, checkpoint, words, message):
+    with command(*words, pictures, f"--checkpoint={checkpoint}") as found:
+        _, errors = found.communicate(timeout=60)
+    assert found.returncode == 1
+    assert re.search(message, errors)
+    assert errors.count("\n") == 1
 
 
 def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from rsfiqa.errors import InputError
+from rsfiqa.io.locked import open_locked
 from rsfiqa.products import failures, region_scores
 from rsfiqa.products.finished import statistics
 from rsfiqa.score import journal
@@ -194,6 +195,45 @@ def test_another_run_of_the_shard_is_waited_for(made):
             holder.kill()
             assert second.wait(120) == 0
     assert made.bytes() == expected
+
+
+def test_pictures_of_a_killed_run_that_are_not_listed_any_more_are_not_published(made, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        made.score(0, score_one=Recorder(tmp_path / "first", **{"2": interrupt}))
+    (made.pictures / "1.png").unlink()
+    made.plan()
+    made.score(0)
+    assert [Path(row["location"]).name for row in rows_of(made.table(0))] == ["0.png", "2.png"]
+    with pytest.raises(KeyboardInterrupt):
+        made.score(1, score_one=Recorder(tmp_path / "second", **{"5": interrupt}))
+    for number in (3, 4, 5):
+        (made.pictures / f"{number}.png").unlink()
+    made.plan()
+    assert not journal.journal_path(made.table(1)).exists()
+
+
+def test_a_table_is_prepared_only_when_no_other_run_holds_it(made):
+    made.score(0)
+    calls = []
+    with open_locked(journal.journal_path(made.table(0)), made.table(0)):
+        with pytest.raises(InputError, match="must be written by one run at a time"):
+            journal.Journal(made.table(0), "label", prepare=lambda: calls.append("held"))
+        assert calls == []
+    label = rows_of(made.table(0))[0]["checkpoint"]
+    with journal.Journal(made.table(0), label, prepare=lambda: calls.append("free")):
+        assert calls == ["free"]
+
+
+def test_the_first_shard_may_be_empty_where_lower_is_better(made):
+    made.score(0, 1)
+    for number in (0, 1):
+        table = pq.read_table(made.table(number))
+        place = table.column_names.index("direction")
+        lower = table.set_column(place, "direction", [["lower"] * len(table)])
+        pq.write_table(lower if number else lower[:0], made.table(number))
+    quantiles = rank.run(made.folder / "score")["quantiles"]
+    scores = [row["score"] for row in rows_of(made.table(1))]
+    assert (quantiles["0"], quantiles["100"]) == pytest.approx((min(scores), max(scores)), abs=1e-4)
 
 
 def test_no_shards_to_rank(tmp_path):

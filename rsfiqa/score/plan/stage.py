@@ -118,7 +118,8 @@ def _remove_further(folder: Path, count: int) -> None:
     further = list(picture_lists.lists(folder))[count:]
     for path in further:
         name = path.stem
-        for product in scores_folder(folder).glob(f"{name}.*"):
-            product.unlink()
+        for pattern in (f"{name}.*", f".{name}.*"):  # a journal is hidden
+            for product in scores_folder(folder).glob(pattern):
+                product.unlink()
     for path in reversed(further):  # so that those left after a kill are found
         path.unlink()

@@ -38,9 +38,11 @@ def run(folder: Path) -> dict[str, Any]:
     if not tables:
         raise InputError(f"{folder}: must hold tables <shard>.parquet, found none; score first")
     values, status, labels = [], Counter[str](), list[str]()
+    directions = set[str]()
     for path in tables:
         found = score_tables.read_columns(path, COLUMNS)
         status.update(found["status"].to_pylist())
+        directions.update(found["direction"].unique().to_pylist())
         for label in found["checkpoint"].unique().to_pylist():
             labels.append(label)
             check_label(path, label, labels[0], "score them again with one checkpoint")
@@ -48,8 +50,7 @@ def run(folder: Path) -> dict[str, Any]:
     ranking = Ranking(np.concatenate(values))
     for path, own in zip(tables, values, strict=True):
         _rank(path, ranking, own)
-    lower = "lower" in score_tables.read_columns(tables[0], COLUMNS)["direction"].to_pylist()
-    scores = np.concatenate(values) * (-1 if lower else 1)
+    scores = np.concatenate(values) * (-1 if "lower" in directions else 1)
     summary = {
         "pictures": sum(status.values()),
         "scored": status["ok"],

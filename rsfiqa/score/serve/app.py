@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import fastapi_offline
 from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -118,6 +119,13 @@ def make_app(service: Service) -> FastAPI:
     @app.exception_handler(RefusalError)
     async def refused(_: Request, error: RefusalError) -> JSONResponse:
         return refusal(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        rule, found = first["msg"][:1].lower() + first["msg"][1:], first.get("input")
+        detail = f"{first['loc'][-1]}: {rule}, found {found!r}; correct it"
+        return refusal(RefusalError(422, detail))
 
     @app.exception_handler(OSError)
     async def full(_: Request, error: OSError) -> JSONResponse:

@@ -67,6 +67,9 @@ def test_a_preview_is_a_jpeg_of_the_upright_picture(post):
     assert head == "data:image/jpeg;base64"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (32, 64)
     assert post(png())[1]["preview"] is None
+    status, refused = post(png(), "/score?preview=abc")
+    assert (status, refused["detail"][:23]) == (422, "preview: input should b")
+    assert refused["detail"].endswith("found 'abc'; correct it")
     assert post(png(), "/score?preview=9999")[0] == 422
 
 
