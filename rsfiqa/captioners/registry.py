@@ -94,6 +94,8 @@ class CaptionerEntry:
         uses_server: sends requests to a server; the job starts one where no endpoint is given.
         is_language_model: the report calls its captions MLLM.
         needs_torch: its process imports torch.
+        takes_maps: its captions follow from the feature maps of its own backbone, see
+            `Captioner.caption_maps`; scoring without torch has them, too.
         weights: file of weights that comes with the package; None for others.
     """
 
@@ -102,6 +104,7 @@ class CaptionerEntry:
     uses_server: bool = False
     is_language_model: bool = False
     needs_torch: bool = False
+    takes_maps: bool = False
     weights: Path | None = None
 
 
@@ -112,6 +115,7 @@ CAPTIONERS.register(
     CaptionerEntry(
         target="rsfiqa.captioners.classifier.captioner:ClassifierCaptioner",
         needs_torch=True,
+        takes_maps=True,
         weights=PERCEPTION_FILE,
     ),
 )

@@ -74,7 +74,7 @@ def quality_loss(
     quality: Tensor,
     weights: LossWeights | None = None,
     *,
-    line: Tensor | None = None,
+    calibration: Tensor | None = None,
 ) -> Tensor:
     """The weighted sum of the three terms, averaged over the leading axes of `predicted`: a scalar.
 
@@ -83,11 +83,12 @@ def quality_loss(
             each of which has a loss of its own.
         quality: float (B,), targets in [0, 1], higher is better.
         weights: of the terms; the defaults if None.
-        line: float (2,), slope and offset from predicted quality to the scale of the targets, for
-            smooth L1; the other terms compare images, not values. None if the scales are the same.
+        calibration: float (2,), slope and offset from predicted quality to the scale of the
+            targets, for smooth L1; the other terms compare images, not values. None if the scales
+            are the same.
     """
     weights = weights or LossWeights()
-    scaled = predicted if line is None else line[0] * predicted + line[1]
+    scaled = predicted if calibration is None else calibration[0] * predicted + calibration[1]
     error = functional.smooth_l1_loss(scaled, quality.expand_as(scaled), beta=weights.beta)
     loss = weights.smooth_l1 * error + weights.plcc * plcc_loss(predicted, quality).mean()
     if weights.ranking:
@@ -97,7 +98,7 @@ def quality_loss(
 
 
 def joint_loss(
-    predicted: Tensor, quality: Tensor, dataset: Tensor, lines: Sequence[Tensor | None]
+    predicted: Tensor, quality: Tensor, dataset: Tensor, calibrations: Sequence[Tensor | None]
 ) -> Tensor:
     """The loss of a batch of images of several data sets: a scalar.
 
@@ -108,12 +109,12 @@ def joint_loss(
         predicted: float (..., B), predicted quality.
         quality: float (B,), targets, each on the scale of its own set.
         dataset: int64 (B,), number of each image's set.
-        lines: of each set, as in `quality_loss`.
+        calibrations: of each set, as in `quality_loss`.
     """
     losses = [
-        quality_loss(predicted[..., own], quality[own], line=line)
+        quality_loss(predicted[..., own], quality[own], calibration=calibration)
         * (own.sum() / len(own) * (ADDED_WEIGHT if number else 1))
-        for number, line in enumerate(lines)
+        for number, calibration in enumerate(calibrations)
         if (own := dataset == number).any()
     ]
     return torch.stack(losses).sum()

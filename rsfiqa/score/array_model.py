@@ -221,5 +221,5 @@ def _within(logits: np.ndarray, coverage: np.ndarray) -> np.ndarray:
     peak = np.where(coverage == 0, -np.inf, logits).max(axis=1, keepdims=True)
     peak = np.where(np.isfinite(peak), peak, 0)
     mass = coverage * np.exp(np.minimum(logits - peak, 0))
-    shares: np.ndarray = mass / mass.sum(axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
-    return shares.astype(np.float32)
+    fractions: np.ndarray = mass / mass.sum(axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
+    return fractions.astype(np.float32)

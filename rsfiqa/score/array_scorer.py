@@ -14,6 +14,7 @@ from rsfiqa import checkpoints
 from rsfiqa.backbones import PACKAGED, session
 from rsfiqa.backbones.session import GraphBackbone, graph_path, grid_features_of
 from rsfiqa.backbones.weights import PERCEPTION_BACKBONE, PERCEPTION_FILE
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.captioners.classifier import arrays
 from rsfiqa.captioners.classifier.arrays import ArrayPerception
 from rsfiqa.checkpoints import Card
@@ -35,7 +36,6 @@ from rsfiqa.segmenters import SEGMENTERS
 from rsfiqa.vocabulary import RATINGS
 
 ONE_REGION = np.zeros((64, 64), np.uint16)  # label map
-CLASSIFIER, RULE_BASED = "classifier", "rule_based"  # captioners that work without torch
 
 
 def is_suited(card: Card, options: ScoreOptions) -> bool:
@@ -62,10 +62,10 @@ def is_suited(card: Card, options: ScoreOptions) -> bool:
 
 
 def _has_captioner(card: Card) -> bool:
-    backend = card.caption["backend"]
-    if backend == RULE_BASED:
-        return True
-    return bool(backend == CLASSIFIER and card.caption["sha256"] == sha256_of(PERCEPTION_FILE))
+    captioner = CAPTIONERS[card.caption["backend"]]
+    if captioner.takes_maps:
+        return bool(card.caption["sha256"] == sha256_of(PERCEPTION_FILE))
+    return not (captioner.needs_torch or captioner.uses_server)
 
 
 class ArrayScorer(ImageScorer):
@@ -137,8 +137,8 @@ class ArrayScorer(ImageScorer):
         maps: list[np.ndarray],
         squares: list[np.ndarray],
     ) -> Captions:
-        """Captions of the regions; the classifier takes the feature maps that are its own."""
-        if self.card.caption["backend"] == RULE_BASED:
+        """Captions of the regions; a captioner that takes feature maps gets its own."""
+        if not CAPTIONERS[self.card.caption["backend"]].takes_maps:
             return self.region_pipeline.caption(pixels, labels)
         side, image = max(self.card.caption["long_side"], *labels.shape), small
         if side != self.card.backbone["long_side"]:

@@ -6,9 +6,9 @@ Importing this module imports no torch.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
-from rsfiqa.score.array_scorer import CLASSIFIER
 from rsfiqa.score.rows import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 def can_batch(card: Card) -> bool:
-    """Whether a checkpoint's captions come from the classifier on its own, frozen backbone.
+    """Whether a checkpoint's captions follow from the maps of its own, frozen backbone.
 
     Args:
         card: of the checkpoint. Loading checks that captioner and backbone have its checksums.
     """
     return (
         not card.finetuned
-        and card.caption["backend"] == CLASSIFIER
+        and CAPTIONERS[card.caption["backend"]].takes_maps
         and bool(card.caption["sha256"] == card.backbone["sha256"])
         and bool(card.caption["long_side"] == card.backbone["long_side"])
         and bool(card.segment["long_side"] <= card.caption["long_side"])

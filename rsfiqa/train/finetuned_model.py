@@ -13,7 +13,7 @@ from rsfiqa.model import RSA, Batch, Prediction
 from rsfiqa.train.optim import parameter_groups
 from rsfiqa.train.options import TrainOptions
 
-MIN_VARIANCE = 1e-8  # channels in use vary by 0.01 or more within a grid cell
+FEATURE_VARIANCE = 1e-8  # at least; channels in use vary by 0.01 or more within a grid cell
 
 
 class FinetunedModel(nn.Module):
@@ -65,7 +65,9 @@ class FinetunedModel(nn.Module):
             x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
                 maps = self._backbone.feature_maps(x)
-            statistics = [grid_statistics(each.float(), self.grid, MIN_VARIANCE) for each in maps]
+            statistics = [
+                grid_statistics(each.float(), self.grid, FEATURE_VARIANCE) for each in maps
+            ]
             features |= zip(indices, torch.cat(statistics, dim=2), strict=True)
         return torch.stack([features[i] for i in range(len(pixels))])
 

@@ -123,9 +123,9 @@ class SetScales(nn.Module):
             quality: float (B,), targets, each on the scale of its own set.
             dataset: int64 (B,), number of each image's set; 0 is the first.
         """
-        return joint_loss(predicted, quality, dataset, tuple(self._lines()))
+        return joint_loss(predicted, quality, dataset, tuple(self._calibrations()))
 
-    def _lines(self) -> Iterator[Tensor | None]:
+    def _calibrations(self) -> Iterator[Tensor | None]:
         """Slope and offset of each set; None for the first, whose scale is the model's."""
         yield None
         yield from torch.stack([self.slope, self.offset], 1)

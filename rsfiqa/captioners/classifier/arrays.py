@@ -153,8 +153,8 @@ def _map_features(
     """As `network.label_map_features`: float32 (R + 1, 2 * C)."""
     found = []
     for values, square in zip(maps, squares, strict=True):
-        shares = pooled_masks(labels, (values.shape[1], values.shape[2]))
-        weight = np.vstack([shares, np.ones_like(shares[:1])])
+        fractions = pooled_masks(labels, (values.shape[1], values.shape[2]))
+        weight = np.vstack([fractions, np.ones_like(fractions[:1])])
         weight /= weight.sum(axis=1, keepdims=True).clip(1e-6)
         mean, mean_square = (weight @ each.reshape(len(each), -1).T for each in (values, square))
         found += [mean, np.sqrt(np.maximum(mean_square - np.square(mean), MIN_VARIANCE))]

@@ -143,7 +143,7 @@ def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
 
     Args:
         maps: feature maps (B, C_s, h_s, w_s).
-        masks: float (B, R, H, W), share of each pixel that belongs to a region.
+        masks: float (B, R, H, W), fraction of each pixel that belongs to a region.
     """
     shapes = [(values.shape[-2], values.shape[-1]) for values in maps]
     return _pooled(maps, [adaptive_avg_pool2d(masks, shape).flatten(2) for shape in shapes])

@@ -1,4 +1,4 @@
-"""Shares of the cells of feature maps that belong to the regions of a label map."""
+"""Fractions of the cells of feature maps that belong to the regions of a label map."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ MIN_WIDTH = 1e-3  # of a bin of a feature that is encoded
 
 
 def pooled_masks(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Share of each cell that belongs to each region: float32 (R, h * w).
+    """Fraction of each cell that belongs to each region: float32 (R, h * w).
 
     As `adaptive_avg_pool2d` of the masks, in a tenth of the time: it counts labels, not masks.
 
@@ -29,9 +29,9 @@ def pooled_masks(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     code += place
     found = np.bincount(code.ravel(), minlength=count * cells).astype(np.float32)
     areas = np.outer(heights, widths).astype(np.float32).ravel()
-    shares: np.ndarray = found.reshape(count, cells)
-    shares /= areas
-    return shares
+    fractions: np.ndarray = found.reshape(count, cells)
+    fractions /= areas
+    return fractions
 
 
 def _bins(side: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from pydantic import Field
 from rsfiqa.command import Command
 from rsfiqa.score.command import Score
 from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.serve.limits import MB, Limits
 
 
 class Serve(Command, ScoreOptions):
@@ -42,20 +43,24 @@ class Serve(Command, ScoreOptions):
         description="Number of processes; 0 for one per core, or one if there is a GPU.",
     )
     max_upload: float = Field(
-        64, ge=0.001, le=10_000, description="Largest body of a request, megabytes."
+        Limits.upload / MB, ge=0.001, le=10_000, description="Largest body of a request, megabytes."
     )
-    max_megapixels: float = Field(100, ge=0.001, le=178, description="Largest picture, megapixels.")
+    max_megapixels: float = Field(
+        Limits.pixels / MB, ge=0.001, le=178, description="Largest picture, megapixels."
+    )
     queue: int = Field(
-        64, ge=0, le=10_000, description="Requests that may wait; more are refused for a while."
+        Limits.queue,
+        ge=0,
+        le=10_000,
+        description="Requests that may wait; more are refused for a while.",
     )
     timeout: float = Field(
-        60, gt=0, le=3600, description="Longest time that a picture may take, seconds."
+        Limits.seconds, gt=0, le=3600, description="Longest time that a picture may take, seconds."
     )
 
     def run(self) -> None:
         """Serve until interrupted."""
         from rsfiqa.score.serve import run
-        from rsfiqa.score.serve.limits import MB, Limits
 
         run.run(
             self.stage_options(ScoreOptions),
