@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ablation.conditions import comparisons, conditions
+from benchmarks.ablation.conditions import WORDS, comparisons, conditions
 from benchmarks.ablation.summary import Row
 from benchmarks.figures import ROOT, parser
 from benchmarks.perception.labels import LABELS
@@ -173,16 +173,21 @@ def conditions_of(figures: Figures) -> list[str]:
     """The primary comparisons of the ablation by condition."""
     rows = []
     for one in comparisons(conditions()):
+        if not one.primary:
+            continue
         row = Row(one, None, float("nan"), "")
-        if one.primary and row.name in figures:
-            tested = f"{one.test}, {one.tag}" if one.tag else one.test
-            p = (f"{figures[f'{row.name}{end}']:.3g}" for end in ("_p", "_holm_p"))
-            found = interval(figures, row.name, "+.3f")
-            rows.append((str(one.primary), row.part, one.condition, tested, found, *p))
+        tested = ", ".join(WORDS[word] for word in (one.test, one.tag) if word)
+        described = (str(one.primary), row.part, WORDS[one.condition], tested)
+        if row.name not in figures:
+            rows.append((*described, "not measured", "", ""))
+            continue
+        p = (f"{figures[f'{row.name}{end}']:.3g}" for end in ("_p", "_holm_p"))
+        rows.append((*described, interval(figures, row.name, "+.3f"), *p))
     missing = figures["units_missing"]
     text = (
         "Difference of SRCC with and without a part, 95 % interval, p, and p corrected by Holm over"
-        " ten comparisons that were named beforehand; [protocol](experiments/ablation.md)."
+        " ten comparisons that were named beforehand, captions by the classifier;"
+        " [protocol](experiments/ablation.md)."
         + (
             f" {missing:.0f} of {missing + figures['units']:.0f} units are missing."
             if missing

@@ -121,6 +121,19 @@ _PRIMARY = {
     (f"c.{LIVEC}", MMP2K, "no_rsa", IN_PART): 9,
     (f"c.{LIVEC}", REGIONS, "no_rsa", ""): 10,
 }
+WORDS = {  # of the primary comparisons' conditions, sets and tags
+    f"a.{LIVEC}": "80 % of LIVEC",
+    f"a.{BIQ2021}": "80 % of BIQ2021's training part",
+    f"b.{LIVEC}.n100": "100 images of LIVEC",
+    f"c.{LIVEC}": "all of LIVEC",
+    f"e.{MMP2K}": "80 % of MMP-2k",
+    LIVEC: "LIVEC",
+    BIQ2021: "BIQ2021's test part",
+    AGIQA3K: "AGIQA-3K",
+    MMP2K: "MMP-2k",
+    REGIONS: "Kodak, one region distorted (pseudo-MOS)",
+    IN_PART: "fault in one part",
+}
 TAGS = {MMP2K: ("", IN_PART, WHOLE), BIQ2021: ("", "ss02", "!ss01")}
 
 
