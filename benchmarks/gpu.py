@@ -44,7 +44,7 @@ from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.runtime import shards
 from rsfiqa.score.batching import BATCH_SIZE
-from rsfiqa.score.describing import describe_pixels
+from rsfiqa.score.inputs import make_inputs
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.workers import Setup, Workers
 from rsfiqa.segmenters.sam.generator import MaskGenerator
@@ -346,10 +346,10 @@ def measure_score(folder: Path) -> Iterator[tuple[str, float]]:
     scorer = Scorer(checkpoints.PACKAGED, options)
     pixels = np.asarray(photograph.crop((0, 0, SIDE, SIDE)))
     prepared = scorer.prepare(LoadedImage(pixels, (SIDE, SIDE), converted=False))
-    described = describe_pixels(prepared, scorer.region_pipeline, SIDE)
-    batch = [described] * BATCH_SIZE
-    scorer.score_described(batch)
-    yield "score_batch_images_per_s", BATCH_SIZE / timed(lambda: scorer.score_described(batch), 20)
+    inputs = make_inputs(prepared, scorer.region_pipeline, SIDE)
+    batch = [inputs] * BATCH_SIZE
+    scorer.score_inputs(batch)
+    yield "score_batch_images_per_s", BATCH_SIZE / timed(lambda: scorer.score_inputs(batch), 20)
 
 
 def _seconds(workers: Workers, paths: Sequence[str]) -> float:

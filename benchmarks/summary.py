@@ -171,7 +171,7 @@ def ablation(figures: Figures) -> list[str]:
 
 def conditions_of(figures: Figures) -> list[str]:
     """The primary comparisons of the ablation by condition."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in comparisons(conditions()):
         if not one.primary:
             continue

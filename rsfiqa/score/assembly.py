@@ -16,7 +16,7 @@ from rsfiqa.products.regions import ImageRegions
 from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import inside
 from rsfiqa.score.array_model import ArrayPrediction
-from rsfiqa.score.pipeline import Captions, DescribedRegions, RegionPipeline
+from rsfiqa.score.pipeline import CaptionedRegions, Captions, RegionPipeline
 from rsfiqa.score.reason import picture_reason
 from rsfiqa.score.result import Region, Score
 from rsfiqa.vocabulary import RATINGS
@@ -86,7 +86,7 @@ class ImageScorer(ABC):
     def score_loaded(
         self,
         image: LoadedImage,
-        described: DescribedRegions | None = None,
+        captioned: CaptionedRegions | None = None,
         mask: np.ndarray | None = None,
     ) -> Score:
         """The score of an image that is loaded, without its border.
@@ -95,26 +95,26 @@ class ImageScorer(ABC):
 
         Args:
             image: loaded image.
-            described: its regions and captions, if they are known.
+            captioned: its regions and captions, if they are known.
             mask: bool (H, W), pixels of the upright image that are a region of their own.
         """
-        prepared = self.prepare(image, described, mask)
+        prepared = self.prepare(image, captioned, mask)
         return assemble(prepared, self.scored_regions(prepared), self.scale)
 
     def prepare(
         self,
         image: LoadedImage,
-        described: DescribedRegions | None = None,
+        captioned: CaptionedRegions | None = None,
         mask: np.ndarray | None = None,
     ) -> PreparedImage:
         """What is scored of an image; see `score_loaded`."""
-        return prepare(image, self.segment, described, mask)
+        return prepare(image, self.segment, captioned, mask)
 
 
 def prepare(
     image: LoadedImage,
     segment: Callable[[np.ndarray], np.ndarray],
-    described: DescribedRegions | None = None,
+    captioned: CaptionedRegions | None = None,
     mask: np.ndarray | None = None,
 ) -> PreparedImage:
     """What is scored of an image.
@@ -122,12 +122,12 @@ def prepare(
     Args:
         image: loaded image.
         segment: gives the label map of pixels, where a region is given and the others are unknown.
-        described: its regions and captions, if they are known.
+        captioned: its regions and captions, if they are known.
         mask: bool (H, W), pixels of the upright image that are a region of their own.
     """
     box = border.content_box(image.pixels)
     pixels = border.crop(image.pixels, box)
-    labels, captions = (described.labels, described.captions) if described else (None, None)
+    labels, captions = (captioned.labels, captioned.captions) if captioned else (None, None)
     height, width = image.pixels.shape[:2]
     sizes = image.size, (width, height)
     if mask is None:

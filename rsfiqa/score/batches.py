@@ -1,6 +1,6 @@
 """Several images at a time through backbone, captioner and model, on any device of torch.
 
-What needs no device is done before, by `describe_pixels`, in this process or in others.
+What needs no device is done before, by `make_inputs`, in this process or in others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ from rsfiqa.products import captions, features
 from rsfiqa.products.regions import ImageRegions, region_table
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.assembly import ScoredRegions
-from rsfiqa.score.describing import DescribedPixels
 from rsfiqa.score.export.masks import pool, region_masks
+from rsfiqa.score.inputs import ModelInputs
 
 if TYPE_CHECKING:
     from rsfiqa.score.scorer import Scorer
@@ -56,7 +56,7 @@ class BatchScorer:
     def __init__(self, scorer: "Scorer") -> None:
         self.scorer = scorer
 
-    def scored_regions(self, images: Sequence[DescribedPixels]) -> list[ScoredRegions]:
+    def scored_regions(self, images: Sequence[ModelInputs]) -> list[ScoredRegions]:
         """What is predicted of images of equal size, in their order."""
         scorer = self.scorer
         captioner = scorer.region_pipeline.captioner
@@ -87,7 +87,7 @@ class BatchScorer:
             for parts, predicted in zip(found, _by_image(prediction, found), strict=True)
         ]
 
-    def _pooled(self, images: Sequence[DescribedPixels]) -> list[_Pooled]:
+    def _pooled(self, images: Sequence[ModelInputs]) -> list[_Pooled]:
         """Feature maps of images of equal size, pooled on the device."""
         device, grid = self.scorer.mean.device, self.scorer.card.backbone["grid"]
         pixels = torch.from_numpy(np.stack([image.pixels for image in images])).to(device)
@@ -133,7 +133,7 @@ def _region_statistics(maps: Sequence[tuple[Tensor, Tensor]], labels: np.ndarray
     return torch.cat(found, 1).cpu()
 
 
-def _features(image: DescribedPixels, of_maps: Tensor) -> Tensor:
+def _features(image: ModelInputs, of_maps: Tensor) -> Tensor:
     """As `network.region_features`: float32 (R, features)."""
     of_pixels = torch.from_numpy(image.features)
     areas = torch.from_numpy(np.bincount(image.fitted.ravel()) / image.fitted.size).float()

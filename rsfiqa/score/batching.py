@@ -12,7 +12,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.score.rows import is_out_of_memory
 
 if TYPE_CHECKING:
-    from rsfiqa.score.describing import DescribedPixels
+    from rsfiqa.score.inputs import ModelInputs
     from rsfiqa.score.result import Score
 
 BATCH_SIZE = 16  # images of equal size that a GPU scores together
@@ -36,8 +36,8 @@ def can_batch(card: Card) -> bool:
 
 
 def score_in_batches(
-    images: Iterable[tuple[T, "DescribedPixels | None"]],
-    score: Callable[[Sequence["DescribedPixels"]], Sequence["Score"]],
+    images: Iterable[tuple[T, "ModelInputs | None"]],
+    score: Callable[[Sequence["ModelInputs"]], Sequence["Score"]],
     *,
     size: int,
     window: int,
@@ -47,7 +47,7 @@ def score_in_batches(
     Which images are scored together depends on their order and sizes alone.
 
     Args:
-        images: with what belongs to each; None for one that could not be described.
+        images: with what belongs to each; None for one that could not be prepared.
         score: scores images of equal size.
         size: see `by_size`.
         window: see `by_size`.
@@ -59,8 +59,8 @@ def score_in_batches(
     given = 0
     numbered = (((number, own), pixels) for number, (own, pixels) in enumerate(images))
     for batch in by_size(numbered, size, window):
-        described = [pixels for _, pixels in batch if pixels is not None]
-        found = score_halving(described, score) if described else [None]
+        prepared = [pixels for _, pixels in batch if pixels is not None]
+        found = score_halving(prepared, score) if prepared else [None]
         for ((number, own), _), result in zip(batch, found, strict=True):
             done[number] = own, result
         while given in done:
@@ -69,18 +69,18 @@ def score_in_batches(
 
 
 def by_size(
-    images: Iterable[tuple[T, "DescribedPixels | None"]], size: int, window: int
-) -> Iterator[list[tuple[T, "DescribedPixels | None"]]]:
+    images: Iterable[tuple[T, "ModelInputs | None"]], size: int, window: int
+) -> Iterator[list[tuple[T, "ModelInputs | None"]]]:
     """Batches of images of equal size, complete ones as soon as they are.
 
-    An image that could not be described is a batch of its own.
+    An image that could not be prepared is a batch of its own.
 
     Args:
         images: with what belongs to each.
         size: largest number of images of a batch.
         window: number of images after which incomplete batches are given too.
     """
-    waiting: dict[tuple[int, ...] | None, list[tuple[T, DescribedPixels | None]]] = {}
+    waiting: dict[tuple[int, ...] | None, list[tuple[T, ModelInputs | None]]] = {}
     for number, item in enumerate(images, 1):
         shape = None if item[1] is None else item[1].pixels.shape
         batch = waiting.setdefault(shape, [])
@@ -94,8 +94,8 @@ def by_size(
 
 
 def score_halving(
-    images: Sequence["DescribedPixels"],
-    score: Callable[[Sequence["DescribedPixels"]], Sequence["Score"]],
+    images: Sequence["ModelInputs"],
+    score: Callable[[Sequence["ModelInputs"]], Sequence["Score"]],
 ) -> Sequence["Score | Exception"]:
     """The score of each image, or its error: a batch that fails is halved down to single images.
 

@@ -15,7 +15,7 @@ from rsfiqa.products.scores import Row
 from rsfiqa.score import pipeline
 from rsfiqa.score.assembly import prepare
 from rsfiqa.score.batching import BATCH_SIZE, can_batch, score_in_batches
-from rsfiqa.score.describing import DescribedPixels, describe_pixels
+from rsfiqa.score.inputs import ModelInputs, make_inputs
 from rsfiqa.score.inside import Inside
 from rsfiqa.score.pipeline import RegionPipeline
 from rsfiqa.score.result import Score
@@ -36,18 +36,18 @@ WINDOW = 8  # batches of images of which those of equal size are scored together
 
 
 @dataclass(frozen=True, eq=False)
-class Described:
+class PreparedRow:
     """What a process without a device knows of an image.
 
     Attributes:
         row: of an image that failed; that of one that is scored is made of it.
-        pixels: what a device takes; None if the image failed.
+        inputs: what a device takes; None if the image failed.
         flags: see `flags_of`.
         damage: see `LoadedImage`.
     """
 
     row: Row
-    pixels: DescribedPixels | None
+    inputs: ModelInputs | None
     flags: list[str]
     damage: str | None
 
@@ -61,16 +61,18 @@ class _Ready:
 
 
 class Pool(Protocol):
-    """Processes that describe images; see `workers`."""
+    """Processes that prepare images; see `workers`."""
 
     @property
     def idle(self) -> Sequence[object]:
         """Those that wait for an image."""
 
     def submit(self, index: int, path: str) -> None:
-        """Let one of them describe an image."""
+        """Let one of them prepare an image."""
 
-    def collect(self, *, wait_for_one: bool = True) -> Iterator[tuple[int, Described | Exception]]:
+    def collect(
+        self, *, wait_for_one: bool = True
+    ) -> Iterator[tuple[int, PreparedRow | Exception]]:
         """Number and description of images that are done since; or the error."""
 
 
@@ -78,7 +80,7 @@ _ready: list[_Ready] = []  # in this process
 
 
 def is_suited(card: Card) -> bool:
-    """Whether processes without a device can describe the images of a checkpoint.
+    """Whether processes without a device can prepare the images of a checkpoint.
 
     Not where the segmenter needs torch: each process would load the model on the CPU.
     """
@@ -86,7 +88,7 @@ def is_suited(card: Card) -> bool:
 
 
 def start(setup: "Setup") -> None:
-    """Prepare this process for `describe_one`.
+    """Prepare this process for `prepare_one`.
 
     It imports no torch, whose threads would have to be limited too.
     """
@@ -98,7 +100,7 @@ def start(setup: "Setup") -> None:
     _ready[:] = [_Ready(card, label, RegionPipeline(card, options), setup.inside)]
 
 
-def describe_one(path: str) -> Described:
+def prepare_one(path: str) -> PreparedRow:
     """An image as a device takes it.
 
     Args:
@@ -111,19 +113,19 @@ def describe_one(path: str) -> Described:
         image = load_image(Path(path))
         mask = None if ready.inside is None else ready.inside.mask(path, image.size)
         prepared = prepare(image, ready.regions.segment, mask=mask)
-        pixels = describe_pixels(prepared, ready.regions, ready.card.backbone["long_side"])
+        inputs = make_inputs(prepared, ready.regions, ready.card.backbone["long_side"])
     except IMAGE_ERRORS as error:
         if (reason := reason_of(error)) is None:
             raise
-        return Described({**failed, "reason": reason}, None, [], None)
+        return PreparedRow({**failed, "reason": reason}, None, [], None)
     flags = flags_around(image, prepared.box, prepared.loaded_size)
-    return Described(failed, pixels, flags, image.damage)
+    return PreparedRow(failed, inputs, flags, image.damage)
 
 
 def rows_in_batches(
     paths: Sequence[str],
     pool: Pool,
-    score: Callable[[Sequence[DescribedPixels]], Sequence[Score]],
+    score: Callable[[Sequence[ModelInputs]], Sequence[Score]],
     failed: Callable[[str, Exception], Scored],
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[Scored]:
@@ -131,8 +133,8 @@ def rows_in_batches(
 
     Args:
         paths: of the images.
-        pool: processes that run `describe_one`.
-        score: scores images of equal size, as `Scorer.score_described`.
+        pool: processes that run `prepare_one`.
+        score: scores images of equal size, as `Scorer.score_inputs`.
         failed: the row of an image by its error.
         batch_size: largest number of images that are scored together.
 
@@ -140,8 +142,8 @@ def rows_in_batches(
         InputError: something that concerns all images.
     """
     window = WINDOW * batch_size
-    described = zip(paths, _in_order(paths, pool, window), strict=True)
-    images = ((one, None if isinstance(one[1], Exception) else one[1].pixels) for one in described)
+    prepared = zip(paths, _in_order(paths, pool, window), strict=True)
+    images = ((one, None if isinstance(one[1], Exception) else one[1].inputs) for one in prepared)
     for (path, found), result in score_in_batches(images, score, size=batch_size, window=window):
         if isinstance(found, Exception):
             yield failed(path, found)
@@ -153,15 +155,15 @@ def rows_in_batches(
             yield scored_row(found.row, result, found.flags, found.damage), result.regions
 
 
-def _in_order(paths: Sequence[str], pool: Pool, ahead: int) -> Iterator[Described | Exception]:
+def _in_order(paths: Sequence[str], pool: Pool, ahead: int) -> Iterator[PreparedRow | Exception]:
     """What the processes know of each image, in the order of the paths.
 
     Args:
         paths: of the images.
-        pool: processes that run `describe_one`.
-        ahead: number of images that may be described from the one that is given next.
+        pool: processes that run `prepare_one`.
+        ahead: number of images that may be prepared from the one that is given next.
     """
-    done: dict[int, Described | Exception] = {}
+    done: dict[int, PreparedRow | Exception] = {}
     begun = 0
     for given in range(len(paths)):
         is_first = True

@@ -76,8 +76,8 @@ class Journal:
         self._offsets: dict[str, int] = {}  # of rows in the journal, by location
         self._replaced: dict[str, str] = {}  # locations in the journal by those in the table
         self._regions_path = region_scores.regions_path(output)
-        self._described: set[str] = set()  # locations whose regions are in the journal
-        self._undescribed: set[str] = set()  # and those of the table without regions anywhere
+        self._with_regions: set[str] = set()  # locations whose regions are in the journal
+        self._without_regions: set[str] = set()  # and those of the table without regions anywhere
         with as_input_error(output):
             self._file = self._open()
         try:
@@ -104,7 +104,7 @@ class Journal:
             if row["status"] == "ok":
                 self._done[row["location"]] = hash((*_state(row), row["inside"]))
                 if known is not None and row["location"] not in known:
-                    self._undescribed.add(row["location"])
+                    self._without_regions.add(row["location"])
 
     def _table_regions(self) -> set[str] | None:
         """The pictures in the table of regions; None if there is to be none."""
@@ -170,11 +170,11 @@ class Journal:
     def _index(self, row: Row, offset: int) -> None:
         location = row["location"]
         self._offsets[location] = offset
-        self._undescribed.discard(location)
+        self._without_regions.discard(location)
         if REGIONS in row:
-            self._described.add(location)
+            self._with_regions.add(location)
         else:
-            self._described.discard(location)
+            self._with_regions.discard(location)
         if (replaced := cast(dict[str, Any], row).get(REPLACES)) is not None:
             self._replaced[replaced] = location
         if row["status"] == "failed":
@@ -202,7 +202,7 @@ class Journal:
             return location in self._done
         return (
             self._done.get(location) == hash((*_state(state), self._inside(path)))
-            and location not in self._undescribed
+            and location not in self._without_regions
         )
 
     def add(self, row: Row, regions: Sequence[RegionRow]) -> None:
@@ -245,7 +245,7 @@ class Journal:
             row
             for row in self._table_rows()
             if row["status"] == "ok"
-            and row["location"] not in self._undescribed
+            and row["location"] not in self._without_regions
             and _key(row) in wanted
             and not os.path.exists(  # noqa: PTH110 a closed folder is no error
                 stored_path(row["location"])
@@ -299,15 +299,15 @@ class Journal:
         moved = {
             replaced: (self._row(location)["path"], location)
             for replaced, location in self._replaced.items()
-            if location in ok and location not in self._described
+            if location in ok and location not in self._with_regions
         }
         rows = (
             region
             for location in self._published(locations)
-            if location in self._described
+            if location in self._with_regions
             for region in self._line(location)[REGIONS]
         )
-        keep = ok - self._described
+        keep = ok - self._with_regions
         region_scores.update(self._regions_path, keep, moved, rows, self.label)
 
     def _renewed(self, used: set[str]) -> score_tables.Renew:

@@ -44,7 +44,7 @@ T = TypeVar("T", bound=Options)
 
 
 @dataclass(frozen=True, eq=False)
-class DescribedRegions:
+class CaptionedRegions:
     """Regions of an image and their captions.
 
     Attributes:
@@ -101,12 +101,12 @@ class RegionPipeline:
         small = resize.reduce(pixels, max(self.card.caption["long_side"], *labels.shape))
         return self.captioner.caption(small, resize.fit_labels(labels, small.shape[:2]))
 
-    def describe(self, pixels: np.ndarray) -> DescribedRegions:
+    def caption_regions(self, pixels: np.ndarray) -> CaptionedRegions:
         """Regions and captions of an image uint8 (H, W, 3) without its border, as it is scored."""
         pixels = border.crop(pixels, border.content_box(pixels))
         labels = self.segment(pixels)
         later = CAPTIONERS[self.card.caption["backend"]].needs_torch
-        return DescribedRegions(labels, None if later else self.caption(pixels, labels))
+        return CaptionedRegions(labels, None if later else self.caption(pixels, labels))
 
 
 def needs_one_process(card: Card) -> bool:

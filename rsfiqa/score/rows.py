@@ -25,7 +25,7 @@ from rsfiqa.vocabulary import RATINGS
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
     from rsfiqa.score.assembly import ImageScorer
-    from rsfiqa.score.pipeline import DescribedRegions
+    from rsfiqa.score.pipeline import CaptionedRegions
 
 LARGEST_IN_PROCESS = 4 * convert.HUGE  # pixels of 4 bytes
 # What libraries say where memory cannot be had: PyTorch on a CPU and on a GPU, oneDNN below it,
@@ -44,11 +44,11 @@ Scored = tuple[Row, list[Region]]
 
 @dataclass(frozen=True)
 class Opened:
-    """An image that was read and described in advance, and the state of its file before that."""
+    """An image that was read and captioned in advance, and the state of its file before that."""
 
     state: FileState
     image: LoadedImage
-    described: "DescribedRegions"
+    captioned: "CaptionedRegions"
 
 
 def score_file(
@@ -73,7 +73,7 @@ def score_file(
     try:
         image = opened.image if opened else load_image(Path(path))
         mask = None if inside is None else inside.mask(path, image.size)
-        score = scorer.score_loaded(image, opened.described if opened else None, mask)
+        score = scorer.score_loaded(image, opened.captioned if opened else None, mask)
     except IMAGE_ERRORS as error:
         if (reason := reason_of(error)) is None:
             raise

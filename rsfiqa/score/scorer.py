@@ -26,7 +26,7 @@ from rsfiqa.score import batches, hub, inside, needs, pipeline
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.assembly import ImageScorer, PreparedImage, ScoredRegions, assemble
 from rsfiqa.score.batching import BATCH_SIZE, can_batch, score_in_batches
-from rsfiqa.score.describing import DescribedPixels, describe_pixels
+from rsfiqa.score.inputs import ModelInputs, make_inputs
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.pipeline import RegionPipeline
 from rsfiqa.score.result import Score
@@ -235,9 +235,9 @@ class Scorer(nn.Module, ImageScorer):
     def _score_batches(self, sources: Iterable[Source], size: int) -> Iterator[Score | ImageError]:
         self._check_process()
         self.eval()
-        images = map(self._described, sources)
+        images = map(self._inputs, sources)
         for unusable, found in score_in_batches(
-            images, self.score_described, size=size, window=AHEAD * size
+            images, self.score_inputs, size=size, window=AHEAD * size
         ):
             result = unusable or found
             if isinstance(result, Score | ImageError):
@@ -245,16 +245,16 @@ class Scorer(nn.Module, ImageScorer):
             elif result is not None:
                 raise result
 
-    def _described(self, source: Source) -> tuple[ImageError | None, DescribedPixels | None]:
+    def _inputs(self, source: Source) -> tuple[ImageError | None, ModelInputs | None]:
         """An image as a device takes it, or the error of one that is unusable."""
         try:
             prepared = self.prepare(load_source(source))
         except (ImageError, InputError) as error:
             return ImageError(str(error)), None
         long_side = self.card.backbone["long_side"]
-        return None, describe_pixels(prepared, self.region_pipeline, long_side)
+        return None, make_inputs(prepared, self.region_pipeline, long_side)
 
-    def score_described(self, images: Sequence[DescribedPixels]) -> list[Score]:
+    def score_inputs(self, images: Sequence[ModelInputs]) -> list[Score]:
         """Scores of images of equal size, computed together; see `BatchScorer`."""
         if not images:
             return []

@@ -184,8 +184,8 @@ class Workers:
             scorer: of the same checkpoint, on any device.
         """
         count = min(self.processes or os.cpu_count() or 1, len(paths))
-        with closing(_Pool(self.setup, device_rows.describe_one, count, device_rows.start)) as pool:
-            score = scorer.score_described
+        with closing(_Pool(self.setup, device_rows.prepare_one, count, device_rows.start)) as pool:
+            score = scorer.score_inputs
             yield from device_rows.rows_in_batches(paths, pool, score, self.failed)
 
     def _rows_apart(self, paths: Sequence[str]) -> Iterator[Scored]:
@@ -218,7 +218,7 @@ class Workers:
         return {**row, "reason": reason}, []
 
     def _row_here(self, path: str) -> Scored:
-        """In this process; another one describes the image while this one imports torch."""
+        """In this process; another one captions its regions while this one imports torch."""
         if (
             "torch" in sys.modules
             or array_scorer.is_suited(self.card, self.setup.options)
@@ -229,7 +229,7 @@ class Workers:
             return self.score_one(path)
         worker = Worker("fork")  # takes no time and is safe: no threads run
         try:
-            worker.submit(open_and_describe, path, self.card, self.setup.options)
+            worker.submit(open_and_caption, path, self.card, self.setup.options)
             start(self.setup)
             opened = worker.result()
         except WorkerError:
@@ -361,13 +361,13 @@ class _Pool:
             worker.stop()
 
 
-def open_and_describe(path: str, card: Card, options: ScoreOptions) -> Opened | None:
+def open_and_caption(path: str, card: Card, options: ScoreOptions) -> Opened | None:
     """An image with its regions and captions; None if it cannot be read here."""
     state = file_state(path)
     try:
         if load.decoded_pixels(Path(path)) > LARGEST_IN_PROCESS:
             return None
         image = load.load_image(Path(path))
-        return Opened(state, image, RegionPipeline(card, options).describe(image.pixels))
+        return Opened(state, image, RegionPipeline(card, options).caption_regions(image.pixels))
     except (ImageError, OSError, MemoryError):
         return None

@@ -56,9 +56,9 @@ def test_one_entry_adds_a_captioner_of_single_images(toy, noise, tmp_path):
 def test_one_entry_adds_a_captioner_to_the_single_image_pipeline(toy, noise):
     card, _ = checkpoints.read_card(PACKAGED)
     regions = RegionPipeline(replace(card, caption=toy.recorded()), ScoreOptions(device="cpu"))
-    described = regions.describe(noise)
-    assert len(described.captions) == described.labels.max() + 1
-    assert {row.content for row in described.captions} == {"toy"}
+    captioned = regions.caption_regions(noise)
+    assert len(captioned.captions) == captioned.labels.max() + 1
+    assert {row.content for row in captioned.captions} == {"toy"}
 
 
 def test_a_captioner_that_is_not_registered():

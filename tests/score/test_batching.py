@@ -22,7 +22,7 @@ def card() -> Card:
 
 
 def pixels(name: Any, *shape: int) -> Any:
-    """A described image with a name."""
+    """A prepared image with a name."""
     return SimpleNamespace(name=name, pixels=np.zeros(shape or (2, 2)))
 
 

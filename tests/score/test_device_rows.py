@@ -1,4 +1,4 @@
-"""Rows of images that are described by processes and scored in batches."""
+"""Rows of images that are prepared by processes and scored in batches."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from rsfiqa.errors import InputError
 from rsfiqa.products.scores import FileState, failed_row
 from rsfiqa.runtime.processes import WorkerError
 from rsfiqa.score import device_rows
-from rsfiqa.score.device_rows import Described, rows_in_batches
+from rsfiqa.score.device_rows import PreparedRow, rows_in_batches
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.result import Region, Score
 from rsfiqa.score.rows import Scored
@@ -56,20 +56,22 @@ class FakePool:
         self.busy[index] = path
         self.begun.append(index)
 
-    def collect(self, *, wait_for_one: bool = True) -> Iterator[tuple[int, Described | Exception]]:
+    def collect(
+        self, *, wait_for_one: bool = True
+    ) -> Iterator[tuple[int, PreparedRow | Exception]]:
         """One image; none where nobody waits for it."""
         if self.busy and wait_for_one:
             index = self.choose(list(self.busy))
             path = self.busy.pop(index)
             self.idle.append(object())
-            yield index, self.errors.get(path) or described(path, self.sides.get(path, 2))
+            yield index, self.errors.get(path) or prepared_row(path, self.sides.get(path, 2))
 
 
-def described(path: str, side: int) -> Described:
+def prepared_row(path: str, side: int) -> PreparedRow:
     """What a process knows of an image; of one without pixels that it failed."""
     pixels: Any = SimpleNamespace(path=path, pixels=np.zeros((side, side, 3)))
     row = failed_row(path, STATE, checkpoints.read_card(checkpoints.PACKAGED)[0].scale, "label")
-    return Described(row, pixels if side else None, [], None)
+    return PreparedRow(row, pixels if side else None, [], None)
 
 
 class FakeScorer:
@@ -178,13 +180,13 @@ def test_a_segmenter_that_needs_torch_is_not_loaded_by_each_process():
     assert not device_rows.is_suited(replace(card, segment={**card.segment, "backend": "sam"}))
 
 
-def test_processes_that_describe_pictures_import_no_torch(tmp_path):
+def test_processes_that_prepare_pictures_import_no_torch(tmp_path):
     Image.fromarray(demo.photograph("skimage/data/coffee.png")).save(tmp_path / "a.png")
     code = (
         "import sys; from rsfiqa import checkpoints; from rsfiqa.score import device_rows\n"
         "from rsfiqa.score.options import ScoreOptions; from rsfiqa.score.workers import Setup\n"
         "device_rows.start(Setup(checkpoints.PACKAGED, ScoreOptions(), None))\n"
-        "assert device_rows.describe_one(sys.argv[1]).pixels is not None\n"
+        "assert device_rows.prepare_one(sys.argv[1]).inputs is not None\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], check=True)

@@ -16,7 +16,7 @@ from rsfiqa.score.pipeline import RegionPipeline
 
 
 @dataclass(frozen=True, eq=False)
-class DescribedPixels:
+class ModelInputs:
     """An image as backbone and captioner take it.
 
     Attributes:
@@ -36,9 +36,7 @@ class DescribedPixels:
     features: np.ndarray
 
 
-def describe_pixels(
-    prepared: PreparedImage, regions: RegionPipeline, long_side: int
-) -> DescribedPixels:
+def make_inputs(prepared: PreparedImage, regions: RegionPipeline, long_side: int) -> ModelInputs:
     """Divide an image into regions, and compute their features.
 
     Args:
@@ -55,4 +53,4 @@ def describe_pixels(
     statistics = region_statistics(small, fitted, planes)
     found = pixel_features(small, fitted, statistics, planes).astype(np.float32)
     rest = replace(prepared, pixels=small[:0], labels=None)
-    return DescribedPixels(rest, small, labels, fitted, statistics, found)
+    return ModelInputs(rest, small, labels, fitted, statistics, found)
