@@ -13,6 +13,7 @@ from rsfiqa.caption import stage as caption
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders.files import PACKAGED
 from rsfiqa.errors import InputError
 from rsfiqa.extract import stage as extract
 from rsfiqa.io.checksum import sha256_of
@@ -331,7 +332,7 @@ def test_a_shard_without_a_usable_image(tiny, copy):
             product_path(copy, stage, "00000").unlink()
         segment.run(copy, SegmentOptions(max_regions=4), **first)
         caption.run(copy, CaptionOptions(), **first)
-        embed.run(copy, EmbedOptions(), **first)
+        embed.run(copy, EmbedOptions(encoder=PACKAGED), **first)
         extract.run(copy, EXTRACT, **first)
     finally:
         for path in map(Path, table["path"].to_pylist()):

@@ -8,8 +8,8 @@ class Embed(ShardCommand, EmbedOptions):
     """Turn captions into vectors.
 
     Reads FOLDER/manifest.parquet and FOLDER/caption. Writes FOLDER/embed/<shard>.safetensors,
-    <shard>.failures.parquet and <shard>.stats.json. By default processes all shards, with the
-    packaged MiniLM; finished shards are skipped.
+    <shard>.failures.parquet and <shard>.stats.json. By default processes all shards, without a text
+    encoder: vectors are empty, and the model gets the ratings alone. Finished shards are skipped.
     """
 
     def run(self) -> None:

@@ -13,10 +13,10 @@ class EmbedOptions(Options):
     """How captions are turned into vectors."""
 
     encoder: str = Field(
-        PACKAGED,
-        description="Text encoder: packaged-minilm (all-MiniLM-L6-v2 from a Python package), the"
-        " folder of a transformers text encoder, its name on the Hugging Face hub, or none: the"
-        " model gets the ratings alone.",
+        NO_TEXT,
+        description="Text encoder: none (the model gets the ratings alone), packaged-minilm"
+        " (all-MiniLM-L6-v2 from a Python package), the folder of a transformers text encoder, or"
+        " its name on the Hugging Face hub.",
     )
     device: Annotated[Device, OPERATIONAL] = Field(
         "auto", description="Device of the encoder; auto uses a GPU if there is one."

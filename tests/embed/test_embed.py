@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
-from rsfiqa.encoders.files import PACKAGED, encoder_folder
+from rsfiqa.encoders.files import NO_TEXT, PACKAGED, encoder_folder
 from rsfiqa.products import captions, embeddings
 from rsfiqa.products.paths import product_path, stats_path
 
@@ -36,7 +36,7 @@ def embedded(make_manifest, provenance, tmp_path):
         rows = [row for i, texts in zip(ids, per_image, strict=True) for row in texts_of(i, texts)]
         table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
         captions.write(product_path(folder, "caption", "00000"), table, provenance("captions"))
-        embed.run(folder, EmbedOptions(**options), max_failed_fraction=0)
+        embed.run(folder, EmbedOptions(**{"encoder": PACKAGED} | options), max_failed_fraction=0)
         path = product_path(folder, "embed", "00000")
         stats = json.loads(stats_path(path).read_text("utf-8"))
         return embeddings.read(path)[0], stats
@@ -106,7 +106,8 @@ def test_pooling_and_length_are_the_folders_own(embedded, tmp_path):
 
 
 def test_no_encoder_gives_vectors_without_numbers(embedded):
-    result, stats = embedded([TEXTS[:3], [LONG]], encoder="none")
+    assert EmbedOptions().encoder == NO_TEXT
+    result, stats = embedded([TEXTS[:3], [LONG]], encoder=NO_TEXT)
     assert result.vectors.shape == (4, 0)
     assert result.offsets.tolist() == [0, 3, 4]
     assert (result.truncated, stats["unique"]) == (0, 4)

@@ -16,6 +16,7 @@ from rsfiqa.caption import stage as caption
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders.files import PACKAGED
 from rsfiqa.extract import stage as extract
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.prepare import stage as prepare
@@ -93,7 +94,7 @@ def _products(folder: Path) -> None:
     caption.run(folder, CaptionOptions(), **some)
     for name in manifest.shard_names(folder / "manifest.parquet"):
         _deface(product_path(folder, "caption", name))
-    embed.run(folder, EmbedOptions(), **some)
+    embed.run(folder, EmbedOptions(encoder=PACKAGED), **some)
     extract.run(folder, EXTRACT, **some)
 
 

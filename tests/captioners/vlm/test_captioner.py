@@ -16,6 +16,7 @@ from rsfiqa.captioners.vlm.cache import ResponseCache, cache_path
 from rsfiqa.captioners.vlm.captioner import VLMCaptioner
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders.files import PACKAGED
 from rsfiqa.errors import InputError
 from rsfiqa.prepare import stage as prepare
 from rsfiqa.prepare.options import PrepareOptions
@@ -187,7 +188,7 @@ def test_requests_with_invalid_answers_are_sent_with_another_seed_then_fail(fold
 def test_a_failed_caption_has_a_vector_that_says_nothing(folder):
     with Server(lambda body, number: completion("no") if number == 1 else completion()) as server:
         rows, _ = run(folder, server, attempts=1)
-    embed.run(folder, EmbedOptions(), max_failed_fraction=1, only=(SHARD,))
+    embed.run(folder, EmbedOptions(encoder=PACKAGED), max_failed_fraction=1, only=(SHARD,))
     vectors = embeddings.read(product_path(folder, "embed", SHARD))[0].vectors
     lengths = np.linalg.norm(vectors.astype(float), axis=1)
     expected = [row["status"] == "ok" for row in rows]
