@@ -3,12 +3,13 @@ import pytest
 
 from rsfiqa import encoders
 from rsfiqa.embed.options import EmbedOptions
+from rsfiqa.encoders.files import PACKAGED
 from rsfiqa.encoders.minilm import MiniLM
 from rsfiqa.encoders.sentence_transformer import SentenceTransformerEncoder
 
 TEXTS = [f"{'a very ' * (i % 5)}blurred wall {i} with noise. Overall poor." for i in range(40)]
 TEXTS += ["noise " * 400, "na\u00efve caf\u00e9 \u6f22\u5b57"]
-OPTIONS = EmbedOptions(device="cpu")
+OPTIONS = EmbedOptions(encoder=PACKAGED, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def quick():
 def test_the_choice_is_made_once(library, quick):
     assert isinstance(library, SentenceTransformerEncoder)
     assert isinstance(quick, MiniLM)
-    half = EmbedOptions(device="cpu", precision="bf16")
+    half = EmbedOptions(encoder=PACKAGED, device="cpu", precision="bf16")
     assert isinstance(encoders.load(half, quick_start=True), SentenceTransformerEncoder)
 
 
