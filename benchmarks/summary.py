@@ -177,12 +177,12 @@ def conditions_of(figures: Figures) -> list[str]:
             continue
         row = Row(one, None, float("nan"), "")
         tested = ", ".join(WORDS[word] for word in (one.test, one.tag) if word)
-        described = (str(one.primary), row.part, WORDS[one.condition], tested)
+        compared = (str(one.primary), row.part, WORDS[one.condition], tested)
         if row.name not in figures:
-            rows.append((*described, "not measured", "", ""))
+            rows.append((*compared, "not measured", "", ""))
             continue
         p = (f"{figures[f'{row.name}{end}']:.3g}" for end in ("_p", "_holm_p"))
-        rows.append((*described, interval(figures, row.name, "+.3f"), *p))
+        rows.append((*compared, interval(figures, row.name, "+.3f"), *p))
     missing = figures["units_missing"]
     text = (
         "Difference of SRCC with and without a part, 95 % interval, p, and p corrected by Holm over"

@@ -237,20 +237,24 @@ class Journal:
             return
         states = [(path, file_state(path)) for path in paths]
         places = {state["location"] for _, state in states}
-        taken = {row["location"] for row in self._table_rows() if row["location"] in places}
+        keys = {_key(state) for _, state in states}
+        taken, gone = set[str](), list[Row]()
+        for row in self._table_rows():
+            if row["location"] in places:
+                taken.add(row["location"])
+            if (
+                row["status"] == "ok"
+                and row["location"] not in self._without_regions
+                and _key(row) in keys
+                and not os.path.exists(  # noqa: PTH110 a closed folder is no error
+                    stored_path(row["location"])
+                )
+            ):
+                gone.append(row)
         wanted = _by_key(
             [(path, state) for path, state in states if state["location"] not in taken]
         )
-        moved = [
-            row
-            for row in self._table_rows()
-            if row["status"] == "ok"
-            and row["location"] not in self._without_regions
-            and _key(row) in wanted
-            and not os.path.exists(  # noqa: PTH110 a closed folder is no error
-                stored_path(row["location"])
-            )
-        ]
+        moved = [row for row in gone if _key(row) in wanted]
         count = Counter(map(_key, moved))
         for row in moved:
             found = wanted[_key(row)]

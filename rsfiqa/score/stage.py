@@ -84,9 +84,10 @@ def run(
     if heatmaps is not None:
         heatmap.check_paths(heatmaps, paths)
     folder = checkpoints.folder_or_packaged(checkpoint)
-    needs.check(folder, checkpoints.read_card(folder)[0], options)
+    card, _ = checkpoints.read_card(folder)
+    needs.check(folder, card, options)
     started = time.monotonic()
-    if options.runtime == "auto" and len(paths) == 1 and not _is_suited(folder, options):
+    if options.runtime == "auto" and len(paths) == 1 and not array_scorer.is_suited(card, options):
         options = options.model_copy(update={"runtime": "torch"})  # at hand a second earlier
     pool = Workers(Setup(folder, options, heatmaps, inside), workers, score_one)
     if output is None:
@@ -105,11 +106,6 @@ def run(
         table = None if output is None else shown_path(str(output))
         log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
-
-
-def _is_suited(folder: Path, options: ScoreOptions) -> bool:
-    """Whether the checkpoint is scored without torch."""
-    return array_scorer.is_suited(checkpoints.read_card(folder)[0], options)
 
 
 def _resolve(output: Path) -> Path:
