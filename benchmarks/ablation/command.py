@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,8 @@ def main(arguments: Sequence[str]) -> None:
     known = conditions(given.n or CURVE, given.large)
     try:
         if not given.summary:
-            for condition in known:
-                if condition.part in _trained_parts(given.part):
-                    run(given, condition)
+            for condition in _chosen(known, given.part or PARTS):
+                run(given, condition)
         found = summary.summarize(given.units, known, _figures(given.earlier))
     except InputError as error:
         sys.exit(f"ablation: {error}")
@@ -56,7 +55,10 @@ def _options() -> argparse.ArgumentParser:
     options = parser(benchmarks.ablation.__name__, benchmarks.ablation.__doc__)
     add_data(options, required=False)
     options.add_argument(
-        "--part", nargs="+", choices=PARTS, help="run these parts alone; d is of models of a and c"
+        "--part",
+        nargs="+",
+        metavar="PART",
+        help="run these parts (a to f; d is of models of a and c) or conditions (a.livec) alone",
     )
     options.add_argument("--run", type=Path, default=WORK / "run", help="folder of the products")
     options.add_argument("--units", type=Path, default=WORK, help="folder of the finished units")
@@ -103,10 +105,18 @@ def _figures(path: Path | None) -> dict[str, Any]:
     return content
 
 
-def _trained_parts(chosen: Sequence[str] | None) -> set[str]:
-    """The letters of the conditions to run; those of d are tested by the models of a and c."""
-    letters = set(chosen or PARTS)
-    return letters | ({"a", "c"} if "d" in letters else set())
+def _chosen(known: Sequence[Condition], parts: Collection[str]) -> list[Condition]:
+    """The conditions of these parts, each a letter or the name of a condition.
+
+    Raises:
+        InputError: there is no such part.
+    """
+    allowed = [*PARTS, *(condition.name for condition in known)]
+    for part in parts:
+        if part not in allowed:
+            raise InputError(f"--part: must be among {', '.join(allowed)}, found {part}")
+    wanted = {*parts, *("ac" if "d" in parts else "")}  # whose models are tested by part d
+    return [one for one in known if wanted & {one.part, one.name}]
 
 
 def run(given: argparse.Namespace, condition: Condition) -> None:

@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from rsfiqa.architecture import (
     ANCHOR_SPEED,
-    CAPTION_SCALE,
     CENTER_PRIOR_WIDTH,
     MIN_COVERAGE,
     PRIOR_SPEED,
@@ -30,11 +29,13 @@ class CaptionProjection(nn.Module):
     Args:
         text_dim: numbers of a caption embedding, T; 0 where the model gets ratings alone.
         width: D.
+        scale: factor of the projection.
         dropout: fraction of captions dropped in training.
     """
 
-    def __init__(self, text_dim: int, *, width: int, dropout: float = 0.3) -> None:
+    def __init__(self, text_dim: int, *, width: int, scale: float, dropout: float = 0.3) -> None:
         super().__init__()
+        self.scale = scale
         self.text = nn.Linear(text_dim, width, bias=False) if text_dim else None
         self.ratings = nn.Linear(2 * len(RATINGS), width, bias=False)
         self.dropout = nn.Dropout(dropout)
@@ -46,7 +47,7 @@ class CaptionProjection(nn.Module):
         ratings = self.ratings(torch.cat([centred, known.to(centred.dtype)], -1))
         keep_mask = self.dropout(torch.ones_like(centred[..., :1]))  # of whole captions
         text = 0.0 if self.text is None else self.text(batch.text.float())
-        captions: Tensor = CAPTION_SCALE * (text + ratings) * keep_mask
+        captions: Tensor = self.scale * (text + ratings) * keep_mask
         return captions
 
 

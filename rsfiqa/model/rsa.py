@@ -6,7 +6,14 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.architecture import CLIP, HEADS, LAST_ONLY, UNATTENDED, UNCAPTIONED
+from rsfiqa.architecture import (
+    CLIP,
+    EARLIER_CAPTION_SCALE,
+    HEADS,
+    LAST_ONLY,
+    UNATTENDED,
+    UNCAPTIONED,
+)
 from rsfiqa.model.attention import masked_softmax, pool_statistics
 from rsfiqa.model.batch import Batch
 from rsfiqa.model.regions import CaptionProjection, OverallAnchor, RegionAttention
@@ -100,6 +107,8 @@ class RSA(nn.Module):
         anchored: the quality of a region is relative to its overall rating, see `OverallAnchor`;
             in variants with captions and region attention. False for checkpoints of the train
             stage before version 10.
+        caption_scale: factor of the projected captions, above 0. New models have
+            `CAPTION_SCALE`, checkpoints of the train stage before version 11 the default.
 
     Attributes:
         grid_mean: float (2, C'), mean over cells of each statistic of the C' channels used.
@@ -132,6 +141,7 @@ class RSA(nn.Module):
         dropout: tuple[float, float] = (0.2, 0.5),
         variant: str = "full",
         anchored: bool = False,
+        caption_scale: float = EARLIER_CAPTION_SCALE,
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
@@ -141,7 +151,9 @@ class RSA(nn.Module):
         stages_used = stage_channels[-1:] if variant in LAST_ONLY else stage_channels
         self.channels = sum(stage_channels)
         self.channels_used = sum(stages_used)
-        self.caption_projection = CaptionProjection(text_dim, width=width) if has_captions else None
+        self.caption_projection = (
+            CaptionProjection(text_dim, width=width, scale=caption_scale) if has_captions else None
+        )
         self.regions = (
             RegionAttention(stages_used, width=width, heads=heads) if has_attention else None
         )

@@ -28,6 +28,7 @@ class ModelArguments(TypedDict):
         hidden: hidden units of each ensemble head.
         variant: of `vocabulary.VARIANTS`.
         anchored: the quality of a region is relative to its overall rating.
+        caption_scale: factor of the projected captions; `EARLIER_CAPTION_SCALE` without it.
     """
 
     stage_channels: tuple[int, ...]
@@ -37,6 +38,7 @@ class ModelArguments(TypedDict):
     hidden: int
     variant: NotRequired[str]
     anchored: NotRequired[bool]
+    caption_scale: NotRequired[float]
 
 
 class SplitRecord(TypedDict):

@@ -7,7 +7,7 @@ VERSIONS = {
     "caption": 5,
     "embed": 1,
     "extract": 5,
-    "train": 10,
+    "train": 11,
     "benchmark": 2,
     "report": 6,
     "teach": 3,

@@ -12,9 +12,9 @@ import numpy as np
 
 from rsfiqa.architecture import (
     ANCHOR_SPEED,
-    CAPTION_SCALE,
     CENTER_PRIOR_WIDTH,
     CLIP,
+    EARLIER_CAPTION_SCALE,
     HEADS,
     LAST_ONLY,
     MIN_COVERAGE,
@@ -71,6 +71,7 @@ class ArrayModel:
         self.bounds = list(pairwise(accumulate(used, initial=0)))
         self.has_captions = self.variant not in UNCAPTIONED
         self.has_attention = self.variant not in UNATTENDED
+        self.caption_scale: float = settings.get("caption_scale", EARLIER_CAPTION_SCALE)
         self.anchored = settings.get("anchored", False) and self.has_captions and self.has_attention
 
     def predict(
@@ -124,7 +125,9 @@ class ArrayModel:
         known = np.isfinite(ratings)
         centred = np.where(known, (ratings - 3) / 2, 0).astype(np.float32)
         both = np.concatenate([centred, known.astype(np.float32)], axis=1)
-        return CAPTION_SCALE * self._linear("caption_projection.ratings", both)
+        projected = self._linear("caption_projection.ratings", both)
+        captions: np.ndarray = np.float32(self.caption_scale) * projected
+        return captions
 
     def _anchor(self, ratings: np.ndarray) -> np.ndarray:
         """As `OverallAnchor`: (R,)."""

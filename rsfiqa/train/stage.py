@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 
 from rsfiqa import checkpoints, samples, splits
+from rsfiqa.architecture import CAPTION_SCALE
 from rsfiqa.backbones import PACKAGED
 from rsfiqa.errors import InputError
 from rsfiqa.io.json_files import write_json
@@ -235,6 +236,7 @@ def model_arguments(data: Samples, options: TrainOptions, variant: str) -> dict[
         "hidden": options.hidden,
         "variant": variant,
         "anchored": True,
+        "caption_scale": CAPTION_SCALE,
     }
 
 

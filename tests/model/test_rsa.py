@@ -186,6 +186,22 @@ def test_without_text_the_ratings_remain(variant: str) -> None:
     assert ((model.eval()(better).quality - model(batch).quality).abs() > 1e-5).all()
 
 
+@pytest.mark.parametrize("variant", ["full", "no_rsa"])
+def test_the_scale_of_captions_is_a_factor_of_their_projection(variant: str) -> None:
+    """0.5 with weights of 0.4 is 0.2, what a checkpoint has that does not state it, with 1."""
+    batch = random_batch()
+    settings = {"text_dim": TEXT, "width": 8, "heads": 2, "hidden": 8, "variant": variant}
+    earlier = RSA(STAGES, **settings).eval()
+    state = {name: value + 0.3 for name, value in earlier.state_dict().items()}
+    earlier.load_state_dict(state)
+    later = RSA(STAGES, **settings, caption_scale=0.5).eval()
+    captions = "caption_projection."
+    later.load_state_dict(
+        {name: value * (0.4 if captions in name else 1) for name, value in state.items()}
+    )
+    assert_same(later(batch).quality, earlier(batch).quality)
+
+
 def test_unknown_variant() -> None:
     with pytest.raises(ValueError, match=r"variant: must be one of full, .* found 'no_such'"):
         RSA((3,), text_dim=2, variant="no_such")

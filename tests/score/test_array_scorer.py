@@ -87,10 +87,10 @@ def test_the_region_that_was_given_is_scored(scorer, reference):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("anchored", [False, True])
-def test_the_model_predicts_what_rsa_does(variant, anchored):
+@pytest.mark.parametrize("added", [{}, {"anchored": True, "caption_scale": 0.5}])
+def test_the_model_predicts_what_rsa_does(variant, added):
     settings = {"stage_channels": CHANNELS, "text_dim": 0, "width": 8, "hidden": 16}
-    settings |= {"ensemble_heads": 3, "variant": variant, "anchored": anchored}
+    settings |= {"ensemble_heads": 3, "variant": variant, **added}
     torch.manual_seed(0)
     model = RSA(**settings).eval()
     state = model.state_dict()

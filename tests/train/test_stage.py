@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from rsfiqa import checkpoints, samples
+from rsfiqa.architecture import CAPTION_SCALE
 from rsfiqa.errors import InputError
 from rsfiqa.products import manifest
 from rsfiqa.train import stage as train
@@ -119,3 +120,9 @@ def test_a_validation_part_is_neither_trained_nor_tested_on(tiny):
     train.run(tiny, tiny / "whole", TRAIN, **SPLIT)
     _, whole = checkpoints.read(tiny / "whole")
     assert card.split["sha256"] == whole.split["sha256"]  # of all images that are not tested
+
+
+def test_a_checkpoint_states_the_scale_of_its_captions(tiny):
+    train.run(tiny, tiny / "checkpoint", TRAIN, **SPLIT)
+    model, card = checkpoints.read(tiny / "checkpoint")
+    assert card.model["caption_scale"] == CAPTION_SCALE == model.caption_projection.scale

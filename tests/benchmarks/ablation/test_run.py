@@ -196,6 +196,31 @@ def test_a_summary_needs_no_data_and_a_run_does(tmp_path, capsys):
     assert "--data must be a folder of data sets, found none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("parts", "names"),
+    [
+        (["a"], ["a.livec", "a.biq2021"]),
+        (["a.livec", "f"], ["a.livec", "f.livec"]),
+        (["d"], ["a.livec", "c.livec", "c.livec.biq2021", "a.biq2021", "c.both"]),
+    ],
+)
+def test_parts_and_single_conditions_are_chosen(tmp_path, monkeypatch, parts, names):
+    ran: list[str] = []
+    monkeypatch.setattr(command, "run", lambda _, condition: ran.append(condition.name))
+    folders = ["--units", str(tmp_path / "units"), "--report", str(tmp_path)]
+    monkeypatch.setattr(command, "write", lambda *_: None)
+    command.main(["--data", str(tmp_path), "--part", *parts, *folders])
+    assert ran == names
+
+
+def test_a_part_that_is_none(tmp_path):
+    line = ["--data", str(tmp_path), "--part", "a.livecc", "--units", str(tmp_path)]
+    with pytest.raises(
+        SystemExit, match=r"^ablation: --part: must be among a, .*, found a\.livecc$"
+    ):
+        command.main(line)
+
+
 def test_a_number_of_images_that_is_none(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["--summary", "--units", str(tmp_path), "--n", "0"])
