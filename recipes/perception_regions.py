@@ -122,7 +122,7 @@ class Maker:
             maps = self.backbone.pixel_maps(batch.contiguous(memory_format=torch.channels_last))
         of_pixels = np.stack([pixel_features(image, labels) for image in images])
         return {
-            "maps": map_features(maps, masks.expand(len(images), -1, -1, -1)).half(),
+            "maps": map_features(maps, masks[None]).half(),
             "pixels": torch.from_numpy(of_pixels).float(),
             "area": masks.mean((1, 2)),
         }

@@ -15,7 +15,7 @@ CENTER_PRIOR_WIDTH = 0.2
 # Learned 5 times as fast as other weights, so that the prior adapts as fast as they do.
 PRIOR_SPEED = 5.0
 # Factor of the caption projection in new models. It was chosen on validation parts of LIVEC
-# (docs/experiments/ablation.md, Second round). Random sentences and ratings, which can only harm,
+# (docs/experiments/ablation-second-round.md). Random sentences and ratings, which can only harm,
 # lowered the validation SRCC of 744 training images by 0.013 at 1.0 and 0.008 at 0.2 (4 splits).
 CAPTION_SCALE = 0.5
 EARLIER_CAPTION_SCALE = 0.2  # of checkpoints that do not state it

@@ -1,6 +1,7 @@
 """Results of a scorer: the score of an image and of its regions."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -68,7 +69,7 @@ class Region:
         return {
             **{field.name: getattr(self, field.name) for field in fields(self)},
             "box": list(self.box),
-            "ratings": _json_ratings(self.ratings),
+            "ratings": known_ratings(self.ratings),
             "distortions": [
                 {"family": family, "severity": severity} for family, severity in self.distortions
             ],
@@ -144,7 +145,7 @@ class Score:
             "quality": self.quality,
             "word": self.word,
             "reason": self.reason,
-            "ratings": _json_ratings(self.ratings),
+            "ratings": known_ratings(self.ratings),
             "size": list(self.size),
             "content": list(self.content),
             "regions": [region.to_dict() for region in self.regions],
@@ -205,7 +206,8 @@ def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[known] @ weights[known] / total) if total > 0 else math.nan
 
 
-def _json_ratings(ratings: dict[str, float]) -> dict[str, float | None]:
+def known_ratings(ratings: Mapping[str, float]) -> dict[str, float | None]:
+    """Ratings for JSON and tables, which have no NaN: None where the caption failed."""
     return {name: None if math.isnan(value) else value for name, value in ratings.items()}
 
 

@@ -1,6 +1,5 @@
 """Rows of the table of scores: one per image, also for an image that cannot be scored."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,7 @@ from rsfiqa.products.scores import IMAGE_RATINGS, FileState, Row, failed_row
 from rsfiqa.runtime.processes import WorkerError, run_apart
 from rsfiqa.scale import MosScale
 from rsfiqa.score.inside import Inside
-from rsfiqa.score.result import Region, Score
-from rsfiqa.vocabulary import RATINGS
+from rsfiqa.score.result import Region, Score, known_ratings
 
 if TYPE_CHECKING:  # importing torch takes seconds, for which a wrong argument need not wait
     from rsfiqa.score.assembly import ImageScorer
@@ -138,10 +136,10 @@ def scored_row(failed: Row, score: Score, flags: list[str], damage: str | None) 
         "quality": scored.quality,
         "word": scored.word,
         "reason": scored.reason,
-        **{name: _or_none(scored.ratings[name]) for name in IMAGE_RATINGS},  # type: ignore[typeddict-item]
+        **known_ratings({name: scored.ratings[name] for name in IMAGE_RATINGS}),  # type: ignore[typeddict-item]
         "worst_box": list(worst.box),
         "worst_caption": worst.text,
-        **{f"worst_{name}": _or_none(worst.ratings[name]) for name in RATINGS},
+        **{f"worst_{name}": rating for name, rating in known_ratings(worst.ratings).items()},
         "worst_score": worst.score,
         "worst_weight": worst.weight,
         "worst_cost": worst.cost,
@@ -168,7 +166,7 @@ def region_rows(row: Row, regions: Sequence[Region]) -> list[RegionRow]:
             quality=region.quality,
             score=region.score,
             cost=region.cost,
-            **{name: _or_none(rating) for name, rating in region.ratings.items()},
+            **known_ratings(region.ratings),
             families=[family for family, _ in region.distortions],
             severities=[severity for _, severity in region.distortions],
             caption=region.text,
@@ -185,10 +183,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(
         words in str(error).lower() for words in OUT_OF_MEMORY
     )
-
-
-def _or_none(rating: float) -> float | None:
-    return None if math.isnan(rating) else rating
 
 
 def load_image(path: Path) -> LoadedImage:

@@ -143,7 +143,8 @@ def map_features(maps: Sequence[Tensor], masks: Tensor) -> Tensor:
 
     Args:
         maps: feature maps (B, C_s, h_s, w_s).
-        masks: float (B, R, H, W), fraction of each pixel that belongs to a region.
+        masks: float (B, R, H, W), fraction of each pixel that belongs to a region; (1, R, H, W)
+            where all images have the same regions.
     """
     shapes = [(values.shape[-2], values.shape[-1]) for values in maps]
     return _pooled(maps, [adaptive_avg_pool2d(masks, shape).flatten(2) for shape in shapes])
@@ -168,7 +169,7 @@ def _pooled(maps: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
 
     Args:
         maps: feature maps (B, C_s, h_s, w_s).
-        weights: of the cells of each map in each region, (B, R, h_s * w_s).
+        weights: of the cells of each map in each region, (B, R, h_s * w_s) or (1, R, h_s * w_s).
     """
     found = []
     for values, weight in zip(maps, weights, strict=True):

@@ -1,8 +1,6 @@
 """The answer about one picture, made in a process that has loaded a scorer."""
 
 import base64
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from rsfiqa.images.opening import opened
 from rsfiqa.images.outlines import outlines
 from rsfiqa.products.scores import Row
 from rsfiqa.score import workers
-from rsfiqa.score.result import Region, Score
+from rsfiqa.score.result import Region, Score, known_ratings
 from rsfiqa.score.rows import score_file
 from rsfiqa.score.serve.results import Distortion, Failed, RegionResult, Scored
 
@@ -114,17 +112,12 @@ def _region(region: Region, border: str) -> RegionResult:
         box=region.box,
         outline=border,
         text=region.text,
-        ratings=_known(region.ratings),
+        ratings=known_ratings(region.ratings),
         distortions=[Distortion(family=name, severity=n) for name, n in region.distortions],
         score=region.score,
         weight=region.weight,
         cost=region.cost,
     )
-
-
-def _known(ratings: Mapping[str, float]) -> dict[str, float | None]:
-    """Ratings, None where the caption failed; JSON has no NaN."""
-    return {name: None if math.isnan(value) else value for name, value in ratings.items()}
 
 
 def _preview(pixels: np.ndarray, long_side: int) -> str:

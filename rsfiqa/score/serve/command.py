@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from rsfiqa.command import Command
+from rsfiqa.images.opening import MAX_PIXELS
 from rsfiqa.score.command import Score
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.serve.limits import MB, Limits
@@ -46,7 +47,10 @@ class Serve(Command, ScoreOptions):
         Limits.upload / MB, ge=0.001, le=10_000, description="Largest body of a request, megabytes."
     )
     max_megapixels: float = Field(
-        Limits.pixels / MB, ge=0.001, le=178, description="Largest picture, megapixels."
+        Limits.pixels / MB,
+        ge=0.001,
+        le=MAX_PIXELS // MB,
+        description="Largest picture, megapixels.",
     )
     queue: int = Field(
         Limits.queue,
