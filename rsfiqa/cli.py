@@ -186,6 +186,8 @@ def _parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 
     Otherwise the library splits items at commas and reads brackets, braces and quotes as JSON.
     """
+    if words and not words[0].startswith("-") and words[0] not in _subcommands(Rsfiqa):
+        raise SettingsError(_no_command(words[0]))
     parsed, unknown = parser.parse_known_args(words)
     if unknown:
         raise SettingsError(_unknown(words, unknown[0].partition("=")[0]))
@@ -205,6 +207,13 @@ def _unknown(words: Sequence[str], word: str) -> str:
     near = get_close_matches(word, command.flags("").values(), 1, NEAR)
     hint = f"did you mean {near[0]}" if near else f"rsfiqa {name} --help has its options"
     return f"{name} has no option {word} ({hint})"
+
+
+def _no_command(word: str) -> str:
+    """What is wrong with a word that is no subcommand, and the nearest one."""
+    near = get_close_matches(word, _subcommands(Rsfiqa), 1, NEAR)
+    hint = f"did you mean {near[0]}" if near else "rsfiqa --help names the commands"
+    return f"no command {word} ({hint})"
 
 
 def _number_lists(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

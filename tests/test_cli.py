@@ -154,7 +154,6 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("report --scores y.parquet -o p.html --folder f", 1, "--folder f: must stand without -o"),
         ("report x --folder f", 1, "--folder f: needs --scores, found the results x"),
         ("teach data x --source /nowhere", 1, "rsfiqa teach data: /nowhere/manifest.parquet: no"),
-        ("score x --box 1,2", 2, "rsfiqa score: --box: must have 4 values, found 2; add the rest"),
         ("teach data x", 2, "rsfiqa teach data: --source is required, found nothing; add"),
         ("teach test /nowhere", 1, "/nowhere/test.jsonl: no such file; make it with rsfiqa teach"),
         ("report --scores /nowhere.parquet", 1, "/nowhere.parquet: no such file; write it with"),
@@ -217,7 +216,7 @@ def test_an_error_is_one_line_on_stderr(capsys, line, status, message):
     assert shown.out == ""
 
 
-@pytest.mark.parametrize("line", ["segment", "no_such_stage"])
+@pytest.mark.parametrize("line", ["segment", "teach no_such_stage"])
 def test_a_wrong_call(capsys, line):
     with pytest.raises(SystemExit) as caught:
         cli.main(shlex.split(line))
@@ -258,6 +257,21 @@ def test_errors_name_the_option_that_was_typed(capsys, tmp_path, tmp_path_factor
     line = ["score", photo, "--checkpoint", str(checkpoint), "--weights", "/nowhere"]
     assert cli.main(line) == 1
     message = "rsfiqa score: --weights: must be a file, found none at /nowhere; correct the path\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"), [("scor", "did you mean score"), ("xyz", "rsfiqa --help names the commands")]
+)
+def test_an_unknown_command(capsys, word, hint):
+    assert cli.main([word, "a.jpg"]) == 2
+    assert capsys.readouterr().err == f"rsfiqa: no command {word} ({hint}); correct the command\n"
+
+
+@pytest.mark.parametrize("box", ["a,b", "1,2,3", ".1,.2,.3", ""])
+def test_a_box_that_is_none(capsys, box):
+    assert cli.main(["score", "a.jpg", "--box", box]) == 1
+    message = f"rsfiqa score: --box: must be four numbers x0,y0,x1,y1, found {box!r}; change it\n"
     assert capsys.readouterr().err == message
 
 

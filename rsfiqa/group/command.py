@@ -85,4 +85,5 @@ class Group(Command, GroupOptions):
                 for name in found.regions[0].ratings
             }
             sign = -1 if scorer.lower_better else 1
-            yield Scored(found.score, sign * found.score / abs(scorer.scale.span), ratings)
+            quality = sign * found.score / abs(scorer.scale.span)
+            yield Scored(found.score, scorer.scale.clip(found.score), quality, ratings)

@@ -81,7 +81,7 @@ def _comparison(member: Member, best: Member) -> str:
     """A member against the best picture: points, and what it is worse at."""
     if member.scored is None or best.scored is None:
         return f"similar to {_name(best, member)}; it has no score"
-    apart = abs(member.scored.score - best.scored.score)
+    apart = abs(member.scored.shown - best.scored.shown)
     lost = ", ".join(_losses(member, best))
     because = f": {lost}" if lost else ""
     if abs(member.quality - best.quality) <= TIE:

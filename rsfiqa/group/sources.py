@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import FORMATS, Row, check_label, is_current
+from rsfiqa.products.scores import FORMATS, Row, check_label, is_current, scale_of
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -18,11 +18,13 @@ class Scored(NamedTuple):
 
     Attributes:
         score: MOS units of the checkpoint.
+        shown: the score, or the nearest one within the scale.
         quality: the score in fractions of the range, higher is better, not clipped.
         ratings: of the picture by name, in [1, 5]; empty if unknown.
     """
 
     score: float
+    shown: float
     quality: float
     ratings: dict[str, float]
 
@@ -115,4 +117,6 @@ def _add(sources: Sources, row: Row, path: str) -> None:
         return
     values = {name: row.get(name) for name in RATINGS}
     ratings = {name: float(value) for name, value in values.items() if isinstance(value, float)}
-    sources.scored[row["location"]] = Scored(score, sign * score / span, ratings)
+    sources.scored[row["location"]] = Scored(
+        score, scale_of(row).clip(score), sign * score / span, ratings
+    )

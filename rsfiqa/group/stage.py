@@ -82,7 +82,7 @@ def run(
             _score_grouped(pictures, parts, score)
         rows = [*_rows(pictures, parts, workers), *_failed_rows(found.paths, failed)]
     if output is None:
-        _print(rows)
+        _print(rows, pictures)
     else:
         with as_input_error(output):
             groups.write(output, rows)
@@ -174,15 +174,20 @@ def _failed_rows(paths: Sequence[str], failed: dict[str, str]) -> Iterator[Group
             yield cast(GroupRow, dict.fromkeys(groups.SCHEMA.names) | known)
 
 
-def _print(rows: Sequence[GroupRow]) -> None:
+def _print(rows: Sequence[GroupRow], pictures: Pictures) -> None:
     """Print the groups of two pictures or more, and the pictures that could not be read."""
+    shown = {
+        one["location"]: scored.shown
+        for one, scored in zip(pictures.prints, pictures.scored, strict=True)
+        if scored is not None
+    }
     for row in rows:
         if row["relation"] == "failed":
             _print_line(f"{'failed':>8}  {row['path']}: {row['reason']}")
         elif (row["members"] or 0) > 1:
             if row["rank"] == 1:
                 print(f"group {row['group']}, {row['members']} pictures")
-            score = "" if row["score"] is None else f"{row['score']:.2f}"
+            score = f"{shown[row['location']]:.2f}" if row["location"] in shown else ""
             mark = "*" if row["best"] else " "
             _print_line(f"{mark}{score:>7}  {row['path']}  ({row['reason']})")
 

@@ -30,7 +30,10 @@ def has_more_detail(large: np.ndarray, small: np.ndarray) -> bool:
     whole, part = (_center(image, fraction) for image in (large, small))
     size = part.shape[::-1]
     made_up = cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    gained = _beyond(whole, size) / max(_beyond(made_up, size), NO_DETAIL)
+    # a copy that was made darker, or of less contrast, has less of both
+    contrast = cv2.resize(whole, size, interpolation=cv2.INTER_AREA).std()
+    toned = part.std() / contrast if contrast > NO_DETAIL else 1.0
+    gained = toned * _beyond(whole, size) / max(_beyond(made_up, size), NO_DETAIL)
     return bool(gained > np.interp(ratio, RATIOS, BOUNDS))
 
 

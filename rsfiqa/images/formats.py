@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
 HEAD = 4096  # bytes of a file that `sniff` needs; camera RAW is told from TIFF by its first tags
 
 # Formats that Pillow decodes by itself. None of them is handed to an external program (EPS).

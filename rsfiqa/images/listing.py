@@ -137,6 +137,11 @@ def _expand(argument: str) -> Iterator[Found]:
     elif path.suffix.lower() in lists.SUFFIXES and _is_list(path):
         yield from map(_named, lists.read(path))
     elif _exists(path) or not glob.has_magic(str(path)):
+        if not _exists(path) and (argument.endswith(os.sep) or not path.suffix):
+            raise InputError(
+                f"{argument}: must be pictures or a folder of them, found nothing of this name;"
+                " correct the name"
+            )
         yield _named(str(path))
     else:
         yield from _matches(argument, path)

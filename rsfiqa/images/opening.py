@@ -14,9 +14,8 @@ from PIL import Image, UnidentifiedImageError
 from rsfiqa.errors import ImageError, first_line
 from rsfiqa.images import jpeg, jxl, png, raw
 from rsfiqa.images.convert import ORIENTATION, upright_size
-from rsfiqa.images.formats import EXTRA, HEAD, missing_package, sniff
+from rsfiqa.images.formats import EXTRA, HEAD, MAX_PIXELS, missing_package, sniff
 
-MAX_PIXELS = 178_956_970  # Pillow refuses more as a decompression bomb; above half it warns
 TURNED = frozenset({"TIFF", "HEIC", "JXL", "RAW"})  # decoded upright; EXIF may still say otherwise
 PILLOW_NAMES = {"HEIC": "HEIF"}  # where they differ from ours
 
@@ -108,7 +107,7 @@ def _format(path: Path) -> str:
     """The format of a file that can be read."""
     try:
         if not path.is_file():
-            raise ImageError("no such file")
+            raise ImageError("a folder, no picture" if path.is_dir() else "no such file")
         with path.open("rb") as file:
             head = file.read(HEAD)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """From what a model predicts to the score of an image; the same for every scorer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,8 @@ from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import inside
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.pipeline import CaptionedRegions, Captions, RegionPipeline
-from rsfiqa.score.reason import picture_reason
-from rsfiqa.score.result import Region, Score
+from rsfiqa.score.reason import picture_distortions, picture_reason
+from rsfiqa.score.result import Region, Score, mean_ratings
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -50,7 +50,8 @@ class PreparedImage:
         pixels: uint8 (H, W, 3), of that part.
         labels: label map to use instead of the segmenter's.
         captions: of the regions, if they are known.
-        given: number of the region that was given; None for none.
+        given: number of the region that was given; None for none, and for the whole image.
+        whole: whether the region that was given is the whole image.
     """
 
     size: tuple[int, int]
@@ -60,6 +61,7 @@ class PreparedImage:
     labels: np.ndarray | None
     captions: Captions | None
     given: int | None = None
+    whole: bool = False
 
 
 class ImageScorer(ABC):
@@ -134,7 +136,7 @@ def prepare(
         return PreparedImage(*sizes, box, pixels, labels, captions)
     labels = segment(pixels) if labels is None else labels
     labels, given = inside.with_region(labels, mask, (height, width), box)
-    return PreparedImage(*sizes, box, pixels, labels, None, given)
+    return PreparedImage(*sizes, box, pixels, labels, None, given, whole=given is None)
 
 
 def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) -> Score:
@@ -158,9 +160,13 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
     shown = told(named, scored.ratings, predicted.region_quality, areas)
     regions = [_region(scored, r, places[r], shown[r], scale) for r in range(count)]
     costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
-    quality = min(max(predicted.quality, 0.0), 1.0)
+    score, quality = scale.to_mos(predicted.quality), min(max(predicted.quality, 0.0), 1.0)
+    reason = picture_reason(regions, labels, itu_level(quality))
+    given = None if prepared.given is None else regions[prepared.given]
+    if prepared.whole:
+        given = _whole(regions, content, score, quality, reason)
     return Score(
-        score=scale.to_mos(predicted.quality),
+        score=score,
         quality=quality,
         regions=regions,
         labels=border.pad_labels(labels, content, size),
@@ -168,8 +174,26 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
         cost_grid=border.pad_grid(costs, content, size),
         size=size,
         content=content,
-        reason=picture_reason(regions, labels, itu_level(quality)),
-        inside=None if prepared.given is None else regions[prepared.given],
+        reason=reason,
+        inside=given,
+    )
+
+
+def _whole(
+    regions: Sequence[Region], content: Box, score: float, quality: float, reason: str
+) -> Region:
+    """All regions of an image as one, which has the score of the image."""
+    return Region(
+        box=content,
+        content="the whole picture",
+        text=f"The whole picture: {reason}. Overall {itu_level(quality)}.",
+        ratings=mean_ratings(regions) | {"overall": itu_rating(quality)},
+        distortions=picture_distortions(regions),
+        area=1.0,
+        score=score,
+        quality=quality,
+        weight=1.0,
+        cost=sum(region.cost for region in regions),
     )
 
 

@@ -47,7 +47,7 @@ class Score(Command, ScoreOptions):
     heatmaps: Path | None = Field(
         None, description="Folder for heat maps of what each part of a picture costs it."
     )
-    box: tuple[float, float, float, float] | None = Field(
+    box: str | None = Field(
         None,
         description="Score the inside of a box instead of the whole picture: x0,y0,x1,y1 in pixels"
         " of the upright picture, or, if none is above 1, in fractions of its sides.",

@@ -31,18 +31,19 @@ class GivenBox:
     sides: tuple[float, float, float, float]
 
     @classmethod
-    def of(cls, sides: Sequence[float], subject: str) -> "GivenBox":
+    def of(cls, sides: Sequence[float] | str, subject: str) -> "GivenBox":
         """The box with these sides.
 
         Args:
-            sides: see the attribute.
+            sides: see the attribute; or the same as text, with commas between them.
             subject: what messages call it.
 
         Raises:
             InputError: not four numbers in order.
         """
         try:
-            x0, y0, x1, y1 = map(float, sides)
+            numbers = sides.split(",") if isinstance(sides, str) else sides
+            x0, y0, x1, y1 = map(float, numbers)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"{subject}: must be four numbers x0,y0,x1,y1, found {sides!r}; change it"
@@ -178,7 +179,7 @@ def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return found_mask
 
 
-def given(box: Sequence[float] | None, mask: Path | None) -> Inside | None:
+def given(box: Sequence[float] | str | None, mask: Path | None) -> Inside | None:
     """The region that options name; None for the whole picture.
 
     Raises:
@@ -255,10 +256,11 @@ def kind_of(key: str | None) -> str:
 
 def with_region(
     labels: np.ndarray, mask: np.ndarray, shape: tuple[int, int], box: border.Box
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, int | None]:
     """A label map in which the given pixels are a region, and the number of that region.
 
-    The other regions keep the rest of their pixels; those that are covered are gone.
+    The other regions keep the rest of their pixels; those that are covered are gone. Pixels that
+    are all of the image are no region of it: its regions stay, and the number is None.
 
     Args:
         labels: label map (h, w) of the image without its border.
@@ -277,5 +279,7 @@ def with_region(
         raise ImageError(
             "the given region is too small, or lies in the border, which is not scored"
         )
+    if inside.all():
+        return labels, None
     numbered = number_by_area(np.where(inside, labels.max() + 1, labels.astype(np.int32)))
     return numbered.astype(labels.dtype), int(numbered[inside][0])

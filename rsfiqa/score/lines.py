@@ -20,11 +20,17 @@ def picture_line(row: Row) -> str:
     if (score := row.get("score")) is None:
         return f"{'failed':>8}  {path}: {row['reason']}"
     damage = f"; damaged: {row['damage']}" if row["damage"] else ""
-    why = f"{row['word']}: {row['reason']}{damage} (worst region: {row['worst_caption']})"
+    region = "given" if row.get("inside") else "worst"
+    why = f"{row['word']}: {row['reason']}{damage} ({region} region: {row['worst_caption']})"
     return f"{scale_of(row).clip(score):8.2f}  {path}  {why}"
 
 
-def region_lines(regions: Sequence[Region], width: int | None, scale: MosScale) -> list[str]:
+def region_lines(
+    regions: Sequence[Region],
+    width: int | None,
+    scale: MosScale,
+    given: Sequence[int] | None = None,
+) -> list[str]:
     """A table of the regions of a picture, the most costly first; empty without regions.
 
     Regions have the numbers that the page of the report shows: from 1, by falling area.
@@ -33,6 +39,7 @@ def region_lines(regions: Sequence[Region], width: int | None, scale: MosScale) 
         regions: of the picture, by falling area.
         width: columns of the terminal; None for one line per region.
         scale: of the scores, which are shown within it.
+        given: box of the region that was given; None for none.
     """
     numbered = sorted(enumerate(regions, 1), key=lambda item: (-item[1].cost, item[0]))
     lines = [HEADER + "what"] if regions else []
@@ -41,7 +48,8 @@ def region_lines(regions: Sequence[Region], width: int | None, scale: MosScale) 
         score = scale.clip(region.score)
         figures = f"{number:>6} {region.cost:>7.2f} {region.weight:>6.1%} {score:>7.2f}"
         start = f"{INDENT}{figures}  {box:<23}  "
-        lines += _wrapped(start, _what(region), width)
+        mark = "given: " if given is not None and region.box == tuple(given) else ""
+        lines += _wrapped(start, mark + _what(region), width)
     return lines
 
 

@@ -97,14 +97,9 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
         level: of the picture's quality, of `ITU_LEVELS`.
     """
     by_family = _costs_by_family(regions)
-    named = _costliest(by_family)
-    explained = sum(sum(by_family[family].values()) for family in named)
-    if explained > 0 and explained >= EXPLAINED * sum(max(region.cost, 0.0) for region in regions):
-        costs = np.sum([list(by_family[family].values()) for family in named], axis=0)
-        words = " and ".join(
-            _effect(family, _severity(family, by_family[family], regions), level)
-            for family in named
-        )
+    if named := picture_distortions(regions):
+        costs = np.sum([list(by_family[family].values()) for family, _ in named], axis=0)
+        words = " and ".join(_effect(family, severity, level) for family, severity in named)
     else:
         words = without_distortions(level)
         if words == NO_DISTORTION:
@@ -112,6 +107,23 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
         costs = np.array([max(region.cost, 0.0) for region in regions])
     place = _place(costs, regions, labels)
     return f"{words}, {place}" if place else words
+
+
+def picture_distortions(regions: Sequence[Region]) -> list[tuple[str, int]]:
+    """Up to two families that cost a picture most, with their severity, 1 to 5.
+
+    None if they explain too little of what the picture loses.
+
+    Args:
+        regions: of the picture.
+    """
+    by_family = _costs_by_family(regions)
+    named = _costliest(by_family)
+    explained = sum(sum(by_family[family].values()) for family in named)
+    lost = sum(max(region.cost, 0.0) for region in regions)
+    if explained <= 0 or explained < EXPLAINED * lost:
+        return []
+    return [(family, _severity(family, by_family[family], regions)) for family in named]
 
 
 def region_reason(region: Region, level: str) -> str:

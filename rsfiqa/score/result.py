@@ -1,7 +1,7 @@
 """Results of a scorer: the score of an image and of its regions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -125,13 +125,7 @@ class Score:
 
         Regions whose caption failed do not count; NaN if all failed.
         """
-        weights = np.array([region.weight for region in self.regions])
-        return {
-            name: _weighted_mean(
-                np.array([region.ratings[name] for region in self.regions]), weights
-            )
-            for name in IMAGE_RATINGS
-        }
+        return mean_ratings(self.regions)
 
     @cached_property
     def worst(self) -> Region:
@@ -197,6 +191,15 @@ def _interpolated(grid: np.ndarray, size: tuple[int, int], content: Box) -> np.n
     whole[:y0] = whole[y1:] = whole[:, :x0] = whole[:, x1:] = 0
     whole *= grid.sum(dtype=np.float64) / whole.sum(dtype=np.float64)
     return whole
+
+
+def mean_ratings(regions: Sequence[Region]) -> dict[str, float]:
+    """Color, noise, artifact and blur of an image: the mean of its regions by their weights."""
+    weights = np.array([region.weight for region in regions])
+    return {
+        name: _weighted_mean(np.array([region.ratings[name] for region in regions]), weights)
+        for name in IMAGE_RATINGS
+    }
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:

@@ -217,5 +217,7 @@ def _print_row(row: Row, regions: Sequence[Region], explain: bool) -> None:
     """Print a row, with its regions if `explain`; wrapped where it is a terminal."""
     print(picture_line(row), flush=True)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in region_lines(regions, width, scores.scale_of(row)) if explain else ():
-        print(line)
+    if explain:
+        given = row["worst_box"] if row.get("inside") else None
+        for line in region_lines(regions, width, scores.scale_of(row), given):
+            print(line)

@@ -20,7 +20,7 @@ def member(tmp_path):
 
     def make(name, image, score=None, **ratings):
         path = save(tmp_path / name, np.asarray(image))
-        scored = None if score is None else Scored(score, score / 100, EVEN | ratings)
+        scored = None if score is None else Scored(score, score, score / 100, EVEN | ratings)
         return Member(name, path, fingerprint(str(path)), scored)
 
     return make

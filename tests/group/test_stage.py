@@ -164,7 +164,7 @@ def test_without_a_table_the_pictures_of_groups_are_scored_each_content_once(pic
 
     def score(paths):
         asked.extend(path.name for path in paths)
-        return (Scored(float(i), i / 100, {}) for i in range(len(paths)))
+        return (Scored(float(i), float(i), i / 100, {}) for i in range(len(paths)))
 
     run(pictures, output=tmp_path / "groups.parquet", score=score)
     assert asked == ["burst0.jpg", "burst1.jpg", "burst2.jpg", "coffee.png", "half.png"]
@@ -320,6 +320,16 @@ class TestRefused:
 
     def test_another_suffix(self, table, tmp_path):
         self.one_line("must end in .parquet, .csv, .jsonl", table, output=tmp_path / "g.txt")
+
+
+def test_printed_scores_and_differences_lie_within_the_scale(pictures, tmp_path, capsys):
+    scores = dict.fromkeys(pictures.iterdir(), 50.0)
+    scores |= {pictures / "burst0.jpg": -20.0, pictures / "burst1.jpg": 130.0}
+    run(write_scores(tmp_path / "scores.parquet", scores))
+    shown = capsys.readouterr().out
+    assert "  0.00  " in shown
+    assert "100.00  " in shown
+    assert "quality 100.0 points lower" in shown
 
 
 def test_the_command(pictures, table, tmp_path, capsys):

@@ -29,6 +29,16 @@ def test_an_original_shows_more_than_its_smaller_copy(name, ratio):
     assert has_more_detail(jpeg(original, 92), jpeg(smaller(original, ratio), 92))
 
 
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+def test_a_dark_original_shows_more_than_its_brighter_smaller_copy(name):
+    original = Image.fromarray(PHOTOGRAPHS[name]())
+    dark = Image.fromarray((0.2 * np.asarray(original)).astype(np.uint8))
+    assert has_more_detail(jpeg(dark, 92), jpeg(smaller(original, 2), 92))
+    enlarged = smaller(original, 2).resize(original.size, Image.Resampling.BICUBIC)
+    dark = Image.fromarray((0.2 * np.asarray(enlarged)).astype(np.uint8))
+    assert not has_more_detail(jpeg(dark, 92), jpeg(smaller(original, 2), 92))
+
+
 @pytest.mark.parametrize("ratio", [1.25, 1.5, 2, 3])
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 @pytest.mark.parametrize("resampling", FILTERS)

@@ -152,6 +152,14 @@ def test_a_path_that_exists_is_meant(tmp_path, monkeypatch, name):
         assert expand_paths([f"{folder}/*.j*"]).paths == [name]
 
 
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/", "photos.2024/"])
+def test_a_mistyped_folder_is_no_picture(tmp_path, name):
+    named = f"{tmp_path}/{name}"
+    with pytest.raises(InputError, match=f"^{named}: must be pictures or a folder .* of this name"):
+        expand_paths([named])
+    assert expand_paths([f"{tmp_path}/gone.jpg"]).paths == [f"{tmp_path}/gone.jpg"]  # a failed row
+
+
 def test_an_empty_name_is_not_the_current_folder(pictures):
     with pytest.raises(InputError, match="must name pictures, found an empty name; leave it out"):
         expand_paths([str(pictures), ""])

@@ -164,7 +164,7 @@ class TestUnusable:
             read(tmp_path / "none.jpg")
 
     def test_folder(self, tmp_path, read):
-        with pytest.raises(ImageError, match="no such file"):
+        with pytest.raises(ImageError, match="a folder, no picture"):
             read(tmp_path)
 
     def test_empty(self, tmp_path, read):

@@ -56,10 +56,17 @@ def test_box_fractions_and_mask_are_the_same_region(scorer, photo):
     assert scorer.score(photo, mask=mask_of((30, 20, 90, 60), value=1)).inside == first
 
 
-def test_the_whole_picture_is_a_region_too(scorer, photo):
-    result = scorer.score(photo, box=(0, 0, 1, 1))
-    assert len(result.regions) == 1
-    assert result.inside.score == pytest.approx(result.score, abs=1e-4)
+def test_the_whole_picture_has_its_own_score(scorer, photo):
+    """A model that knows pictures of several regions scored one of a single region far lower."""
+    whole, result = scorer.score(photo), scorer.score(photo, box=(0, 0, 1, 1))
+    assert (result.score, len(result.regions)) == (whole.score, len(whole.regions))
+    found = result.inside
+    assert (found.score, found.quality, found.word) == (whole.score, whole.quality, whole.word)
+    assert (found.box, found.area, found.weight) == ((0, 0, 120, 80), 1, 1)
+    assert found.cost == pytest.approx(sum(region.cost for region in whole.regions))
+    assert found.ratings.items() >= whole.ratings.items()
+    assert found.text == f"The whole picture: {whole.reason}. Overall {whole.word}."
+    assert scorer.score(photo, mask=np.ones((80, 120))).inside == found
 
 
 @pytest.mark.parametrize(
@@ -147,6 +154,16 @@ def test_the_table(checkpoint, scorer, photo, tmp_path):
     again = Recorder(tmp_path / "again")
     assert run([tmp_path / "p"], checkpoint, output, inside=masks, score_one=again)
     assert again.names == []
+
+
+def test_the_row_of_a_box_over_all_is_that_of_the_picture(checkpoint, photo, tmp_path):
+    run([photo], checkpoint, tmp_path / "whole.parquet")
+    run([photo], checkpoint, tmp_path / "box.parquet", inside=given(".0,0,1.,1", None))
+    (whole,), (boxed,) = (rows_of(tmp_path / f"{name}.parquet") for name in ("whole", "box"))
+    same = ("score", "quality", "word", "color", "noise", "artifact", "blur")
+    for name in same:
+        assert boxed[name] == whole[name], name
+    assert (boxed["worst_box"], boxed["inside"]) == ([0, 0, 120, 80], "box 0,0,1,1")
 
 
 def test_a_table_is_of_one_kind(checkpoint, photo, tmp_path):

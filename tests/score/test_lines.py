@@ -38,6 +38,10 @@ def test_regions_by_cost_with_the_numbers_of_the_page():
     }
     assert len(at) == 1  # under the header
     assert region_lines([], None, SCALE) == []
+    given = region_lines(
+        [region(1, "A sky.", (0, 0, 9, 9)), region(2, "A road.")], None, SCALE, [0, 0, 9, 9]
+    )
+    assert ["given: " in line for line in given] == [False, False, True]
     limited = region_lines([region(1, "A sky.")], None, MosScale(60, 100))
     assert limited[1].split()[3] == "60.00"
 
@@ -69,6 +73,8 @@ def test_a_score_is_shown_within_the_scale(score, shown):
     line = picture_line(row | why | {"word": "bad"})
     assert line.split()[:3] == [shown, "a.jpg", "bad:"]
     assert line.endswith("The picture is noisy, all over. (worst region: A sky. Overall bad.)")
+    boxed = picture_line(row | why | {"word": "bad", "inside": "box 0,0,9,9"})
+    assert boxed.endswith("(given region: A sky. Overall bad.)")
 
 
 def test_damage_is_said_and_no_name_steers_the_terminal():

@@ -121,7 +121,7 @@ def _new_folder(output: Path) -> Iterator[Path]:
         InputError: the output exists.
     """
     if os.path.lexists(output):
-        raise InputError(f"{output}: must not exist, found one; remove it, or name another")
+        raise InputError(f"{output}: must be a new folder, found one that is there; name another")
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as name:
         made = Path(name) / "made"

@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from rsfiqa.command import Command
-from rsfiqa.images.opening import MAX_PIXELS
+from rsfiqa.images.formats import MAX_PIXELS
 from rsfiqa.score.command import Score
 from rsfiqa.score.options import ScoreOptions
 from rsfiqa.score.serve.limits import MB, Limits

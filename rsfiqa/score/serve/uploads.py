@@ -100,9 +100,8 @@ async def _from_form(request: Request, folder: Path, most: int) -> list[Upload]:
         detail = getattr(error, "detail", None) or first_line(error)
         raise RefusalError(400, f"body: must be a complete form, found {detail}") from error
     if not 1 <= len(kept) <= most:
-        raise RefusalError(
-            422, f"{FIELD}: must be 1 to {most} files of the form, found {len(kept)}"
-        )
+        allowed = "one file" if most == 1 else f"1 to {most} files"
+        raise RefusalError(422, f"{FIELD}: must be {allowed} of the form, found {len(kept)}")
     return kept
 
 

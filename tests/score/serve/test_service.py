@@ -120,7 +120,7 @@ def test_a_batch_answers_each_picture(ask):
             form(png(), field_name="x"),
             FORM,
             422,
-            "image: must be 1 to 1 files of the",
+            "image: must be one file of the form",
         ),
         (form(png())[:-40], FORM, 422, ""),
         (b"x" * 4_000_001, FORM, 413, "body: must have at most 4 MB, found 4000001 bytes; reduce"),

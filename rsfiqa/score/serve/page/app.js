@@ -69,7 +69,7 @@ async function request(file, name, preview) {
 }
 
 async function score(item) {
-  const preview = (await makeThumb(item)) ? 0 : 1024; // the browser cannot show it
+  const preview = (await makeThumb(item)) ? 0 : 1024; // the browser cannot show the picture that is scored
   if (item.file.size > health.max_upload) {
     throw new Error(`the file has more than ${health.max_upload / 1e6} MB`);
   }
@@ -98,6 +98,14 @@ function work() {
 
 // ---- pictures that are added
 
+// Whether a file may be an animation, of which the browser would play more than the frame that is scored.
+async function moves(file) {
+  const head = new Uint8Array(await file.slice(0, 64).arrayBuffer());
+  const text = String.fromCharCode(...head);
+  const isWebp = text.slice(8, 16) === "WEBPVP8X" && (head[20] & 2) !== 0;
+  return text.startsWith("GIF8") || isWebp || text.includes("acTL");
+}
+
 async function makeThumb(item) {
   try {
     const bitmap = await createImageBitmap(item.file);
@@ -109,10 +117,10 @@ async function makeThumb(item) {
     bitmap.close();
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.8));
     item.thumb = URL.createObjectURL(blob);
-    item.shown = true;
+    item.shown = !(await moves(item.file));
     drawItem(item);
     if (item === current) drawPhoto(item, false);
-    return true;
+    return item.shown;
   } catch {
     return false;
   }
@@ -183,6 +191,7 @@ function makeNode() {
 }
 
 const number = (value) => value.toFixed(1);
+const within = (score, result) => number(Math.min(Math.max(score, result.low), result.high)); // a score on its scale
 
 function drawItem(item) {
   const { node } = item;
@@ -191,7 +200,7 @@ function drawItem(item) {
     node.image.replaceWith(image);
     node.image = image;
   }
-  const states = { ok: () => `${number(item.result.score)} ${item.result.word}`, failed: () => "failed", waiting: () => "…" };
+  const states = { ok: () => `${within(item.result.score, item.result)} ${item.result.word}`, failed: () => "failed", waiting: () => "…" };
   node.figure.textContent = states[item.state]();
   node.figure.classList.toggle("alarm", item.state === "failed");
   node.label.textContent = item.name;
@@ -358,7 +367,7 @@ function drawFacts(item) {
   const facts = [` ${result.word}, of ${result.low} to ${result.high} (${result.direction} is better)`, `${result.width} × ${result.height}`];
   if (result.taken) facts.push(result.taken.replace("T", " "));
   facts.push(...result.flags);
-  at("facts").replaceChildren(element("b", {}, number(result.score)), facts.join(", "));
+  at("facts").replaceChildren(element("b", {}, within(result.score, result)), facts.join(", "));
   const damage = result.damage ? ` Damaged: ${result.damage}.` : "";
   const reason = result.reason === result.worst_caption ? "" : `${result.reason}. `;
   const worst = `Worst region: ${result.worst_caption} It costs ${number(result.worst_cost)} points.`;
@@ -388,15 +397,15 @@ function drawRegions(item) {
     svg.append(svg.querySelector(".worst")); // on top
   }
   const byCost = regions.map((region, r) => [region, r]).sort(([a], [b]) => b.cost - a.cost);
-  at("rows").replaceChildren(...byCost.map(([region, r]) => drawRow(region, r, item.result.worst)));
+  at("rows").replaceChildren(...byCost.map(([region, r]) => drawRow(region, r, item.result)));
 }
 
-function drawRow(region, r, worst) {
-  const button = element("button", { type: "button" }, r === worst ? `${r + 1} worst` : `${r + 1}`);
+function drawRow(region, r, result) {
+  const button = element("button", { type: "button" }, r === result.worst ? `${r + 1} worst` : `${r + 1}`);
   const row = element("tr", {},
     element("td", {}, button),
     element("td", { className: "figure" }, number(region.cost)),
-    element("td", { className: "figure" }, number(region.score)),
+    element("td", { className: "figure" }, within(region.score, result)),
     element("td", {}, region.text));
   row.dataset.region = r;
   return row;
