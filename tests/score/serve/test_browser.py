@@ -154,6 +154,40 @@ def test_a_failure_is_shown_with_its_reason(open_page):
     assert without_failures(page.noise) == []
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_frame_that_is_scored_is_shown(open_page, kind):
+    """Regions are those of the first frame; the browser would play the others under them."""
+    frames = [Image.open(io.BytesIO(photo(seed))) for seed in (1, 2)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=50, loop=0)
+    page = open_page()
+    drop(page, {f"moves.{kind.lower()}": buffer.getvalue(), "still.jpg": FILES["a.jpg"]})
+    for name, source in (("moves", "data:image/"), ("still", "blob:")):
+        page.locator("#sheet li button", has_text=name).click()
+        expect(page.locator("#photo")).to_have_js_property("naturalWidth", 180)
+        assert page.locator("#photo").get_attribute("src").startswith(source), name
+    assert without_failures(page.noise) == []
+
+
+def test_scores_are_shown_within_the_scale(open_page):
+    page = open_page()
+    page.route("**/score?*", beyond)
+    drop(page, {"a.jpg": FILES["a.jpg"]})
+    assert page.locator("#sheet .score").inner_text().split()[0] == "1.0"
+    assert page.locator("#facts b").inner_text() == "1.0"
+    scores = page.locator("#rows td:nth-child(3)").all_inner_texts()
+    assert scores == ["1.0"] * len(scores) != []
+
+
+def beyond(route) -> None:
+    """Answer a request as the service does, with scores below the scale."""
+    answer = route.fetch()
+    content = answer.json()
+    content["score"] = -34.5
+    content["regions"] = [one | {"score": -40.0} for one in content["regions"]]
+    route.fulfill(response=answer, json=content)
+
+
 def test_hovering_over_a_region_says_what_it_costs(open_page):
     page = open_page()
     drop(page, {"a.jpg": FILES["a.jpg"]})

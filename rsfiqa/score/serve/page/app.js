@@ -352,7 +352,7 @@ function drawPhoto(item, changed) {
   if (photo.src.startsWith("blob:")) URL.revokeObjectURL(photo.src);
   photo.removeAttribute("src");
   if (item.shown) photo.src = URL.createObjectURL(item.file);
-  else if (item.thumb) photo.src = item.thumb;
+  else if (item.result?.preview) photo.src = item.result.preview;
   photo.alt = item.name;
 }
 
