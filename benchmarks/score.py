@@ -1,6 +1,6 @@
 """How fast and in what memory pictures are scored, and whether the package works once installed.
 
-About 40 minutes on two cores, half of which is an installation into an empty environment. Figures
+About an hour on two cores, a third of which is an installation into an empty environment. Figures
 are written if all parts were measured.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.pipeline import SETS
 from rsfiqa.products import score_tables
 
 SPEED_IMAGES = 200
-GROWTH_IMAGES = 10_000
+GROWTH_IMAGES = 100_000
 GROWTH_PART = 0.1  # of them, first and last
 SMALL = 64  # pixels a side
 PAUSE_S = 0.2
