@@ -100,7 +100,7 @@ def test_one_line_says_what_is_wrong(source, message):
     ("source", "message"),
     [
         ("missing.jpg", "no such file"),
-        ("", "no such file"),
+        ("", "a folder, no picture"),
         ("a\0b.jpg", "no such file"),
         (b"no picture", "not an image"),
         (b"", "empty file"),

@@ -114,7 +114,7 @@ def test_a_checkpoint_without_the_packaged_captioner_takes_captions(tmp_path_fac
 
 def test_an_output_that_exists_is_refused(tmp_path, capsys):
     assert cli.main(["export", "-o", str(tmp_path)]) == 1
-    assert f"{tmp_path}: must not exist, found one" in capsys.readouterr().err
+    assert f"{tmp_path}: must be a new folder, found one" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
