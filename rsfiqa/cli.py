@@ -204,16 +204,20 @@ def _unknown(words: Sequence[str], word: str) -> str:
     name = path.replace(".", " ") or "rsfiqa"
     if not word.startswith("-"):
         return f"{name} takes no further argument, found {word}"
-    near = get_close_matches(word, command.flags("").values(), 1, NEAR)
-    hint = f"did you mean {near[0]}" if near else f"rsfiqa {name} --help has its options"
+    hint = _nearest(word, command.flags("").values(), f"rsfiqa {name} --help has its options")
     return f"{name} has no option {word} ({hint})"
 
 
 def _no_command(word: str) -> str:
     """What is wrong with a word that is no subcommand, and the nearest one."""
-    near = get_close_matches(word, _subcommands(Rsfiqa), 1, NEAR)
-    hint = f"did you mean {near[0]}" if near else "rsfiqa --help names the commands"
+    hint = _nearest(word, _subcommands(Rsfiqa), "rsfiqa --help names the commands")
     return f"no command {word} ({hint})"
+
+
+def _nearest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """The known word that is most like another, as a question; `otherwise` if none is."""
+    near = get_close_matches(word, list(known), 1, NEAR)
+    return f"did you mean {near[0]}" if near else otherwise
 
 
 def _number_lists(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

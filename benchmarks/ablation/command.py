@@ -115,8 +115,8 @@ def _chosen(known: Sequence[Condition], parts: Collection[str]) -> list[Conditio
     for part in parts:
         if part not in allowed:
             raise InputError(f"--part: must be among {', '.join(allowed)}, found {part}")
-    wanted = {*parts, *("ac" if "d" in parts else "")}  # whose models are tested by part d
-    return [one for one in known if wanted & {one.part, one.name}]
+    chosen = {*parts, *("ac" if "d" in parts else "")}  # whose models are tested by part d
+    return [one for one in known if chosen & {one.part, one.name}]
 
 
 def run(given: argparse.Namespace, condition: Condition) -> None:

@@ -84,6 +84,4 @@ class Group(Command, GroupOptions):
                 name: sum(region.weight * region.ratings[name] for region in found.regions)
                 for name in found.regions[0].ratings
             }
-            sign = -1 if scorer.lower_better else 1
-            quality = sign * found.score / abs(scorer.scale.span)
-            yield Scored(found.score, scorer.scale.clip(found.score), quality, ratings)
+            yield Scored.of(found.score, scorer.scale, ratings)

@@ -10,6 +10,7 @@ from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate, stored_path
 from rsfiqa.products import score_tables
 from rsfiqa.products.scores import FORMATS, Row, check_label, is_current, scale_of
+from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import RATINGS
 
 
@@ -27,6 +28,12 @@ class Scored(NamedTuple):
     shown: float
     quality: float
     ratings: dict[str, float]
+
+    @classmethod
+    def of(cls, score: float, scale: MosScale, ratings: dict[str, float]) -> "Scored":
+        """A score of this scale."""
+        sign = -1 if scale.lower_better else 1
+        return cls(score, scale.clip(score), sign * score / abs(scale.span), ratings)
 
 
 @dataclass
@@ -110,13 +117,9 @@ def _add(sources: Sources, row: Row, path: str) -> None:
     if not is_current(row, state):
         sources.outdated += state["size"] is not None
         return
-    span = abs(row["high"] - row["low"])
-    sign = -1 if row["direction"] == "lower" else 1
     score = row["score"]
-    if score is None or not math.isfinite(score) or not span:
+    if score is None or not math.isfinite(score) or row["high"] == row["low"]:
         return
     values = {name: row.get(name) for name in RATINGS}
     ratings = {name: float(value) for name, value in values.items() if isinstance(value, float)}
-    sources.scored[row["location"]] = Scored(
-        score, scale_of(row).clip(score), sign * score / span, ratings
-    )
+    sources.scored[row["location"]] = Scored.of(score, scale_of(row), ratings)

@@ -30,10 +30,12 @@ def has_more_detail(large: np.ndarray, small: np.ndarray) -> bool:
     whole, part = (_center(image, fraction) for image in (large, small))
     size = part.shape[::-1]
     made_up = cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    # a copy that was made darker, or of less contrast, has less of both
-    contrast = cv2.resize(whole, size, interpolation=cv2.INTER_AREA).std()
+    reduced = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    # a copy that was made darker, or of less contrast, has less detail in grey levels
+    contrast = reduced.std()
     toned = part.std() / contrast if contrast > NO_DETAIL else 1.0
-    gained = toned * _beyond(whole, size) / max(_beyond(made_up, size), NO_DETAIL)
+    lost = _beyond(made_up, cv2.resize(made_up, size, interpolation=cv2.INTER_AREA))
+    gained = toned * _beyond(whole, reduced) / max(lost, NO_DETAIL)
     return bool(gained > np.interp(ratio, RATIOS, BOUNDS))
 
 
@@ -48,8 +50,7 @@ def _center(image: np.ndarray, fraction: float) -> np.ndarray:
     return grey.astype(np.float32)
 
 
-def _beyond(grey: np.ndarray, size: tuple[int, int]) -> float:
-    """Standard deviation of what an image float32 (H, W) loses when it is reduced to a size."""
-    reduced = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+def _beyond(grey: np.ndarray, reduced: np.ndarray) -> float:
+    """Standard deviation of what an image float32 (H, W) loses when it is reduced."""
     lost = grey - cv2.resize(reduced, grey.shape[::-1], interpolation=cv2.INTER_CUBIC)
     return float(lost.std())

@@ -136,15 +136,17 @@ def _expand(argument: str) -> Iterator[Found]:
         yield from map(_named, _lines(path.read_bytes()))
     elif path.suffix.lower() in lists.SUFFIXES and _is_list(path):
         yield from map(_named, lists.read(path))
-    elif _exists(path) or not glob.has_magic(str(path)):
-        if not _exists(path) and (argument.endswith(os.sep) or not path.suffix):
-            raise InputError(
-                f"{argument}: must be pictures or a folder of them, found nothing of this name;"
-                " correct the name"
-            )
+    elif _exists(path):
         yield _named(str(path))
-    else:
+    elif glob.has_magic(str(path)):
         yield from _matches(argument, path)
+    elif argument.endswith(os.sep) or not path.suffix:
+        raise InputError(
+            f"{argument}: must be pictures or a folder of them, found nothing of this name; correct"
+            " the name"
+        )
+    else:
+        yield _named(str(path))  # of a file that has gone, which fails alone
 
 
 def _is_list(path: Path) -> bool:

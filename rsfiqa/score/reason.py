@@ -97,7 +97,7 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
         level: of the picture's quality, of `ITU_LEVELS`.
     """
     by_family = _costs_by_family(regions)
-    if named := picture_distortions(regions):
+    if named := _explaining(by_family, regions):
         costs = np.sum([list(by_family[family].values()) for family, _ in named], axis=0)
         words = " and ".join(_effect(family, severity, level) for family, severity in named)
     else:
@@ -117,7 +117,13 @@ def picture_distortions(regions: Sequence[Region]) -> list[tuple[str, int]]:
     Args:
         regions: of the picture.
     """
-    by_family = _costs_by_family(regions)
+    return _explaining(_costs_by_family(regions), regions)
+
+
+def _explaining(
+    by_family: Mapping[str, Mapping[int, float]], regions: Sequence[Region]
+) -> list[tuple[str, int]]:
+    """As `picture_distortions`, from the costs by family."""
     named = _costliest(by_family)
     explained = sum(sum(by_family[family].values()) for family in named)
     lost = sum(max(region.cost, 0.0) for region in regions)
