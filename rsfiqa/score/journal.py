@@ -34,8 +34,9 @@ class Journal:
     """Finished rows that are not in the table yet; a context manager.
 
     Each row is flushed before the next one. Rows stay in the file, because a million of them take
-    100 MB of memory. The file is locked with flock, which the system releases when the process
-    ends. Its first line names the table and the checkpoint.
+    100 MB of memory, and their places are read again when they are needed, so that memory does not
+    grow with the pictures of a run. The file is locked with flock, which the system releases when
+    the process ends. Its first line names the table and the checkpoint.
 
     Pictures are identified by their location, size and time. Rows of the table and of the journal
     count as done as long as the file has not changed.
@@ -50,9 +51,6 @@ class Journal:
             orphan of a killed scheduler; the journal of another checkpoint is discarded, and only
             the pictures of the run are published.
         prepare: called when no other run can write the table any more, and before it is read.
-
-    Attributes:
-        failed: locations whose last row is a failure.
 
     Raises:
         InputError: the table is of another checkpoint or not a table of scores, another run writes
@@ -71,9 +69,10 @@ class Journal:
         self.output, self.label, self._inside, self._shard = output, label, inside, shard
         self._kind = kind_of(inside(""))
         self.path = journal_path(output)
-        self.failed: set[str] = set()
         self._done: dict[str, int] = {}  # hash of the state of each picture, by location
         self._offsets: dict[str, int] = {}  # of rows in the journal, by location
+        self._end = 0  # of the rows in the journal that these dictionaries know
+        self._is_behind = False  # whether there are others
         self._replaced: dict[str, str] = {}  # locations in the journal by those in the table
         self._regions_path = region_scores.regions_path(output)
         self._with_regions: set[str] = set()  # locations whose regions are in the journal
@@ -121,8 +120,9 @@ class Journal:
         return open_locked(self.path, self.output, wait=self._shard)
 
     def _read(self) -> None:
-        """Index the rows; an incomplete last row is removed."""
+        """Index the rows of an earlier run; an incomplete last row is removed."""
         header = self._header()
+        self._end = len(header)
         self._file.seek(0)
         first = self._file.readline()
         if first != header:
@@ -135,13 +135,22 @@ class Journal:
                 self._file.write(header)
                 self._file.flush()
             return
-        end = len(header)
+        self._index_rest()
+        self._file.truncate(self._end)
+
+    def _index_rest(self) -> None:
+        """Index the rows that are not yet, up to an incomplete one."""
+        self._file.seek(self._end)
         for line in self._file:
             if (row := _parse(line)) is None:
                 break
-            self._index(row, end)
-            end += len(line)
-        self._file.truncate(end)
+            self._index(row, self._end)
+            self._end += len(line)
+        self._is_behind = False
+
+    def _catch_up(self) -> None:
+        if self._is_behind:
+            self._index_rest()
 
     def _header(self) -> bytes:
         owner = {"table": display_path(self.output.name), "checkpoint": self.label}
@@ -178,10 +187,8 @@ class Journal:
         if (replaced := cast(dict[str, Any], row).get(REPLACES)) is not None:
             self._replaced[replaced] = location
         if row["status"] == "failed":
-            self.failed.add(location)
             self._done.pop(location, None)
         else:
-            self.failed.discard(location)
             self._done[location] = hash((*_state(row), row["inside"]))
 
     def __enter__(self) -> "Journal":
@@ -196,6 +203,7 @@ class Journal:
 
         One that is gone keeps its row: the disk that holds it may come back.
         """
+        self._catch_up()
         state = file_state(path)
         location = state["location"]
         if state["size"] is None:
@@ -218,12 +226,10 @@ class Journal:
             self._append(row, **{REGIONS: list(regions)})
 
     def _append(self, row: Row, **further: Any) -> None:
-        line = {**row, **further}
         with as_input_error(self.output):
-            offset = self._file.seek(0, 2)
-            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.write(json.dumps({**row, **further}).encode() + b"\n")
             self._file.flush()
-        self._index(cast(Row, line), offset)
+        self._is_behind = True
 
     def adopt_moved(self, paths: Sequence[str]) -> None:
         """Take over rows of pictures that were moved, by name, size and time.
@@ -233,6 +239,7 @@ class Journal:
         Args:
             paths: of pictures that are not done.
         """
+        self._catch_up()
         if not self._done:
             return
         states = [(path, file_state(path)) for path in paths]
@@ -275,6 +282,7 @@ class Journal:
             locations: of the pictures of this run, in the order of the table.
         """
         with as_input_error(self.output):
+            self._catch_up()
             if self._offsets or not self.output.is_file():
                 self._write_regions(locations)
                 self._write_table(locations)

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.products import region_scores, scores
-from rsfiqa.score.journal import journal_path
+from rsfiqa.score.journal import Journal, journal_path
 from tests.support.scoring import Recorder, interrupt, rows_of, run
 
 
@@ -233,3 +235,22 @@ def test_a_link_to_a_table_stays_a_link(checkpoint, tmp_path):
     assert run([path, save(tmp_path / "b.png", 1)], checkpoint, tmp_path / "link.csv")
     assert (tmp_path / "link.csv").is_symlink()
     assert len(rows_of(tmp_path / "real/s.csv")) == 2
+
+
+def test_a_journal_takes_no_memory_for_each_row(tmp_path):
+    def row(number: int) -> Any:
+        location = str(tmp_path / f"{number:06d}.png")
+        return dict.fromkeys(scores.SCHEMA.names) | {"location": location, "status": "ok"}
+
+    with Journal(tmp_path / "s.csv", "label") as journal:
+        journal.add(row(0), [])
+        tracemalloc.start()
+        try:
+            for number in range(1, 2001):
+                journal.add(row(number), [])
+            grown, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert grown < 10 * 2000  # bytes; with their places in dictionaries 300 each
+        assert all(journal.is_done(row(number)["location"]) for number in (0, 1000, 2000))
+        assert not journal.is_done(row(2001)["location"])
