@@ -80,8 +80,4 @@ class Group(Command, GroupOptions):
             if isinstance(found, ImageError):
                 yield None
                 continue
-            ratings = {
-                name: sum(region.weight * region.ratings[name] for region in found.regions)
-                for name in found.regions[0].ratings
-            }
-            yield Scored.of(found.score, scorer.scale, ratings)
+            yield Scored.of(found.score, scorer.scale, found.ratings)

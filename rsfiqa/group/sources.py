@@ -1,17 +1,23 @@
 """The pictures that are grouped, with their scores where tables give them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from rsfiqa.images.listing import Listing, expand_paths
 from rsfiqa.images.location import display_path, file_state, locate, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import FORMATS, Row, check_label, is_current, scale_of
+from rsfiqa.products.scores import (
+    FORMATS,
+    IMAGE_RATINGS,
+    Row,
+    check_label,
+    is_current,
+    scale_of,
+)
 from rsfiqa.scale import MosScale
-from rsfiqa.vocabulary import RATINGS
 
 
 class Scored(NamedTuple):
@@ -30,10 +36,15 @@ class Scored(NamedTuple):
     ratings: dict[str, float]
 
     @classmethod
-    def of(cls, score: float, scale: MosScale, ratings: dict[str, float]) -> "Scored":
-        """A score of this scale."""
+    def of(cls, score: float, scale: MosScale, ratings: Mapping[str, float | None]) -> "Scored":
+        """A score of this scale; ratings that are None or NaN are unknown."""
         sign = -1 if scale.lower_better else 1
-        return cls(score, scale.clip(score), sign * score / abs(scale.span), ratings)
+        known = {
+            name: float(value)
+            for name, value in ratings.items()
+            if value is not None and not math.isnan(value)
+        }
+        return cls(score, scale.clip(score), sign * score / abs(scale.span), known)
 
 
 @dataclass
@@ -120,6 +131,6 @@ def _add(sources: Sources, row: Row, path: str) -> None:
     score = row["score"]
     if score is None or not math.isfinite(score) or row["high"] == row["low"]:
         return
-    values = {name: row.get(name) for name in RATINGS}
-    ratings = {name: float(value) for name, value in values.items() if isinstance(value, float)}
+    columns = cast(dict[str, Any], row)
+    ratings = {name: columns[name] for name in IMAGE_RATINGS}
     sources.scored[row["location"]] = Scored.of(score, scale_of(row), ratings)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # in the names of temporary files
+SUFFIX = ".partial"
 LONG_NAME = 200  # bytes; file systems allow 255, and a temporary name has up to 30 more
 
 _UMASK = os.umask(0)
@@ -26,7 +27,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    partial = path.with_name(f"{_prefix(path)}{os.getpid()}.partial")
+    partial = path.with_name(f"{_prefix(path)}{os.getpid()}{SUFFIX}")
     try:
         yield partial
         partial.chmod(_mode(path))  # some libraries create files that only the owner can read
@@ -56,13 +57,18 @@ def _prefix(path: Path) -> str:
     return f".{name}.{HOST}-"
 
 
+def is_partial(name: str, path: Path) -> bool:
+    """Whether a name is that of a temporary sibling of `path`, of any host and process."""
+    return name.startswith(f".{path.name}.") and name.endswith(SUFFIX)
+
+
 def _remove_abandoned(path: Path) -> None:
     """Remove temporary siblings of `path` whose process has ended."""
     prefix = _prefix(path)
     with os.scandir(path.parent) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(prefix)]
     for name in names:
-        pid = name.removeprefix(prefix).removesuffix(".partial")
+        pid = name.removeprefix(prefix).removesuffix(SUFFIX)
         if pid.isdecimal() and not _is_running(int(pid)):
             path.with_name(name).unlink(missing_ok=True)
 

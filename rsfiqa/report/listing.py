@@ -11,17 +11,16 @@ import numpy as np
 from scipy.stats import rankdata
 
 from rsfiqa.captioners.sentence import named_families
-from rsfiqa.products.scores import SCHEMA, Row
+from rsfiqa.products.scores import IMAGE_RATINGS, SCHEMA, Row
 from rsfiqa.report.dataset import DataSet
 from rsfiqa.report.scored_pictures import Paths, address
 from rsfiqa.report.thumbnails import Thumbnail
 from rsfiqa.scale import MosScale, itu_level
-from rsfiqa.vocabulary import RATINGS, family_words
+from rsfiqa.vocabulary import family_words
 
 BINS = 20  # of the histogram
 FAILED = "failed"  # counts as a problem
 LEAST_REPEATED = 2  # mean number of rows with one text, from which texts are listed apart
-IMAGE_RATINGS = tuple(name for name in RATINGS if name != "overall")
 
 
 @dataclass(frozen=True)

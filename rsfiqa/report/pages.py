@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from rsfiqa.errors import InputError
+from rsfiqa.io.atomic import is_partial
 from rsfiqa.products.scores import Row
 from rsfiqa.report import page, thumbnails
 from rsfiqa.report.dataset import DataSet
@@ -29,12 +30,16 @@ def check_folder(folder: Path) -> None:
     found = sorted(one.name for one in folder.iterdir())
     index = folder / "index.html"
     is_ours = index.is_file() and page.WRITTEN in index.read_bytes()
-    # a run that was interrupted has made no index yet
-    others = [] if is_ours else [name for name in found if name not in (THUMBNAILS, PAGES)]
+    others = [] if is_ours else [name for name in found if not _is_of_interrupted(name, index)]
     if others:
         raise InputError(
             f"{folder}: must be empty or hold an earlier page, found {others[0]}; give another name"
         )
+
+
+def _is_of_interrupted(name: str, index: Path) -> bool:
+    """Whether a run that was interrupted before the index was there leaves such a file."""
+    return name in (THUMBNAILS, PAGES) or is_partial(name, index)
 
 
 def thumbnail_files(folder: Path, sources: Sequence[Path]) -> Iterator[Thumbnail | None]:

@@ -14,7 +14,7 @@ from rsfiqa.captioners.by_image import MENTIONED
 from rsfiqa.captioners.sentence import reason
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
-from rsfiqa.images.location import file_state
+from rsfiqa.images.location import file_state, stored_path
 from rsfiqa.images.outlines import anchor, outlines
 from rsfiqa.products.captions import Distortion
 from rsfiqa.products.scores import FileState, Row, is_current
@@ -134,10 +134,10 @@ class Paths:
         One that is not at its location is looked for where the end of its location leads from the
         table's folder, and where it was given, by its size.
         """
-        location = Path(row["location"])
+        location = stored_path(row["location"])
         parts = location.parts
         moved = (self.table.joinpath(*parts[at:]) for at in range(1, len(parts)))
-        for path in (*moved, Path(row["path"])) if not location.is_file() else ():
+        for path in (*moved, stored_path(row["path"])) if not location.is_file() else ():
             if path.is_file() and path.stat().st_size == row["size"]:
                 return path
         return location

@@ -45,6 +45,10 @@ class Worker:
         theirs.close()
         self._stopping = threading.Lock()
 
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return bool(self._process.is_alive())
+
     def submit(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Let the process run a function, while this one does something else.
 

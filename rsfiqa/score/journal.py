@@ -178,13 +178,16 @@ class Journal:
 
     def _index(self, row: Row, offset: int) -> None:
         location = row["location"]
+        replaced = cast(dict[str, Any], row).get(REPLACES)
+        if replaced is not None and (_exists(replaced) or not _exists(location)):
+            return  # it was moved again before the rows were published
         self._offsets[location] = offset
         self._without_regions.discard(location)
         if REGIONS in row:
             self._with_regions.add(location)
         else:
             self._with_regions.discard(location)
-        if (replaced := cast(dict[str, Any], row).get(REPLACES)) is not None:
+        if replaced is not None:
             self._replaced[replaced] = location
         if row["status"] == "failed":
             self._done.pop(location, None)
@@ -253,9 +256,7 @@ class Journal:
                 row["status"] == "ok"
                 and row["location"] not in self._without_regions
                 and _key(row) in keys
-                and not os.path.exists(  # noqa: PTH110 a closed folder is no error
-                    stored_path(row["location"])
-                )
+                and not _exists(row["location"])
             ):
                 gone.append(row)
         wanted = _by_key(
@@ -357,6 +358,11 @@ class Journal:
 def journal_path(output: Path) -> Path:
     """The journal of a table."""
     return output.with_name(f".{output.name}.journal")
+
+
+def _exists(location: str) -> bool:
+    """Whether a picture is at its location; not in a folder that is closed."""
+    return os.path.exists(stored_path(location))  # noqa: PTH110 a closed folder is no error
 
 
 def _parse(line: bytes) -> Row | None:

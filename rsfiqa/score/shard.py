@@ -47,17 +47,17 @@ class Shard:
         """
         stats_path(table).unlink(missing_ok=True)  # its presence marks a finished shard
         beside = regions_path(table)
-        if not table.is_file() or beside is None:
+        if beside is None:
             return
         listed = {display_path(locate(path)) for path in paths}
         try:
-            rows = list(score_tables.read(table))
+            rows = list(score_tables.read(table)) if table.is_file() else []
             for row in rows:
                 check_label(table, row["checkpoint"], label, "give another name")
             region_scores.locations(beside, label)
         except InputError as error:
             log.info("%s: made again (%s)", table, error)
-            for path in (table, beside):
+            for path in (beside, table):  # a table that is alone is found by the next run
                 path.unlink(missing_ok=True)
             return
         kept = [row for row in rows if row["location"] in listed]

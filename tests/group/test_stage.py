@@ -1,6 +1,7 @@
 import csv
 import json
 import logging
+import math
 import os
 from datetime import datetime, timedelta
 
@@ -13,10 +14,11 @@ from skimage import data
 from benchmarks.curate.scenes import write_scores
 from rsfiqa import cli
 from rsfiqa.errors import InputError
-from rsfiqa.group import stage
+from rsfiqa.group import sources, stage
 from rsfiqa.group.options import GroupOptions
 from rsfiqa.group.sources import Scored
 from rsfiqa.products import fingerprints
+from rsfiqa.scale import MosScale
 from tests.support.bursts import save
 
 NOON = datetime(2024, 5, 1, 12)
@@ -109,6 +111,17 @@ def test_tables_of_scores_in_other_formats(pictures, tmp_path, suffix):
     table = write_scores(tmp_path / f"scores.{suffix}", scores)
     assert run(table, output=tmp_path / "groups.parquet")
     assert len(rows_of(tmp_path / "groups.parquet")) == 8
+
+
+def test_ratings_are_numbers_of_any_kind_and_unknown_ones_are_left_out(pictures, tmp_path):
+    table = write_scores(tmp_path / "scores.jsonl", {pictures / "rocket.png": 50.0})
+    row = json.loads(table.read_text())
+    row |= {"color": 3, "noise": 2.5, "artifact": None}
+    table.write_text(json.dumps(row) + "\n")
+    (found,) = sources.read([str(table)]).scored.values()
+    assert found.ratings == {"color": 3.0, "noise": 2.5}
+    ratings = {"color": math.nan, "blur": 4.0}
+    assert Scored.of(50, MosScale(0, 100), ratings).ratings == {"blur": 4.0}
 
 
 def test_the_same_result_from_kept_fingerprints(table, tmp_path):

@@ -479,3 +479,11 @@ def test_a_folder_of_shards_makes_the_page_of_one_table(table, trained, html, tm
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"must be a table of scores or a folder of tables"):
         run(tmp_path / "empty", trained)
+
+
+def test_a_picture_whose_name_is_not_utf_8_is_found(tmp_path_factory):
+    table, trained = scored_folder(tmp_path_factory, [os.fsdecode(b"caf\xe9.png"), "b.png"])
+    write_page(table, trained)
+    page = table.with_suffix(".html").read_text("utf-8")
+    assert "no such file" not in page
+    assert "pictures/caf%E9.png" in page

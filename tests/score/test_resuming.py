@@ -132,6 +132,30 @@ def test_moved_pictures_keep_their_regions_after_a_kill(checkpoint, tmp_path, mo
     assert {row["location"] for row in found} == {str(new)}
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_a_picture_that_is_moved_again_after_a_kill_has_one_row(checkpoint, tmp_path, back):
+    """The kill comes when the journal holds the row at the second place."""
+    first, second = save(tmp_path / "p/a.png"), tmp_path / "p/b/a.png"
+    third, output = first if back else tmp_path / "p/c/a.png", tmp_path / "s.parquet"
+    run([tmp_path / "p"], checkpoint, output)
+    (expected,) = rows_of(output)
+    second.parent.mkdir()
+    first.replace(second)
+    other = save(tmp_path / "p/z.png", 1)
+    killed = Recorder(tmp_path / "first", z=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run([tmp_path / "p"], checkpoint, output, score_one=killed)
+    other.unlink()
+    third.parent.mkdir(exist_ok=True)
+    second.replace(third)
+    recorder = Recorder(tmp_path / "log")
+    assert run([tmp_path / "p"], checkpoint, output, score_one=recorder)
+    assert recorder.paths == []
+    (found,) = rows_of(output)
+    assert (found["location"], found["score"]) == (str(third), expected["score"])
+    assert {row["location"] for row in regions_of(output)} == {str(third)}
+
+
 def test_a_picture_that_takes_the_place_of_another_has_one_row(checkpoint, tmp_path):
     old, new = save(tmp_path / "p/a.png"), save(tmp_path / "p/b/a.png", 1)
     output = tmp_path / "s.parquet"

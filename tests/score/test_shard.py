@@ -212,6 +212,19 @@ def test_pictures_of_a_killed_run_that_are_not_listed_any_more_are_not_published
     assert not journal.journal_path(made.table(1)).exists()
 
 
+def test_regions_of_another_checkpoint_without_their_scores_are_replaced(made):
+    made.score(0)
+    expected = made.bytes()
+    label = rows_of(made.table(0))[0]["checkpoint"]
+    beside = region_scores.regions_path(made.table(0))
+    rows = [{**row} for row in region_scores.read(beside)]
+    beside.unlink()
+    region_scores.update(beside, set(), {}, rows, f"old of {label}")
+    made.table(0).unlink()  # a run was killed between the two tables
+    made.score(0)
+    assert made.bytes() == expected
+
+
 def test_a_table_is_prepared_only_when_no_other_run_holds_it(made):
     made.score(0)
     calls = []

@@ -129,7 +129,7 @@ class Pool:
                 self._answer(index, job)
 
     def _answer(self, index: int, job: _Job) -> None:
-        worker = self._workers[index] or self._replace(index)
+        worker = self._living(index)
         if worker is None:
             job.future.set_exception(NoProcessError("no process could be started"))
             return
@@ -155,6 +155,16 @@ class Pool:
         if not worker.connection.poll(self.seconds):
             raise PictureTimeoutError(f"took more than {self.seconds:g} s")
         return worker.result()
+
+    def _living(self, index: int) -> Worker | None:
+        """The process of a thread; one that ended while it had no picture is replaced."""
+        worker = self._workers[index]
+        if worker is not None and not worker.is_alive():
+            log.warning("serve: a process ended while it had no picture")
+            self._workers[index] = None
+            worker.stop()
+            self.restarts += 1
+        return self._replace(index)
 
     def _replace(self, index: int) -> Worker | None:
         """Start the process of a thread if there is none; None if this failed."""

@@ -58,6 +58,14 @@ def test_a_call_that_ends_its_process_is_alone(pool, function, arguments, kind, 
     assert pool.restarts == restarts + 1
 
 
+def test_a_process_that_ended_while_it_waited_costs_no_picture(pool):
+    before, restarts = pool.submit(pid).result(60), pool.restarts
+    os.kill(before, signal.SIGKILL)
+    time.sleep(0.5)
+    assert pool.submit(pid).result(60) != before
+    assert pool.restarts == restarts + 1
+
+
 def test_an_error_of_the_input_leaves_the_process(pool):
     before = pool.submit(pid).result(60)
     with pytest.raises(InputError, match="x: must be y"):
