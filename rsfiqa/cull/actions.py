@@ -117,14 +117,23 @@ class Move:
 
     def _settle(self) -> str | None:
         """Leave one of two that are there, as after a move that was cut short."""
-        moved_link = self.link is not None and self.target.is_symlink()
-        if files.is_empty(self.target) or moved_link or files.is_same(self.source, self.target):
+        is_needless = files.is_empty(self.target) if self.link is None else self._is_link_twice()
+        if is_needless or files.is_same(self.source, self.target):
             self.target.unlink()
-        elif files.is_empty(self.source):
+        elif files.is_empty(self.source) and not self.target.is_symlink():
             files.relocate(self.target, self.source)
         else:
             return f"there is another {self.source} now"
         return None
+
+    def _is_link_twice(self) -> bool:
+        """Whether the link is in both places; else one of them holds something else."""
+        return (
+            self.source.is_symlink()
+            and str(self.source.readlink()) == self.link
+            and self.target.is_symlink()
+            and self.target.readlink() == self.source.parent / self.link
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For the journal."""

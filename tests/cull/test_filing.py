@@ -277,6 +277,33 @@ def test_undo_replaces_nothing(tmp_path, caplog):
     assert set(below(tmp_path, "photos")) == {"a.jpg", "b.jpg", "sub", "sub/a.jpg"}
 
 
+@pytest.mark.parametrize("kind", ["file", "empty", "link"])
+@pytest.mark.parametrize("text", ["../store/a.jpg", "absolute"])
+def test_undo_keeps_a_moved_link_where_something_new_lies_at_its_place(
+    tmp_path, caplog, text, kind
+):
+    original = make_picture(tmp_path / "store/a.jpg")
+    link, moved = tmp_path / "photos/a.jpg", tmp_path / "rejects/a.jpg"
+    link.parent.mkdir()
+    link.symlink_to(original if text == "absolute" else text)
+    table = write_table(tmp_path / "scores.csv", [make_row(link, 1)])
+    before = tree(tmp_path)
+    assert cull(table, "--worst", 1, "--move", moved.parent, "--apply") == 0
+    if kind == "link":
+        link.symlink_to("elsewhere")
+    else:
+        link.write_bytes(b"new" if kind == "file" else b"")
+    after = tree(tmp_path)
+    assert cull(table, "--undo") == 3
+    assert f"there is another {link} now" in caplog.text
+    assert tree(tmp_path) == after
+    assert moved.read_bytes() == original.read_bytes()
+    link.unlink()
+    assert cull(table, "--undo") == 0  # what was left
+    moved.parent.rmdir()
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize("action", ["copy", "link"])
 def test_undo_deletes_nothing_of_others(tmp_path, action):
     table = make_photos(tmp_path, SCORES)
