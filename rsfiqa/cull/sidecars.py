@@ -34,20 +34,28 @@ class Folder:
                 names = sorted(entry.name for entry in entries if not entry.is_dir())
         except OSError:
             names = []
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES:
+                self._pictures[Path(name).stem].append(name)
         known = frozenset(names)
         for name in names:
             self._add(name, known)
 
     def _add(self, name: str, known: Container[str]) -> None:
+        """Add a sidecar to the picture of its whole name, else to those of its stem."""
         base, suffix = Path(name).stem, Path(name).suffix.lower()
-        if suffix in SUFFIXES:
-            self._pictures[base].append(name)
-        if suffix in REPLACING:
-            self._replacing[base].append(name)
+        owners = [base]
+        if base not in known and (found := VERSION.fullmatch(base)):
+            owners.append(found[1] + found[2])
         if suffix in APPENDED:
-            self._appended[base].append(name)
-            if base not in known and (found := VERSION.fullmatch(base)):
-                self._appended[found[1] + found[2]].append(name)
+            for owner in owners:
+                self._appended[owner].append(name)
+        if suffix in REPLACING and not (suffix in APPENDED and any(map(self._has, owners))):
+            self._replacing[base].append(name)
+
+    def _has(self, name: str) -> bool:
+        """Whether a picture has that name."""
+        return name in self._pictures.get(Path(name).stem, [])
 
     def sidecars(self, name: str) -> list[str]:
         """The names of a picture's sidecars."""
@@ -61,16 +69,17 @@ class Folder:
             group: names of pictures.
         """
         base = Path(sidecar).stem
-        return base not in group and any(name not in group for name in self._pictures.get(base, []))
+        others = self._pictures.get(base, []) if sidecar in self._replacing.get(base, []) else []
+        return base not in group and any(name not in group for name in others)
 
     def xmp_names(self, name: str, naming: str) -> list[str]:
         """The XMP sidecars of a picture that are to be written; they need not exist.
 
         Args:
             name: of the picture.
-            naming: `darktable` for a.jpg.xmp, `lightroom` for a.xmp, or `auto` for those that
-                exist, and a.jpg.xmp if there is none; a.xmp is left to another picture such as
-                a.cr2.
+            naming: `darktable` for a.jpg.xmp, `lightroom` for a.xmp, unless that is the a.jpg.xmp
+                of another picture, or `auto` for those that exist, and a.jpg.xmp if there is none;
+                a.xmp is left to another picture such as a.cr2.
         """
         stem = Path(name).stem
         appended = [
@@ -81,7 +90,7 @@ class Folder:
         replacing = [
             other for other in self._replacing.get(stem, []) if Path(other).suffix.lower() == XMP
         ]
-        if naming == "lightroom":
+        if naming == "lightroom" and not self._has(stem):
             return replacing or [stem + XMP]
         if naming == "auto":
             appended += [other for other in replacing if not self.is_shared(other, (name,))]

@@ -150,6 +150,26 @@ def test_a_sidecar_that_another_picture_needs_stays_with_it(tmp_path):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("sidecar", ["a.cr2.xmp", "a_01.cr2.xmp"])
+def test_a_sidecar_of_raw_stays_with_it_when_an_export_of_its_name_goes(tmp_path, sidecar):
+    """By the stem alone it would be that of the export, a.cr2.jpg or a_01.cr2.jpg."""
+    export = sidecar.replace(".xmp", ".jpg")
+    table = make_photos(tmp_path, {export: 1, "b.jpg": 90, "a.cr2": 91})
+    (tmp_path / "photos" / sidecar).write_text("edits")
+    (tmp_path / "photos" / f"{export}.xmp").write_text("of the export")
+    (tmp_path / "photos" / export).with_suffix(".on1").write_text("of the export")
+    before = tree(tmp_path)
+    assert cull(table, "--worst", 1, "--move", tmp_path / "rejects", "--apply") == 0
+    on1 = sidecar.replace(".xmp", ".on1")
+    assert set(below(tmp_path, "rejects")) == {export, f"{export}.xmp", on1}
+    assert set(below(tmp_path, "photos")) == {"a.cr2", sidecar, "b.jpg"}
+    assert cull(table, "--undo") == 0
+    assert cull(table, "--worst", 3, "--move", tmp_path / "rejects", "--apply") == 0
+    assert below(tmp_path, "photos") == {}
+    assert cull(table, "--undo") == 0
+    assert tree(tmp_path) == before
+
+
 def test_raw_and_jpeg_that_are_both_chosen_share_their_number(tmp_path):
     table = make_photos(tmp_path, {"a.jpg": 1, "a.dng": 2})
     (tmp_path / "photos/a.xmp").write_text("both")

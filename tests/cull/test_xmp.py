@@ -270,6 +270,19 @@ def test_existing_sidecars_are_merged_and_restored(tmp_path):
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("naming", "raws"),
+    [("auto", "a.cr2.xmp"), ("darktable", "a.cr2.xmp"), ("lightroom", "a.xmp")],
+)
+def test_raw_and_an_export_of_its_name_have_sidecars_of_their_own(tmp_path, naming, raws):
+    """Rated 5 and 1; a.cr2.xmp is that of a.cr2, not that of a.cr2.jpg by its stem."""
+    table = make_photos(tmp_path, {"a.cr2.jpg": 10, "a.cr2": 90})
+    (tmp_path / "photos/a.cr2.xmp").write_text(DARKTABLE.replace("RATING", "0"))
+    assert cull(table, "--xmp", "--naming", naming, "--apply") == 0
+    ratings = {path.name: rating(path.read_bytes()) for path in (tmp_path / "photos").glob("*.xmp")}
+    assert ratings == {"a.cr2.xmp": "0"} | {raws: "5", "a.cr2.jpg.xmp": "1"}
+
+
 def test_the_account_says_what_is_kept(tmp_path, capsys, caplog):
     table = make_photos(tmp_path, {"a.jpg": 10, "b.jpg": 50})
     (tmp_path / "photos/a.jpg.xmp").write_text(DARKTABLE.replace("RATING", "5"))
