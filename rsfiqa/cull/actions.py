@@ -57,6 +57,8 @@ class MakeFolder:
 
     def undo(self) -> None:
         """Remove it if it is empty."""
+        if not files.exists(self.target):
+            return
         try:
             self.target.rmdir()
         except OSError as error:
@@ -99,8 +101,8 @@ class Move:
 
     def undo(self) -> str | None:
         """Move it back, as it is now."""
-        files.partial_of(self.target).unlink(missing_ok=True)
-        files.partial_of(self.source).unlink(missing_ok=True)
+        files.remove_partial(self.target)
+        files.remove_partial(self.source)
         if not files.exists(self.target):
             gone = f"{self.target} is gone"
             return None if files.exists(self.source) else gone
@@ -175,7 +177,7 @@ class Copy:
 
     def undo(self) -> str | None:
         """Delete the copy, unless it has changed."""
-        files.partial_of(self.target).unlink(missing_ok=True)
+        files.remove_partial(self.target)
         if not files.exists(self.target):
             return None
         own = (
@@ -252,7 +254,7 @@ class Write:
 
     def undo(self) -> str | None:
         """Restore the old content, unless it has changed."""
-        files.partial_of(self.target).unlink(missing_ok=True)
+        files.remove_partial(self.target)
         current = files.read(self.target)
         if current == self.old:
             return None

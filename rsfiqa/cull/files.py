@@ -15,6 +15,15 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".rsfiqa-{digest}.partial")
 
 
+def remove_partial(path: Path) -> None:
+    """Delete the temporary sibling of `path` if there is one.
+
+    On a read-only file system it is an error to delete a file even if there is none.
+    """
+    if exists(partial := partial_of(path)):
+        partial.unlink()
+
+
 def exists(path: Path) -> bool:
     """Whether anything has that name, be it a link to nothing."""
     return os.path.lexists(path)
@@ -77,7 +86,7 @@ def copy(source: Path, target: Path) -> None:
         partial.replace(target)
         _sync(target.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        remove_partial(target)
 
 
 def write(path: Path, content: bytes) -> None:
@@ -90,7 +99,7 @@ def write(path: Path, content: bytes) -> None:
         _sync(partial)
         partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        remove_partial(path)
 
 
 def read(path: Path) -> bytes | None:

@@ -102,6 +102,7 @@ def file_away(
 
     def groups(selection: Selection, runs: Sequence[Run]) -> Iterable[Group]:
         planned = list(Filing(kind, target, selection.root, runs).groups(selection.chosen))
+        _check_writable(planned)
         _check_room(target, kind, planned)
         return planned
 
@@ -236,6 +237,21 @@ def _check_output(output: Path) -> None:
     scores.check(output)
     if output.exists():
         raise InputError(f"{output}: must be a new file, found one; give another name")
+
+
+def _check_writable(groups: Iterable[Group]) -> None:
+    """Reject pictures that cannot be moved out of their folder.
+
+    Raises:
+        InputError: the folder of one is on a read-only medium or may not be written.
+    """
+    actions = [action for group in groups for action in group.actions]
+    for folder in sorted({action.source.parent for action in actions if isinstance(action, Move)}):
+        if not os.access(folder, os.W_OK):
+            raise InputError(
+                f"{folder}: must be writable to move its pictures, found a read-only folder or"
+                " medium; use --copy, or change permissions"
+            )
 
 
 def _check_room(folder: Path, kind: Kind, groups: Iterable[Group]) -> None:

@@ -377,6 +377,72 @@ def test_a_full_disk_loses_nothing_and_all_is_undone(tmp_path, capsys, small_dis
     assert not journal_path(table).exists()
 
 
+@pytest.fixture
+def medium(tmp_path_factory):
+    """A file system with room for a few pictures, which can be write-protected."""
+    with disks.small_disk(tmp_path_factory.mktemp("medium"), "size=1m") as place:
+        yield place
+
+
+def test_a_move_out_of_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys, monkeypatch):
+    """Of another user, for whom permissions hold."""
+    table = make_photos(tmp_path, SCORES)
+    before, closed = tree(tmp_path), tmp_path / "photos/sub"
+    monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (closed, os.W_OK))
+    words = ["--move", tmp_path / "rejects"]
+    for applied in ([], ["--apply"]):
+        assert cull(table, "--below", 50, *words, *applied) == 1
+        shown = capsys.readouterr()
+        assert f"{closed}: must be writable to move its pictures, found a read-only" in shown.err
+        assert (shown.err.count("\n"), shown.out) == (1, "")
+    assert tree(tmp_path) == before
+    assert not journal_path(table).exists()
+    assert cull(table, "--below", 15, *words, "--apply") == 0  # of the other folder
+    assert set(below(tmp_path, "rejects")) == {"a.jpg"}
+
+
+def test_a_move_from_a_read_only_medium_is_refused(tmp_path, capsys, medium):
+    rows = [make_row(make_picture(medium / "a.jpg"), 1)]
+    table = write_table(tmp_path / "scores.csv", rows)
+    disks.make_read_only(medium)
+    assert cull(table, "--worst", 1, "--move", tmp_path / "rejects", "--apply") == 1
+    assert f"{medium}: must be writable to move its pictures, found" in capsys.readouterr().err
+    assert tree(tmp_path) == {}
+    assert not journal_path(table).exists()
+    assert cull(table, "--worst", 1, "--copy", tmp_path / "rejects", "--apply") == 0
+
+
+@pytest.mark.parametrize("words", [["--move"], ["--xmp"]])
+def test_a_medium_that_becomes_read_only_leaves_nothing_behind(
+    tmp_path, capsys, monkeypatch, medium, words
+):
+    """After its folder was found to be writable."""
+    rows = [make_row(make_picture(medium / "a.jpg"), 1)]
+    table = write_table(tmp_path / "scores.csv", rows)
+    disks.make_read_only(medium)
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    folder = [tmp_path / "rejects"] * (words == ["--move"])
+    assert cull(table, "--worst", 1, *words, *folder, "--apply") == 1
+    shown = capsys.readouterr().err
+    assert "(Read-only file system); all of this run is taken back" in shown
+    assert shown.count("\n") == 1
+    assert tree(tmp_path) == {}
+    assert not journal_path(table).exists()
+
+
+@pytest.mark.parametrize("action", ["move", "copy", "link"])
+@pytest.mark.parametrize("folder", [".", "new"])
+def test_a_read_only_medium_gets_nothing(tmp_path, capsys, medium, action, folder):
+    table = make_photos(tmp_path, SCORES)
+    before = tree(tmp_path)
+    disks.make_read_only(medium)
+    assert cull(table, "--worst", 1, f"--{action}", medium / folder, "--apply") == 1
+    shown = capsys.readouterr().err
+    assert "(Read-only file system); all of this run is taken back" in shown
+    assert tree(tmp_path) == before
+    assert not journal_path(table).exists()
+
+
 def test_a_file_that_may_not_grow_loses_nothing(tmp_path, other_disk):
     """The last picture is larger than files may be, as on a FAT file system."""
     table = make_photos(tmp_path, {"a.jpg": 1, "b.jpg": 2, "c.jpg": 3})

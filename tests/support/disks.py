@@ -24,3 +24,8 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
         yield place
     finally:  # lazily: a table that was read may still be mapped
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def make_read_only(place: Path) -> None:
+    """Write-protect a `small_disk`, as a memory card with its slider locked."""
+    subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
