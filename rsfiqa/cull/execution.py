@@ -22,10 +22,18 @@ class Left:
     Attributes:
         actions: in the order in which they were done.
         reasons: why, one each.
+        tried: number of actions, with those that were taken back.
     """
 
     actions: list[Action] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    tried: int = 0
+
+    def add(self, earlier: "Left") -> None:
+        """Add actions that were done before these."""
+        self.actions[:0] = earlier.actions
+        self.reasons[:0] = earlier.reasons
+        self.tried += earlier.tried
 
 
 def settle(journal: Journal) -> None:
@@ -123,22 +131,27 @@ def _refused(journal: Journal, error: OSError) -> InputError:
 def undo(journal: Journal) -> Left:
     """Take back the last run; what must be left stays in the journal.
 
+    What is left of later runs is tried again first; where it must still be left, it does not keep
+    the run before from being taken back.
+
     Raises:
         OSError: the disk refuses; the journal is as before, and the same call goes on.
     """
-    run = journal.runs[-1]
-    left = Left()
-    for group in reversed(run.groups):
-        found = _undo(group)
-        left.actions[:0] = found.actions
-        left.reasons[:0] = found.reasons
-    journal.drop_run(left.actions)
-    return left
+    found = Left()
+    for run in reversed(journal.runs):
+        left = Left()
+        for group in reversed(run.groups):
+            left.add(_undo(group))
+        found.add(left)
+        if not run.is_left or len(left.actions) < left.tried:
+            journal.drop_run(run, left.actions)
+            break
+    return found
 
 
 def _undo(actions: Sequence[Action]) -> Left:
     """Take back actions, the last one first."""
-    left = Left()
+    left = Left(tried=len(actions))
     for action in reversed(actions):
         try:
             reason = action.undo()
@@ -147,6 +160,5 @@ def _undo(actions: Sequence[Action]) -> Left:
                 raise
             reason = f"{error.filename}: {error.strerror}"
         if reason is not None:
-            left.actions.insert(0, action)
-            left.reasons.insert(0, reason)
+            left.add(Left([action], [reason]))
     return left

@@ -6,7 +6,7 @@ begin with a header and end with a mark; a run that was killed has no mark.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from rsfiqa.io.locked import open_locked
 VERSION = 1
 HEADER = {"journal of culled pictures": VERSION}
 END = {"end": True}
+LEFT = "left"  # in place of the number of a run that is taken back, except some actions
 
 
 @dataclass
@@ -29,12 +30,14 @@ class Run:
     Attributes:
         offset: of its header in the journal, bytes.
         is_finished: it was not interrupted.
+        is_left: it has been taken back, except these actions, which cannot be.
         offsets: of the groups, bytes.
         groups: their actions, in order.
     """
 
     offset: int
     is_finished: bool = False
+    is_left: bool = False
     offsets: list[int] = field(default_factory=list)
     groups: list[list[Action]] = field(default_factory=list)
 
@@ -108,25 +111,31 @@ class Journal:
             self._append(END)
             self.runs[-1].is_finished = True
         else:
-            self.drop_run()
+            self.drop_run(self.runs[-1])
 
     def drop_group(self) -> None:
         """Forget the last group of the run, which has been taken back."""
         self.runs[-1].groups.pop()
         self._truncate(self.runs[-1].offsets.pop())
 
-    def drop_run(self, left: Iterable[Action] = ()) -> None:
-        """Forget the last run, except the actions that could not be taken back."""
-        run = self.runs.pop()
-        kept = [[action] for action in left]
-        if not kept:
+    def drop_run(self, run: Run, left: Sequence[Action] = ()) -> None:
+        """Forget a run, except the actions that could not be taken back.
+
+        Nothing can be added after that, unless it was the last run and nothing is left.
+        """
+        later = [other.offset for other in self.runs if other.offset > run.offset]
+        if not later and not left:
+            self.runs.pop()
             self._truncate(run.offset)
             return
+        kept = [_line({"group": [action.to_json()]}) for action in left]
+        if kept:
+            kept = [_line({"run": LEFT}), *kept, _line(END)]
         self._file.seek(0)
-        lines = [self._file.read(run.offset), _line({"run": len(self.runs) + 1})]
-        lines += [_line({"group": [action.to_json() for action in group]}) for group in kept]
-        write_bytes(self.path, b"".join([*lines, _line(END)]))
-        self.runs.append(Run(run.offset, is_finished=True, groups=kept))
+        found = self._file.read()
+        content = b"".join([found[: run.offset], *kept, found[min(later, default=self._end) :]])
+        write_bytes(self.path, content)
+        self.runs = _parse(self.path, content)
 
     def _append(self, line: dict[str, Any]) -> int:
         """Write a line to the disk; its offset. An incomplete one is removed."""
@@ -189,7 +198,7 @@ def _parse(path: Path, content: bytes) -> list[Run]:
             if offset == 0 and found != HEADER:
                 raise ValueError(line)  # noqa: TRY301 the file is wrong
             if "run" in found:
-                runs.append(Run(offset))
+                runs.append(Run(offset, is_left=found["run"] == LEFT))
             elif "group" in found:
                 runs[-1].offsets.append(offset)
                 runs[-1].groups.append([from_json(action) for action in found["group"]])

@@ -142,11 +142,10 @@ def undo(table: Path) -> bool:
     with Journal(table) as journal:
         if not journal.runs:
             raise InputError(f"{table}: has no run to undo; rsfiqa cull --apply begins one")
-        actions = sum(map(len, journal.runs[-1].groups))
         left = execution.undo(journal)
     for reason in left.reasons:
         log.info("left as it is: %s", shown_path(reason))
-    print(f"undone: {actions - len(left.actions)} of {actions} actions on files")
+    print(f"undone: {left.tried - len(left.actions)} of {left.tried} actions on files")
     return not left.actions
 
 

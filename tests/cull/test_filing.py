@@ -324,6 +324,50 @@ def test_undo_keeps_a_moved_link_where_something_new_lies_at_its_place(
     assert tree(tmp_path) == before
 
 
+def test_what_is_left_does_not_keep_earlier_runs_from_being_undone(tmp_path, capsys, caplog):
+    """Three runs, of the last two of which an action cannot be undone; both can in the end."""
+    table = make_photos(tmp_path, SCORES)
+    before = tree(tmp_path)
+    for score, folder in ((15, "first"), (50, "second"), (95, "third")):
+        assert cull(table, "--below", score, "--move", tmp_path / folder, "--apply") == 0
+    photos = tmp_path / "photos"
+    (photos / "b.jpg").write_bytes(b"another")
+    (photos / "sub/a.jpg").write_bytes(b"another")
+    assert cull(table, "--undo") == 3  # of the third: of its folder and b.jpg
+    assert "undone: 1 of 2 actions on files" in capsys.readouterr().out
+    assert cull(table, "--undo") == 3  # the second, which has moved sub/a.jpg
+    assert "undone: 2 of 4 actions on files" in capsys.readouterr().out
+    caplog.clear()
+    assert cull(table, "--undo") == 3  # the first
+    assert caplog.text.count("left as it is") == 2
+    assert (photos / "a.jpg").read_bytes() == before["photos/a.jpg"]
+    assert cull(table, "--undo") == 3  # nothing but what is left
+    assert "undone: 0 of 2 actions on files" in capsys.readouterr().out
+    (photos / "sub/a.jpg").unlink()
+    assert cull(table, "--undo") == 3
+    (photos / "b.jpg").unlink()
+    assert cull(table, "--undo") == 0
+    assert {name: tree(tmp_path)[name] for name in before} == before
+    assert not journal_path(table).exists()
+
+
+def test_what_is_left_is_undone_first_once_it_can_be(tmp_path):
+    table = make_photos(tmp_path, SCORES)
+    for score, folder in ((15, "first"), (50, "second")):
+        assert cull(table, "--below", score, "--move", tmp_path / folder, "--apply") == 0
+    (tmp_path / "photos/sub/a.jpg").write_bytes(b"another")
+    assert cull(table, "--undo") == 3
+    (tmp_path / "photos/sub/a.jpg").unlink()
+    assert cull(table, "--undo") == 0
+    assert set(below(tmp_path, "photos")) == {"b.jpg", "sub", "sub/a.jpg"}
+    assert set(below(tmp_path, "first")) == {"a.jpg"}
+    assert cull(table, "--below", 50, "--move", tmp_path / "third", "--apply") == 0
+    assert cull(table, "--undo") == 0
+    assert cull(table, "--undo") == 0
+    assert set(below(tmp_path, "photos")) == {"a.jpg", "b.jpg", "sub", "sub/a.jpg"}
+    assert not journal_path(table).exists()
+
+
 @pytest.mark.parametrize("action", ["copy", "link"])
 def test_undo_deletes_nothing_of_others(tmp_path, action):
     table = make_photos(tmp_path, SCORES)
