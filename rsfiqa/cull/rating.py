@@ -32,25 +32,27 @@ def groups(pictures: Sequence[Picture], naming: str, *, overwrite: bool) -> Iter
     """
     sidecars.folder_of.cache_clear()
     for members in by_name(pictures).values():
-        written: set[Path] = set()
-        for picture in sorted(members, key=lambda member: -member.quality):
-            reason = picture.change()
-            if reason is not None:
+        kept = []
+        for picture in members:
+            if (reason := picture.change()) is not None:
                 yield Group([picture], skipped=reason)
             else:
-                yield _group(picture, naming, overwrite, written)
+                kept.append(picture)
+        names, written = [picture.path.name for picture in kept], set[Path]()
+        for picture in sorted(kept, key=lambda picture: -picture.quality):
+            folder = sidecars.folder_of(picture.path.parent)
+            chosen = folder.xmp_names(picture.path.name, naming, names)
+            paths = [picture.path.with_name(name) for name in chosen]
+            yield _group(picture, [path for path in paths if path not in written], overwrite)
+            written.update(paths)
 
 
-def _group(picture: Picture, naming: str, overwrite: bool, written: set[Path]) -> Group:
+def _group(picture: Picture, paths: Sequence[Path], overwrite: bool) -> Group:
+    """The writing of some sidecars of a picture."""
     assessment = assess(picture)
-    folder, name = sidecars.folder_of(picture.path.parent), picture.path.name
-    paths = [picture.path.with_name(other) for other in folder.xmp_names(name, naming)]
     actions, lines = [], []
     embedded = embedded_rating(picture.path)
     for path in paths:
-        if path in written:
-            continue
-        written.add(path)
         target = path.resolve() if path.is_symlink() else path
         try:
             old = read_sidecar(target)

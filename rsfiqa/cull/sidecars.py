@@ -72,14 +72,15 @@ class Folder:
         others = self._pictures.get(base, []) if sidecar in self._replacing.get(base, []) else []
         return base not in group and any(name not in group for name in others)
 
-    def xmp_names(self, name: str, naming: str) -> list[str]:
+    def xmp_names(self, name: str, naming: str, group: Container[str]) -> list[str]:
         """The XMP sidecars of a picture that are to be written; they need not exist.
 
         Args:
             name: of the picture.
             naming: `darktable` for a.jpg.xmp, `lightroom` for a.xmp, unless that is the a.jpg.xmp
-                of another picture, or `auto` for those that exist, and a.jpg.xmp if there is none;
-                a.xmp is left to another picture such as a.cr2.
+                of another picture, or `auto` for those that exist, and a.jpg.xmp if there is none.
+            group: names of the pictures that are rated; with `auto`, a.xmp is left to a picture
+                outside it, such as a.cr2.
         """
         stem = Path(name).stem
         appended = [
@@ -93,7 +94,7 @@ class Folder:
         if naming == "lightroom" and not self._has(stem):
             return replacing or [stem + XMP]
         if naming == "auto":
-            appended += [other for other in replacing if not self.is_shared(other, (name,))]
+            appended += [other for other in replacing if not self.is_shared(other, group)]
         return appended or [name + XMP]
 
 

@@ -257,7 +257,8 @@ def test_existing_sidecars_are_merged_and_restored(tmp_path):
     before = tree(tmp_path)
     assert cull(table, "--xmp", "--apply", "--worst", 4) == 0
     after = tree(tmp_path)
-    assert set(after) - set(before) == {"photos/c.jpg.xmp", "photos/c.dng.xmp"}  # c.xmp is shared
+    assert set(after) == set(before)
+    assert rating(after["photos/c.xmp"]) == "2"  # of c.jpg, the better one
     assert rating(after["photos/a.xmp"]) == "1"
     assert (photos / "a.xmp").stat().st_mode & 0o777 == 0o600
     assert rating(after["photos/store/b"]) == "4"
@@ -268,6 +269,36 @@ def test_existing_sidecars_are_merged_and_restored(tmp_path):
     assert tree(tmp_path) == after
     assert cull(table, "--undo") == 0
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("best", ["a.jpg", "a.cr2"])
+def test_a_shared_sidecar_gets_the_rating_of_the_better_one(tmp_path, best):
+    table = make_photos(tmp_path, {"a.jpg": 50, "a.cr2": 50} | {best: 90})
+    sidecar = tmp_path / "photos/a.xmp"
+    sidecar.write_text(DARKTABLE.replace("RATING", "0"))
+    before = tree(tmp_path)
+    assert cull(table, "--xmp", "--apply") == 0
+    assert set(tree(tmp_path)) == set(before)
+    assert rating(sidecar.read_bytes()) == "5"
+    assert cull(table, "--undo") == 0
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("rated", ["a.jpg", "a.cr2"])
+def test_a_shared_sidecar_stays_if_one_of_its_pictures_is_not_rated(tmp_path, rated):
+    """It is not chosen, or has changed since it was scored."""
+    table = make_photos(tmp_path, {"a.jpg": 50, "a.cr2": 50} | {rated: 10})
+    (tmp_path / "photos/a.xmp").write_text(DARKTABLE.replace("RATING", "0"))
+    before = tree(tmp_path)
+    assert cull(table, "--xmp", "--worst", 1, "--apply") == 0
+    after = tree(tmp_path)
+    assert set(after) - set(before) == {f"photos/{rated}.xmp"}
+    assert after["photos/a.xmp"] == before["photos/a.xmp"]
+    assert cull(table, "--undo") == 0
+    (other,) = {"a.jpg", "a.cr2"} - {rated}
+    (tmp_path / "photos" / other).write_bytes(b"changed")
+    assert cull(table, "--xmp", "--apply") == 3
+    assert set(tree(tmp_path)) - set(before) == {f"photos/{rated}.xmp"}
 
 
 @pytest.mark.parametrize(
