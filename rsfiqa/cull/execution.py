@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rsfiqa.cull.actions import Action, MakeFolder, NotBegunError
 from rsfiqa.cull.journal import Journal
-from rsfiqa.cull.plan import Group
+from rsfiqa.cull.plan import Group, reason_of
 from rsfiqa.errors import InputError
 
 # error numbers of a disk: what concerns one picture concerns the next one too
@@ -96,7 +96,7 @@ def _carry_out(journal: Journal, group: Group) -> str | None:
             if left.actions:
                 return f"is left half done: {left.reasons[0]}; see --undo"
             journal.drop_group()
-            return f"cannot be done ({error.filename}: {error.strerror})"
+            return reason_of(error)
     return None
 
 

@@ -12,6 +12,7 @@ from rsfiqa.cull import files, sidecars
 from rsfiqa.cull.actions import Action, Copy, Link, Move
 from rsfiqa.cull.journal import Run
 from rsfiqa.cull.selection import GONE, Picture
+from rsfiqa.errors import first_line
 
 Kind = Literal["copy", "move", "link"]
 ACTIONS = {"copy": Copy, "move": Move, "link": Link}
@@ -101,7 +102,10 @@ class Filing:
             stays = self.kind == "move" and name in others and found.is_shared(name, own)
             action = Copy if stays else ACTIONS[self.kind]
             make = getattr(action, "of", action)
-            actions.append(make(source / name, place / target))
+            try:
+                actions.append(make(source / name, place / target))
+            except OSError as error:
+                return Group(pictures, skipped=reason_of(error))
         lines = [
             f"{action.to_json()['do']} {source / name} -> {action.target}"
             for name, action in zip(renamed, actions, strict=True)
@@ -120,6 +124,12 @@ class Filing:
                 self._taken |= keys
                 return renamed
         raise AssertionError("numbers do not end")
+
+
+def reason_of(error: OSError) -> str:
+    """Why an action cannot be done."""
+    named = f"{error.filename}: {error.strerror}"
+    return f"cannot be done ({named if error.filename else first_line(error)})"
 
 
 def by_name(pictures: Iterable[Picture]) -> Mapping[tuple[Path, str], list[Picture]]:

@@ -1,5 +1,6 @@
 """Ratings and keywords of pictures, as XMP sidecars."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def _group(picture: Picture, paths: Sequence[Path], overwrite: bool) -> Group:
     actions, lines = [], []
     embedded = embedded_rating(picture.path)
     for path in paths:
-        target = path.resolve() if path.is_symlink() else path
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
         try:
             old = read_sidecar(target)
             merged = xmp.merge(old, assessment, embedded=embedded, overwrite=overwrite)

@@ -31,7 +31,7 @@ class Folder:
         self._pictures: dict[str, list[str]] = defaultdict(list)  # by stem
         try:
             with os.scandir(path) as entries:
-                names = sorted(entry.name for entry in entries if not entry.is_dir())
+                names = sorted(entry.name for entry in entries if not _is_folder(entry))
         except OSError:
             names = []
         for name in names:
@@ -96,6 +96,11 @@ class Folder:
         if naming == "auto":
             appended += [other for other in replacing if not self.is_shared(other, group)]
         return appended or [name + XMP]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one; `is_dir` fails for a link to itself."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
 
 
 @lru_cache(FOLDERS)

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -261,11 +262,13 @@ def _check_room(folder: Path, kind: Kind, groups: Iterable[Group]) -> None:
     """
     place = next(path for path in (folder, *folder.parents) if path.exists())
     device, needed = place.stat().st_dev, 0
-    for group in groups:
-        for action in group.actions:
-            found = action.source.lstat() if isinstance(action, Move | Copy) else None
-            if found and (isinstance(action, Copy) or found.st_dev != device):
-                needed += found.st_size
+    for action in (action for group in groups for action in group.actions):
+        if isinstance(action, Copy):
+            needed += action.state[0]
+        elif isinstance(action, Move) and action.link is None:
+            with suppress(OSError):  # then it is skipped
+                found = action.source.stat()
+                needed += found.st_size if found.st_dev != device else 0
     free = shutil.disk_usage(place).free
     if needed > free:
         raise InputError(

@@ -1,6 +1,7 @@
 """Copies, moves and links into a folder, and how they are undone."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rsfiqa.cull import sidecars
 from rsfiqa.cull.journal import journal_path
 from tests.support import disks
 from tests.support.culling import cull, make_photos, make_picture, make_row, tree, write_table
@@ -179,6 +181,56 @@ def test_raw_and_jpeg_that_are_both_chosen_share_their_number(tmp_path):
     assert below(tmp_path, "photos") == {}
 
 
+@pytest.mark.parametrize("text", ["nowhere", "a.xmp"])  # the second leads to itself
+@pytest.mark.parametrize(
+    ("action", "others"), [("copy", []), ("move", ["a.cr2"]), ("move", []), ("link", [])]
+)
+def test_a_sidecar_that_is_a_link_to_nothing_stops_no_other_picture(
+    tmp_path, caplog, action, others, text
+):
+    """It is moved and linked, but cannot be copied, as it must be where a.cr2 shares it."""
+    table = make_photos(tmp_path, {"a.jpg": 1, "b.jpg": 2})
+    (tmp_path / "photos/a.xmp").symlink_to(text)
+    for name in ("b.jpg.xmp", *others):
+        (tmp_path / "photos" / name).write_text(name)
+    before = tree(tmp_path)
+    words = [table, "--worst", 2, f"--{action}", tmp_path / "rejects"]
+    is_skipped = action == "copy" or bool(others)
+    for applied in ([], ["--apply"]):
+        caplog.clear()
+        assert cull(*words, *applied) == (3 if is_skipped else 0)
+        reason = f"a.jpg cannot be done ({tmp_path / 'photos/a.xmp'}: "
+        assert (reason in caplog.text) is is_skipped
+    found = {"b.jpg", "b.jpg.xmp"} | (set() if is_skipped else {"a.jpg", "a.xmp"})
+    assert set(below(tmp_path, "rejects")) == found
+    assert cull(table, "--undo") == 0
+    assert tree(tmp_path) == before
+
+
+def test_a_sidecar_that_is_a_pipe_is_not_copied(tmp_path, caplog):
+    table = make_photos(tmp_path, {"a.jpg": 1, "b.jpg": 2})
+    os.mkfifo(tmp_path / "photos/a.xmp")
+    assert cull(table, "--worst", 2, "--copy", tmp_path / "rejects", "--apply") == 3
+    assert re.search(r"a\.jpg cannot be done \(.*a\.xmp. is a named pipe\)", caplog.text)
+    assert set(below(tmp_path, "rejects")) == {"b.jpg"}
+
+
+@pytest.mark.parametrize("action", ["copy", "move"])
+def test_a_sidecar_that_vanishes_meanwhile_stops_no_other_picture(
+    tmp_path, caplog, monkeypatch, action
+):
+    """After the folder was read."""
+    table = make_photos(tmp_path, {"a.jpg": 1, "b.jpg": 2})
+    sidecar = tmp_path / "photos/a.xmp"
+    sidecar.write_text("edits")
+    found = sidecars.folder_of(tmp_path / "photos")
+    sidecar.unlink()
+    monkeypatch.setattr(sidecars, "Folder", lambda _: found)
+    assert cull(table, "--worst", 2, f"--{action}", tmp_path / "rejects", "--apply") == 3
+    assert f"a.jpg cannot be done ({sidecar}: No such file or directory)" in caplog.text
+    assert set(below(tmp_path, "rejects")) == {"b.jpg"}
+
+
 def test_what_has_changed_or_is_gone_is_skipped(tmp_path, capsys, caplog):
     table = make_photos(tmp_path, SCORES)
     (tmp_path / "photos/a.jpg").unlink()
@@ -236,6 +288,15 @@ def test_links_are_moved_as_links(tmp_path):
     assert below(tmp_path, "photos") == {}
     assert cull(table, "--undo") == 0
     assert tree(tmp_path) == before
+
+
+def test_room_is_needed_for_what_a_link_leads_to(tmp_path, capsys, small_disk):
+    (tmp_path / "store").write_bytes(b"\0" * 200_000)
+    (tmp_path / "a.jpg").symlink_to("store")
+    table = write_table(tmp_path / "scores.csv", [make_row(tmp_path / "a.jpg", 1)])
+    assert cull(table, "--worst", 1, "--copy", small_disk / "rejects") == 1
+    assert "must have room for 0.2 MB to copy, found 0.1 MB" in capsys.readouterr().err
+    assert cull(table, "--worst", 1, "--move", small_disk / "rejects") == 0  # as a link
 
 
 def test_a_copy_of_a_link_is_a_file(tmp_path):

@@ -328,12 +328,14 @@ def test_the_account_says_what_is_kept(tmp_path, capsys, caplog):
 
 
 def test_what_is_no_ordinary_file_is_left_alone(tmp_path, caplog):
-    table = make_photos(tmp_path, {"a.jpg": 10, "b.jpg": 50, "c.jpg": 60})
+    table = make_photos(tmp_path, {"a.jpg": 10, "b.jpg": 50, "c.jpg": 60, "d.jpg": 70})
     os.mkfifo(tmp_path / "photos/a.jpg.xmp")
     with (tmp_path / "photos/b.jpg.xmp").open("wb") as file:
         file.truncate(1 << 30)
     (tmp_path / "photos/c.jpg.xmp").mkdir()
+    (tmp_path / "photos/d.jpg.xmp").symlink_to("d.jpg.xmp")
     assert cull(table, "--xmp", "--apply") == 3
+    assert "is left alone: d.jpg.xmp: Too many levels of symbolic links" in caplog.text
     assert caplog.text.count("is no file of at most 64 MB; move it away") == 3
 
 
