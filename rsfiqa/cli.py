@@ -241,11 +241,24 @@ def _message(error: BaseException, command: Command) -> str | None:
                 f"needs the package {name.partition('.')[0]}, found none; install it with pip"
                 f" install 'rsfiqa[{command.extra}]'"
             )
-        case OSError(errno=errno.EEXIST | errno.ENOTDIR) if (file := _blocking(error)) is not None:
+        case OSError():
+            return _refusal(error)
+    return None
+
+
+def _refusal(error: OSError) -> str | None:
+    """What a person can do about a path or a disk; None for an error of the program."""
+    match error.errno:
+        case errno.EEXIST | errno.ENOTDIR if (file := _blocking(error)) is not None:
             return f"{file}: {blocked(file)}"
-        case OSError() if error.errno in REFUSALS:
+        case errno.ENAMETOOLONG:
             return (
-                f"{error.filename or 'a file'}: cannot be written ({os.strerror(error.errno)});"
+                f"{error.filename or 'a file'}: must have a name that the file system takes, found"
+                " one that is too long; give a shorter name"
+            )
+        case number if number in REFUSALS:
+            return (
+                f"{error.filename or 'a file'}: cannot be written ({os.strerror(number)});"
                 " make room or change permissions, and run the same command again"
             )
     return None

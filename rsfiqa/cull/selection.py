@@ -9,7 +9,7 @@ from rsfiqa.cull.conditions import Conditions, Flag, Severities, rating_of
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import file_state, stored_path
 from rsfiqa.products import score_tables
-from rsfiqa.products.scores import Row, check_label, is_current, scale_of
+from rsfiqa.products.scores import Row, check_label, check_place, is_current, scale_of
 from rsfiqa.scale import MosScale
 
 GONE = "is gone"
@@ -68,16 +68,21 @@ def read(table: Path) -> list[Row]:
     """The rows of a table, each picture once; at least one has a score.
 
     Raises:
-        InputError: no table of scores, one of another version or several checkpoints, or no score.
+        InputError: no table of scores, one of another version or several checkpoints, a location or
+            a scale that cannot be, or no score.
     """
-    rows = list({row["location"]: row for row in score_tables.read(table)}.values())
+    found: dict[str, Row] = {}
+    for number, row in enumerate(score_tables.read(table), 1):
+        check_place(table, row, number)
+        found[row["location"]] = row
+    rows = list(found.values())
     for row in rows:
         way_out = "filter the table by checkpoint, or score all pictures with one"
         check_label(table, row["checkpoint"], rows[0]["checkpoint"], way_out)
     if not any(row["status"] == "ok" for row in rows):
-        found = f"{len(rows)} that failed" if rows else "no row"
+        failed = f"{len(rows)} that failed" if rows else "no row"
         raise InputError(
-            f"{table}: must hold a scored picture, found {found}; see the reasons in the table"
+            f"{table}: must hold a scored picture, found {failed}; see the reasons in the table"
             " and run rsfiqa score again"
         )
     return rows

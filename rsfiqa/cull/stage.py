@@ -18,6 +18,7 @@ from rsfiqa.cull.plan import Filing, Group, Kind, moved_by
 from rsfiqa.cull.selection import GONE, Picture, Selection, read, select
 from rsfiqa.errors import InputError
 from rsfiqa.images.location import shown_path
+from rsfiqa.io.folders import check_folder
 from rsfiqa.io.terminal import counted
 from rsfiqa.products import score_tables, scores
 from rsfiqa.products.scores import scale_of
@@ -97,8 +98,7 @@ def file_away(
     Raises:
         InputError: a wrong table, condition or folder; a disk that refuses.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: must be a folder, found a file; give another name")
+    check_folder(folder)
     target = folder.resolve()
 
     def groups(selection: Selection, runs: Sequence[Run]) -> Iterable[Group]:

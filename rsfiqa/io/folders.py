@@ -1,4 +1,4 @@
-"""Files that stand where a path has a folder."""
+"""Folders that cannot be made, such as those in whose place there is a file."""
 
 import os
 from pathlib import Path
@@ -20,13 +20,21 @@ def _blocks(path: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Reject a folder that cannot be made because something else has its name or a parent's.
+    """Reject a folder that cannot be made.
 
     Raises:
-        InputError: names it.
+        InputError: something else has its name or a parent's, or one of them is too long.
     """
     if (found := blocking_file(folder)) is not None:
         raise InputError(f"{found}: {blocked(found)}")
+    folder = folder.absolute()
+    place = next(part for part in (folder, *folder.parents) if os.path.lexists(part))
+    length = max(len(os.fsencode(part)) for part in ("", *folder.relative_to(place).parts))
+    if length > (longest := os.pathconf(place, "PC_NAME_MAX")):
+        raise InputError(
+            f"{folder}: must have names of at most {longest} bytes, found one of {length}; give a"
+            " shorter one"
+        )
 
 
 def blocked(found: Path) -> str:

@@ -1,5 +1,6 @@
 """The table of scores: its columns, and the checks of a file that is to hold it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -185,6 +186,29 @@ def _as_written(time: str | None) -> str | None:
     except ValueError:
         return time
     return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC).strftime(TIME)
+
+
+def check_place(path: Path, row: Row, number: int) -> None:
+    """Reject a picture without a place, or a score without a place on a scale.
+
+    Args:
+        path: of the table.
+        row: of it.
+        number: of the row, from 1.
+
+    Raises:
+        InputError: the location is relative, or the scale is empty or infinite.
+    """
+    if not Path(row["location"]).is_absolute():
+        raise InputError(
+            f"{path}: location must be an absolute path, found {row['location']!r} in row"
+            f" {number}; keep the column as rsfiqa score wrote it"
+        )
+    if not -math.inf < row["low"] < row["high"] < math.inf:
+        raise InputError(
+            f"{path}: low must be below high, both finite, found {row['low']:g} and"
+            f" {row['high']:g} in row {number}; keep the columns as rsfiqa score wrote them"
+        )
 
 
 def check_label(path: Path, found: str, label: str, way_out: str) -> None:

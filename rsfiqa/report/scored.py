@@ -15,7 +15,7 @@ from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.folders import check_folder
 from rsfiqa.products import region_scores, score_tables, severities
 from rsfiqa.products.paths import card_path, checkpoints_in
-from rsfiqa.products.scores import Row, check_label, scale_of
+from rsfiqa.products.scores import Row, check_label, check_place, scale_of
 from rsfiqa.report import page, pages, record, thumbnails
 from rsfiqa.report.dataset import DataSet, is_pseudo
 from rsfiqa.report.listing import as_json, content, histogram, problems_of
@@ -202,16 +202,7 @@ def _checked(path: Path) -> Iterator[Row]:
     """As `read`, row by row."""
     label = None
     for table, number, row in _numbered(path):
-        if not Path(row["location"]).is_absolute():
-            raise InputError(
-                f"{table}: location must be an absolute path, found {row['location']!r} in row"
-                f" {number}; keep the column as rsfiqa score wrote it"
-            )
-        if not row["low"] < row["high"]:
-            raise InputError(
-                f"{table}: low must be below high, found {row['low']:g} and {row['high']:g} in row"
-                f" {number}; keep the columns as rsfiqa score wrote them"
-            )
+        check_place(table, row, number)
         label = label or row["checkpoint"]
         check_label(table, row["checkpoint"], label, "filter the table by checkpoint")
         yield row

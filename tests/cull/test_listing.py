@@ -1,6 +1,7 @@
 """Which pictures are chosen, and how they are listed."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from tests.support.culling import (
     write_table,
 )
 
+LONG = 300 * "x"
 SCORES = {"a.jpg": 10, "b.jpg": 50, "c.jpg": 40, "sub/d.jpg": 90}
 
 
@@ -135,6 +137,10 @@ def test_what_has_changed_or_is_gone_is_left_out(tmp_path, capsys, caplog):
         (["--undo"], "scores.jsonl: has no run to undo"),
         (["--undo", "--worst", "1"], "--undo: must stand alone, found a condition"),
         (["--flag", "color<=2"], "scores.jsonl: must have ratings of color, found none"),
+        (["--move", LONG, "--worst", "1"], "xx: must have names of at most 255 .*one of 300;"),
+        (["--copy", f"new/{LONG}", "--worst", "1"], "xx: must have names of at most 255"),
+        (["--link", "scores.jsonl/x", "--worst", "1"], "scores.jsonl: must be a folder, found a f"),
+        (["--worst", "1", "-o", f"{LONG}.csv"], "xx.csv: must have a name that the file system t"),
     ],
 )
 def test_a_wrong_call_is_one_line(tmp_path, monkeypatch, capsys, words, message):
@@ -158,14 +164,23 @@ def test_a_wrong_table_is_one_line(tmp_path, capsys):
     write_table(tmp_path / "failed.csv", [make_failed(picture)])
     write_table(tmp_path / "empty.csv", [])
     (tmp_path / "other.csv").write_text("path,mos\na.jpg,3\n")
+    relative = make_row(tmp_path / "b.jpg", 1, location="b.jpg")
+    write_table(tmp_path / "relative.csv", [make_row(picture, 1), relative])
+    write_table(tmp_path / "empty-scale.csv", [make_row(picture, 1, low=5.0, high=5.0)])
+    write_table(tmp_path / "endless.csv", [make_row(picture, 1, low=-math.inf)])
     for name, message in (
         ("mixed.jsonl", "must be of checkpoint livec 0123456789ab, found other 01; filter"),
         ("failed.csv", "must hold a scored picture, found 1 that failed; see the reasons"),
         ("empty.csv", "must hold a scored picture, found no row"),
         ("other.csv", "must be scores, found other content (no column score"),
         ("none.csv", "no such file; write it with rsfiqa score PATH... -o"),
+        ("relative.csv", "location must be an absolute path, found 'b.jpg' in row 2; keep the co"),
+        ("empty-scale.csv", "low must be below high, both finite, found 5 and 5 in row 1; keep"),
+        ("endless.csv", "low must be below high, both finite, found -inf and 100 in row 1; keep"),
+        (f"{LONG}.csv", "must have a name that the file system takes, found one that is too long"),
     ):
-        assert cull(tmp_path / name, "--worst", "1") == 1
-        shown = capsys.readouterr().err
-        assert shown.startswith(f"rsfiqa cull: {tmp_path / name}: {message}"), shown
-        assert shown.count("\n") == 1
+        for words in (["--worst", "1"], ["--xmp"]):
+            assert cull(tmp_path / name, *words) == 1
+            shown = capsys.readouterr().err
+            assert shown.startswith(f"rsfiqa cull: {tmp_path / name}: {message}"), shown
+            assert shown.count("\n") == 1

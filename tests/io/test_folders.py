@@ -1,4 +1,4 @@
-"""Files that stand where a path has a folder."""
+"""Folders that cannot be made, such as those in whose place there is a file."""
 
 from pathlib import Path
 
@@ -28,3 +28,12 @@ def test_folders_that_are_there_or_can_be_made(tmp_path):
     for path in ("a", "a/b", "b/c", ""):
         assert blocking_file(tmp_path / path) is None
         check_folder(tmp_path / path)
+
+
+def test_names_that_are_too_long(tmp_path):
+    """File systems take 255 bytes; an umlaut has two."""
+    for path in ("a" * 255, "b/" + 127 * "ä", "../" * 99 + "tmp"):
+        check_folder(tmp_path / path)
+    for path in ("a" * 256, "b/" + 128 * "ä" + "/c"):
+        with pytest.raises(InputError, match=r"must have names of at most 255 bytes, found one of"):
+            check_folder(tmp_path / path)

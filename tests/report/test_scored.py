@@ -246,7 +246,8 @@ def test_a_table_of_two_checkpoints_has_no_page(table, trained, tmp_path):
     ("column", "value", "message"),
     [
         ("location", "a.png", r"location must be an absolute path, found 'a.png' in row 2; keep"),
-        ("low", 9.0, r"low must be below high, found 9 and 5 in row 2; keep"),
+        ("low", 9.0, r"low must be below high, both finite, found 9 and 5 in row 2; keep"),
+        ("low", -math.inf, r"low must be below high, both finite, found -inf and 5 in row 2; keep"),
     ],
 )
 def test_what_cannot_be_is_refused(table, trained, tmp_path, column, value, message):
