@@ -70,15 +70,15 @@ class Flag:
         """Whether it is about a family, which only the table of regions tells."""
         return bool(self.compare) and self.name not in RATINGS
 
-    def value(self, row: Row, severities: Severities) -> float | None:
-        """What is compared: a severity or a rating; None if the row has no such rating."""
+    def value(self, row: Row, severities: Severities | None) -> float | None:
+        """What is compared: a severity or a rating; None if it is not known."""
         if self.needs_regions:
-            return severities.get(self.name, 0.0)
+            return None if severities is None else severities.get(self.name, 0.0)
         rating = rating_of(row, self.name)
         return severity_of(rating) if rating is not None and self.compare[0] == ">" else rating
 
-    def holds(self, row: Row, severities: Severities) -> bool:
-        """Whether a picture has it."""
+    def holds(self, row: Row, severities: Severities | None) -> bool:
+        """Whether a picture is known to have it; its severities are None without regions."""
         if not self.compare:
             return self.name in row["flags"]
         value = self.value(row, severities)

@@ -51,6 +51,7 @@ class Selection:
         chosen: the worst first.
         scored: number of pictures with a score.
         failed: number of pictures without one, which are never chosen.
+        unknown: number of those with a score whose regions a condition needs and that have none.
         root: folder that holds all pictures of the table.
         scale: of the scores.
         label: of the checkpoint.
@@ -59,6 +60,7 @@ class Selection:
     chosen: list[Picture]
     scored: int
     failed: int
+    unknown: int
     root: Path
     scale: MosScale
     label: str
@@ -103,22 +105,35 @@ def select(
         severities: of the families in each picture, by location.
 
     Raises:
-        InputError: a rating that no row has.
+        InputError: a rating that no row has, or a family and no row has regions.
     """
     ok = [row for row in rows if row["status"] == "ok"]
     for flag in conditions.flags:
         _check_rating(table, flag, ok)
+    without = sum(row["location"] not in severities for row in ok)
+    unknown = without if any(flag.needs_regions for flag in conditions.flags) else 0
+    if unknown == len(ok):
+        raise InputError(
+            f"{table}: must have pictures with regions for a severity of distortions, found none of"
+            f" {len(ok)}; run rsfiqa score PATH... -o {table} again"
+        )
     ordered = _worst_first(ok)
     limit = conditions.worst.count(len(ordered)) if conditions.worst else 0
     chosen = [
         Picture(row, stored_path(row["location"]), severities.get(row["location"]))
         for rank, row in enumerate(ordered)
-        if _meets(row, rank < limit, severities.get(row["location"], {}), conditions)
+        if _meets(row, rank < limit, severities.get(row["location"]), conditions)
     ]
     folders = [str(stored_path(row["location"]).parent) for row in rows]
     root = Path(os.path.commonpath(folders))
     return Selection(
-        chosen, len(ok), len(rows) - len(ok), root, scale_of(rows[0]), rows[0]["checkpoint"]
+        chosen,
+        len(ok),
+        len(rows) - len(ok),
+        unknown,
+        root,
+        scale_of(rows[0]),
+        rows[0]["checkpoint"],
     )
 
 
@@ -132,7 +147,7 @@ def _worst_first(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=key)
 
 
-def _meets(row: Row, is_worst: bool, severities: Severities, conditions: Conditions) -> bool:
+def _meets(row: Row, is_worst: bool, severities: Severities | None, conditions: Conditions) -> bool:
     met = [is_worst] if conditions.worst else []
     if conditions.below is not None:
         score, scale = row["score"] or 0.0, scale_of(row)

@@ -30,7 +30,7 @@ log = logging.getLogger("rsfiqa")
 
 
 def choose(table: Path, conditions: Conditions, *, needs_families: bool = False) -> Selection:
-    """The pictures of a table that meet the conditions.
+    """The pictures of a table that meet the conditions; says of how many that is not known.
 
     Args:
         table: of scores.
@@ -46,7 +46,16 @@ def choose(table: Path, conditions: Conditions, *, needs_families: bool = False)
     severities: Mapping[str, Severities] = {}
     if needs_families or any(flag.needs_regions for flag in conditions.flags):
         severities = families.read(table, rows[0]["checkpoint"], conditions)
-    return select(table, rows, conditions, severities)
+    selection = select(table, rows, conditions, severities)
+    if selection.unknown:
+        log.info(
+            "cull: %s of %s have no regions, which the condition needs; score them again: rsfiqa"
+            " score PATH... -o %s",
+            selection.unknown,
+            counted(selection.scored, "scored picture"),
+            table,
+        )
+    return selection
 
 
 def show(

@@ -101,6 +101,14 @@ def test_what_holds(tmp_path, text, holds):
     assert parse_flag(text).holds(row, {"haze": 4}) is holds
 
 
+def test_without_regions_ratings_are_known_and_families_are_not(tmp_path):
+    row = make_row(tmp_path, 50, worst_blur=2.6)
+    assert parse_flag("blur>=3").holds(row, None)
+    assert not parse_flag("haze>0").holds(row, None)
+    assert parse_flag("haze>0").value(row, None) is None
+    assert parse_flag("haze>0").value(row, {}) == 0
+
+
 def test_ratings_of_the_whole_picture_come_first(tmp_path):
     row = make_row(tmp_path, 50, worst_blur=1.0, blur=4.5)
     assert not parse_flag("blur<=2").holds(row, {})

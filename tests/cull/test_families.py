@@ -1,5 +1,6 @@
 """Severities of families, from the table of regions beside a table of scores."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,13 @@ def make_region(path: Path, number: int, area: float, names: list, severities: l
     }
 
 
-def make_table(root: Path, label: str = LABEL) -> Path:
+def make_table(root: Path, label: str = LABEL, covered: Collection[str] = REGIONS) -> Path:
+    """A table of scores, and one of regions of the covered pictures."""
     table = make_photos(root, SCORES, ".parquet")
     rows = [
         make_region(root / "photos" / name, number, *region)
         for name, regions in REGIONS.items()
+        if name in covered
         for number, region in enumerate(regions, 1)
     ]
     region_scores.update(region_scores.regions_path(table), set(), {}, rows, label)
@@ -79,6 +82,36 @@ def test_without_regions_a_family_is_not_known(tmp_path, capsys, suffix):
     assert f"the severity of haze needs the table of regions, found none beside {table}" in shown
     assert shown.count("\n") == 1
     assert cull(table, "--flag", "noise>=2") == 0  # a rating, which the table has
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--flag", "motion_blur>=4"], ["a.jpg"]),
+        (["--flag", "haze>0"], []),
+        (["--flag", "haze>0", "--below", 60, "--any"], ["a.jpg", "b.jpg"]),
+    ],
+)
+def test_pictures_without_regions_are_counted(tmp_path, capsys, caplog, words, names):
+    """Of b.jpg the regions tell haze; a condition that needs no regions still chooses it."""
+    table = make_table(tmp_path, covered=["a.jpg"])
+    assert cull(table, *words) == 0
+    assert [Path(line).name for line in capsys.readouterr().out.splitlines()] == names
+    message = "2 of 3 scored pictures have no regions, which the condition needs; score them again"
+    assert f"{message}: rsfiqa score PATH... -o {table}" in caplog.text
+    caplog.clear()
+    assert cull(table, "--flag", "noise>=2") == 0  # a rating
+    assert "no regions" not in caplog.text
+
+
+def test_a_family_is_refused_if_no_picture_has_regions(tmp_path, capsys):
+    table = make_table(tmp_path, covered=[])
+    assert cull(table, "--flag", "haze>=2", "--below", 60, "--any") == 1
+    shown = capsys.readouterr().err
+    assert "must have pictures with regions for a severity of distortions, found none of 3" in shown
+    assert shown.count("\n") == 1
+    assert cull(table, "--xmp", "--apply") == 0  # keywords are ratings
+    assert "no regions" not in capsys.readouterr().err
 
 
 def test_regions_of_another_checkpoint(tmp_path, capsys):
