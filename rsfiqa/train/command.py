@@ -46,7 +46,8 @@ class Train(Command, TrainOptions):
         (),
         description="Folder of a data set to train on too; can be given several times. Its images"
         " outside its official test part are used, with a scale of its own: split and units of the"
-        " scores are those of FOLDER. Its products must be made by the same options and weights.",
+        " scores are those of FOLDER. An image of an added data set has a tenth of the weight in"
+        " the loss. Its products must be made by the same options and weights.",
     )
     seed: int = Field(0, ge=0, description="Seed of splits, initial weights and batches.")
     weights: str = Field(
