@@ -79,9 +79,6 @@ BEYOND: dict[str, float] = {
     "rule_based_family_accuracy": 0.75,
     "rule_based_severity_accuracy": 0.6,
     "rule_based_severity_within_one": 0.95,
-    "family_accuracy": 0.90,
-    "severity_accuracy": 0.65,
-    "severity_within_one": 0.95,
 }
 
 AT_MOST: dict[str, float] = {
@@ -90,7 +87,7 @@ AT_MOST: dict[str, float] = {
     "kb_per_image": 8.0,
     "read_ms": 0.5,
     "lost": 0.0,
-    "asked_twice": 0.0,
+    "requests_repeated_after_response": 0.0,
     "orphans": 0.0,
     "first_score_s": 3.0,
     "group_s": 20.0,

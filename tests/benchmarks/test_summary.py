@@ -1,6 +1,12 @@
+import json
+
+import pytest
+
 from benchmarks import summary
 from benchmarks.perception.labels import LABELS
 from benchmarks.targets import LOCALIZATION, PERCEPTION, bounds_of
+
+BEFORE = {"seconds_ratio"}  # measured with --before alone
 
 
 def rows(known):
@@ -52,3 +58,24 @@ def test_reasons_have_a_table_of_the_figures_that_were_measured():
         f"| {label} | 0.900 [0.850, 0.950] | 520 |"
     ]
     assert not any(LABELS["stored_family"] in line for line in lines)
+
+
+def known_figures():
+    """The figures of docs/figures by benchmark, with those that the page derives."""
+    known = {
+        path.stem: json.loads(path.read_text("utf-8")) for path in summary.FOLDER.glob("*.json")
+    }
+    return known | {"bench": known["bench"] | summary.beyond_baselines(known["bench"])}
+
+
+@pytest.mark.parametrize("target", ["bench-perception", "bench-localization", "bench"])
+def test_every_target_is_of_a_figure_that_was_measured(target):
+    bounds = bounds_of(target)
+    names = {*bounds.at_least, *bounds.beyond, *bounds.at_most, *bounds.below} - BEFORE
+    measured = {
+        name
+        for benchmark, figures in known_figures().items()
+        if bounds_of(benchmark) == bounds
+        for name in figures
+    }
+    assert names - measured == set()
