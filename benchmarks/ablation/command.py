@@ -1,6 +1,7 @@
 """The command line: which parts run, and where units, tables and figures go."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -48,7 +49,23 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(f"ablation: {error}")
     print("\n".join(summary.lines(found)))
     export.write_all(found, given.report)
-    write("bench-ablation", summary.figures(found), "make bench-ablation DATA=DIR")
+    write("bench-ablation", summary.figures(found), recorded_command(given))
+
+
+def recorded_command(given: argparse.Namespace) -> str:
+    """The command that the figures record: the given options that shape them.
+
+    Folders of products and the number of processes change no figure and are left out.
+    """
+    counts = ["--n", *map(str, given.n)] if given.n else []
+    large = ["--large", str(given.large)] if given.large != LARGE else []
+    part = ["--part", *given.part] if given.part else []
+    earlier = ["--earlier", str(given.earlier)] if given.earlier else []
+    words = [*part, *counts, *large, *["--summary"] * given.summary, *earlier]
+    if not words:
+        return "make bench-ablation DATA=DIR"
+    data = ["--data", "DIR"] if given.data else []
+    return shlex.join(["python", "-m", "benchmarks", "ablation", *data, *words])
 
 
 def _options() -> argparse.ArgumentParser:
@@ -114,7 +131,9 @@ def _chosen(known: Sequence[Condition], parts: Collection[str]) -> list[Conditio
     allowed = [*PARTS, *(condition.name for condition in known)]
     for part in parts:
         if part not in allowed:
-            raise InputError(f"--part: must be among {', '.join(allowed)}, found {part}")
+            raise InputError(
+                f"--part: must be among {', '.join(allowed)}, found {part}; name one of these"
+            )
     chosen = {*parts, *("ac" if "d" in parts else "")}  # whose models are tested by part d
     return [one for one in known if chosen & {one.part, one.name}]
 

@@ -213,10 +213,36 @@ def test_parts_and_single_conditions_are_chosen(tmp_path, monkeypatch, parts, na
     assert ran == names
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--data {}", "make bench-ablation DATA=DIR"),
+        ("--data {} --parallel 2 --units {} --large 5000", "make bench-ablation DATA=DIR"),
+        (
+            "--data {} --n 25 50 --part a.livec f --large 4000",
+            "python -m benchmarks ablation --data DIR --part a.livec f --n 25 50 --large 4000",
+        ),
+        (
+            "--summary --earlier docs/figures/bench-ablation.json",
+            "python -m benchmarks ablation --summary --earlier docs/figures/bench-ablation.json",
+        ),
+    ],
+)
+def test_the_recorded_command_has_the_given_options(tmp_path, monkeypatch, line, expected):
+    written: list[str] = []
+    monkeypatch.setattr(command, "run", lambda *_: None)
+    monkeypatch.setattr(command, "_figures", lambda _: {})
+    monkeypatch.setattr(command, "write", lambda *given: written.append(given[2]))
+    folders = ["--units", str(tmp_path / "units"), "--report", str(tmp_path)]
+    command.main([*folders, *(word.format(tmp_path) for word in line.split())])
+    assert written == [expected]
+
+
 def test_a_part_that_is_none(tmp_path):
     line = ["--data", str(tmp_path), "--part", "a.livecc", "--units", str(tmp_path)]
     with pytest.raises(
-        SystemExit, match=r"^ablation: --part: must be among a, .*, found a\.livecc$"
+        SystemExit,
+        match=r"^ablation: --part: must be among a, .*, found a\.livecc; name one of these$",
     ):
         command.main(line)
 
