@@ -2,7 +2,7 @@
 
 Writes rsfiqa/packaged/perception.safetensors, whose head recipes.perception_head then trains on
 regions. Opinions of BIQ2021's training part and realistic distortions of its well-rated photographs
-are learned at once, in one network; no other data set is read. About an hour on two cores; an
+are learned at once, in one network; no other data set is read. About three hours on two cores; an
 interrupted training is resumed from its last saved step.
 """
 

@@ -2,7 +2,7 @@
 
 Each part reads the data sets that it needs from DIR; a part whose data are missing is skipped. The
 figures of a finished part are kept and not measured again, unless the package, the data or the
-checkpoint has changed, so an interrupted run is resumed. About 30 minutes on two cores.
+checkpoint has changed, so an interrupted run is resumed. About 15 minutes on two cores.
 docs/experiments/perception.md says how each figure is measured.
 """
 
