@@ -9,7 +9,7 @@ from rsfiqa.captioners.classifier.weights import packaged
 
 
 def main() -> None:
-    """Write it."""
+    """Write the graph."""
     path = session.GRAPHS / f"{PERCEPTION_BACKBONE}.onnx"
     onnx.write_graph(path, packaged().backbone)
     print(f"{path}: {path.stat().st_size} bytes")
