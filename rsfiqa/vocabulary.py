@@ -125,8 +125,8 @@ _EFFECTS = {
     "underexposure": "underexposed",
     "watermark": "watermarked",
 }
-# A watermark is present or absent and never meant as a look: it is told whatever it costs, except
-# of an excellent region, and without an adverb.
+# A watermark is present or absent and never meant as a look: it is reported whatever it costs,
+# except in an excellent region, and without an adverb.
 UNGRADED = ("watermark",)
 
 

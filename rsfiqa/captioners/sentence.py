@@ -28,14 +28,14 @@ def caption_sentence(content: str, distortions: Sequence[Distortion], overall: i
 
 
 def revised_sentence(
-    sentence: str, named: Sequence[Distortion], told: Sequence[Distortion], level: str
+    sentence: str, named: Sequence[Distortion], reported: Sequence[Distortion], level: str
 ) -> str:
     """A sentence of `caption_sentence` with another level and fewer or lesser distortions.
 
     Args:
         sentence: empty for a caption that failed, and stays so.
         named: distortions of the region, of which the sentence may name the first ones alone.
-        told: those that are told instead.
+        reported: those that are reported instead.
         level: of `ITU_LEVELS`.
     """
     if not sentence:
@@ -44,7 +44,7 @@ def revised_sentence(
     middle = "" if named else _unnamed(level)
     for count, before in _middles(named):
         if start.endswith(before):
-            start, shown = start.removesuffix(before), told[:count]
+            start, shown = start.removesuffix(before), reported[:count]
             middle = f" with {_named(shown)}" if shown else _unnamed(level)
             break
     return f"{start}{middle}{_OVERALL}{level}."

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import torch
 
 from rsfiqa import checkpoints, samples
+from rsfiqa.captioners.reported import reported_distortions
 from rsfiqa.captioners.sentence import reason, revised_sentence
-from rsfiqa.captioners.told import told
 from rsfiqa.errors import ImageError
 from rsfiqa.images import load
 from rsfiqa.images.outlines import anchor, outlines
@@ -118,16 +118,17 @@ def _regions(
     costs = weights * scale.shortfall(scores)
     rows = table.to_pylist()
     named = [row["distortions"] or [] for row in rows]
-    shown = told(named, ratings, quality, np.bincount(labels.ravel(), minlength=len(rows)))
+    areas = np.bincount(labels.ravel(), minlength=len(rows))
+    reported = reported_distortions(named, ratings, quality, areas)
     return [
         Region(
             number=r,
             outline=borders[r],
             anchor=anchor(labels == r),
             content=row["content"] or "",
-            text=revised_sentence(row["text"] or "", named[r], shown[r], levels[r]),
+            text=revised_sentence(row["text"] or "", named[r], reported[r], levels[r]),
             ratings=_ratings(ratings[r], float(quality[r])),
-            reason=reason(shown[r], levels[r]) if row["text"] else "",
+            reason=reason(reported[r], levels[r]) if row["text"] else "",
             score=float(scores[r]),
             weight=float(weights[r]),
             cost=float(costs[r]),

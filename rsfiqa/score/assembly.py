@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rsfiqa.captioners.reported import reported_distortions
 from rsfiqa.captioners.sentence import revised_sentence
-from rsfiqa.captioners.told import told
 from rsfiqa.images import border
 from rsfiqa.images.border import Box
 from rsfiqa.images.load import LoadedImage
@@ -157,8 +157,8 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
     boxes = [_box(corner + box * factors) for box in scored.regions.table["box"]]
     places = list(zip(boxes, areas.tolist(), strict=True))
     named = [row.distortions for row in scored.captions]
-    shown = told(named, scored.ratings, predicted.region_quality, areas)
-    regions = [_region(scored, r, places[r], shown[r], scale) for r in range(count)]
+    reported = reported_distortions(named, scored.ratings, predicted.region_quality, areas)
+    regions = [_region(scored, r, places[r], reported[r], scale) for r in range(count)]
     costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
     score, quality = scale.to_mos(predicted.quality), min(max(predicted.quality, 0.0), 1.0)
     reason = picture_reason(regions, labels, itu_level(quality))
@@ -201,7 +201,7 @@ def _region(
     scored: ScoredRegions,
     r: int,
     place: tuple[Box, float],
-    shown: list[Distortion],
+    reported: list[Distortion],
     scale: MosScale,
 ) -> Region:
     """Region `r`, whose caption gets the overall rating and word of its predicted quality."""
@@ -212,9 +212,9 @@ def _region(
     return Region(
         box=box,
         content=row.content,
-        text=revised_sentence(row.text, row.distortions, shown, level),
+        text=revised_sentence(row.text, row.distortions, reported, level),
         ratings=ratings | {"overall": itu_rating(quality)},
-        distortions=[(one["family"], one["severity"]) for one in shown],
+        distortions=[(one["family"], one["severity"]) for one in reported],
         area=area,
         score=score,
         quality=min(max(quality, 0.0), 1.0),

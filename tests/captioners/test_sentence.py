@@ -1,12 +1,12 @@
 import pytest
 
+from rsfiqa.captioners.reported import cap_severities
 from rsfiqa.captioners.sentence import (
     caption_sentence,
     named_families,
     reason,
     revised_sentence,
 )
-from rsfiqa.captioners.told import explaining
 from rsfiqa.vocabulary import ITU_LEVELS
 
 NONE: list = []
@@ -41,9 +41,9 @@ def test_a_sentence_with_another_level_is_that_of_a_caption(content, distortions
     for before in range(1, 6):
         sentence = caption_sentence(content, distortions, before)
         for after, level in enumerate(ITU_LEVELS, 1):
-            told = explaining(distortions, level)
-            expected = caption_sentence(content, told, after)
-            assert revised_sentence(sentence, distortions, told, level) == expected
+            reported = cap_severities(distortions, level)
+            expected = caption_sentence(content, reported, after)
+            assert revised_sentence(sentence, distortions, reported, level) == expected
 
 
 def test_a_failed_caption_stays_empty():
@@ -65,7 +65,7 @@ def test_the_reason_alone():
     ]
 
 
-def test_a_sentence_names_the_next_distortion_where_the_first_is_not_told():
+def test_a_sentence_names_the_next_distortion_where_the_first_is_not_reported():
     sentence = caption_sentence("A wall", THREE[:2], 3)
     revised = revised_sentence(sentence, THREE, THREE[1:], "fair")
     assert revised == "A wall with faint blur and strong haze. Overall fair."
@@ -77,11 +77,11 @@ def test_a_sentence_names_the_next_distortion_where_the_first_is_not_told():
     ("level", "severities"),
     [("bad", [5, 1, 4]), ("fair", [5, 1, 4]), ("good", [2, 1, 2]), ("excellent", [])],
 )
-def test_what_would_contradict_the_level_is_told_as_less_severe(level, severities):
-    told = explaining(THREE, level)
-    assert [one["severity"] for one in told] == severities
+def test_what_would_contradict_the_level_is_reported_as_less_severe(level, severities):
+    reported = cap_severities(THREE, level)
+    assert [one["severity"] for one in reported] == severities
     sentence = caption_sentence("A wall", THREE[:2], 3)  # names the first two of three
-    revised = revised_sentence(sentence, THREE, told, level)
+    revised = revised_sentence(sentence, THREE, reported, level)
     assert ("extreme loss of contrast" in revised) == (level in ("bad", "fair"))
     assert ("slight loss of contrast" in revised) == (level == "good")
     assert ("no distortion" in revised) == (level == "excellent")
@@ -95,5 +95,5 @@ def test_a_watermark_has_no_severity():
     assert sentence == "A mid-tone area with a watermark and clear noise. Overall poor."
     assert named_families(sentence) == ["watermark", "noise"]
     assert named_families("A dog with a ball: no single cause found. Overall poor.") == []
-    told = revised_sentence(sentence, both, both[:1], "fair")
-    assert told == "A mid-tone area with a watermark. Overall fair."
+    revised = revised_sentence(sentence, both, both[:1], "fair")
+    assert revised == "A mid-tone area with a watermark. Overall fair."

@@ -1,4 +1,4 @@
-"""Which of the distortions that captions name a score tells, so that they explain it."""
+"""Which of the distortions in the captions a score reports: those that explain it."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from rsfiqa.products.captions import Distortion
 from rsfiqa.scale import itu_level
 from rsfiqa.vocabulary import EXCELLENT, FAMILIES, RATINGS, REALISTIC_FAMILIES, UNGRADED
 
-# Highest severity that is told beside a level, which a higher one would contradict; of what is
-# excellent, nothing is told.
-MOST_SEVERE = {"bad": 5, "poor": 5, "fair": 5, "good": 2, "excellent": 0}
-# How much of its rating a distortion must take to be told, by the quality of the region: in a poor
-# one something is wrong, and the likeliest cause is told.
-POOR, GOOD = 0.4, 0.6
+# Highest severity that is reported beside a level, which a higher one would contradict; an
+# excellent region has no distortion.
+HIGHEST_SEVERITY = {"bad": 5, "poor": 5, "fair": 5, "good": 2, "excellent": 0}
+# By how much a distortion must lower its rating to be reported, by the quality of the region: in a
+# poor one something is wrong, and the likeliest cause is reported.
+POOR_QUALITY, GOOD_QUALITY = 0.4, 0.6
 POOR_LOSS, GOOD_LOSS = 0.5, 1.4
-# Half of what the region loses and half of what the image loses count, so that a picture has one
-# reason wherever its worst region lies, and most of what the region loses at least, so that what it
-# alone has is told.
-CONTEXT, OWN = 0.5, 0.8
+# Half of the region's loss and half of the image's mean loss count, so that a picture has one
+# reason wherever its worst region lies; at least 0.8 of the region's loss counts, so that a
+# distortion of that region alone is reported.
+IMAGE_FRACTION, LEAST_REGION_FRACTION = 0.5, 0.8
 
 
-def told(
+def reported_distortions(
     named: Sequence[Sequence[Distortion]],
     ratings: np.ndarray,
     quality: np.ndarray,
     areas: np.ndarray,
 ) -> list[list[Distortion]]:
-    """The distortions that are told of each region, in their order, with lower severities.
+    """The distortions that are reported for each region, in their order, with lower severities.
 
     Args:
         named: distortions of each of R regions.
@@ -40,10 +40,10 @@ def told(
     loss = np.where(known, EXCELLENT - ratings, 0)
     weights = areas[:, None] * known
     mean = (weights * loss).sum(axis=0) / np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
-    counts = np.maximum(loss + CONTEXT * (mean - loss), OWN * loss)
-    least = np.interp(quality, (POOR, GOOD), (POOR_LOSS, GOOD_LOSS))
+    counts = np.maximum(loss + IMAGE_FRACTION * (mean - loss), LEAST_REGION_FRACTION * loss)
+    least = np.interp(quality, (POOR_QUALITY, GOOD_QUALITY), (POOR_LOSS, GOOD_LOSS))
     return [
-        explaining(
+        cap_severities(
             [
                 one
                 for one in own
@@ -56,15 +56,15 @@ def told(
     ]
 
 
-def explaining(distortions: Sequence[Distortion], level: str) -> list[Distortion]:
-    """The distortions as they are told in a region of this overall level, with lower severities.
+def cap_severities(distortions: Sequence[Distortion], level: str) -> list[Distortion]:
+    """The distortions with severities that fit an overall level; none beside *excellent*.
 
     Args:
-        distortions: of the region.
+        distortions: of a region.
         level: of `ITU_LEVELS`.
     """
-    most = MOST_SEVERE[level]
-    return [{**one, "severity": min(one["severity"], most)} for one in distortions] if most else []
+    cap = HIGHEST_SEVERITY[level]
+    return [{**one, "severity": min(one["severity"], cap)} for one in distortions] if cap else []
 
 
 def _rating_of(family: str) -> int:
