@@ -3,10 +3,10 @@
 All images of LIVEC give the units of the scores; of BIQ2021 the official training part is added,
 without near-duplicates of its test part, by a scale of its own, and so are photographs of it with
 rising distortions and pseudo-MOS (recipes.rising_distortions). The backbone, which comes with the
-package and stays frozen, was taught that part too. The card states the metrics of the same training
-on held-out images: on splits of LIVEC with the same part of BIQ2021, tested on the rest of LIVEC
-and on the official test part of BIQ2021; and those of the perception benchmark, if its figures are
-there. What is there is used; an interrupted run is resumed.
+package and stays frozen, was trained on that part too. The card states the metrics of the same
+training on held-out images: on splits of LIVEC with the same part of BIQ2021, tested on the rest of
+LIVEC and on the official test part of BIQ2021; and those of the perception benchmark, if its
+figures are there. What is there is used; an interrupted run is resumed.
 """
 
 import json

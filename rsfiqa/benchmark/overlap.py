@@ -60,10 +60,10 @@ def check_overlap(train: str, train_rows: pa.Table, test: str, test_rows: pa.Tab
         )
 
 
-def check_taught(data: "Samples") -> None:
-    """Raise if the network that made captions or features has learned from images of a test set.
+def check_captioner_overlap(data: "Samples") -> None:
+    """Raise if the network that made captions or features was trained on images of a test set.
 
-    The perception that comes with the package was taught the official training part of BIQ2021.
+    The perception that comes with the package was trained on the official training part of BIQ2021.
 
     Args:
         data: the test set, all of it.
@@ -73,9 +73,9 @@ def check_taught(data: "Samples") -> None:
     """
     if data.provenance["manifest"].options.get("layout") != PERCEPTION_DATASET:
         return
-    taught = sha256_of(PERCEPTION_FILE)
+    trained = sha256_of(PERCEPTION_FILE)
     for part, option in (("caption", "caption.backend"), ("backbone", "extract.weights")):
-        if data.lineage[part].get("sha256") == taught:
+        if data.lineage[part].get("sha256") == trained:
             raise InputError(
                 f"{data.dataset}: must be tested on its official split where {option} learned from"
                 " its training part, found another split; name it in benchmark.official, or choose"

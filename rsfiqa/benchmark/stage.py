@@ -15,7 +15,7 @@ import torch
 from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
-from rsfiqa.benchmark.overlap import check_overlap, check_taught
+from rsfiqa.benchmark.overlap import check_captioner_overlap, check_overlap
 from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
@@ -87,7 +87,7 @@ def run(
     started = time.time()  # loading the data counts as work of the first method
     test_data = samples.load(root / test)
     if kind != OFFICIAL:
-        check_taught(test_data)
+        check_captioner_overlap(test_data)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
         check_overlap(train, train_data.rows, test, test_data.rows)

@@ -46,7 +46,7 @@ def test_a_missing_manifest_is_named(copy):
 
 
 @dataclass
-class Taught:
+class Set:
     """A test set as far as the check reads it."""
 
     layout: str
@@ -72,7 +72,7 @@ PERCEPTION = sha256_of(PERCEPTION_FILE)
     [(PERCEPTION, "other", "caption.backend"), ("other", PERCEPTION, "extract.weights")],
 )
 def test_images_that_the_perception_learned_from_are_not_tested_on(caption, backbone, option):
-    overlap.check_taught(Taught("livec", caption, backbone))
-    overlap.check_taught(Taught("biq2021", "other", "other"))
+    overlap.check_captioner_overlap(Set("livec", caption, backbone))
+    overlap.check_captioner_overlap(Set("biq2021", "other", "other"))
     with pytest.raises(InputError, match=f"official split where {option} learned"):
-        overlap.check_taught(Taught("biq2021", caption, backbone))
+        overlap.check_captioner_overlap(Set("biq2021", caption, backbone))

@@ -1,1 +1,1 @@
-"""Captions from a network that was taught opinions and realistic distortions."""
+"""Captions from a network trained on opinion scores and realistic distortions."""
