@@ -184,7 +184,7 @@ def bare(url: str, bodies: list[bytes]) -> float:
 
 
 def cache_figures(url: str, data: Path, given: CaptionOptions) -> dict[str, float]:
-    """What share of second and later regions' prompts came from the cache, and could have."""
+    """Fraction of later regions' prompts that came from the cache, and that could have."""
     root = url.removesuffix("/v1")
     metrics = call(f"{root}/metrics", method="GET").decode()
     block = int(re.search(r'block_size="(\d+)"', metrics).group(1))  # type: ignore[union-attr]

@@ -101,7 +101,7 @@ def ordering_trials(scorer: Scorer, folder: Path) -> list[Trial]:
 
 
 def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of trials in which the distorted region's quality falls most; and by kind.
+    """Fraction of trials in which the distorted region's quality falls most; and by kind.
 
     `localization_accuracy_kept` is over the photographs that nothing was fitted on.
     """
@@ -117,7 +117,7 @@ def localization(scorer: Scorer, folder: Path) -> dict[str, float]:
 
 
 def ordering(scorer: Scorer, folder: Path) -> dict[str, float]:
-    """Share of pairs of levels, 0 to 5, whose scores fall with the level; and by kind."""
+    """Fraction of pairs of severities, 0 to 5, whose scores fall with the severity; and by kind."""
     trials = ordering_trials(scorer, folder)
     return {
         "ordering_accuracy": float(np.mean([t.right for t in trials])),

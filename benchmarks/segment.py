@@ -422,7 +422,7 @@ def blob(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
 
 
 def boundary_recall(truth: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the true border that has a found border within `TOLERANCE` pixels."""
+    """Fraction of the true border that has a found border within `TOLERANCE` pixels."""
     true, found = find_boundaries(truth, mode="inner"), find_boundaries(labels, mode="inner")
     near = ndimage.distance_transform_edt(~found) <= TOLERANCE if found.any() else found
     return float(near[true].mean())

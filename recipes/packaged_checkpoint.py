@@ -51,7 +51,7 @@ MOST_MB = 16.0  # of everything that comes with the package
 
 
 def limited_release(release: Path, target: Path, images: int) -> Path:
-    """A release of BIQ2021 with fewer images, the same share of its training and test tables.
+    """A release of BIQ2021 with fewer images, the same fraction of its training and test tables.
 
     Args:
         release: folder of BIQ2021.
@@ -59,11 +59,11 @@ def limited_release(release: Path, target: Path, images: int) -> Path:
         images: number of images, drawn with a fixed seed.
     """
     tables = {path.name: path.read_bytes().splitlines() for path in sorted(release.glob("*.csv"))}
-    share = images / sum(len(lines) - 1 for lines in tables.values())
+    fraction = images / sum(len(lines) - 1 for lines in tables.values())
     target.mkdir(parents=True, exist_ok=True)
     for name, (heading, *lines) in tables.items():
         random = np.random.default_rng(splits.seed_of(0, name))
-        chosen = sorted(random.permutation(len(lines))[: round(share * len(lines))])
+        chosen = sorted(random.permutation(len(lines))[: round(fraction * len(lines))])
         kept = [heading, *(lines[i] for i in chosen)]
         (target / name).write_bytes(b"\n".join(kept) + b"\n")
     if not (target / IMAGES).exists():

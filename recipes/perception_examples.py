@@ -106,7 +106,7 @@ class Examples(Dataset[Step]):
         index = self.pristine[int(random.integers(len(self.pristine)))]
         intact = crop(load_rgb(self.paths[index]), random)
         mask = None if random.random() < WHOLE else blob(random)
-        found = distort(intact, mask, random, textbook_share=TEXTBOOK, lengths=LENGTHS)
+        found = distort(intact, mask, random, textbook_probability=TEXTBOOK, lengths=LENGTHS)
         distorted = found.pixels
         if random.random() < STORED:
             intact, distorted = store([intact, distorted], random)
@@ -160,7 +160,7 @@ def distort(
     mask: np.ndarray | None,
     random: np.random.Generator,
     *,
-    textbook_share: float,
+    textbook_probability: float,
     lengths: Sequence[float],
 ) -> Distorted:
     """A distorted image.
@@ -169,26 +169,26 @@ def distort(
         image: sRGB, uint8 (H, W, 3).
         mask: bool (H, W), true where it is distorted; None for all of it.
         random: draws families and severities.
-        textbook_share: probability of one textbook distortion instead of realistic ones.
+        textbook_probability: probability of one textbook distortion instead of realistic ones.
         lengths: probability of one, two and three realistic distortions.
     """
-    severity = np.zeros(len(FAMILIES), np.float32)
-    if random.random() < textbook_share:
+    severities = np.zeros(len(FAMILIES), np.float32)
+    if random.random() < textbook_probability:
         family = str(random.choice(list(FAMILIES_OF_TEXTBOOKS)))
-        level = int(random.choice(SEVERITIES))
+        severity = int(random.choice(SEVERITIES))
         functions = textbook.variants(family)
-        distorted = functions[int(random.integers(len(functions)))](image, level, random)
+        distorted = functions[int(random.integers(len(functions)))](image, severity, random)
         if mask is not None:
             distorted = np.where(mask[..., None], distorted, image)
-        severity[FAMILIES.index(REALISTIC[family])] = level
-        return Distorted(distorted, severity)
+        severities[FAMILIES.index(REALISTIC[family])] = severity
+        return Distorted(distorted, severities)
     marked = None
     for one in draw_chain(random, int(random.choice([1, 2, 3], p=lengths))):
-        severity[FAMILIES.index(one.family)] = one.severity
+        severities[FAMILIES.index(one.family)] = one.severity
         before, image = image, distort_in_turn(image, [one], random, mask)
         if one.family == WATERMARK:
             marked = mark(before, image)
-    return Distorted(image, severity, marked)
+    return Distorted(image, severities, marked)
 
 
 Distort = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]  # at a severity
@@ -208,7 +208,7 @@ def realistic(family: str, variant: str, mask: np.ndarray | None = None) -> Dist
 def risen(
     image: np.ndarray, function: Distort, severities: Sequence[int], seed: int | tuple[int, ...]
 ) -> list[np.ndarray]:
-    """An image at each severity of a distortion, 0 for none, by the same chance."""
+    """An image at each severity of a distortion, 0 for none, with the same random seed."""
     return [
         function(image, severity, np.random.default_rng(seed)) if severity else image
         for severity in severities
@@ -228,10 +228,10 @@ def store(images: Sequence[np.ndarray], random: np.random.Generator) -> list[np.
     """Images after they were stored in files of one kind and quality."""
     codec, low, high = STORAGE[int(random.integers(len(STORAGE)))]
     quality = int(random.integers(low, high))
-    return [stored(image, codec, quality) for image in images]
+    return [reencode(image, codec, quality) for image in images]
 
 
-def stored(image: np.ndarray, codec: str, quality: int) -> np.ndarray:
+def reencode(image: np.ndarray, codec: str, quality: int) -> np.ndarray:
     """The image after it was stored in a file."""
     buffer = io.BytesIO()
     speed = {"speed": 9, "max_threads": 1} if codec == "AVIF" else {}

@@ -51,7 +51,8 @@ STATES = 2000  # from whose features the bins of their encoding follow
 SEED = 0
 WATERMARKS = FAMILIES.index(WATERMARK)
 MARKED = 0.2  # fraction of a region that a watermark covers, from which it is wholly marked
-# A region counts by its area up to a share of the image, so that small ones count, too.
+# A region's weight grows with its area up to a fraction of the image, so that small regions count
+# too.
 LEAST_WEIGHT, WEIGHT_PER_AREA = 0.3, 3.0
 PRESENCE, SEVERITY, CONSISTENCY = 3.0, 8.0, 0.3  # weights of losses
 

@@ -73,13 +73,13 @@ class OtherMaker(Maker):
         intact = crop(image, random)
         labels = regions_of(intact)
         inside = chosen_regions(labels, random)[labels]
-        return self.example(intact, inside, random, textbook_share=TEXTBOOK, stored=STORED)
+        return self.example(intact, inside, random, textbook_probability=TEXTBOOK, stored=STORED)
 
 
 class LadderMaker(OtherMaker):
     """Makes examples of one textbook distortion of one region, at all severities.
 
-    As the questions of bench-teach, of other photographs: families and photographs take turns.
+    As the test examples of bench-teach, of other photographs: families and photographs take turns.
 
     Args:
         photographs: pristine ones, by name.
@@ -96,7 +96,10 @@ class LadderMaker(OtherMaker):
         turn, photograph = divmod(number, len(self.by_name))
         name, family = list(self.by_name)[photograph], list(FAMILIES)[turn % len(FAMILIES)]
         image, labels = views.augment(self.by_name[name], self.labels[name], random)
-        steps = [(), *((Distortion(family=family, severity=level),) for level in SEVERITIES)]
+        steps = [
+            (),
+            *((Distortion(family=family, severity=severity),) for severity in SEVERITIES),
+        ]
         seed = int(random.integers(2**32))  # the same crop and region at each severity
         found = [
             views.evaluation_view(image, labels, step, np.random.default_rng(seed))
@@ -133,7 +136,7 @@ class RatedLadderMaker(Maker):
             labels = regions_of(intact)
             inside = chosen_regions(labels, random)[labels]
         turn, of_textbook = divmod(number, 2)
-        seed = int(random.integers(2**32))  # the same chance at each severity
+        seed = int(random.integers(2**32))  # of each severity
         if of_textbook:
             name = list(FAMILIES)[turn % len(FAMILIES)]
             family, function = crops.REALISTIC[name], textbook(name, inside)

@@ -29,7 +29,7 @@ SIDES = (320, 384, 448)  # pixels of a crop
 REDUCED, SMALLEST = 0.3, 0.7  # probability that a photograph is made smaller, and by how much
 LENGTHS = (0.7, 0.25, 0.05)  # probability of one, two and three distortions
 TEXTBOOK, LOCAL = 0.4, 0.6  # probabilities of a textbook distortion, and of one of some regions
-LOCAL_SHARES = (0.05, 0.6)  # of the area that is distorted
+LOCAL_FRACTIONS = (0.05, 0.6)  # of the area that is distorted
 BOTH_STORED, ONE_STORED = 0.4, 0.5  # probabilities
 SEED, RATED_SEED, ORDER_SEED = 77, 78, 5
 
@@ -64,7 +64,7 @@ class Maker:
             labels = regions_of(intact)
             inside = neighbours(labels, random)[labels]
         return self.example(
-            intact, inside, random, textbook_share=TEXTBOOK, stored=(BOTH_STORED, ONE_STORED)
+            intact, inside, random, textbook_probability=TEXTBOOK, stored=(BOTH_STORED, ONE_STORED)
         )
 
     def example(
@@ -73,7 +73,7 @@ class Maker:
         inside: np.ndarray | None,
         random: np.random.Generator,
         *,
-        textbook_share: float,
+        textbook_probability: float,
         stored: tuple[float, float],
     ) -> Example:
         """An image as it is, distorted as a whole or in part, and perhaps stored in a file, too.
@@ -82,11 +82,11 @@ class Maker:
             intact: uint8 (H, W, 3).
             inside: bool (H, W), where it is distorted; None for all of it.
             random: draws the distortions.
-            textbook_share: probability of a textbook distortion instead of realistic ones.
+            textbook_probability: probability of a textbook distortion instead of realistic ones.
             stored: probabilities that both are stored, and that, if not, the distorted one is.
         """
         found = crops.distort(
-            intact, inside, random, textbook_share=textbook_share, lengths=LENGTHS
+            intact, inside, random, textbook_probability=textbook_probability, lengths=LENGTHS
         )
         images, states = [intact, found.pixels], [False, True]
         if random.random() < stored[0]:
@@ -189,13 +189,13 @@ def covered_fraction(labels: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def neighbours(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Some regions that lie together, up to a share of the area: bool (R,), one at least."""
+    """Some regions that lie together, up to a fraction of the area: bool (R,), one at least."""
     count = np.bincount(labels.ravel())
-    share, rows = random.uniform(*LOCAL_SHARES), np.indices(labels.shape)
+    fraction, rows = random.uniform(*LOCAL_FRACTIONS), np.indices(labels.shape)
     centers = np.stack([np.bincount(labels.ravel(), each.ravel()) / count for each in rows])
     first = int(random.integers(len(count)))
     order = np.argsort(((centers - centers[:, [first]]) ** 2).sum(0))
-    within = np.cumsum(count[order]) <= share * labels.size
+    within = np.cumsum(count[order]) <= fraction * labels.size
     chosen = np.zeros(len(count), bool)
     chosen[order[: max(int(within.sum()), 1)]] = True
     return chosen

@@ -122,10 +122,10 @@ def test_losses_fall_to_nothing_for_a_perfect_answer(prepared):
 
     losses = perception_head.step_losses(Perfect(), prepared, np.arange(6), np.arange(3))
     known = [state for group in prepared.distorted for state in group]
-    share = torch.cat([state.covered for state in known]).numpy()
+    fraction = torch.cat([state.covered for state in known]).numpy()
     area = torch.cat([state.area for state in known]).numpy()
     weight = (LEAST_WEIGHT + WEIGHT_PER_AREA * area).clip(max=1)
-    doubt = 3 * weight @ (entr(share) + entr(1 - share)).sum(1) / weight.sum()
+    doubt = 3 * weight @ (entr(fraction) + entr(1 - fraction)).sum(1) / weight.sum()
     assert 0.01 < doubt < 1
     assert {name: float(value) for name, value in losses.items()} == pytest.approx(
         {"opinion": 0, "presence": doubt, "severity": 0, "drop": 0, "consistency": 0}, abs=1e-4

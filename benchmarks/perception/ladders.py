@@ -41,7 +41,7 @@ def read(models: Models, step: Step) -> float:
 
 
 def pixels_of(step: Step) -> np.ndarray:
-    """The distorted photograph uint8 (H, W, 3); the same chance on each step of a ladder."""
+    """The distorted photograph uint8 (H, W, 3); the same random seed on each step."""
     image = load.load_rgb(step.path)
     if not step.severity:
         return image

@@ -1,6 +1,6 @@
 """MMP-2k: whether what is said to be wrong, how much and where, is what people said.
 
-The set only judges: nothing is trained, tuned or thresholded on it.
+The set is used for evaluation only: nothing is trained, tuned or thresholded on it.
 """
 
 from collections.abc import Sequence

@@ -83,7 +83,7 @@ class Bench:
         return self.take([*self.kodak()[: len(HELD_OUT)], *self.best()], number)
 
     def biq2021_test(self) -> list[ManifestRow]:
-        """The official test part without photographs that have a twin in training, shuffled.
+        """The official test part without photographs with a near-duplicate in training, shuffled.
 
         Those that are held out of training, if they are there to choose by.
         """

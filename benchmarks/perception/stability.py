@@ -22,7 +22,7 @@ FORMATS: tuple[dict[str, Any], ...] = (
 )
 
 
-def stored(image: Image.Image, **parameters: Any) -> bytes:
+def encode(image: Image.Image, **parameters: Any) -> bytes:
     """The content of a file that holds the image."""
     file = io.BytesIO()
     image.save(file, **parameters)
@@ -32,7 +32,7 @@ def stored(image: Image.Image, **parameters: Any) -> bytes:
 def first_families(models: Models, path: Path) -> list[str]:
     """The family named first of the worst region, from a file of each format."""
     image = Image.fromarray(load.load_rgb(path))
-    return [assess(models.scorer, stored(image, **one)).first for one in FORMATS]
+    return [assess(models.scorer, encode(image, **one)).first for one in FORMATS]
 
 
 def measure(bench: Bench) -> dict[str, float]:

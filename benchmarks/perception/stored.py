@@ -10,7 +10,7 @@ from benchmarks.perception.intervals import mean_figure
 from benchmarks.perception.models import Models
 from benchmarks.perception.photographs import Bench, generator
 from benchmarks.perception.realistic import PHOTOGRAPHS, single
-from benchmarks.perception.stability import stored
+from benchmarks.perception.stability import encode
 from rsfiqa.images import load
 from rsfiqa.images.realistic import distort
 from rsfiqa.images.realistic.distort import RealisticDistortion
@@ -34,7 +34,7 @@ def read(models: Models, item: Distorted) -> tuple[str, str]:
     """The first-named family of the worst region, as the picture is and stored as JPEG."""
     random = generator("stored", item.photograph, item.distortion.variant)
     pixels = distort.distort(load.load_rgb(item.path), item.distortion, random)
-    file = stored(Image.fromarray(pixels), format="JPEG", quality=QUALITY)
+    file = encode(Image.fromarray(pixels), format="JPEG", quality=QUALITY)
     return assess(models.scorer, pixels).first, assess(models.scorer, file).first
 
 

@@ -15,7 +15,7 @@ from rsfiqa.registry import resolve
 from rsfiqa.vocabulary import IMAGING_STEPS, REALISTIC_FAMILIES, SEVERITIES, ImagingStep
 
 # Standard deviation in pixels of the blending over a region's border. Light changes gradually; the
-# blending over a border that is out of focus grows with the kernel, by this share of its size.
+# blending over a border that is out of focus grows with the kernel, by this fraction of its size.
 EDGE: dict[ImagingStep, float] = {
     "light": 4.0,
     "lens": 1.0,

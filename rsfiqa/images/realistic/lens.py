@@ -7,7 +7,7 @@ from rsfiqa.images.realistic.linear import to_light, to_pixels
 
 SAMPLES = 8  # of a disc's kernel along each side of a pixel
 POINTS = 400  # of a trajectory
-INERTIA = 0.985  # share of its velocity that a shaking hand keeps from point to point
+INERTIA = 0.985  # fraction of its velocity that a shaking hand keeps from point to point
 
 
 def defocus(image: np.ndarray, radius: float, _random: np.random.Generator) -> np.ndarray:
