@@ -290,20 +290,20 @@ def measure_teach(folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def teach_example(folder: Path, pixels: int) -> Example:
-    """A question about two pictures as large as the recipe lets them be."""
+    """An example with two pictures as large as the recipe lets them be."""
     side = int(pixels**0.5)
     names = tuple(f"{side}-{i}.png" for i in range(2))
     for i, name in enumerate(names):
         Image.fromarray(smooth(i, side, side)).save(folder / name)
     answer = correct_answer("a bright sky", [Distortion(family="noise", severity=3)])
-    question: list[Part] = [
+    parts: list[Part] = [
         {"type": "image"},
         {"type": "image"},
         {"type": "text", "text": "Rate the region."},
     ]
     response: list[Part] = [{"type": "text", "text": answer.model_dump_json()}]
     messages: tuple[Message, ...] = (
-        {"role": "user", "content": question},
+        {"role": "user", "content": parts},
         {"role": "assistant", "content": response},
     )
     return Example("x", "x", "local", 0, (), "x", names, messages)

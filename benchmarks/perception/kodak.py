@@ -1,6 +1,6 @@
-"""The 520 questions of bench-teach: single textbook distortions of one region of a photograph.
+"""The 520 test examples of bench-teach: single textbook distortions of a region of a photograph.
 
-The classifier answers them. It names families as people see them in photographs, which are
+The classifier captions the regions. It names families as people see them in photographs, which are
 mapped to those of textbooks; three have no counterpart there and take the nearest.
 """
 
@@ -37,20 +37,20 @@ FIGURES = {
 
 
 @dataclass(frozen=True)
-class Question:
-    """An example and the folder of its images."""
+class TestExample:
+    """A test example and the folder of its images."""
 
     folder: Path
     example: Example
 
 
-def answer(models: Models, question: Question) -> str:
+def answer(models: Models, test: TestExample) -> str:
     """The captioner's answer, in the schema of bench-teach."""
-    image, labels = examples.read_image(question.folder, question.example)
+    image, labels = examples.read_image(test.folder, test.example)
     numbers, dense = np.unique(labels, return_inverse=True)
     dense = dense.reshape(labels.shape).astype(labels.dtype)
     rows = models.captioner.caption(image, dense)
-    row = rows[int(np.searchsorted(numbers, question.example.region))]
+    row = rows[int(np.searchsorted(numbers, test.example.region))]
     named = to_textbook([(one["family"], one["severity"]) for one in row.distortions], TEXTBOOK)
     distortions = [Distortion(family=name, severity=severity) for name, severity in named]
     levels = {name: ITU_LEVELS[(row.ratings[name] or 1) - 1] for name in RATINGS}
@@ -59,11 +59,11 @@ def answer(models: Models, question: Question) -> str:
 
 
 def measure(bench: Bench) -> dict[str, float]:
-    """Family, severity and severity within one, over all questions."""
-    folder = make_questions(bench)
+    """Family, severity and severity within one, over all test examples."""
+    folder = make_examples(bench)
     tests = bench.take(examples.read(folder / "test.jsonl"))
-    questions = [Question(folder, example) for example in tests]
-    found = figures_of(tests, bench.processes.map(answer, questions, "kodak"))
+    items = [TestExample(folder, example) for example in tests]
+    found = figures_of(tests, bench.processes.map(answer, items, "kodak"))
     figures: dict[str, float] = {
         name + suffix: found[source + suffix]
         for name, source in FIGURES.items()
@@ -75,9 +75,9 @@ def measure(bench: Bench) -> dict[str, float]:
     return figures | {"kodak_family_n": len(tests)}
 
 
-def make_questions(bench: Bench) -> Path:
-    """Make the questions as bench-teach does; the folder that holds them."""
-    folder, root = bench.folder / "questions", bench.data / SETS["kodak"]
+def make_examples(bench: Bench) -> Path:
+    """Make the test examples as bench-teach does; the folder that holds them."""
+    folder, root = bench.folder / "examples", bench.data / SETS["kodak"]
     rsfiqa = (sys.executable, "-m", "rsfiqa")
     run(*rsfiqa, "prepare", folder / "kodak", "--layout", "kodak", "--root", root)
     run(*rsfiqa, "segment", folder / "kodak")

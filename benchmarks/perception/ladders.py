@@ -35,7 +35,7 @@ class Step:
     severity: int
 
 
-def read(models: Models, step: Step) -> float:
+def score_step(models: Models, step: Step) -> float:
     """The quality of a photograph at one severity; higher is better, whatever the MOS."""
     return assess(models.scorer, pixels_of(step)).quality
 
@@ -69,7 +69,7 @@ def measure(bench: Bench) -> dict[str, float]:
         for number, path in paths
         for severity in SEVERITIES
     ]
-    values = np.array(bench.processes.map(read, [*pristine, *steps], "ladders"))
+    values = np.array(bench.processes.map(score_step, [*pristine, *steps], "ladders"))
     base = np.broadcast_to(values[: len(paths)], (len(ladders), len(paths)))[..., None]
     rising = values[len(paths) :].reshape(len(ladders), len(paths), len(SEVERITIES))
     falls = falling_pairs(np.concatenate([base, rising], axis=-1))

@@ -28,6 +28,17 @@ def auc(values: np.ndarray, present: np.ndarray) -> float:
     return float(above / (positive * negative))
 
 
+def auc_of(values: np.ndarray, present: np.ndarray, index: np.ndarray) -> float:
+    """As `auc`, of the samples with these indices.
+
+    Args:
+        values: float (N,).
+        present: bool (N,).
+        index: int (M,).
+    """
+    return auc(values[index], present[index])
+
+
 def weighted_severity(soft: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Severity of each family in a part of an image: float (F,), in [0, 5].
 

@@ -22,8 +22,8 @@ from rsfiqa.vocabulary import REALISTIC_FAMILIES
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """What is said of a photograph.
+class PhotographAssessment:
+    """Severities and score of a photograph.
 
     Attributes:
         severity: soft severity of each of `REALISTIC_FAMILIES`, weighted by area, float (F,).
@@ -34,28 +34,30 @@ class Read:
     assessment: Assessment
 
 
-def read(models: Models, path: Path) -> Read:
+def assess_photograph(models: Models, path: Path) -> PhotographAssessment:
     """Soft severities and score of a photograph."""
     image = load_source(path)
     score = models.scorer.score_loaded(image)
     pixels, labels = region_inputs(models.scorer, image, score)
     soft = models.soft_severities(pixels, labels)
     severity = measures.weighted_severity(soft, np.bincount(labels.ravel(), minlength=len(soft)))
-    return Read(severity, summarize(models.scorer, score))
+    return PhotographAssessment(severity, summarize(models.scorer, score))
 
 
 def measure(bench: Bench) -> dict[str, float]:
     """All figures of MMP-2k."""
     rows = bench.take(bench.rows("mmp2k"))
     said = bench.statements()
-    found = bench.processes.map(read, [Path(row["path"]) for row in rows], "mmp2k")
+    found = bench.processes.map(assess_photograph, [Path(row["path"]) for row in rows], "mmp2k")
     stated = [said.get(row["image_id"], []) for row in rows]
     assessments = [one.assessment for one in found]
     mos = np.array([row["mos"] for row in rows], np.float64)
     return factors(found, stated) | places(assessments, stated) | opinions(assessments, mos)
 
 
-def factors(found: Sequence[Read], stated: Sequence[Sequence[Statement]]) -> dict[str, float]:
+def factors(
+    found: Sequence[PhotographAssessment], stated: Sequence[Sequence[Statement]]
+) -> dict[str, float]:
     """Severity against the presence and the stated severity of each factor, and their means."""
     seen = [measures.factor_severities(one.severity, tuple(REALISTIC_FAMILIES)) for one in found]
     said = [measures.stated_severities(statements) for statements in stated]
@@ -63,7 +65,7 @@ def factors(found: Sequence[Read], stated: Sequence[Sequence[Statement]]) -> dic
     for factor in FACTORS:
         ours = np.array([one[factor] for one in seen])
         theirs = np.array([one[factor] for one in said])
-        aucs[factor] = partial(_auc, ours, theirs > 0)
+        aucs[factor] = partial(measures.auc_of, ours, theirs > 0)
         correlations[factor] = partial(_srcc, ours, theirs)
     photographs = range(len(found))
     figures: dict[str, float] = {}
@@ -107,10 +109,6 @@ def opinions(assessments: Sequence[Assessment], mos: np.ndarray) -> dict[str, fl
         | figure("mmp2k_score_srcc", partial(_srcc, scores, mos), photographs)
         | figure("mmp2k_worst_overall_score_srcc", partial(_srcc, worst, scores), photographs)
     )
-
-
-def _auc(values: np.ndarray, present: np.ndarray, index: np.ndarray) -> float:
-    return measures.auc(values[index], present[index])
 
 
 def _srcc(first: np.ndarray, second: np.ndarray, index: np.ndarray) -> float:

@@ -79,7 +79,7 @@ def perimeters(labels: np.ndarray) -> np.ndarray:
     return count[:-1]
 
 
-def read(models: Models, item: Item) -> Found:
+def score_object(models: Models, item: Item) -> Found:
     """Score a photograph, and with its object distorted."""
     image = load.load_rgb(item.path)
     labels = models.scorer.segment(image)
@@ -108,7 +108,7 @@ def _inside(models: Models, pixels: np.ndarray, mask: np.ndarray) -> tuple[np.nd
 def measure(bench: Bench) -> dict[str, float]:
     """How often the worst region lies on the object, against chance and the photograph as it is."""
     items = [Item(path, i) for i, path in enumerate(bench.take(bench.best(), PHOTOGRAPHS))]
-    found = bench.processes.map(read, items, "objects")
+    found = bench.processes.map(score_object, items, "objects")
     figures = (
         mean_figure("object_hit", [one.hit for one in found])
         | mean_figure("object_random", [one.chance for one in found])

@@ -29,13 +29,13 @@ class Changed:
     change: str
 
 
-def read(models: Models, item: Changed) -> Assessment:
+def assess_changed(models: Models, item: Changed) -> Assessment:
     """What the scorer says of a changed photograph."""
     image = load.load_rgb(item.path)
     return assess(models.scorer, CHANGES[item.change][0](image) if item.change else image)
 
 
-def read_blurred(models: Models, path: Path) -> Assessment:
+def assess_blurred(models: Models, path: Path) -> Assessment:
     """What the scorer says of a blurred photograph."""
     return assess(models.scorer, blur(load.load_rgb(path)))
 
@@ -49,7 +49,7 @@ def false_alarms(bench: Bench) -> dict[str, float]:
     alarms: dict[str, list[bool]] = {}
     for name, paths in sets.items():
         items = [Changed(path, "") for path in paths]
-        found = bench.processes.map(read, items, f"false alarms, {name}")
+        found = bench.processes.map(assess_changed, items, f"false alarms, {name}")
         alarms[name] = [bool(one.named) for one in found]
     every = [alarm for own in alarms.values() for alarm in own]
     figures = mean_figure("false_alarms", every)
@@ -61,10 +61,10 @@ def false_alarms(bench: Bench) -> dict[str, float]:
 def sanity(bench: Bench) -> dict[str, float]:
     """The fraction of photographs whose score falls by each change, and that name it."""
     paths = bench.unseen(SANITY)
-    before = bench.processes.map(read, [Changed(path, "") for path in paths], "sanity")
+    before = bench.processes.map(assess_changed, [Changed(path, "") for path in paths], "sanity")
     figures: dict[str, float] = {}
     for name, (_, families) in CHANGES.items():
-        after = bench.processes.map(read, [Changed(path, name) for path in paths], name)
+        after = bench.processes.map(assess_changed, [Changed(path, name) for path in paths], name)
         change = [b.quality - a.quality for a, b in zip(before, after, strict=True)]
         named = [names_one_of(one, families) for one in after]
         figures |= mean_figure(f"sanity_{name}_falls", [value < 0 for value in change])
@@ -75,7 +75,7 @@ def sanity(bench: Bench) -> dict[str, float]:
 
 def word(bench: Bench) -> dict[str, float]:
     """The lowest word of the worst regions of blurred photographs, and their scores."""
-    found = bench.processes.map(read_blurred, bench.unseen(BLURRED), "word")
+    found = bench.processes.map(assess_blurred, bench.unseen(BLURRED), "word")
     words = [level_number(one.text) for one in found]
     scores = [one.score for one in found]
     return (

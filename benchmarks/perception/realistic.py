@@ -72,7 +72,7 @@ def single(turn: int, severity: int) -> RealisticDistortion:
     return RealisticDistortion(family, kinds[turn // len(names) % len(kinds)], severity)
 
 
-def read(models: Models, view: View) -> np.ndarray:
+def measure_view(models: Models, view: View) -> np.ndarray:
     """Soft severity of each family in the distorted part of a view: float64 (F,)."""
     image = load.load_rgb(view.path)
     mask = np.ones(image.shape[:2], bool)
@@ -91,11 +91,11 @@ def measure(bench: Bench) -> dict[str, float]:
     """Area under the ROC curve of each family, their mean, and that by kind of view."""
     paths = bench.take(bench.best(), PHOTOGRAPHS)
     views = [view for number, path in enumerate(paths) for view in views_of(number, path)]
-    return figures_of(views, np.array(bench.processes.map(read, views, "realistic")))
+    return figures_of(views, np.array(bench.processes.map(measure_view, views, "realistic")))
 
 
 def figures_of(views: Sequence[View], severities: np.ndarray) -> dict[str, float]:
-    """The figures of severities float (N, F) that were read from N views."""
+    """The figures of the severities float (N, F) of N views."""
     statistics = statistics_of(views, severities)
     photographs = [view.photograph for view in views]
     name = "realistic_family_auc"
@@ -118,11 +118,9 @@ def statistics_of(views: Sequence[View], severities: np.ndarray) -> dict[str, St
     """The area under the ROC curve of each family."""
     return {
         family: partial(
-            _auc, severities[:, column], np.array([family in view.families for view in views])
+            measures.auc_of,
+            severities[:, column],
+            np.array([family in view.families for view in views]),
         )
         for column, family in enumerate(REALISTIC_FAMILIES)
     }
-
-
-def _auc(values: np.ndarray, present: np.ndarray, index: np.ndarray) -> float:
-    return measures.auc(values[index], present[index])

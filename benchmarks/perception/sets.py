@@ -20,7 +20,7 @@ PICTURES = 200  # of each set
 LOW = 0.45  # quality below which a picture needs a reason
 
 
-def read(models: Models, path: Path) -> Assessment:
+def assess_path(models: Models, path: Path) -> Assessment:
     """What the scorer says of a picture."""
     return assess(models.scorer, path)
 
@@ -36,7 +36,7 @@ def measure(bench: Bench) -> dict[str, float]:
     figures = trained_fraction(bench.checkpoint, [row["image_id"] for row in livec])
     every: list[Assessment] = []
     for name, files in paths.items():
-        found = bench.processes.map(read, files, name)
+        found = bench.processes.map(assess_path, files, name)
         if name == "biq2021":
             mos = np.array([row["mos"] for row in biq2021], np.float64)
             figures |= _figure("biq2021_srcc", qualities_of(found), mos)
@@ -75,7 +75,7 @@ def low_without_reason(found: Sequence[Assessment]) -> dict[str, float]:
 def measure_generated(bench: Bench) -> dict[str, float]:
     """Rank correlation of score and MOS on AGIQA-3K, over all and within one generator."""
     rows = bench.take(shuffled(bench.rows("agiqa3k")))
-    found = bench.processes.map(read, [Path(row["path"]) for row in rows], "agiqa3k")
+    found = bench.processes.map(assess_path, [Path(row["path"]) for row in rows], "agiqa3k")
     scores, mos = qualities_of(found), np.array([row["mos"] for row in rows], np.float64)
     generators = np.array([generator_of(row["image_id"]) for row in rows])
     within = mean_of(

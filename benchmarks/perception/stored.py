@@ -30,7 +30,7 @@ class Distorted:
     distortion: RealisticDistortion
 
 
-def read(models: Models, item: Distorted) -> tuple[str, str]:
+def first_families(models: Models, item: Distorted) -> tuple[str, str]:
     """The first-named family of the worst region, as the picture is and stored as JPEG."""
     random = generator("stored", item.photograph, item.distortion.variant)
     pixels = distort.distort(load.load_rgb(item.path), item.distortion, random)
@@ -45,7 +45,7 @@ def measure(bench: Bench) -> dict[str, float]:
         for number, path in enumerate(bench.take(bench.best(), PHOTOGRAPHS))
         for turn in range(EACH)
     ]
-    found = bench.processes.map(read, items, "stored")
+    found = bench.processes.map(first_families, items, "stored")
     figures: dict[str, float] = {}
     for name, column in (("stored_family", 1), ("stored_family_as_is", 0)):
         hits = [

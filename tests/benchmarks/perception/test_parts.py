@@ -1,4 +1,4 @@
-"""Figures of the parts from what was read, and the command line."""
+"""Figures of the parts from assessments, and the command line."""
 
 from collections import Counter
 from pathlib import Path
@@ -64,7 +64,9 @@ def test_opinions_are_ranked():
 def test_factors_are_compared_with_what_people_named():
     seen = ({"defocus": 3.0}, {"defocus": 1.0, "overexposure": 2.0}, {"defocus": 0.5, "haze": 4.0})
     severities = [np.array([one.get(name, 0.0) for name in REALISTIC_FAMILIES]) for one in seen]
-    found = [mmp2k.Read(severity, assessment([(0, 0)], 0)) for severity in severities]
+    found = [
+        mmp2k.PhotographAssessment(severity, assessment([(0, 0)], 0)) for severity in severities
+    ]
     said = [[Statement("defocus", 5, "left")], [Statement("overexposure", 1, "left")], []]
     figures = mmp2k.factors(found, said)
     assert figures["mmp2k_factor_auc_defocus"] == 1.0
