@@ -12,9 +12,14 @@ sets is rated alike.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from rsfiqa.registry import Registry
+
+if TYPE_CHECKING:  # read where numpy is not needed
+    import numpy as np
+
+Severity = TypeVar("Severity", float, "np.ndarray[Any, Any]")  # one or an array of them
 
 ITU_LEVELS = ("bad", "poor", "fair", "good", "excellent")  # ITU-R BT.500, rated 1 to 5
 EXCELLENT = len(ITU_LEVELS)  # the best rating
@@ -32,6 +37,15 @@ IMAGING_STEPS: tuple[ImagingStep, ...] = get_args(ImagingStep)
 RatingsBySeverity = tuple[int, int, int, int, int]
 # A family's own rating at severities 1 to 5: four fifths of the severity below excellent.
 OWN_RATING: RatingsBySeverity = (4, 3, 3, 2, 1)
+
+
+# By how much a rating falls per unit of severity: 0.8, from excellent to bad in five steps.
+RATING_PER_SEVERITY = (EXCELLENT - 1) / len(SEVERITIES)
+
+
+def rating_at(severity: Severity) -> Severity:
+    """The rating that a severity gives, not clipped: excellent less 0.8 per unit of severity."""
+    return EXCELLENT - RATING_PER_SEVERITY * severity
 
 
 def severity_of(rating: float) -> float:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from rsfiqa.registry import resolve
@@ -11,6 +12,8 @@ from rsfiqa.vocabulary import (
     augmentation_families,
     family_words,
     imaging_order,
+    rating_at,
+    severity_of,
 )
 
 # The published table: rating, overall at severities 1 to 5, side effects.
@@ -149,3 +152,11 @@ def test_words_of_families():
     assert {family: family_words(family) for family in families} == WORDS
     assert family_words("banding") == "banding"
     assert family_words("lens_flare") == "lens flare"
+
+
+def test_a_rating_loses_four_fifths_of_the_severity():
+    assert [rating_at(severity) for severity in range(6)] == pytest.approx(
+        [5, 4.2, 3.4, 2.6, 1.8, 1]
+    )
+    np.testing.assert_array_equal(rating_at(np.array([0.0, 2.5])), [5, 3])
+    assert [severity_of(rating_at(severity)) for severity in (0, 1, 5)] == pytest.approx([0, 1, 5])

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.perception.measures import inside_fraction
-from rsfiqa.captioners.by_image import MENTIONED, PENALTY
+from rsfiqa.captioners.by_image import MENTIONED
 from rsfiqa.captioners.sentence import caption_sentence
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
@@ -21,7 +21,7 @@ from rsfiqa.products.statements import FACTORS, Statement, box_of
 from rsfiqa.runtime import shards
 from rsfiqa.runtime.shards import Shard, images_digest
 from rsfiqa.splits import seed_of
-from rsfiqa.vocabulary import EXCELLENT, RATINGS, REALISTIC_FAMILIES
+from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, rating_at
 
 MOST = 0.5  # fraction of a region in a stated part from which the region has what is stated
 MAX_FAILED = 0.01
@@ -163,7 +163,7 @@ def _row(region: int, content: str, stated: Sequence[Statement]) -> CaptionRow:
     for one in stated:
         for rating in _ratings(one.factor) | {"overall"}:
             severities[rating] = max(severities[rating], one.severity)
-    expectations = {name: EXCELLENT - PENALTY * worst for name, worst in severities.items()}
+    expectations = {name: rating_at(worst) for name, worst in severities.items()}
     levels = {name: int(np.rint(value)) for name, value in expectations.items()}
     named: dict[str, int] = {}
     for one in sorted(stated, key=lambda one: -one.severity):

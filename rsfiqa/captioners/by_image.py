@@ -19,7 +19,6 @@ from rsfiqa.runtime.shards import Shard
 if TYPE_CHECKING:
     from torch import Tensor
 
-PENALTY = 0.8  # of a rating, per unit of severity: from excellent to bad in five steps
 MENTIONED = 2  # distortions named in the sentence
 
 

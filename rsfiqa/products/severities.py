@@ -28,12 +28,12 @@ def read(path: Path, label: str) -> dict[str, dict[str, int]]:
         for family, severity in zip(families, severities, strict=True):
             of_picture[family][severity] += area
     return {
-        location: {family: severity_of(found) for family, found in by_family.items()}
+        location: {family: severity_by_area(found) for family, found in by_family.items()}
         for location, by_family in areas.items()
     }
 
 
-def severity_of(areas: Mapping[int, float]) -> int:
+def severity_by_area(areas: Mapping[int, float]) -> int:
     """The highest severity that holds, or is exceeded, in `EXTENT` of the picture; 0 for none."""
     total = 0.0
     for severity in sorted(areas, reverse=True):

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsfiqa.captioners.by_image import PENALTY, caption_row
+from rsfiqa.captioners.by_image import caption_row
 from rsfiqa.captioners.content import describe, positions_of
 from rsfiqa.captioners.rule_based.statistics import RegionStatistics
 from rsfiqa.label_runs import LabelRuns
 from rsfiqa.products.captions import CaptionRow, Distortion
-from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES
+from rsfiqa.vocabulary import RATINGS, REALISTIC_FAMILIES, SEVERITIES, rating_at
 
 LEAST_EXPECTED = 0.5  # expected severity of a family that is named: that which rounds to faint
 
@@ -18,7 +18,8 @@ LEAST_EXPECTED = 0.5  # expected severity of a family that is named: that which 
 class Perceived:
     """What the network perceives in the R regions of an image.
 
-    `quality` == base - `cost`.sum(1) - `unexplained`, not clipped.
+    `quality` == intercept - `cost`.sum(1) - `unexplained`, not clipped. The intercept is
+    mean + std * `head.base`, with mean and standard deviation of the opinions trained on.
 
     Attributes:
         families: names of the F families.
@@ -74,7 +75,7 @@ def rate(perceived: Perceived) -> dict[str, np.ndarray]:
     expected = perceived.probability * perceived.severity
     of = [REALISTIC_FAMILIES[family].rating for family in perceived.families]
     ratings = {
-        name: np.clip(5 - PENALTY * expected[:, [each == name for each in of]].sum(1), 1, 5)
+        name: np.clip(rating_at(expected[:, [each == name for each in of]].sum(1)), 1, 5)
         for name in RATINGS
     }
     return ratings | {"overall": np.clip(1 + 4 * perceived.quality, 1, 5)}

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from rsfiqa.captioners.by_image import PENALTY, ImageCaptioner, caption_row
+from rsfiqa.captioners.by_image import ImageCaptioner, caption_row
 from rsfiqa.captioners.content import describe, positions_of
 from rsfiqa.captioners.rule_based.features import pixel_features
 from rsfiqa.captioners.rule_based.regression import Prediction, predict
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.products.captions import CaptionRow
-from rsfiqa.vocabulary import FAMILIES, RATINGS
+from rsfiqa.vocabulary import FAMILIES, RATINGS, rating_at
 
 
 class RuleBasedCaptioner(ImageCaptioner):
@@ -58,6 +58,6 @@ def rate(prediction: Prediction) -> dict[str, np.ndarray]:
                 for column, family in enumerate(prediction.families)
                 if FAMILIES[family].rating == rating
             ]
-            ratings[rating] = np.clip(5 - PENALTY * expected[:, families].sum(axis=1), 1, 5)
+            ratings[rating] = np.clip(rating_at(expected[:, families].sum(axis=1)), 1, 5)
     others = np.stack(list(ratings.values()))
     return ratings | {"overall": (others.mean(axis=0) + others.min(axis=0)) / 2}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rsfiqa.captioners.by_image import MENTIONED, PENALTY
+from rsfiqa.captioners.by_image import MENTIONED
 from rsfiqa.captioners.classifier.network import Perception, beside_image
 from rsfiqa.captioners.classifier.perceived import LEAST_EXPECTED
 from rsfiqa.captioners.classifier.pooling import MIN_VARIANCE
@@ -29,7 +29,14 @@ from rsfiqa.encoders.minilm import MiniLM
 from rsfiqa.products.captions import Distortion
 from rsfiqa.score.export.masks import pool
 from rsfiqa.score.export.pixels import PixelFeatures
-from rsfiqa.vocabulary import ITU_LEVELS, RATINGS, REALISTIC_FAMILIES, SEVERITIES
+from rsfiqa.vocabulary import (
+    EXCELLENT,
+    ITU_LEVELS,
+    RATING_PER_SEVERITY,
+    RATINGS,
+    REALISTIC_FAMILIES,
+    SEVERITIES,
+)
 
 NO_TOKEN = -1
 BEHIND = 10_000  # more than a sentence has tokens
@@ -87,7 +94,8 @@ class ClassifierCaptions(nn.Module):
         mean, std = self.head.scale.unbind(0)
         probability, severity = outputs["presence"].sigmoid()[0], outputs["severity"][0]
         quality = mean + std * outputs["quality"][0]
-        ratings = (5 - PENALTY * (probability * severity) @ self.of_rating).clamp(1, 5)
+        lost = RATING_PER_SEVERITY * (probability * severity) @ self.of_rating
+        ratings = (EXCELLENT - lost).clamp(1, 5)
         overall = (1 + 4 * quality).clamp(1, 5)
         ratings = torch.cat([ratings[:, :-1], overall[:, None]], 1)
         text = ratings[:, :0]
