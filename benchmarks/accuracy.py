@@ -6,7 +6,7 @@ About 50 minutes on two cores; an interrupted run is resumed.
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.figures import add_data, parser, write
+from benchmarks.figures import RELEASES, add_data, parser, write
 from benchmarks.localization import localization, ordering
 from benchmarks.pipeline import (
     RUN,
@@ -52,7 +52,7 @@ def without(root: Path, variant: str, name: str) -> dict[str, float]:
 def main(arguments: Sequence[str]) -> None:
     """Run the pipeline and write the figures."""
     options = parser(__name__, __doc__)
-    add_data(options, *SETS.values(), "kodak")
+    add_data(options, *SETS, "kodak")
     options.add_argument("--output", type=Path, default=RUN, help="folder of the products")
     given = options.parse_args(arguments)
     root = run_pipeline(given.data, given.output, baselines=list(BASELINES))
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     }
     described = ("segment_s_per_image", "caption_s_per_image", "embed_s_per_image")
     scorer = Scorer(root / "train/livec.full/all-00")
-    pristine = given.data / "kodak"
+    pristine = given.data / RELEASES["kodak"]
     figures = accuracy(root) | seconds | localization(scorer, pristine) | ordering(scorer, pristine)
     figures["stages_images_per_s_core"] = 1 / sum(seconds[name] for name in described)
     figures["bench_minutes"] = wall_seconds(root) / 60

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.figures import FOLDER, add_data, parser, write
 from benchmarks.finetune import train_and_test
-from benchmarks.pipeline import RUN, SETS, run_pipeline, seconds_per_image
+from benchmarks.pipeline import RUN, run_pipeline, seconds_per_image
 from rsfiqa import samples, splits
 from rsfiqa.backbones import PACKAGED
 from rsfiqa.backbones.loading import load_backbone
@@ -56,7 +56,7 @@ def compare(folder: Path, name: str) -> dict[str, float]:
 def main(arguments: Sequence[str]) -> None:
     """Compare and write the figures."""
     options = parser(__name__, __doc__)
-    add_data(options, SETS["livec"])
+    add_data(options, "livec")
     given = options.parse_args(arguments)
     folder = run_pipeline(given.data, RUN, "--until", "embed", sets=["livec"]) / "livec"
     names = sorted(PACKAGES)

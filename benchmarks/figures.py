@@ -18,6 +18,13 @@ from rsfiqa.io.json_files import write_json
 PACKAGES = ("torch", "timm", "transformers", "numpy", "scikit-learn", "segment-anything")
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "results" / "bench"
+RELEASES = {  # folder of each data set in DIR, as released, by layout
+    "agiqa3k": "AGIQA-3K",
+    "biq2021": "BIQ2021",
+    "kodak": "kodak",
+    "livec": "ChallengeDB_release",
+    "mmp2k": "MMP-2k",
+}
 
 
 def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
@@ -34,8 +41,15 @@ def parser(module: str, doc: str | None) -> argparse.ArgumentParser:
     )
 
 
-def add_data(found: argparse.ArgumentParser, *needed: str, required: bool = True) -> None:
-    """Add `--data`, a folder that must hold these data sets in their official layouts."""
+def add_data(found: argparse.ArgumentParser, *layouts: str, required: bool = True) -> None:
+    """Add `--data`, a folder that must hold these data sets as released.
+
+    Args:
+        found: takes the argument.
+        layouts: of the data sets, of `RELEASES`.
+        required: whether the argument must be given.
+    """
+    needed = [RELEASES[layout] for layout in layouts]
 
     def folder(text: str) -> Path:
         path = Path(text).expanduser()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.figures import add_data, parser, write
+from benchmarks.figures import RELEASES, add_data, parser, write
 from benchmarks.pipeline import with_interval
 from rsfiqa import Scorer
 from rsfiqa.datasets import demo
@@ -71,7 +71,7 @@ def photographs(data: Path | None) -> list[np.ndarray]:
     """Kodak's photographs, or those in packages: uint8 (H, W, 3) each."""
     if data is None:
         return [demo.photograph(source, LARGEST) for source in demo.PHOTOGRAPHS]
-    return [load.load_rgb(path) for path in sorted((data / "kodak").glob("*.png"))]
+    return [load.load_rgb(path) for path in sorted((data / RELEASES["kodak"]).glob("*.png"))]
 
 
 def measure(scorer: Scorer, images: Sequence[np.ndarray]) -> dict[str, float]:

@@ -8,8 +8,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.figures import FOLDER, add_data, parser, write
-from benchmarks.pipeline import SETS, run_with, seconds_per_image, wall_seconds
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser, write
+from benchmarks.pipeline import run_with, seconds_per_image, wall_seconds
 from rsfiqa.datasets import livec
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.products import failures, manifest
@@ -51,11 +51,11 @@ def cpu_and_memory(logs: Iterable[Path]) -> tuple[float, float]:
 def main(arguments: Sequence[str]) -> None:
     """Run, and write the figures."""
     given = parser(__name__, __doc__)
-    add_data(given, SETS["livec"])
+    add_data(given, "livec")
     given.add_argument("--images", type=int, default=IMAGES, help="number of images")
     args = given.parse_args(arguments)
     number, folder = args.images, FOLDER / "large"
-    source = args.data / SETS["livec"]
+    source = args.data / RELEASES["livec"]
     table = repeated(source, folder / "pictures", number)
     changes = {
         "shard_size": SHARD_SIZE,

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.figures import FOLDER, ROOT, run
+from benchmarks.figures import FOLDER, RELEASES, ROOT, run
 from rsfiqa.io.atomic import atomic
 from rsfiqa.metrics import median_interval
 from rsfiqa.products import results
 
-SETS = {"livec": "ChallengeDB_release", "agiqa3k": "AGIQA-3K"}  # by layout, the folder's name
+SETS = ("livec", "agiqa3k")  # of the benchmarks of accuracy
 RUN = FOLDER / "run"  # products that several benchmarks share
 # The same of the system whose backbone and captions are learned from BIQ2021.
 PRETRAINED_RUN = FOLDER / "run-pretrained"
@@ -29,7 +29,7 @@ def run_pipeline(
     data: Path,
     folder: Path,
     *arguments: str,
-    sets: Sequence[str] = tuple(SETS),
+    sets: Sequence[str] = SETS,
     entries: Mapping[str, Mapping[str, Any]] | None = None,
     sections: Mapping[str, Any] | None = None,
     **more: Any,
@@ -40,13 +40,13 @@ def run_pipeline(
         data: folder that holds the data sets as released.
         folder: takes config.yaml and the results; a run that was interrupted is resumed.
         arguments: further ones of Snakemake.
-        sets: of `SETS`.
+        sets: layouts, of `RELEASES`.
         entries: further data sets, as in the section datasets of config.yaml.
         sections: further sections of config.yaml.
         more: options of the section benchmark.
     """
     datasets: dict[str, Mapping[str, Any]] = {
-        name: {"layout": name, "root": str((data / SETS[name]).resolve())} for name in sets
+        name: {"layout": name, "root": str((data / RELEASES[name]).resolve())} for name in sets
     }
     datasets |= entries or {}
     changes = {

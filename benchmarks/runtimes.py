@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.figures import add_data, parser, write
-from benchmarks.pipeline import SETS
+from benchmarks.figures import RELEASES, add_data, parser, write
 from rsfiqa.backbones import PERCEPTION
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.backbones.loading import load_backbone
@@ -38,11 +37,11 @@ Runtime = Callable[[np.ndarray], Maps]
 def main(arguments: Sequence[str]) -> None:
     """Measure and write the figures."""
     options = parser(__name__, __doc__)
-    add_data(options, SETS["livec"])
+    add_data(options, "livec")
     given = options.parse_args(arguments)
     torch.set_num_threads(1)
     backbone = load_backbone(PERCEPTION_BACKBONE, PERCEPTION)
-    inputs = pictures(given.data / SETS["livec"] / "Images", backbone)
+    inputs = pictures(given.data / RELEASES["livec"] / "Images", backbone)
     calibration, measured = inputs[:CALIBRATION], inputs[CALIBRATION:]
     figures: dict[str, float] = {"pictures": len(measured)}
     found = runtimes(backbone, calibration)

@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.figures import ROOT, add_data, parser, write
-from benchmarks.pipeline import SETS
+from benchmarks.figures import RELEASES, ROOT, add_data, parser, write
 from rsfiqa.products import score_tables
 
 SPEED_IMAGES = 200
@@ -96,7 +95,7 @@ def _resident(process: int) -> float:
 
 def speed(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     """Pictures of 500 x 500 pixels a second, start included; seconds to the first score."""
-    paths = sorted((data / "ChallengeDB_release" / "Images").glob("*.*"))[:SPEED_IMAGES]
+    paths = sorted((data / RELEASES["livec"] / "Images").glob("*.*"))[:SPEED_IMAGES]
     (folder / "list.txt").write_text("\n".join(map(str, paths)), "utf-8")
     first = [score([paths[0], *checkpoint]).first for _ in range(3)]
     ran = score([folder / "list.txt", "-o", folder / "speed.parquet", *checkpoint])
@@ -108,7 +107,7 @@ def speed(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
 
 def memory(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     """Most memory that a photograph of 24 megapixels takes, and one of 100 in two formats."""
-    photo = Image.open(sorted((data / "kodak").glob("*.png"))[0]).convert("RGB")
+    photo = Image.open(sorted((data / RELEASES["kodak"]).glob("*.png"))[0]).convert("RGB")
     figures = {}
     for name, size in (
         ("24mp.jpg", (6000, 4000)),
@@ -125,7 +124,10 @@ def memory(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
 
 def growth(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     """By how much the memory of one process grows from the first tenth of pictures to the last."""
-    photos = [np.asarray(Image.open(p).convert("RGB")) for p in sorted((data / "kodak").glob("*"))]
+    photos = [
+        np.asarray(Image.open(p).convert("RGB"))
+        for p in sorted((data / RELEASES["kodak"]).glob("*"))
+    ]
     random = np.random.default_rng(0)
     for i in range(GROWTH_IMAGES):
         photo = photos[i % len(photos)]
@@ -155,7 +157,7 @@ def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     python = environment / "bin" / "python"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     subprocess.run([python, "-m", "pip", "install", "--quiet", ROOT], check=True, env=plain)
-    photo = sorted((data / "kodak").glob("*.png"))[0].resolve()
+    photo = sorted((data / RELEASES["kodak"]).glob("*.png"))[0].resolve()
     command = [environment / "bin" / "rsfiqa", "score", photo, *checkpoint]
     found = subprocess.run(
         command, cwd=folder, env=plain, capture_output=True, text=True, check=False
@@ -167,7 +169,7 @@ def install(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
 
 def large(data: Path, checkpoint: Line, folder: Path) -> dict[str, float]:
     """Pictures of 12 megapixels a second, start included."""
-    paths = sorted((data / SETS["livec"] / "Images").glob("*.*"))[:LARGE_IMAGES]
+    paths = sorted((data / RELEASES["livec"] / "Images").glob("*.*"))[:LARGE_IMAGES]
     for number, path in enumerate(paths):
         photo = Image.open(path).convert("RGB").resize(LARGE, Image.Resampling.BICUBIC)
         photo.save(folder / f"{number:02d}.jpg", quality=92)
@@ -186,7 +188,7 @@ def neighbours(python: Path, data: Path, checkpoint: Line, folder: Path) -> dict
         checkpoint: words that name one.
         folder: for tables.
     """
-    paths = sorted((data / SETS["livec"] / "Images").glob("*.*"))[:SPEED_IMAGES]
+    paths = sorted((data / RELEASES["livec"] / "Images").glob("*.*"))[:SPEED_IMAGES]
     script = ROOT / "benchmarks" / "pyiqa_speed.py"
     rounds: list[dict[str, float]] = []
     with subprocess.Popen(
@@ -221,7 +223,7 @@ PARTS = {"speed": speed, "large": large, "memory": memory, "growth": growth, "in
 def main(arguments: Sequence[str]) -> None:
     """Measure, and write the figures if all parts were measured."""
     options = parser(__name__, __doc__)
-    add_data(options, SETS["livec"], "kodak")
+    add_data(options, "livec", "kodak")
     options.add_argument("--checkpoint", type=Path, help="folder; by default the packaged one")
     options.add_argument("--part", nargs="*", choices=PARTS, default=list(PARTS))
     options.add_argument(

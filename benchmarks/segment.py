@@ -28,8 +28,7 @@ from segment_anything.modeling import Sam
 from skimage.segmentation import felzenszwalb, find_boundaries, slic
 from torch import Tensor, nn
 
-from benchmarks.figures import FOLDER, ROOT, add_data, parser, write
-from benchmarks.pipeline import SETS
+from benchmarks.figures import FOLDER, RELEASES, ROOT, add_data, parser, write
 from rsfiqa.images import load, resize
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.prepare import stage as prepare
@@ -470,13 +469,13 @@ def main(arguments: Sequence[str]) -> None:
         run_side(arguments[1], Path(arguments[2]))
         return
     given = parser(__name__, __doc__)
-    add_data(given, SETS["livec"], "kodak")
+    add_data(given, "livec", "kodak")
     given.add_argument("--images", type=int, default=20, help="number of images")
     options = given.parse_args(arguments)
     data, count = options.data, options.images
     folder = FOLDER / "segment"
     folder.mkdir(parents=True, exist_ok=True)
-    livec = PrepareOptions(layout="livec", root=str(data / "ChallengeDB_release"))
+    livec = PrepareOptions(layout="livec", root=str(data / RELEASES["livec"]))
     prepare.run(folder, livec, shard_size=10**6, max_failed_fraction=0.01, seed=0)
     table, _ = manifest.read(folder / "manifest.parquet")
     every = table.select(["image_id", "path"]).to_pylist()
@@ -505,5 +504,5 @@ def main(arguments: Sequence[str]) -> None:
     )
     figures["bytes_ratio"] = bytes_as_shipped(folder, "exact") / sides["stock"]["bytes"]
     figures["bytes_ratio_64"] = sides["exact"]["bytes"] / sides["stock"]["bytes"]
-    figures |= superpixel_figures(every[:200], folder) | borders(data / "kodak", 60)
+    figures |= superpixel_figures(every[:200], folder) | borders(data / RELEASES["kodak"], 60)
     write("bench-segment", figures, "python -m benchmarks segment --data DIR")

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks.figures import ROOT, add_data, parser, run, write
+from benchmarks.figures import RELEASES, ROOT, add_data, parser, run, write
 from benchmarks.vllm_cpu import PYTHON, make_ready, write_tiny_model
 
 FOLDER = ROOT / "results" / "bench" / "teach"
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     rsfiqa = (sys.executable, "-m", "rsfiqa")
     kodak, examples = FOLDER / "kodak", FOLDER / "examples"
     base, tiny = FOLDER / "base", FOLDER / "tiny"
-    run(*rsfiqa, "prepare", kodak, "--layout", "kodak", "--root", data / "kodak")
+    run(*rsfiqa, "prepare", kodak, "--layout", "kodak", "--root", data / RELEASES["kodak"])
     run(*rsfiqa, "segment", kodak)
     run(*rsfiqa, "teach", "data", examples, "--source", kodak)
     run(*rsfiqa, "teach", "test", examples)

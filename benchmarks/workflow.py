@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.figures import FOLDER, ROOT, add_data, parser, write
+from benchmarks.figures import FOLDER, RELEASES, ROOT, add_data, parser, write
 
 PICTURES, PER_FOLDER, SHARD = 1_000_000, 1000, 10_000
 HEAD = b"\xff\xd8\xff\xe0" + bytes(124)  # of a JPEG file
@@ -103,7 +103,7 @@ def ratio(folder: Path, sources: Sequence[Path], pictures: int, runs: int) -> di
 def arguments_of() -> ArgumentParser:
     """The options of the benchmark."""
     found = parser(__name__, __doc__)
-    add_data(found, "ChallengeDB_release")
+    add_data(found, "livec")
     found.add_argument("--part", nargs="+", choices=("plan", "ratio"), default=["plan", "ratio"])
     found.add_argument("--planned", type=int, default=PICTURES, help="pictures of the plan")
     found.add_argument("--pictures", type=int, default=4000, help="pictures that are scored")
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
         if name == "plan":
             figures |= plan(folder, given.planned)
         else:
-            sources = sorted((given.data / "ChallengeDB_release/Images").glob("*.*"))
+            sources = sorted((given.data / RELEASES["livec"] / "Images").glob("*.*"))
             figures |= ratio(folder, sources, given.pictures, given.runs)
         print(f"{name}: {figures}", file=sys.stderr, flush=True)
     shutil.rmtree(folder)

@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figures import FOLDER, add_data, parser, write
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser, write
 from benchmarks.finetune import is_trained
 from benchmarks.pipeline import (
     PRETRAINED_RUN,
-    SETS,
     SPLIT,
     run_pipeline,
     sections_of,
@@ -42,7 +41,6 @@ from rsfiqa.train.options import TrainOptions
 
 OPTIONS = TrainOptions()
 FIRST, ADDED, RISING = "livec", "biq2021", "rising"
-RELEASES = {FIRST: SETS[FIRST], ADDED: "BIQ2021"}  # folder of each, as released
 IMAGES = "Images"  # folder in the release of BIQ2021
 TRAININGS = FOLDER / "checkpoint"
 FIGURES = "bench-packaged"
@@ -209,14 +207,16 @@ def pack(source: Path, target: Path, figures: dict[str, float], staging: Path) -
         if path.is_file()
     }
     if (size := sum(sizes.values()) / 1e6) > MOST_MB:
-        sys.exit(f"{target}: must take {MOST_MB:g} MB at most, found {size:.1f}; train a smaller")
+        sys.exit(
+            f"{target}: must take {MOST_MB:g} MB at most, found {size:.1f}; train a smaller one"
+        )
     checkpoints.pack(source, target, figures)
     print(f"{target}: {size:.1f} MB, {figures}")
 
 
 def add_arguments(options: ArgumentParser) -> None:
     """Add the arguments of the recipe."""
-    add_data(options, *RELEASES.values())
+    add_data(options, FIRST, ADDED)
     options.add_argument("--biq2021", type=int, metavar="N", help="take N of its 12,000 images")
     options.add_argument(
         "--held-out",

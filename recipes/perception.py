@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from benchmarks.figures import FOLDER, add_data, parser
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser
 from recipes.perception_examples import FAMILIES, Examples, Step
 from rsfiqa.architecture import CLIP
 from rsfiqa.backbones.backbone import Backbone
@@ -54,7 +54,7 @@ MOST_DROP = 2.0
 def main(arguments: Sequence[str]) -> None:
     """Train, or go on with it, and write the weights."""
     options = parser(__name__, __doc__)
-    add_data(options, "BIQ2021")
+    add_data(options, "biq2021")
     options.add_argument("--steps", type=int, default=STEPS, help="of the training")
     options.add_argument(
         "--start", type=Path, help="perception to start from; ImageNet's weights by default"
@@ -73,7 +73,7 @@ def photographs(data: Path) -> tuple[list[Entry], list[Entry]]:
     Args:
         data: folder that holds BIQ2021.
     """
-    opinions = [entry for entry in biq2021.read(data / "BIQ2021") if entry.subset != TEST]
+    opinions = [entry for entry in biq2021.read(data / RELEASES["biq2021"]) if entry.subset != TEST]
     order = np.random.default_rng(SEED).permutation(len(opinions))
     shuffled = [opinions[i] for i in order]
     return shuffled[HELD_OUT:], shuffled[:HELD_OUT]

@@ -17,9 +17,8 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.figures import FOLDER, add_data, parser
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser
 from benchmarks.perception.measures import auc
-from benchmarks.pipeline import SETS
 from recipes import perception_regions
 from recipes.perception import photographs
 from recipes.perception_examples import FAMILIES
@@ -42,7 +41,7 @@ CLEAR = 3  # severity from which a family should be named
 def main(arguments: Sequence[str]) -> None:
     """Make the features that are not there, and print the figures of each head."""
     options = parser(__name__, __doc__)
-    add_data(options, "BIQ2021", SETS["livec"])
+    add_data(options, "biq2021", "livec")
     options.add_argument(
         "files", nargs="*", type=Path, default=[PERCEPTION_FILE], help="perceptions; the packaged"
     )
@@ -61,7 +60,7 @@ def held_out(given: argparse.Namespace) -> dict[str, Prepared]:
     """Mixed distortions, ladders of one, and opinions of two sets, by name."""
     _, chosen = photographs(given.data)
     backbone = load_backbone(PERCEPTION_BACKBONE, PERCEPTION)
-    unseen = livec.read(given.data / SETS["livec"])
+    unseen = livec.read(given.data / RELEASES["livec"])
     makers: Mapping[str, tuple[Maker, int]] = {
         "mixed": (Maker(chosen, backbone, CHECK_SEED), MIXED),
         "ladders": (RatedLadderMaker(chosen, backbone), LADDERS),

@@ -60,7 +60,7 @@ PRESENCE, SEVERITY, CONSISTENCY = 3.0, 8.0, 0.3  # weights of losses
 def main(arguments: Sequence[str]) -> None:
     """Make the examples that are not there, train, write."""
     options = parser(__name__, __doc__)
-    add_data(options, "BIQ2021", "kodak")
+    add_data(options, "biq2021", "kodak")
     options.add_argument("--files", type=int, default=FILES, help="of examples")
     options.add_argument("--worker", type=int, nargs=2, default=(0, 1), metavar=("K", "N"))
     options.add_argument("--make-only", action="store_true", help="make the examples and stop")

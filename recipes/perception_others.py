@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.figures import RELEASES
 from recipes import perception_examples as crops
 from recipes.perception_regions import (
     Example,
@@ -49,7 +50,7 @@ def pristine_photographs(data: Path) -> dict[str, np.ndarray]:
     Args:
         data: folder that holds kodak.
     """
-    entries = [entry for entry in kodak.read(data / "kodak") if entry.subset != TEST]
+    entries = [entry for entry in kodak.read(data / RELEASES["kodak"]) if entry.subset != TEST]
     photographs = {entry.group: load_rgb(entry.path) for entry in entries}
     return photographs | {source: demo.photograph(source) for source in demo.PHOTOGRAPHS}
 

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from skimage.color import deltaE_ciede2000, rgb2lab
 from tqdm import tqdm
 
-from benchmarks.figures import add_data, parser
+from benchmarks.figures import RELEASES, add_data, parser
 from rsfiqa.datasets import biq2021, demo
 from rsfiqa.images.load import load_rgb
 from rsfiqa.images.realistic.severities import FILE
@@ -93,11 +93,15 @@ ENDS: dict[str, tuple[float, float, Measure]] = {
 def main(arguments: Sequence[str]) -> None:
     """Measure, solve, write."""
     options = parser(__name__, __doc__)
-    add_data(options, "BIQ2021")
+    add_data(options, "biq2021")
     data = options.parse_args(arguments).data
     cv2.setNumThreads(1)
     best = sorted(
-        (entry for entry in biq2021.read(data / "BIQ2021") if entry.image_id.startswith("ss03")),
+        (
+            entry
+            for entry in biq2021.read(data / RELEASES["biq2021"])
+            if entry.image_id.startswith("ss03")
+        ),
         key=lambda entry: (-(entry.mos or 0), entry.image_id),
     )
     photographs = {source: demo.photograph(source, LONG_SIDE) for source in SOURCES}

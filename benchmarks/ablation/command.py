@@ -14,14 +14,13 @@ from benchmarks.ablation.conditions import (
     CURVE,
     LARGE,
     LIVEC,
-    REGIONS,
     SEED,
     TEST_FRACTION,
     Condition,
     conditions,
 )
 from benchmarks.ablation.training import Bench, options_for, run_unit, training_mask
-from benchmarks.figures import FOLDER, add_data, parser, positive, write
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser, positive, write
 from benchmarks.finetune import map_in_processes
 from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.json_files import read_json
@@ -146,7 +145,7 @@ def run(given: argparse.Namespace, condition: Condition) -> None:
     """
     root = products.make(given.data, given.run, condition.sets, cores=given.parallel)
     run_units(
-        Bench(root, given.data / products.FOLDERS[REGIONS]),
+        Bench(root, given.data / RELEASES["kodak"]),
         condition,
         given.units,
         parallel=given.parallel,

@@ -19,6 +19,7 @@ from benchmarks.ablation.conditions import (
     SHUFFLED,
 )
 from benchmarks.ablation.oracle import write_oracle
+from benchmarks.figures import RELEASES
 from benchmarks.localization import KINDS, SEVERITIES, distort_region
 from benchmarks.pipeline import run_pipeline, write_scores
 from rsfiqa import Scorer
@@ -31,13 +32,7 @@ from rsfiqa.products.finished import statistics
 from rsfiqa.products.paths import SUFFIX, manifest_path, product_path, shard_names
 from rsfiqa.train.distorted import choose_region
 
-FOLDERS = {  # folder in DIR by set
-    LIVEC: "ChallengeDB_release",
-    BIQ2021: "BIQ2021",
-    AGIQA3K: "AGIQA-3K",
-    MMP2K: "MMP-2k",
-    REGIONS: "kodak",
-}
+SETS = (LIVEC, BIQ2021, AGIQA3K, MMP2K, REGIONS)  # in the order in which products are made
 DERIVED = {f"{MMP2K}_{name}": name for name in (ORACLE, SHUFFLED)}  # from products of MMP-2k
 GROUPED = (LIVEC, BIQ2021, MMP2K)  # sets of photographs, in which near-duplicates are searched
 
@@ -52,11 +47,11 @@ def make(data: Path, folder: Path, sets: Sequence[str], *, cores: int) -> Path:
         cores: used at a time.
 
     Raises:
-        InputError: see `check_groups` and `write_oracle`.
+        InputError: see `write_regions`, `check_groups` and `write_oracle`.
     """
-    base = [name for name in FOLDERS if name in _base_sets(sets)]
+    base = [name for name in SETS if name in _base_sets(sets)]
     if REGIONS in base:
-        write_regions(data / FOLDERS[REGIONS], folder / REGIONS)
+        write_regions(data / RELEASES["kodak"], folder / REGIONS)
     entries = {name: _entry(data, folder, name) for name in base}
     stages = ("--cores", str(cores), "--until", "embed", "extract")
     root = run_pipeline(data, folder, *stages, sets=(), entries=entries)
@@ -78,7 +73,7 @@ def _entry(data: Path, folder: Path, name: str) -> dict[str, Any]:
     if name == REGIONS:
         table = folder / REGIONS / "scores.csv"
         return {"layout": "csv", "root": str(table.resolve()), "mos_range": [0, 100]}
-    entry = {"layout": name, "root": str((data / FOLDERS[name]).resolve())}
+    entry = {"layout": name, "root": str((data / RELEASES[name]).resolve())}
     return entry | ({"near_duplicates": "join"} if name in GROUPED else {})
 
 
@@ -106,6 +101,9 @@ def write_regions(pristine: Path, folder: Path) -> None:
     Args:
         pristine: folder of the photographs.
         folder: takes the pictures and the table.
+
+    Raises:
+        InputError: there are no photographs.
     """
     if (folder / "scores.csv").is_file():
         return

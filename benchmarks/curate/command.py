@@ -13,7 +13,7 @@ from pathlib import Path
 import benchmarks.curate
 from benchmarks.curate import best, groups, page, service
 from benchmarks.curate.work import Work
-from benchmarks.figures import FOLDER, add_data, commit, parser, write
+from benchmarks.figures import FOLDER, RELEASES, add_data, commit, parser, write
 from rsfiqa.io.json_files import read_json, write_json
 
 TARGET = "bench-curate"
@@ -25,22 +25,23 @@ class Part:
 
     Attributes:
         measure: its figures.
-        folders: data sets in DIR that it needs.
+        layouts: data sets that it needs, of `RELEASES`.
     """
 
     measure: Callable[[Work], Mapping[str, float]]
-    folders: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
 
     def missing(self, data: Path | None) -> list[str]:
-        """Names of data sets that are not there."""
-        return [name for name in self.folders if data is None or not (data / name).is_dir()]
+        """Folders of data sets that are not there."""
+        names = [RELEASES[layout] for layout in self.layouts]
+        return [name for name in names if data is None or not (data / name).is_dir()]
 
 
 PARTS = {
     "groups": Part(groups.measure),
-    "best": Part(best.measure, ("BIQ2021",)),
+    "best": Part(best.measure, ("biq2021",)),
     "page": Part(page.measure),
-    "service": Part(service.measure, ("ChallengeDB_release",)),
+    "service": Part(service.measure, ("livec",)),
 }
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.curate.client import post, send, service
 from benchmarks.curate.hostile import hostile
-from benchmarks.figures import ROOT
+from benchmarks.figures import RELEASES, ROOT
 
-FOLDER = Path("ChallengeDB_release") / "Images"
+FOLDER = Path(RELEASES["livec"]) / "Images"
 PICTURES = 200  # of LIVEC, 500 x 500 pixels
 FIRST = 20  # pictures before those that are measured
 HOSTILE = 1000
@@ -37,7 +37,7 @@ class Sources(Protocol):
 
 
 def measure(sources: Sources) -> dict[str, float]:
-    """Figures of the service on two processes; `sources.data` must hold ChallengeDB_release."""
+    """Figures of the service on two processes; `sources.data` must hold LIVEC."""
     paths = sorted(((sources.data or Path()) / FOLDER).glob("*.*"))[: FIRST + PICTURES]
     own = ["--checkpoint", str(sources.checkpoint)] if sources.checkpoint else []
     options = [f"--workers={WORKERS}", "--device=cpu", *own]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks.perception
-from benchmarks.figures import FOLDER, add_data, parser, positive, write
+from benchmarks.figures import FOLDER, RELEASES, add_data, parser, positive, write
 from benchmarks.perception import (
     kodak,
     ladders,
@@ -24,7 +24,7 @@ from benchmarks.perception import (
     stored,
 )
 from benchmarks.perception.models import Processes
-from benchmarks.perception.photographs import SETS, Bench
+from benchmarks.perception.photographs import Bench
 from rsfiqa.errors import InputError
 
 WORK = FOLDER / "perception"
@@ -36,7 +36,7 @@ class Part:
 
     Attributes:
         measure: its figures.
-        layouts: data sets that it needs, of `SETS`.
+        layouts: data sets that it needs, of `RELEASES`.
     """
 
     measure: Callable[[Bench], dict[str, float]]
@@ -44,7 +44,7 @@ class Part:
 
     def folders(self, data: Path) -> list[Path]:
         """The folders of its data sets."""
-        return [data / SETS[layout] for layout in self.layouts]
+        return [data / RELEASES[layout] for layout in self.layouts]
 
 
 PARTS = {

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.figures import run
+from benchmarks.figures import RELEASES, run
 from benchmarks.perception.measures import to_textbook
 from benchmarks.perception.models import Models
-from benchmarks.perception.photographs import SETS, Bench
+from benchmarks.perception.photographs import Bench
 from rsfiqa.captioners.vlm.answer import MOST_DISTORTIONS, Answer, Distortion
 from rsfiqa.teach import examples
 from rsfiqa.teach.examples import Example
@@ -77,7 +77,7 @@ def measure(bench: Bench) -> dict[str, float]:
 
 def make_examples(bench: Bench) -> Path:
     """Make the test examples as bench-teach does; the folder that holds them."""
-    folder, root = bench.folder / "examples", bench.data / SETS["kodak"]
+    folder, root = bench.folder / "examples", bench.data / RELEASES["kodak"]
     rsfiqa = (sys.executable, "-m", "rsfiqa")
     run(*rsfiqa, "prepare", folder / "kodak", "--layout", "kodak", "--root", root)
     run(*rsfiqa, "segment", folder / "kodak")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from benchmarks.figures import RELEASES
 from benchmarks.perception.models import Processes
 from benchmarks.pipeline import SPLIT
 from recipes.perception import photographs
@@ -22,13 +23,6 @@ from rsfiqa.products.statements import Statement
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import TEST, seed_of, split_name, test_mask
 
-SETS = {  # folder in DIR by layout
-    "agiqa3k": "AGIQA-3K",
-    "biq2021": "BIQ2021",
-    "kodak": "kodak",
-    "livec": "ChallengeDB_release",
-    "mmp2k": "MMP-2k",
-}
 GOOD = "ss03"  # the subset of BIQ2021 from Unsplash, which also serves as pristine photographs
 T = TypeVar("T")
 
@@ -110,7 +104,7 @@ class Bench:
     def _prepared(self, layout: str) -> Path:
         """The folder of a prepared data set; it is prepared again if its files have changed."""
         folder = self.folder / "data" / layout
-        options = PrepareOptions(layout=layout, root=str(self.data / SETS[layout]))
+        options = PrepareOptions(layout=layout, root=str(self.data / RELEASES[layout]))
         path = manifest_path(folder)
         provenance, listing = recorded_provenance(path), read_listing(folder, options)
         current = provenance is not None and provenance.version == VERSIONS["prepare"]
