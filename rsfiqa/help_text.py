@@ -12,11 +12,16 @@ from argparse import (
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# Subcommands in the order of their use; those that are not here are stages of the pipeline.
+# Subcommands by use, in the order in which they are listed.
 USES: Mapping[str, Sequence[str]] = {
-    "score pictures, and choose among them": ("score", "cull", "group", "report", "serve")
+    "score pictures, and choose among them": ("score", "cull", "group", "report", "serve"),
+    "stages of the pipeline": (
+        *("prepare", "segment", "caption", "embed", "extract"),
+        *("train", "benchmark", "teach"),
+    ),
+    "scoring in shards": ("plan", "rank"),
 }
-STAGES = "stages of the pipeline"
+OTHER = "other"  # use of the subcommands that are not in `USES`
 WIDTH, COLUMN = 78, 20  # of the list, and of its names
 TYPES = {"str": "TEXT", "Path": "PATH", "int": "INTEGER", "float": "NUMBER"}
 # Defaults that say nothing: an option that is not given, a flag that is off.
@@ -119,7 +124,7 @@ class HelpText:
     def _list(self) -> str:
         """The subcommands by use."""
         listed = {name for names in USES.values() for name in names}
-        groups = {**USES, STAGES: [name for name in self._commands if name not in listed]}
+        groups = {**USES, OTHER: [name for name in self._commands if name not in listed]}
         return "\n\n".join(
             "\n".join([f"{use}:", *(self._entry(name) for name in names if name in self._commands)])
             for use, names in groups.items()

@@ -20,8 +20,8 @@ class ExtractOptions(Options):
         description="Weights of the backbone: packaged (ImageNet weights of tf_efficientnet_lite0,"
         " lite1 or lite2, from Python packages), perception (those of the captioner classifier,"
         " tf_efficientnet_lite0 trained on BIQ2021), hub (timm's weights, from the Hugging Face"
-        " hub or its cache), or the path of a state dict (.safetensors or .pth), whose classifier"
-        " may be another one.",
+        " hub or its cache), or the path of a state dict (.safetensors or .pth), whose"
+        " classification layer is ignored.",
     )
     long_side: int = Field(
         1024,

@@ -20,7 +20,7 @@ class ScoreOptions(Options):
         "auto",
         description="Library that runs the backbone: torch, or ONNX Runtime (rsfiqa[onnx]), which"
         " is faster on a CPU, with the same scores to 0.05 % of their range; auto takes it where"
-        " it is installed; of a single image only if torch is then not needed.",
+        " it is installed, for a single image only where this avoids importing torch.",
     )
     weights: str = Field(
         PACKAGED,
