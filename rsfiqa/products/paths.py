@@ -83,11 +83,6 @@ def scores_folder(folder: Path) -> Path:
     return folder / "score"
 
 
-def scores_path(folder: Path, shard: str) -> Path:
-    """The table of scores of a shard of a scoring run."""
-    return scores_folder(folder) / f"{shard}.parquet"
-
-
 def summary_path(scores: Path) -> Path:
     """What sums up a scoring run, in the folder of its tables of scores."""
     return scores / "summary.json"

@@ -20,7 +20,7 @@ from rsfiqa.score.result import Score, smooth_map
 
 LONG_SIDE = 1024  # pixels of a heat map; smaller images keep their size
 LONGEST_NAME = 255  # bytes, of most file systems
-SHOWS = "cost"  # earlier heat maps, which showed attention, are drawn again
+SHOWS = "cost"  # kind of map; a file that states another kind is drawn again
 COLORS = "magma"  # of matplotlib
 PICTURE = 0.45  # fraction of the picture in the colors; the rest is cost
 LEGEND_HEIGHT, LEGEND_BAR, FONT_SIZE, MARGIN = 26, 90, 13, 8  # pixels

@@ -43,7 +43,7 @@ def test_a_rule_writes_the_paths_of_its_stage(rule):
 
 def test_the_scoring_rules_write_the_paths_of_a_run():
     run = ROOT / "{run}"
-    table = paths.scores_path(run, "{shard}")
+    table = paths.scores_folder(run) / "{shard}.parquet"
     text = (RULES / "score.smk").read_text("utf-8")
     blocks = re.findall(r"^    output:\n(.*?)^    \w+:", text, re.M | re.S)
     found = [re.findall(r'f"([^"]+)"', block) for block in blocks]
