@@ -199,7 +199,12 @@ class ArrayModel:
         return logit
 
     def _statistics(self, cells: np.ndarray, *weights: np.ndarray) -> np.ndarray:
-        """Standardised statistics of the image under weights (N,) of its cells."""
+        """Standardised statistics of the image: float32 (K * 2 C',).
+
+        Args:
+            cells: mean and standard deviation of C' channels in N cells, float32 (N, 2, C').
+            weights: K weights of the cells, float32 (N,) each.
+        """
         mean, deviation = cells[:, 0], cells[:, 1]  # (N, C')
         centre = mean.mean(axis=0)
         offset, by = mean - centre, np.stack(weights)

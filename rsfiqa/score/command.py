@@ -44,9 +44,7 @@ class Score(Command, ScoreOptions):
     checkpoint: Path | None = Field(
         None, description="Folder of a checkpoint; by default the one in the package."
     )
-    heatmaps: Path | None = Field(
-        None, description="Folder for heat maps of what each part of a picture costs it."
-    )
+    heatmaps: Path | None = Field(None, description="Folder for heat maps of cost, MOS points.")
     box: str | None = Field(
         None,
         description="Score the inside of a box instead of the whole picture: x0,y0,x1,y1 in pixels"
@@ -91,7 +89,10 @@ class Score(Command, ScoreOptions):
         if self.as_shard:
             self._check_shard()
         elif self.max_failed_fraction < 1:
-            raise InputError("--max-failed-fraction: must come with --as-shard, found it alone")
+            raise InputError(
+                "--max-failed-fraction: must come with --as-shard, found it alone; add --as-shard"
+                " or leave it out"
+            )
         lists = [Path(path) for path in self.paths if path.endswith(".parquet")]
         complete = stage.run(
             self.paths,

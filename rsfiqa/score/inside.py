@@ -91,13 +91,18 @@ class GivenMasks:
 
     Attributes:
         place: image file, or folder of masks that have the pictures' names, whatever their suffix.
+
+    Raises:
+        InputError: there is no such file or folder.
     """
 
     place: Path
 
     def __post_init__(self) -> None:
         if not self.place.exists():
-            raise InputError(f"--mask: must be a file or a folder, found none at {self.place}")
+            raise InputError(
+                f"--mask: must be a file or a folder, found none at {self.place}; correct the path"
+            )
 
     def key(self, path: str) -> str:
         """What a row records of the region in a picture; of a missing mask, that alone."""

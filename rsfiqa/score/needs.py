@@ -57,7 +57,11 @@ def check_versions(folder: Path, card: Card) -> None:
 
 
 def check_segmenter(card: Card, options: ScoreOptions) -> None:
-    """Raise where regions need a checkpoint of segment-anything, and none is given."""
+    """Raise where regions need a checkpoint of segment-anything, and none is given.
+
+    Raises:
+        InputError: names --sam-checkpoint.
+    """
     if SEGMENTERS[card.segment["backend"]].needs_checkpoint and options.sam_checkpoint is None:
         raise InputError(
             "--sam-checkpoint: must be given where regions come from SAM, found nothing; give the"
@@ -66,7 +70,11 @@ def check_segmenter(card: Card, options: ScoreOptions) -> None:
 
 
 def check_captioner(card: Card, options: ScoreOptions) -> None:
-    """Raise where captions need a server, and none is given."""
+    """Raise where captions need a server, and none is given.
+
+    Raises:
+        InputError: names --endpoint.
+    """
     if CAPTIONERS[card.caption["backend"]].uses_server and not options.endpoint:
         raise InputError(
             "--endpoint: must be given where captions come from a model, found nothing; give the"
@@ -75,7 +83,11 @@ def check_captioner(card: Card, options: ScoreOptions) -> None:
 
 
 def check_weights(folder: Path, options: ScoreOptions) -> None:
-    """Raise where weights are given beside those of a fine-tuned backbone."""
+    """Raise where weights are given beside those of a fine-tuned backbone.
+
+    Raises:
+        InputError: names --weights.
+    """
     if options.weights != PACKAGED:
         raise InputError(
             f"--weights: must not be given with {folder}, which holds a fine-tuned backbone, found"

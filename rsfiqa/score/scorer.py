@@ -255,7 +255,11 @@ class Scorer(nn.Module, ImageScorer):
         return None, make_inputs(prepared, self.region_pipeline, long_side)
 
     def score_inputs(self, images: Sequence[ModelInputs]) -> list[Score]:
-        """Scores of images of equal size, computed together; see `BatchScorer`."""
+        """Scores of images, computed together, in the order of the images; see `BatchScorer`.
+
+        Args:
+            images: all of one size.
+        """
         if not images:
             return []
         found = batches.BatchScorer(self).scored_regions(images)
@@ -297,7 +301,11 @@ class Scorer(nn.Module, ImageScorer):
         return found.scored_regions()
 
     def segment(self, pixels: np.ndarray) -> np.ndarray:
-        """The label map uint16 (h, w) of an image uint8 (H, W, 3)."""
+        """The label map uint16 (h, w) of an image uint8 (H, W, 3).
+
+        Raises:
+            InputError: on a GPU, in a process forked after the scorer was loaded.
+        """
         self._check_process()
         with inference():
             return self.region_pipeline.segment(pixels)
@@ -325,8 +333,11 @@ class Scorer(nn.Module, ImageScorer):
 
         Args:
             pixels: uint8 (H, W, 3).
-            labels: label map to use instead of the segmenter's.
-            rows: captions of the regions to use instead of the captioner's.
+            labels: label map uint16 (h, w), 0..R-1; replaces the segmenter's.
+            rows: R captions; replaces the captioner's.
+
+        Raises:
+            InputError: on a GPU, in a process forked after the scorer was loaded.
         """
         self._check_process()
         self.eval()  # a caller may have set modules inside this one to training mode

@@ -56,7 +56,11 @@ class Train(Command, TrainOptions):
     replace: bool = Field(False, description=REPLACE)
 
     def run(self) -> None:
-        """Run the stage, for one split after the other."""
+        """Run the stage, for one split after the other.
+
+        Raises:
+            InputError: --output with several splits; or as `train.stage.run`.
+        """
         if self.output is not None and len(self.split) > 1:
             raise InputError(
                 f"--output: must be left out where several splits are trained, found"

@@ -312,7 +312,10 @@ def test_a_picture_of_much_memory_is_read_alike(tmp_path):
             "must be a list of pictures .* no such file",
         ),
         (["--as-shard", "-os.csv"], "must come with a table in Parquet, found s.csv"),
-        (["--max-failed-fraction=0.5"], "must come with --as-shard, found it alone"),
+        (
+            ["--max-failed-fraction=0.5"],
+            "must come with --as-shard, found it alone; add --as-shard or leave",
+        ),
         (["--sam-checkpoint=nowhere.pth"], "must be a file, found none at nowhere.pth"),
     ],
 )
