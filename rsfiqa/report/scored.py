@@ -191,6 +191,8 @@ def check_output(output: Path) -> None:
 def read(path: Path) -> list[Row]:
     """The rows of a table of scores, or of a folder of such tables, at least one.
 
+    A picture that has several has its first alone.
+
     Raises:
         InputError: another kind of file, missing, damaged, of another schema, empty, of several
             checkpoints, or with a location or a range that cannot be.
@@ -200,8 +202,11 @@ def read(path: Path) -> list[Row]:
 
 def _checked(path: Path) -> Iterator[Row]:
     """As `read`, row by row."""
-    label = None
+    label, seen = None, set[str]()
     for table, number, row in _numbered(path):
+        if row["location"] in seen:  # as where tables were joined
+            continue
+        seen.add(row["location"])
         check_place(table, row, number)
         label = label or row["checkpoint"]
         check_label(table, row["checkpoint"], label, "filter the table by checkpoint")

@@ -488,3 +488,13 @@ def test_a_picture_whose_name_is_not_utf_8_is_found(tmp_path_factory):
     page = table.with_suffix(".html").read_text("utf-8")
     assert "no such file" not in page
     assert "pictures/caf%E9.png" in page
+
+
+def test_a_picture_that_has_several_rows_is_shown_once(folder, tmp_path):
+    table, trained = folder
+    rows = list(score_tables.read(table))
+    joined = tmp_path / "joined.parquet"
+    score_tables.write(joined, rows * 20, rows[0]["checkpoint"])
+    said = write_page(joined, trained, folder=tmp_path / "page", images=0)
+    assert said.startswith(f"{len(NAMES)} of {len(NAMES) + 1} pictures scored")
+    assert len(list((tmp_path / "page").glob("thumbnails/*/*.jpg"))) == len(NAMES)
