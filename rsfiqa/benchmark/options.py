@@ -76,3 +76,14 @@ class BenchmarkOptions(Options):
         description="Number of trainings, which differ in their seed, across data sets and on an"
         " official split.",
     )
+
+    @property
+    def cross_methods(self) -> list[str]:
+        """The methods that are tested across data sets: no variant without a part of the model."""
+        ablated = set(VARIANTS) - {"full"}
+        return [name for name in (*self.variants, *self.baselines) if name not in ablated]
+
+    @property
+    def tests_across(self) -> bool:
+        """Whether models are trained on one data set and tested on another."""
+        return self.cross and len(self.datasets) > 1 and bool(self.cross_methods)

@@ -3,19 +3,13 @@
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from rsfiqa.backbones.weights import PERCEPTION_DATASET, PERCEPTION_FILE
 from rsfiqa.errors import InputError
-from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
 from rsfiqa.products import manifest
 from rsfiqa.products.paths import manifest_path, overlap_path
-
-if TYPE_CHECKING:  # imports torch
-    from rsfiqa.samples import Samples
 
 
 def run(root: Path, datasets: Sequence[str]) -> None:
@@ -58,29 +52,6 @@ def check_overlap(train: str, train_rows: pa.Table, test: str, test_rows: pa.Tab
             f"{test}: must share no image with {train}, found the bytes of {shared[0][0]} in"
             f" {shared[0][1]}{more}; leave one of them out, or set benchmark.cross false"
         )
-
-
-def check_captioner_overlap(data: "Samples") -> None:
-    """Raise if the network that made captions or features was trained on images of a test set.
-
-    The perception that comes with the package was trained on the official training part of BIQ2021.
-
-    Args:
-        data: the test set, all of it.
-
-    Raises:
-        InputError: it is BIQ2021, and the perception made its captions or features.
-    """
-    if data.provenance["manifest"].options.get("layout") != PERCEPTION_DATASET:
-        return
-    trained = sha256_of(PERCEPTION_FILE)
-    for part, option in (("caption", "caption.backend"), ("backbone", "extract.weights")):
-        if data.lineage[part].get("sha256") == trained:
-            raise InputError(
-                f"{data.dataset}: must be tested on its official split where {option} learned from"
-                " its training part, found another split; name it in benchmark.official, or choose"
-                f" another {option}"
-            )
 
 
 def _pairs(rows: pa.Table) -> list[tuple[str, str]]:

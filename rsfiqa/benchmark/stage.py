@@ -15,7 +15,8 @@ import torch
 from rsfiqa import checkpoints, samples
 from rsfiqa.backbones.backbone import Backbone
 from rsfiqa.benchmark.baselines import BASELINES
-from rsfiqa.benchmark.overlap import check_captioner_overlap, check_overlap
+from rsfiqa.benchmark.overlap import check_overlap
+from rsfiqa.benchmark.perception import check_perception, options_of
 from rsfiqa.benchmark.record import recorded_options, splits_of
 from rsfiqa.checkpoints import Card
 from rsfiqa.errors import InputError
@@ -87,7 +88,8 @@ def run(
     started = time.time()  # loading the data counts as work of the first method
     test_data = samples.load(root / test)
     if kind != OFFICIAL:
-        check_captioner_overlap(test_data)
+        layout = test_data.provenance["manifest"].options.get("layout", "")
+        check_perception(test, layout, options_of(test_data.lineage), across=train != test)
     train_data = test_data if train == test else samples.load(root / train)
     if train != test:
         check_overlap(train, train_data.rows, test, test_data.rows)

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsfiqa.backbones import PERCEPTION
+from rsfiqa.backbones.weights import PERCEPTION_FILE
+from rsfiqa.benchmark.perception import check_perception
+from rsfiqa.captioners import CAPTIONERS
 from rsfiqa.datasets.registry import DATASETS
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import expand_home
@@ -42,7 +46,8 @@ def check_datasets(config: "Config", source: str) -> None:
 
     Raises:
         InputError: a name that is not free, stands twice or is not described; a data set without
-            scores or an official split where they are needed; a missing or wrong root or mos_range.
+            scores or an official split where they are needed; a missing or wrong root or mos_range;
+            a test on images that the captioner or the backbone was trained on.
     """
     benchmark, teach = config.benchmark, config.teach
     for name in config.datasets:
@@ -71,6 +76,7 @@ def check_datasets(config: "Config", source: str) -> None:
         _check_root(name, config.datasets[name], source)
     for name in benchmark.official:
         _check_official(name, config.datasets[name].layout, source)
+    _check_perception(config, source)
 
 
 def _check_once(key: str, names: Sequence[str]) -> None:
@@ -101,6 +107,23 @@ def _check_official(name: str, layout: str, source: str) -> None:
             f"{source}: benchmark.official must name data sets with an official split (layouts"
             f" {', '.join(layouts)}), found {name!r} of layout {layout}; take random splits"
         )
+
+
+def _check_perception(config: "Config", source: str) -> None:
+    """Raise where a data set would be tested on images that the perception was trained on."""
+    chosen = {
+        "caption.backend": CAPTIONERS[config.caption.backend].weights == PERCEPTION_FILE,
+        "extract.weights": config.extract.weights == PERCEPTION,
+    }
+    options = [name for name, is_perception in chosen.items() if is_perception]
+    for name in config.benchmark.datasets:
+        across = name in config.benchmark.official
+        if across and not config.benchmark.tests_across:
+            continue
+        try:
+            check_perception(name, config.datasets[name].layout, options, across=across)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
 
 
 def _check_root(name: str, options: PrepareOptions, source: str) -> None:

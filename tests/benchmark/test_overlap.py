@@ -2,16 +2,12 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 
 import pytest
 
 from rsfiqa import cli
-from rsfiqa.backbones.weights import PERCEPTION_FILE
 from rsfiqa.benchmark import overlap
 from rsfiqa.errors import InputError
-from rsfiqa.io.checksum import sha256_of
-from rsfiqa.io.provenance import Provenance
 
 
 @pytest.fixture
@@ -43,36 +39,3 @@ def test_a_pair_among_several_that_shares_images(copy):
 def test_a_missing_manifest_is_named(copy):
     with pytest.raises(InputError, match=r"none/manifest.parquet: no such file"):
         overlap.run(copy, ["tiny", "none"])
-
-
-@dataclass
-class Set:
-    """A test set as far as the check reads it."""
-
-    layout: str
-    caption: str
-    backbone: str
-    dataset: str = "rated"
-
-    @property
-    def provenance(self):
-        options = {"layout": self.layout}
-        return {"manifest": Provenance("manifest", 1, "prepare", 1, options)}
-
-    @property
-    def lineage(self):
-        return {"caption": {"sha256": self.caption}, "backbone": {"sha256": self.backbone}}
-
-
-PERCEPTION = sha256_of(PERCEPTION_FILE)
-
-
-@pytest.mark.parametrize(
-    ("caption", "backbone", "option"),
-    [(PERCEPTION, "other", "caption.backend"), ("other", PERCEPTION, "extract.weights")],
-)
-def test_images_that_the_perception_learned_from_are_not_tested_on(caption, backbone, option):
-    overlap.check_captioner_overlap(Set("livec", caption, backbone))
-    overlap.check_captioner_overlap(Set("biq2021", "other", "other"))
-    with pytest.raises(InputError, match=f"official split where {option} learned"):
-        overlap.check_captioner_overlap(Set("biq2021", caption, backbone))

@@ -321,3 +321,43 @@ def test_models_are_looked_for_without_importing_torch(tmp_path):
     line = [sys.executable, "-c", code, str(path)]
     run = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"
+
+
+def with_biq2021(folder: Path, *datasets: str, **benchmark) -> dict:
+    """The shipped configuration with BIQ2021, and the data sets and options of the benchmark."""
+    content = shipped()
+    content["datasets"]["biq"] = {"layout": "biq2021", "root": str(folder)}
+    content["benchmark"] |= {"datasets": list(datasets), **benchmark}
+    return content
+
+
+@pytest.mark.parametrize(
+    ("datasets", "benchmark", "weights", "message"),
+    [
+        (["biq"], {}, "packaged", "where caption.backend learned .*, found random splits; name it"),
+        (["biq"], {}, "perception", "where caption.backend and extract.weights learned"),
+        (["biq", "demo"], {"official": ["biq"]}, "packaged", "; set benchmark.cross false, or"),
+    ],
+)
+def test_a_test_on_images_that_the_captioner_learned_from(
+    tmp_path, datasets, benchmark, weights, message
+):
+    content = with_biq2021(tmp_path, *datasets, **benchmark)
+    content["extract"]["weights"] = weights
+    with pytest.raises(InputError, match=f"^config: biq: must be tested on .*{message}"):
+        configuration.check(content)
+    content["caption"]["backend"] = "rule_based"
+    if weights == "packaged":
+        configuration.check(content)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "changes"),
+    [
+        (["biq"], {}),
+        (["biq", "demo"], {"cross": False}),
+        (["biq", "demo"], {"variants": ["none"], "baselines": []}),  # not tested across
+    ],
+)
+def test_a_test_on_the_official_split_of_biq2021(tmp_path, datasets, changes):
+    configuration.check(with_biq2021(tmp_path, *datasets, official=["biq"], **changes))

@@ -20,6 +20,7 @@ from snakemake.settings.enums import RerunTrigger
 
 import rsfiqa
 from rsfiqa.backbones import HUB
+from rsfiqa.benchmark.options import BenchmarkOptions
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.errors import InputError
 from rsfiqa.io.home import absolute_folder, expand_home
@@ -85,7 +86,8 @@ OWN_SERVER = CaptionOptions(**config["caption"]).starts_server
 SERVED_GPUS = max(1, config["gpus"]["caption"])
 VARIANTS = config["benchmark"]["variants"]
 METHODS = VARIANTS + config["benchmark"]["baselines"]
-CROSS_METHODS = [method for method in METHODS if method not in set(VARIANTS) - {"full"}]
+BENCHMARK = BenchmarkOptions(**config["benchmark"])
+CROSS_METHODS = BENCHMARK.cross_methods
 RANDOM_SPLITS = [split_name("split", i) for i in range(config["benchmark"]["splits"])]
 EXAMPLES = config["teach"]["data"] | {
     "datasets": config["teach"]["datasets"],
