@@ -296,6 +296,16 @@ def test_training_across_data_sets_waits_for_the_check_of_shared_images(workflow
     assert (planned["overlap"], planned["prepare"]) == (1, 2)
 
 
+@pytest.mark.parametrize("copied", [False, True])
+def test_training_for_scoring_alone_needs_no_check_of_shared_images(workflow, copied):
+    if copied:
+        with_a_copy(workflow)
+        workflow.change(benchmark={"cross": False})
+    planned = workflow.planned("results/train/tiny.full/all-00/card.json")
+    assert "overlap" not in planned
+    assert (planned["prepare"], planned["train"]) == (1, 1)
+
+
 def test_shared_images_are_found_early_and_what_is_there_is_reported(finished, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder)

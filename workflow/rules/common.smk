@@ -357,8 +357,9 @@ def checkpoints_of(wildcards):
 
 
 def overlap_of(wildcards):
-    """What a train job on all images waits for; its model is only tested on other data sets."""
-    return ancient(OVERLAP) if wildcards.get("split", "").startswith("all") else []
+    """What a train job on all images waits for, where its model is tested on other data sets."""
+    on_all_images = wildcards.get("split", "").startswith("all")
+    return ancient(OVERLAP) if on_all_images and BENCHMARK.tests_across else []
 
 
 def test_set(wildcards):
@@ -463,7 +464,7 @@ def all_tables():
         (train, test)
         for train in DATASETS
         for test in DATASETS
-        if train == test or config["benchmark"]["cross"]
+        if train == test or BENCHMARK.tests_across
     ]
     return [
         table.format(train=train, test=test)
