@@ -99,16 +99,17 @@ class Samples:
         does not move others to another part.
 
         Raises:
-            InputError: as `splits.test_mask`, or no image of one of the parts could be read.
+            InputError: as `splits.test_mask`; or a part lacks images that could be read and differ
+                in MOS, without which nothing is learned and no correlation is defined.
         """
         whole = self._manifest_test_mask(split, test_fraction=test_fraction, seed=seed)
         mask = self._of_finished(whole)
         for part, whole_part in ((mask, whole), (~mask, ~whole)):
-            if whole_part.any() and not part.any():
+            if whole_part.any() and len(np.unique(self.quality[part])) < 2:
                 raise InputError(
-                    f"{self.dataset}: {split} needs images that could be read on both sides, found"
-                    f" {mask.sum()} to test and {(~mask).sum()} to train on; repair those in the"
-                    " tables of failures"
+                    f"{self.dataset}: {split} needs images that could be read and differ in MOS on"
+                    f" both sides, found {mask.sum()} to test and {(~mask).sum()} to train on, one"
+                    " part without; add images, or repair those in the tables of failures"
                 )
         return mask
 

@@ -60,7 +60,8 @@ def test_mask(
         seed: of the random splits.
 
     Raises:
-        InputError: an unknown name, an empty part, or a group on both sides of the official split.
+        InputError: an unknown name, an empty part, a random part that is much smaller than its
+            fraction, or a group on both sides of the official split.
     """
     match = NAME.fullmatch(name)
     if not match:
@@ -100,7 +101,8 @@ def random_split(
         option: the option that sets `test_fraction`, for the error message.
 
     Raises:
-        InputError: a part would be empty, as with a single group.
+        InputError: a part would be empty, as with a single group, or hold fewer than half of the
+            images that `test_fraction` gives it, as with groups of 1 and 99 images.
     """
     names, sizes = np.unique(np.asarray(groups, dtype=str), return_counts=True)
     order = np.random.default_rng(seed_of(seed, dataset, split)).permutation(len(names))
@@ -110,6 +112,14 @@ def random_split(
         raise InputError(
             f"{dataset}: a split needs at least 2 groups with images on both sides, found"
             f" {len(names)}; give the images more groups or change {option}"
+        )
+    tested, total = int(cumulative[count - 1]), int(cumulative[-1])
+    if min(tested / test_fraction, (total - tested) / (1 - test_fraction)) < total / 2:
+        raise InputError(
+            f"{dataset}: each part of a split must hold half of the images that {option}"
+            f" {test_fraction:g} gives it or more, found {tested} of {total} held out in split"
+            f" {split}; divide the largest group, '{names[sizes.argmax()]}' with {sizes.max()}"
+            " images, or leave some of them out"
         )
     return np.isin(np.asarray(groups, dtype=str), names[order[:count]])
 

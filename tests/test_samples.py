@@ -152,6 +152,18 @@ def test_a_part_of_which_no_image_could_be_read_is_refused(tiny, tests):
         left.test_mask("split-00", **split)
 
 
+@pytest.mark.parametrize("tests", [True, False])
+def test_a_part_with_one_mos_is_refused(tiny, tests):
+    data, split = load(tiny), {"test_fraction": 0.4, "seed": 0}
+    quality = data.quality.copy()
+    quality[data.test_mask("split-00", **split) == tests] = 0.5
+    place = data.rows.schema.get_field_index("quality")
+    same = replace(data, rows=data.rows.set_column(place, "quality", pa.array(quality)))
+    message = r"^tiny: split-00 needs images .* differ in MOS on both sides, found \d+ to test and"
+    with pytest.raises(InputError, match=message):
+        same.test_mask("split-00", **split)
+
+
 def test_the_digest_of_the_scores_changes_with_their_direction(tiny):
     data = load(tiny)
     reversed_quality = [1 - value for value in data.rows["quality"].to_pylist()]

@@ -58,6 +58,29 @@ def test_an_empty_part_is_an_error(groups, fraction):
         split(groups, test_fraction=fraction)
 
 
+@pytest.mark.parametrize(("sizes", "largest"), [((99, 1), 99), ((5, 95), 95)])
+def test_a_part_far_smaller_than_its_fraction_is_an_error(sizes, largest):
+    groups = [f"scene {i}" for i, size in enumerate(sizes) for _ in range(size)]
+    name = f"scene {sizes.index(largest)}"
+    message = (
+        r"demo: each part of a split must hold half of the images that benchmark.test_fraction 0.2"
+        rf" gives it or more, found \d+ of 100 held out in split \d; divide the largest group,"
+        rf" '{name}' with {largest} images, or leave some of them out$"
+    )
+    for number in range(5):
+        with pytest.raises(InputError, match=message):
+            split(groups, split=number)
+
+
+@pytest.mark.parametrize("sizes", [(50, 50), (60, 40), (40, 30, 30), (20, 20, 60)])
+def test_a_part_of_half_its_fraction_is_enough(sizes):
+    groups = [f"scene {i}" for i, size in enumerate(sizes) for _ in range(size)]
+    for number in range(10):
+        tested = split(groups, split=number).sum()
+        assert tested >= 10
+        assert 100 - tested >= 40
+
+
 def test_seeds_depend_on_every_part_and_on_where_it_ends():
     parts = [("a", "b"), ("ab",), ("ab", ""), ("b", "a"), ("a", "b", 0), ("a", "b", 1)]
     seeds = [seed_of(*part) for part in parts]
