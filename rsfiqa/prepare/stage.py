@@ -4,14 +4,14 @@ import logging
 import time
 from collections.abc import Sequence
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from rsfiqa.datasets.entry import Entry
 from rsfiqa.datasets.registry import DATASETS
-from rsfiqa.errors import ImageError, InputError, first_line
+from rsfiqa.errors import ImageError, InputError, first_line, first_names
 from rsfiqa.images.load import read_size
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
@@ -29,7 +29,11 @@ from rsfiqa.prepare.near_duplicates import find_near_duplicates
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.prepare.statements import write_statements
 from rsfiqa.products import failures, manifest
-from rsfiqa.products.finished import provenance_of_table, remove_superfluous_shards
+from rsfiqa.products.finished import (
+    provenance_of_table,
+    remove_superfluous_shards,
+    superfluous_shards,
+)
 from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import (
     dataset_name,
@@ -71,12 +75,13 @@ def run(
             so that the number of shards is known before any image is opened.
         max_failed_fraction: see `failures.check_failed_fraction`.
         seed: of the demo's noise.
-        replace: replace a manifest that was made with other options; else refuse to.
+        replace: replace a manifest that was made with other options, and remove products that
+            were made of images in another place; else refuse to.
 
     Raises:
         InputError: see `mos_scale_of`, `read_entries` and `check_groups`; or too many images
-            failed, none is usable, or the manifest was made with other options and must not be
-            replaced.
+            failed, none is usable, or the manifest was made with other options or from another
+            root and must not be replaced.
     """
     started = time.time()
     if not replace:
@@ -84,6 +89,8 @@ def run(
     scale = mos_scale_of(options)
     entries = read_entries(folder, options, seed)
     listing = listing_of(entries, options)
+    if not replace:
+        _refuse_other_root(folder, entries, listing.shards(shard_size))
     rows, reasons = _rows_and_failures(entries, scale, shard_size)
     path = manifest_path(folder)
     failures.check_failed_fraction(path, reasons, len(entries), max_failed_fraction)
@@ -126,6 +133,33 @@ def _refuse_other_options(
         {name: value for name, value in given.items() if name in names},
         f"datasets.{dataset_name(folder)}",
     )
+
+
+def _refuse_other_root(folder: Path, entries: Sequence[Entry], shards: Sequence[str]) -> None:
+    """Raise if finished shards would be removed because the images come from another place.
+
+    Images that were removed from the place of the others remove their shards.
+    """
+    lost = superfluous_shards(folder, shards)
+    path = manifest_path(folder)
+    if not lost or not path.is_file():
+        return
+    table, _ = manifest.read(path)
+    pairs = zip(table["path"].to_pylist(), table["image_id"].to_pylist(), strict=True)
+    recorded = {_folder_of(Path(location), image_id) for location, image_id in pairs}
+    given = {_folder_of(entry.path, entry.image_id) for entry in entries}
+    if recorded.isdisjoint(given):
+        found = min(map(str, given), default="no image")
+        raise InputError(
+            f"{path}: root must lead to {min(map(str, recorded))}, of whose images the products of"
+            f" shard {first_names(lost)} were made, found {found}; correct root, or give --replace"
+            " to remove them"
+        )
+
+
+def _folder_of(path: Path, image_id: str) -> Path:
+    """The folder to which the image_id of an image is relative."""
+    return path.parents[len(PurePath(image_id).parts) - 1]
 
 
 class _FileFacts(NamedTuple):

@@ -18,6 +18,7 @@ from rsfiqa.products.paths import SUFFIX, stats_path
 
 log = logging.getLogger("rsfiqa")
 
+STATS = ".stats.json"
 SHARD_FILE = re.compile(r"(\d{5,})\.[a-z0-9.]+")
 
 
@@ -70,11 +71,22 @@ def superfluous_files(folder: Path, shards: Sequence[str]) -> Iterator[Path]:
     """
     kept = set(shards)
     for stage, suffix in SUFFIX.items():
-        endings = tuple({suffix, ".failures.parquet", ".stats.json"})
+        endings = tuple({suffix, ".failures.parquet", STATS})
         for path in sorted((folder / stage).glob("*")):
             match = SHARD_FILE.fullmatch(path.name)
             if match and match[1] not in kept and path.name.endswith(endings):
                 yield path
+
+
+def superfluous_shards(folder: Path, shards: Sequence[str]) -> list[str]:
+    """The names of shards with finished products that a data set has no more, sorted.
+
+    Args:
+        folder: of the data set.
+        shards: names of the shards that it has.
+    """
+    names = (path.name for path in superfluous_files(folder, shards))
+    return sorted({name.removesuffix(STATS) for name in names if name.endswith(STATS)})
 
 
 def remove_superfluous_shards(folder: Path, shards: Sequence[str]) -> None:

@@ -450,3 +450,58 @@ def test_an_image_that_cannot_be_decoded_has_no_near_duplicate(near):
     (near.parent / "b.png").write_bytes(content[: len(content) // 2])
     rows, _ = run(near, near_duplicates="join")
     assert [row["group"] for row in rows] == ["a.png", "b.png", "c.png", "c.png"]
+
+
+def finished_shards(folder: Path, *shards: str) -> list[Path]:
+    """Files in the place of finished captions of these shards."""
+    paths = [product_path(folder, "caption", shard) for shard in shards]
+    for path in (*paths, *map(stats_path, paths)):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}", "utf-8")
+    return paths
+
+
+@pytest.mark.parametrize("layout", ["csv", "folder"])
+def test_products_are_not_removed_for_a_mistyped_root(data, layout):
+    root = data if layout == "csv" else data.parent
+    described = {"layout": layout, "mos_range": (1, 5) if layout == "csv" else None}
+    folder = data.parents[1] / "out"
+    Prepare(folder=folder, root=str(root), **described, shard_size=1).run()
+    kept = finished_shards(folder, "00000", "00002", "00003")
+    picture(data.parents[1] / "other/sub/x.png")
+    other = data.parents[1] / "other"
+    if layout == "csv":
+        other /= "scores.csv"
+        other.write_text("path,mos\nsub/x.png,2\n", "utf-8")
+    before = (folder / "manifest.parquet").read_bytes()
+    message = (
+        rf"manifest.parquet: root must lead to {data.parent}, of whose images the products of shard"
+        rf" 00002, 00003 were made, found {data.parents[1]}/other; correct root, or give --replace"
+        r" to remove them$"
+    )
+    with pytest.raises(InputError, match=message):
+        Prepare(folder=folder, root=str(other), **described, shard_size=1).run()
+    assert (folder / "manifest.parquet").read_bytes() == before
+    assert all(path.is_file() for path in kept)
+    Prepare(folder=folder, root=str(other), **described, shard_size=1, replace=True).run()
+    assert [path.is_file() for path in kept] == [True, False, False]
+
+
+def test_a_data_set_that_was_moved_keeps_its_products(data):
+    folder = data.parents[1] / "out"
+    described = {"layout": "csv", "mos_range": (1, 5), "shard_size": 1}
+    Prepare(folder=folder, root=str(data), **described).run()
+    kept = finished_shards(folder, "00000", "00003")
+    data.parent.rename(data.parents[1] / "moved")
+    Prepare(folder=folder, root=str(data.parents[1] / "moved/scores.csv"), **described).run()
+    assert all(path.is_file() for path in kept)
+
+
+def test_products_of_shards_whose_pictures_were_removed_are_removed(data):
+    folder = data.parents[1] / "out"
+    described = {"layout": "csv", "root": str(data), "mos_range": (1, 5), "shard_size": 1}
+    Prepare(folder=folder, **described).run()
+    kept = finished_shards(folder, "00000", "00003")
+    write(data.parents[1], "path,mos\nb.png,5\na.png,1\nd.png,3\n")
+    Prepare(folder=folder, **described).run()
+    assert [path.is_file() for path in kept] == [True, False]
