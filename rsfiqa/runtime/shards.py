@@ -16,7 +16,7 @@ from tqdm import tqdm
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import write_json
-from rsfiqa.io.provenance import Provenance, refuse_other_options
+from rsfiqa.io.provenance import Provenance, check_input, refuse_other_options
 from rsfiqa.products import failures, manifest
 from rsfiqa.products.finished import recorded_provenance
 from rsfiqa.products.manifest import ManifestRow
@@ -116,8 +116,8 @@ def run(
             only other shards than `shards` were.
 
     Raises:
-        InputError: an input is missing or damaged, too many images failed, or a shard was made
-            with other options and must not be replaced.
+        InputError: an input is missing, damaged or does not fit the manifest, too many images
+            failed, or a shard was made with other options and must not be replaced.
     """
     source = manifest_path(folder)
     names = manifest.shard_names(source)
@@ -125,6 +125,8 @@ def run(
         _refuse_others(stage, folder, names, options, models)
     for name in shards or names:
         images, _ = manifest.read(source, name)
+        manifest_sha256 = images_digest(images)
+        read = {"manifest": manifest_sha256} | _input_digests(folder, name, inputs, manifest_sha256)
         provenance = Provenance(
             product=PRODUCT[stage],
             schema=schema,
@@ -132,7 +134,7 @@ def run(
             version=VERSIONS[stage],
             options=dict(options),
             models=dict(models),
-            inputs={"manifest": images_digest(images), **_input_digests(folder, name, inputs)},
+            inputs=read,
         )
         shard = Shard(folder, name, stage, manifest.to_rows(images))
         if _is_done(shard, provenance):
@@ -147,13 +149,27 @@ def images_digest(images: pa.Table) -> str:
     return hashlib.sha256("\n".join(f"{a}\t{b}" for a, b in lines).encode()).hexdigest()
 
 
-def _input_digests(folder: Path, shard: str, inputs: Mapping[str, str]) -> dict[str, str]:
-    """SHA-256 of the input files of a shard, by product."""
+def _input_digests(
+    folder: Path, shard: str, inputs: Mapping[str, str], images_sha256: str
+) -> dict[str, str]:
+    """SHA-256 of the input files of a shard, by product.
+
+    Raises:
+        InputError: an input is missing, not finished, or was made of other images than those that
+            the manifest lists, as where a picture has been removed or replaced since.
+    """
     digests = {}
     for product, stage in inputs.items():
         path = product_path(folder, stage, shard)
         if not path.is_file():
             raise InputError(f"{path}: no such file; run the {stage} stage first")
+        recorded = recorded_provenance(path)
+        if recorded is None:
+            raise InputError(
+                f"{path}: must be finished, found no record beside it of how it was made; run the"
+                f" {stage} stage again"
+            )
+        check_input(recorded, path, {"manifest": images_sha256}, stage)
         digests[product] = sha256_of(path)
     return digests
 

@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 from rsfiqa.embed import stage as embed
 from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders.files import NO_TEXT, PACKAGED, encoder_folder
+from rsfiqa.io.json_files import write_json
 from rsfiqa.products import captions, embeddings
 from rsfiqa.products.paths import product_path, stats_path
 
@@ -35,7 +36,9 @@ def embedded(make_manifest, provenance, tmp_path):
         folder = make_manifest(tmp_path / "set", ids)
         rows = [row for i, texts in zip(ids, per_image, strict=True) for row in texts_of(i, texts)]
         table = pa.Table.from_pylist(rows, schema=captions.SCHEMA)
-        captions.write(product_path(folder, "caption", "00000"), table, provenance("captions"))
+        captioned, made = product_path(folder, "caption", "00000"), provenance("captions")
+        captions.write(captioned, table, made)
+        write_json(stats_path(captioned), {"provenance": made.to_json()})
         embed.run(folder, EmbedOptions(**{"encoder": PACKAGED} | options), max_failed_fraction=0)
         path = product_path(folder, "embed", "00000")
         stats = json.loads(stats_path(path).read_text("utf-8"))

@@ -159,6 +159,34 @@ def test_another_input_makes_it_again(folder):
     assert captions.run(folder, inputs=inputs) == ["00001"]
 
 
+@pytest.mark.parametrize("change", ["an image less", "another picture"])
+def test_an_input_of_other_images_than_the_manifest_lists(folder, make_manifest, change):
+    inputs = {"regions": "segment"}
+    Stage().run(folder)
+    captions = Stage("caption")
+    assert captions.run(folder, inputs=inputs) == ["00000", "00001", "00002"]
+    names = [f"{i}.png" for i in range(5)]
+    if change == "an image less":
+        make_manifest(folder, [*names[:3], names[4]], shard_size=2)
+    else:
+        digests = ["0" * 64, "0" * 64, "0" * 64, "1" * 64, "0" * 64]
+        make_manifest(folder, names, shard_size=2, sha256=digests)
+    message = r"segment/00001.h5: made from another manifest file .*; run the segment stage again$"
+    with pytest.raises(InputError, match=message):
+        captions.run(folder, inputs=inputs)
+    assert captions.made == []
+    Stage().run(folder)
+    assert "00001" in captions.run(folder, inputs=inputs)
+
+
+def test_an_input_that_is_not_finished(folder):
+    Stage().run(folder)
+    (folder / "segment/00001.stats.json").unlink()
+    message = r"segment/00001.h5: must be finished, found no record .*; run the segment stage again"
+    with pytest.raises(InputError, match=message):
+        Stage("caption").run(folder, inputs={"regions": "segment"})
+
+
 def test_failures_are_recorded(folder):
     assert Stage(bad=("1.png",)).run(folder, fraction=0.5) == ["00000", "00001", "00002"]
     assert product(folder)["ids"] == ["0.png"]
