@@ -25,7 +25,7 @@ def _digest(arrays: Mapping[str, np.ndarray], provenance: str) -> str:
 
 
 def encode_strings(strings: list[str]) -> np.ndarray:
-    """Strings as one uint8 array, separated by line feeds, which no image_id contains."""
+    """Strings as one uint8 array, separated by line feeds, which none of them may contain."""
     return np.frombuffer("\n".join(strings).encode(), np.uint8)
 
 

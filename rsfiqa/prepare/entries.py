@@ -19,6 +19,7 @@ from rsfiqa.io.home import expand_home
 from rsfiqa.io.many_files import ask_each
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.prepare.scores import check_scores
+from rsfiqa.products.image_ids import check_image_id
 from rsfiqa.products.paths import images_folder, shard_names
 from rsfiqa.scale import MosScale
 
@@ -68,7 +69,7 @@ def read_entries(folder: Path, options: PrepareOptions, seed: int) -> list[Entry
 
     Raises:
         InputError: root is missing, the files do not fit the layout, or two images have the same
-            image_id; see `mos_scale_of` and `check_scores`.
+            image_id; see `check_image_id`, `mos_scale_of` and `check_scores`.
     """
     entries = _sorted(_read(folder, options, seed))
     check_scores(entries, mos_scale_of(options), options)
@@ -88,9 +89,10 @@ def _read(folder: Path, options: PrepareOptions, seed: int) -> list[Entry]:
 
 
 def _sorted(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries by image_id, which must differ."""
+    """The entries by image_id, which must differ and fit into products."""
     by_id: dict[str, Entry] = {}
     for entry in entries:
+        check_image_id(entry.image_id, entry.location)
         first = by_id.setdefault(entry.image_id, entry)
         if first is not entry:
             raise InputError(

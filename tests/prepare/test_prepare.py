@@ -223,6 +223,20 @@ def test_an_image_listed_twice_is_an_error(data):
         run(data)
 
 
+def test_an_image_id_that_products_cannot_hold_is_an_error(data):
+    picture(data.parent / "night\ncity.png")
+    for cell, name in (('"night\ncity.png"', r"night\\ncity.png"), ("a\0.png", r"a\\x00.png")):
+        write(data.parents[1], f"path,mos\na.png,1\n{cell},2\n")
+        message = (
+            rf"^scores.csv line \d: an image's path must hold no line break and no null character,"
+            rf" found '{name}'; rename or remove the image$"
+        )
+        with pytest.raises(InputError, match=message):
+            run(data)
+    with pytest.raises(InputError, match=r"^'night\\ncity.png': an image's path must hold no line"):
+        run(data.parent, layout="folder")
+
+
 def test_image_ids_that_become_equal_in_nfc_are_an_error(tmp_path):
     picture(tmp_path / "pictures/\u00e9.png")
     picture(tmp_path / "pictures/e\u0301.png")
