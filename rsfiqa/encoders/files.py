@@ -77,13 +77,15 @@ def _packaged(option: str) -> Path:
         ) from error
 
 
-def weight_files(encoder: str, option: str = "embed.encoder") -> list[Path]:
-    """The files of an encoder's weights, sorted; see `encoder_folder`."""
+def weight_files(encoder: str, option: str = "embed.encoder") -> dict[str, Path]:
+    """The files of an encoder's weights by their path in its folder; see `encoder_folder`."""
     if encoder == NO_TEXT:
-        return []
-    return sorted(encoder_folder(encoder, option).rglob("*.safetensors"))
+        return {}
+    folder = encoder_folder(encoder, option)
+    paths = sorted(folder.rglob("*.safetensors"))
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def weight_hashes(encoder: str, option: str = "embed.encoder") -> dict[str, str]:
-    """SHA-256 of the files of an encoder's weights, by name; see `encoder_folder`."""
-    return {path.name: sha256_of(path) for path in weight_files(encoder, option)}
+    """SHA-256 of the files of an encoder's weights by their path; see `weight_files`."""
+    return {name: sha256_of(path) for name, path in weight_files(encoder, option).items()}

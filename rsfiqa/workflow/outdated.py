@@ -248,7 +248,7 @@ def _encoder_files(section: Mapping[str, Any]) -> Sequence[Path] | None:
     encoder = section["encoder"]
     if encoder not in (encoders.PACKAGED, encoders.NO_TEXT) and not expand_home(encoder).is_dir():
         return None
-    return encoders.weight_files(encoder)
+    return list(encoders.weight_files(encoder).values())
 
 
 def _backbone_files(section: Mapping[str, Any]) -> Sequence[Path] | None:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from rsfiqa import cli
+from rsfiqa.encoders.files import weight_hashes
+from rsfiqa.io.checksum import sha256_of
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
+from rsfiqa.workflow.outdated import weights_files
 from tests.support.workflow import Workflow
 
 SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)
@@ -110,6 +113,16 @@ def test_weights_are_compared_by_content(finished, tmp_path):
     with weights.open("ab") as file:
         file.write(b"\0")
     assert copy.planned() == {"extract": 2, **DOWNSTREAM}
+
+
+def test_all_weight_files_of_an_encoder_are_compared(tmp_path):
+    """Also those of one name in different folders."""
+    for name in ("model.safetensors", "2_Dense/model.safetensors"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "config.json").write_text("{}")
+    compared = weights_files("embed", {"encoder": str(tmp_path)})
+    assert sorted(map(sha256_of, compared)) == sorted(weight_hashes(str(tmp_path)).values())
 
 
 def test_a_stage_run_by_hand_with_other_options_is_noticed(finished, tmp_path, capsys):
