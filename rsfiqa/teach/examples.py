@@ -150,14 +150,16 @@ def read(path: Path) -> list[Example]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; make it with rsfiqa teach data")
     examples = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        try:
-            examples.append(Example.from_json(line))
-        except ValueError as error:
-            raise InputError(
-                f"{path}: line {number} must be an example, found {first_line(error)}; make it"
-                " again with rsfiqa teach data"
-            ) from error
+    with path.open(encoding="utf-8") as file:
+        # unlike splitlines, a file does not split at U+2028, which JSON leaves in a text
+        for number, line in enumerate(file, start=1):
+            try:
+                examples.append(Example.from_json(line))
+            except ValueError as error:
+                raise InputError(
+                    f"{path}: line {number} must be an example, found {first_line(error)}; make it"
+                    " again with rsfiqa teach data"
+                ) from error
     if not examples:
         raise InputError(f"{path}: must hold examples, found none; give teach data more sources")
     return examples

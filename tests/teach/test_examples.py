@@ -29,6 +29,14 @@ def test_lines_can_be_read_again(folder):
     assert [example.to_json() for example in examples.read(folder / "train.jsonl")] == lines
 
 
+def test_names_may_hold_characters_that_end_a_line_elsewhere(tmp_path):
+    """U+2028 and others, at which str.splitlines splits, stand in JSON as they are."""
+    name = "a\u2028b\u2029c\x85d\r\n.png"
+    written = [Example(f"set/{name}/{i}/0", name, "local", 0, (), "", (), ()) for i in range(2)]
+    examples.write(tmp_path / "test.jsonl", written)
+    assert examples.read(tmp_path / "test.jsonl") == written
+
+
 def test_a_missing_label_map(tmp_path):
     lost = Example("a", "a", "local", 0, (), "lost.png", (), ())
     with pytest.raises(InputError, match=r"lost.png: must be the label map of an example, found"):
