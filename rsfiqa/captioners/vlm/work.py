@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -60,10 +60,12 @@ class ShardWork:
         Raises:
             ExceptionGroup: the servers cannot be used; finished responses are in the cache.
         """
-        # images with the same bytes and regions have the same keys: one of them is enough
-        unique = {tuple(image.keys): image for image in images}
-        missing = [image for keys, image in unique.items() if not cached.keys() >= set(keys)]
-        total = sum(key not in cached for keys in unique for key in keys)
+        # images with the same bytes and regions have the same keys: one that can be read is enough
+        by_keys: dict[tuple[str, ...], list[PendingImage]] = {}
+        for image in images:
+            by_keys.setdefault(tuple(image.keys), []).append(image)
+        missing = [equal for keys, equal in by_keys.items() if not cached.keys() >= set(keys)]
+        total = sum(key not in cached for keys in by_keys for key in keys)
         name = f"caption {self.shard.name}"
         with tqdm(total=total, desc=name, unit="region", disable=None, mininterval=0.5) as bar:
             try:
@@ -78,20 +80,26 @@ class ShardWork:
                 self._commit(bar)
 
     async def _complete_all(
-        self, client: Client, images: Sequence[PendingImage], cached: Mapping[str, CachedResponse]
+        self,
+        client: Client,
+        images: Iterable[Sequence[PendingImage]],
+        cached: Mapping[str, CachedResponse],
     ) -> None:
         async with asyncio.TaskGroup() as group:
-            for image in images:
+            for equal in images:
                 await self._slots.acquire()
-                group.create_task(self._complete_image(client, image, cached))
+                group.create_task(self._complete_image(client, equal, cached))
 
     async def _complete_image(
-        self, client: Client, image: PendingImage, cached: Mapping[str, CachedResponse]
+        self, client: Client, equal: Sequence[PendingImage], cached: Mapping[str, CachedResponse]
     ) -> None:
+        """Send the requests about the first of several equal images that can be read."""
         try:
-            with self.shard.record_failure(image.image_id):
-                requests = await asyncio.to_thread(self._read_requests, image, cached)
-                await complete_image(client, requests, self.options.attempts, self._finished)
+            for image in equal:
+                with self.shard.record_failure(image.image_id):
+                    requests = await asyncio.to_thread(self._read_requests, image, cached)
+                    await complete_image(client, requests, self.options.attempts, self._finished)
+                    break
         finally:
             self._slots.release()
 

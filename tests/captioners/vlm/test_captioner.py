@@ -286,7 +286,9 @@ def _execute(path, statement: str) -> None:
     connection.close()
 
 
-def test_equal_images_need_one_request_for_each_region(tmp_path):
+@pytest.fixture
+def equal(tmp_path):
+    """The folder of a data set of two equal pictures with regions, a.png and b.png."""
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
     pixels[:24] //= 4
     (tmp_path / "pictures").mkdir()
@@ -296,10 +298,27 @@ def test_equal_images_need_one_request_for_each_region(tmp_path):
     options = PrepareOptions(layout="folder", root=str(tmp_path / "pictures"))
     prepare.run(folder, options, shard_size=7, max_failed_fraction=0.0, seed=0)
     segment.run(folder, SegmentOptions(max_regions=4), max_failed_fraction=0.0)
+    return folder
+
+
+def test_equal_images_need_one_request_for_each_region(equal):
     with Server() as server:
-        rows, _ = run(folder, server)
+        rows, _ = run(equal, server)
     assert {row["image_id"] for row in rows} == {"a.png", "b.png"}
     assert len(server.bodies) == len(rows) / 2
+
+
+@pytest.mark.parametrize("lost", [("a.png",), ("b.png",), ("a.png", "b.png")])
+def test_equal_images_that_cannot_be_read_cost_the_others_nothing(equal, lost):
+    for name in lost:
+        (equal.parent / "pictures" / name).write_bytes(b"")
+    shard = shard_of(equal)
+    with Server() as server:
+        rows = VLMCaptioner(vlm_options(server), log=equal / "log").caption_shard(shard)
+    assert set(rows).isdisjoint(shard.reasons)
+    assert set(rows) | set(shard.reasons) == {"a.png", "b.png"}
+    assert (rows == {}) == (len(lost) == 2)
+    assert all(row.content == "a wall" for captions in rows.values() for row in captions)
 
 
 def test_a_key_is_sent(folder, monkeypatch):
