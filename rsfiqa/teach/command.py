@@ -9,7 +9,7 @@ from pydantic_settings import CliSubCommand, get_subcommand
 from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.command import Command, Folder
 from rsfiqa.options import Fraction
-from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
+from rsfiqa.teach.options import PARTS, Part, TeachDataOptions, TeachTrainOptions
 
 
 class TeachData(Command, TeachDataOptions):
@@ -28,6 +28,9 @@ class TeachData(Command, TeachDataOptions):
         description="Folder of a data set of pristine photographs, prepared and segmented, such as"
         " results/kodak; can be given several times.",
     )
+    part: tuple[Part, ...] = Field(
+        (), description="Make this part alone; can be given several times. By default all parts."
+    )
     seed: int = Field(0, ge=0, description="Seed of parts, views and distortions.")
     max_failed_fraction: Fraction = Field(
         0.01, description="Largest fraction of unusable photographs that is accepted."
@@ -41,6 +44,7 @@ class TeachData(Command, TeachDataOptions):
             self.folder,
             self.source,
             self.stage_options(TeachDataOptions),
+            parts=self.part or PARTS,
             seed=self.seed,
             max_failed_fraction=self.max_failed_fraction,
         )
@@ -87,9 +91,7 @@ class TeachTest(Command, CaptionOptions):
     name: Annotated[str, Field(pattern=r"^[\w-]+$")] = Field(
         "rule_based", description="Name of the captioner in files and tables."
     )
-    part: Literal["train", "validation", "test"] = Field(
-        "test", description="Part of the examples to test on."
-    )
+    part: Part = Field("test", description="Part of the examples to test on.")
 
     def run(self) -> None:
         """Test the captioner and print the figures."""

@@ -1,7 +1,7 @@
 """teach data: pristine photographs to examples for training, validation and testing."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,8 +21,8 @@ from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import TEST, seed_of
 from rsfiqa.teach import examples, sources, views
 from rsfiqa.teach.examples import Example
-from rsfiqa.teach.options import TeachDataOptions
-from rsfiqa.teach.sources import PARTS, Part, Source
+from rsfiqa.teach.options import PARTS, Part, TeachDataOptions
+from rsfiqa.teach.sources import Source
 from rsfiqa.teach.views import View
 
 log = logging.getLogger("rsfiqa")
@@ -35,6 +35,7 @@ def run(
     folders: Sequence[Path],
     options: TeachDataOptions,
     *,
+    parts: Collection[Part] = PARTS,
     seed: int,
     max_failed_fraction: float,
 ) -> None:
@@ -46,6 +47,7 @@ def run(
         folder: for the examples.
         folders: prepared and segmented data sets of pristine photographs.
         options: of the stage.
+        parts: of the examples, to be made.
         seed: of parts, views and distortions.
         max_failed_fraction: see `failures.check_failed_fraction`.
 
@@ -60,21 +62,23 @@ def run(
         test_fraction=options.test_fraction,
         seed=seed,
     )
-    _check_parts(photographs, options)
-    selected = [source for source in photographs if source.part in (options.part or PARTS)]
+    _check_parts(photographs, parts, options)
+    selected = [source for source in photographs if source.part in parts]
     reasons = _make_all(folder, selected, options, seed)
     path = folder / "data.json"
     failures.check_failed_fraction(path, reasons, len(selected), max_failed_fraction)
     failures.write(failures_path(path), "teach", reasons)
     complete = [source for source in selected if source.name not in reasons]
-    counts = {part: _publish(folder, part, complete) for part in options.part or PARTS}
+    counts = {part: _publish(folder, part, complete) for part in PARTS if part in parts}
     _describe(path, complete, counts, options, seed)
     log.info("teach data: %s", ", ".join(f"{count} {part}" for part, count in counts.items()))
 
 
-def _check_parts(photographs: Sequence[Source], options: TeachDataOptions) -> None:
+def _check_parts(
+    photographs: Sequence[Source], parts: Collection[Part], options: TeachDataOptions
+) -> None:
     """Refuse empty parts; only validation can be left out."""
-    for part in options.part or PARTS:
+    for part in parts:
         if part != "validation" and not any(source.part == part for source in photographs):
             raise InputError(
                 f"teach.data.test_fraction: must leave photographs for the part {part}, found none"

@@ -1,18 +1,18 @@
 """Options of the teach stage."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
 from rsfiqa.options import OPERATIONAL, Name, Options
 
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
 
 class TeachDataOptions(Options):
     """Number and kind of the examples that are made from photographs."""
 
-    part: tuple[Literal["train", "validation", "test"], ...] = Field(
-        (), description="Make this part alone; can be given several times. By default all parts."
-    )
     views: int = Field(
         25,
         ge=1,
@@ -57,7 +57,7 @@ class TeachDataOptions(Options):
 
     def recorded(self) -> dict[str, Any]:
         """The options that determine the examples of one photograph."""
-        return self.model_dump(exclude={"part", "validation_fraction", "test_fraction"})
+        return self.model_dump(exclude={"validation_fraction", "test_fraction"})
 
 
 class TeachTrainOptions(Options):

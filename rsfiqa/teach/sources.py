@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from rsfiqa.errors import InputError
 from rsfiqa.io.checksum import sha256_of
@@ -12,9 +11,8 @@ from rsfiqa.products.manifest import ManifestRow
 from rsfiqa.products.paths import dataset_name, manifest_path, product_path, shard_name
 from rsfiqa.products.regions import Reader
 from rsfiqa.splits import TEST, seed_of
+from rsfiqa.teach.options import Part
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = get_args(Part)
 MIN_SIDE = 64  # pixels
 
 

@@ -1,5 +1,6 @@
 """Small photographs, and examples made from them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import skimage
@@ -10,7 +11,7 @@ from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.teach import data
-from rsfiqa.teach.options import TeachDataOptions
+from rsfiqa.teach.options import PARTS, Part, TeachDataOptions
 
 
 def make_photographs(root: Path) -> Path:
@@ -26,8 +27,15 @@ def make_photographs(root: Path) -> Path:
 
 
 def make_examples(
-    folder: Path, *sources: Path, seed: int = 0, max_failed_fraction: float = 0, **changes: object
+    folder: Path,
+    *sources: Path,
+    parts: Sequence[Part] = PARTS,
+    seed: int = 0,
+    max_failed_fraction: float = 0,
+    **changes: object,
 ) -> None:
     """Examples of data sets, five views of each training photograph."""
     chosen = TeachDataOptions(**{"views": 5, "validation_fraction": 0.5} | changes)
-    data.run(folder, sources, chosen, seed=seed, max_failed_fraction=max_failed_fraction)
+    data.run(
+        folder, sources, chosen, parts=parts, seed=seed, max_failed_fraction=max_failed_fraction
+    )

@@ -96,7 +96,7 @@ def test_a_resumed_run_writes_the_same_bytes(folder, photographs, tmp_path):
 
 
 def test_only_a_part_and_another_seed(folder, photographs, tmp_path):
-    make_examples(tmp_path, photographs, seed=1, part=("train",))
+    make_examples(tmp_path, photographs, seed=1, parts=("train",))
     assert not (tmp_path / "test.jsonl").exists()
     assert len(examples.read(tmp_path / "train.jsonl")) == 15
     assert files(tmp_path)["train.jsonl"] != files(folder)["train.jsonl"]

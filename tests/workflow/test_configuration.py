@@ -165,6 +165,16 @@ def test_a_data_set_has_another_name_than_a_folder_of_results(name):
         configuration.check(content)
 
 
+def test_the_workflow_makes_all_parts_of_the_examples():
+    """Its rule declares the files of all parts; single parts are made by hand, with --part."""
+    content = shipped()
+    content["teach"]["data"]["part"] = ["train"]
+    with pytest.raises(
+        InputError, match=r"unknown key teach\.data\.part, found \['train'\]; remove"
+    ):
+        configuration.check(content)
+
+
 @pytest.mark.parametrize("layout", ["folder", "kodak"])
 def test_a_data_set_without_scores_is_refused(tmp_path, layout):
     content = shipped()
