@@ -176,6 +176,7 @@ def _examples(
             labels=labels_path.relative_to(folder).as_posix(),
             images=tuple(path.relative_to(folder).as_posix() for path in paths),
             messages=messages,
+            sha256=examples.digest_of([labels_path, *paths]),
         )
 
 

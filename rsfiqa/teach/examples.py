@@ -10,11 +10,13 @@ distortions  list of {family, severity}: those of the region
 labels       path of the view's label map, PNG, 8 or 16 bits
 images       paths of the two images, in their order in the messages
 messages     system, user, assistant; content is a list of {type: text, text} and {type: image}
+sha256       of the bytes of the label map and the images, in this order
 
 Paths are relative to the folder of the file.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +34,7 @@ from rsfiqa.io.atomic import write_bytes
 from rsfiqa.teach.ratings import ratings_of
 from rsfiqa.vocabulary import ITU_LEVELS
 
-VERSION = 1
+VERSION = 2
 MAX_UINT8 = np.iinfo(np.uint8).max
 
 
@@ -62,6 +64,7 @@ class Example:
     labels: str
     images: tuple[str, ...]
     messages: tuple[Message, ...]
+    sha256: str = ""
 
     @property
     def answer(self) -> Answer:
@@ -139,6 +142,17 @@ def to_chat(
     messages = [to_message(message["role"], message["content"]) for message in request]
     messages.append(to_message("assistant", answer.model_dump_json()))
     return tuple(messages), images
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """SHA-256 of the bytes of several files, one after the other.
+
+    It makes a file of examples differ where only the pictures do.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def read(path: Path) -> list[Example]:

@@ -2,6 +2,7 @@ import base64
 import json
 import shutil
 from collections import Counter
+from hashlib import sha256
 
 import pyarrow.parquet as pq
 import pytest
@@ -100,6 +101,20 @@ def test_only_a_part_and_another_seed(folder, photographs, tmp_path):
     assert not (tmp_path / "test.jsonl").exists()
     assert len(examples.read(tmp_path / "train.jsonl")) == 15
     assert files(tmp_path)["train.jsonl"] != files(folder)["train.jsonl"]
+
+
+def test_examples_of_other_images_differ(photographs, tmp_path):
+    """So that a model or a test of other images is noticed, though the texts are the same."""
+    for name, max_pixels in (("a", 1_003_520), ("b", 4096)):
+        make_examples(tmp_path / name, photographs, views=1, max_pixels=max_pixels)
+    (ours, other) = (examples.read(tmp_path / name / "test.jsonl") for name in "ab")
+    assert [one.messages for one in ours] == [one.messages for one in other]
+    assert all(one.sha256 != two.sha256 for one, two in zip(ours, other, strict=True))
+    first = ours[0]
+    content = b"".join(
+        (tmp_path / "a" / name).read_bytes() for name in (first.labels, *first.images)
+    )
+    assert first.sha256 == sha256(content).hexdigest()
 
 
 def test_augmentation_changes_training_photographs_alone(folder, photographs, tmp_path):
