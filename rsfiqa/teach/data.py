@@ -1,7 +1,7 @@
 """teach data: pristine photographs to examples for training, validation and testing."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,15 +13,14 @@ from rsfiqa.captioners.vlm import prompt
 from rsfiqa.errors import ImageError, InputError
 from rsfiqa.images import load
 from rsfiqa.io.atomic import write_bytes
-from rsfiqa.io.json_files import write_json
 from rsfiqa.io.provenance import Provenance
 from rsfiqa.products import failures
-from rsfiqa.products.paths import failures_path
+from rsfiqa.products.paths import dataset_name, failures_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.splits import TEST, seed_of
-from rsfiqa.teach import examples, sources, views
+from rsfiqa.teach import description, examples, sources, views
 from rsfiqa.teach.examples import Example
-from rsfiqa.teach.options import PARTS, Part, TeachDataOptions
+from rsfiqa.teach.options import PARTS, Part, TeachDataOptions, recorded_options
 from rsfiqa.teach.sources import Source
 from rsfiqa.teach.views import View
 
@@ -52,8 +51,8 @@ def run(
         max_failed_fraction: see `failures.check_failed_fraction`.
 
     Raises:
-        InputError: as `sources.read`; no photograph for training or for testing; too large a
-            fraction of photographs that cannot be read.
+        InputError: as `sources.read` and `description.kept_parts`; no photograph for training or
+            for testing; too large a fraction of photographs that cannot be read.
     """
     cv2.setNumThreads(1)
     photographs = sources.read(
@@ -63,14 +62,26 @@ def run(
         seed=seed,
     )
     _check_parts(photographs, parts, options)
+    made_from = {
+        "version": VERSIONS["teach"],
+        "prompt": prompt.VERSION,
+        "options": recorded_options(options, datasets=map(dataset_name, folders), seed=seed),
+        "photographs": sources.digest_of(photographs),
+    }
+    kept = description.kept_parts(folder, parts, made_from)
+    description.discard_others(folder, parts, made_from)
     selected = [source for source in photographs if source.part in parts]
     reasons = _make_all(folder, selected, options, seed)
-    path = folder / "data.json"
+    path = folder / description.NAME
     failures.check_failed_fraction(path, reasons, len(selected), max_failed_fraction)
-    failures.write(failures_path(path), "teach", reasons)
+    kept_names = {source.name for source in photographs if source.part in kept}
+    failures.write(
+        failures_path(path), "teach", _recorded_reasons(failures_path(path), kept_names) | reasons
+    )
     complete = [source for source in selected if source.name not in reasons]
     counts = {part: _publish(folder, part, complete) for part in PARTS if part in parts}
-    _describe(path, complete, counts, options, seed)
+    names = {part: [source.name for source in complete if source.part == part] for part in counts}
+    description.write(folder, made_from, examples=counts, sources=names, kept=kept)
     log.info("teach data: %s", ", ".join(f"{count} {part}" for part, count in counts.items()))
 
 
@@ -85,6 +96,12 @@ def _check_parts(
                 f" of {len(photographs)} with {options.test_fraction:g}; change it, add"
                 " photographs, or select parts (--part)"
             )
+
+
+def _recorded_reasons(path: Path, names: Collection[str]) -> dict[str, str]:
+    """Why photographs of these names failed before."""
+    rows = failures.read(path).to_pylist() if names and path.is_file() else []
+    return {row["image"]: row["reason"] for row in rows if row["image"] in names}
 
 
 def _make_all(
@@ -190,26 +207,3 @@ def _publish(folder: Path, part: Part, photographs: Sequence[Source]) -> int:
     ]
     examples.write(folder / f"{part}.jsonl", lines)
     return len(lines)
-
-
-def _describe(
-    path: Path,
-    photographs: Sequence[Source],
-    counts: Mapping[Part, int],
-    options: TeachDataOptions,
-    seed: int,
-) -> None:
-    """Write how the examples were made and which photographs each part has."""
-    write_json(
-        path,
-        {
-            "version": VERSIONS["teach"],
-            "prompt": prompt.VERSION,
-            "options": options.recorded() | {"seed": seed},
-            "examples": dict(counts),
-            "sources": {
-                part: [source.name for source in photographs if source.part == part]
-                for part in counts
-            },
-        },
-    )

@@ -1,5 +1,6 @@
 """Options of the teach stage."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -58,6 +59,19 @@ class TeachDataOptions(Options):
     def recorded(self) -> dict[str, Any]:
         """The options that determine the examples of one photograph."""
         return self.model_dump(exclude={"validation_fraction", "test_fraction"})
+
+
+def recorded_options(
+    options: TeachDataOptions, *, datasets: Iterable[str], seed: int
+) -> dict[str, Any]:
+    """The options that shape the files of examples, as data.json records them.
+
+    Args:
+        options: of the stage.
+        datasets: names of the data sets of photographs.
+        seed: of parts, views and distortions.
+    """
+    return options.model_dump() | {"datasets": sorted(set(datasets)), "seed": seed}
 
 
 class TeachTrainOptions(Options):

@@ -1,6 +1,7 @@
 """Pristine photographs with their regions, divided into train, validation and test."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,12 @@ def read(
         )
     _refuse_leaks(sources)
     return sorted(sources, key=lambda source: (source.dataset, source.image_id))
+
+
+def digest_of(sources: Iterable[Source]) -> str:
+    """SHA-256 of the photographs' bytes and regions and of their division into parts."""
+    lines = [(one.name, one.part, one.sha256, one.regions_sha256) for one in sources]
+    return hashlib.sha256(repr(lines).encode()).hexdigest()
 
 
 def _parts(

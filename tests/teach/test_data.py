@@ -103,6 +103,56 @@ def test_only_a_part_and_another_seed(folder, photographs, tmp_path):
     assert files(tmp_path)["train.jsonl"] != files(folder)["train.jsonl"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"test_fraction": 0.4}, "test_fraction 0.1, now 0.4"),
+        ({"validation_fraction": 0}, "validation_fraction 0.5, now 0"),
+        ({"max_pixels": 4096}, "max_pixels 1003520, now 4096"),
+    ],
+)
+def test_a_part_is_not_made_beside_others_of_another_division(
+    folder, photographs, tmp_path, changes, found
+):
+    copy = shutil.copytree(folder, tmp_path / "a")
+    with pytest.raises(
+        InputError, match=rf"validation.jsonl: must be made as .* found {found}\b.*"
+    ):
+        make_examples(copy, photographs, parts=("train",), **changes)
+    assert files(copy) == files(folder)
+
+
+def test_a_part_is_not_made_beside_others_of_other_photographs(folder, photographs, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "a")
+    (tmp_path / "p").mkdir()
+    Image.effect_noise((80, 80), 40).save(tmp_path / "p/a.png")
+    own = prepared(tmp_path / "p", tmp_path / "own")
+    found = r"found datasets \['kodak'\], now \['kodak', 'own'\]; make all parts"
+    with pytest.raises(InputError, match=found):
+        make_examples(copy, photographs, own, parts=("train",))
+    renamed = prepared(tmp_path / "p", tmp_path / "kodak")  # of the same name
+    with pytest.raises(InputError, match="found other photographs or regions; make all parts"):
+        make_examples(copy, renamed, parts=("train",))
+    (copy / "data.json").unlink()
+    with pytest.raises(InputError, match=r"found no record of it in data.json; make all parts"):
+        make_examples(copy, photographs, parts=("train",))
+
+
+def test_entries_of_parts_that_are_not_made_are_kept(folder, photographs, tmp_path):
+    for part in ("test", "validation", "train"):
+        make_examples(tmp_path, photographs, parts=(part,))
+    assert files(tmp_path) == files(folder)
+
+
+def test_all_parts_are_made_again_with_another_seed(folder, photographs, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "a")
+    make_examples(copy, photographs, seed=1, views=1)
+    parts = json.loads((copy / "data.json").read_text())["sources"]
+    for part, names in parts.items():
+        assert {one.source for one in examples.read(copy / f"{part}.jsonl")} == set(names)
+
+
 def test_examples_of_other_images_differ(photographs, tmp_path):
     """So that a model or a test of other images is noticed, though the texts are the same."""
     for name, max_pixels in (("a", 1_003_520), ("b", 4096)):
@@ -175,13 +225,16 @@ def test_a_photograph_that_cannot_be_read_is_a_failure(photographs, tmp_path):
     (tmp_path / "k/01.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"data.json: .*1 of 3"):
         make_examples(tmp_path / "out", tmp_path / "r", views=1)
-    make_examples(
-        tmp_path / "out", tmp_path / "r", views=1, max_failed_fraction=0.5, validation_fraction=0
-    )
+    few = {"views": 1, "validation_fraction": 0}
+    make_examples(tmp_path / "out", tmp_path / "r", max_failed_fraction=0.5, **few)
+    make_examples(tmp_path / "out", tmp_path / "r", parts=("test",), **few)
     (lost,) = pq.read_table(tmp_path / "out/data.failures.parquet").to_pylist()
     assert lost["image"] == "r/01.png"
     assert {one.source for one in examples.read(tmp_path / "out/train.jsonl")} == {"r/02.png"}
     assert len(examples.read(tmp_path / "out/test.jsonl")) == 65
+    with pytest.raises(InputError, match=r"data.json: .*1 of 3"):
+        make_examples(tmp_path / "out", tmp_path / "r", max_pixels=4096, **few)
+    assert not [*(tmp_path / "out").glob("*.jsonl")]  # their images have been overwritten
 
 
 @pytest.mark.parametrize(("fraction", "part"), [(0.0, "test"), (0.9, "train")])
