@@ -44,40 +44,34 @@ def from_captioner(captioner: Captioner, folder: Path, tests: Sequence[Example])
 
 
 def from_vlm(
+    captioner: VLMCaptioner,
     folder: Path,
     tests: Sequence[Example],
-    options: CaptionOptions,
     *,
+    digests: Mapping[str, str],
     cache: Path,
-    server_log: Path,
     chunk: int = CHUNK,
 ) -> list[str]:
     """The answers of a VLM behind a server, which gets the requests of the caption stage.
 
     Args:
+        captioner: sends the requests.
         folder: of the examples.
         tests: examples to answer.
-        options: of the VLM captioner; each request is sent once, whatever `attempts` says.
+        digests: SHA-256 of each file of the model by name; empty with endpoints.
         cache: SQLite file of responses; those in it are not requested again.
-        server_log: log file of an own server.
         chunk: requests after which responses are cached.
 
     Raises:
         InputError: the servers cannot be used.
     """
-    VLMCaptioner.check(options)
-    options = options.model_copy(update={"attempts": 1})
-    captioner = VLMCaptioner(options, log=server_log)
-    digests = {} if options.endpoints else dict(captioner.model_digests)
-    model = {"model": options.model, "files": digests, "options": options.recorded()}
+    options = captioner.options
+    model = {"model": options.model, "files": dict(digests), "options": options.recorded()}
     keys = [_key(folder, example, model) for example in tests]
     with ResponseCache(cache) as responses:
         cached = responses.get(keys)
         pending = [pair for pair in zip(keys, tests, strict=True) if pair[0] not in cached]
-        with (
-            captioner,
-            tqdm(total=len(pending), desc="teach test", disable=None) as bar,
-        ):
+        with tqdm(total=len(pending), desc="teach test", disable=None) as bar:
             for start in range(0, len(pending), chunk):
                 part = pending[start : start + chunk]
                 responses.put(

@@ -79,9 +79,10 @@ class TeachTest(Command, CaptionOptions):
     """Test a captioner on examples of held-out photographs.
 
     Reads FOLDER/test.jsonl and its images. Writes FOLDER/tests/NAME.test.json (accuracy of family,
-    severity and ratings, chance levels) and the responses, NAME.test.jsonl; prints the figures of
-    all captioners tested so far. By default tests the rule-based captioner; --backend vllm queries
-    a model as the caption stage does, with one attempt per response.
+    severity and ratings, chance levels), the responses, NAME.test.jsonl, and NAME.test.stats.json
+    (provenance); prints the figures of all captioners tested so far. By default tests the
+    rule-based captioner; --backend vllm queries a model as the caption stage does, with one attempt
+    per response.
     """
 
     backend: Literal["rule_based", "vllm"] = Field(

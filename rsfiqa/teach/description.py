@@ -81,7 +81,7 @@ def kept_parts(folder: Path, parts: Collection[Part], made_from: Mapping[str, An
 
 
 def discard_others(folder: Path, parts: Collection[Part], made_from: Mapping[str, Any]) -> None:
-    """Remove files of these parts that were made from something else, before their images are.
+    """Remove files of these parts that were made from something else; their images are replaced.
 
     Args:
         folder: of the examples.

@@ -2,21 +2,27 @@
 
 import json
 import logging
+import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from rsfiqa import captioners
 from rsfiqa.caption.options import CaptionOptions
-from rsfiqa.captioners import CAPTIONERS
+from rsfiqa.captioners.vlm.captioner import VLMCaptioner
 from rsfiqa.io.atomic import write_bytes
 from rsfiqa.io.checksum import sha256_of
 from rsfiqa.io.json_files import read_json, write_json
+from rsfiqa.io.provenance import Provenance
+from rsfiqa.products.paths import stats_path
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.teach import answers, examples
 from rsfiqa.teach.figures import figures_of
+from rsfiqa.teach.options import recorded_captioner
 from rsfiqa.vocabulary import RATINGS
 
 log = logging.getLogger("rsfiqa")
+VERSION = 1  # of the figures
 PRINTED = (
     "valid_fraction",
     "family_accuracy",
@@ -34,8 +40,9 @@ def run(
 ) -> str:
     """Evaluate a captioner; returns the table that compares all captioners of FOLDER as text.
 
-    Writes FOLDER/tests/NAME.PART.json (figures) and NAME.PART.jsonl (answers); for a VLM also
-    NAME.answers.sqlite, a cache of responses, and the log of its server.
+    Writes FOLDER/tests/NAME.PART.json (figures), NAME.PART.jsonl (answers) and NAME.PART.stats.json
+    (provenance); for a VLM also NAME.answers.sqlite, a cache of responses, and the log of its
+    server.
 
     Args:
         folder: of the examples.
@@ -47,26 +54,40 @@ def run(
     Raises:
         InputError: no examples, or damaged ones; servers that cannot be used.
     """
-    tests = examples.read(folder / f"{part}.jsonl")
+    started = time.time()
+    source = folder / f"{part}.jsonl"
+    tests, digest = examples.read(source), sha256_of(source)
     place = folder / "tests"
-    server_log = place / f"{name}.server.log"
-    if CAPTIONERS[options.backend].is_language_model:
-        cache = place / f"{name}.answers.sqlite"
-        texts = answers.from_vlm(
-            folder, tests, options, cache=cache, server_log=server_log, chunk=chunk
-        )
-    else:
-        with captioners.load(options, log=server_log) as captioner:
+    path = place / f"{name}.{part}.json"
+    options = options.model_copy(update={"attempts": 1})
+    with captioners.load(options, log=place / f"{name}.server.log") as captioner:
+        digests = {} if options.endpoints else captioner.model_digests
+        if isinstance(captioner, VLMCaptioner):
+            cache = place / f"{name}.answers.sqlite"
+            texts = answers.from_vlm(
+                captioner, folder, tests, digests=digests, cache=cache, chunk=chunk
+            )
+        else:
             generated = answers.from_captioner(captioner, folder, tests)
             texts = list(tqdm(generated, "teach test", len(tests), disable=None))
+    stats_path(path).unlink(missing_ok=True)  # its presence marks finished figures
     lines = "".join(
         json.dumps({"id": example.id, "answer": text}, ensure_ascii=False) + "\n"
         for example, text in zip(tests, texts, strict=True)
     )
     write_bytes(place / f"{name}.{part}.jsonl", lines.encode())
-    digest = sha256_of(folder / f"{part}.jsonl")
-    figures = figures_of(tests, texts)
-    write_json(place / f"{name}.{part}.json", {"examples": digest} | figures)
+    write_json(path, {"examples": digest} | figures_of(tests, texts))
+    provenance = Provenance(
+        product="answers",
+        schema=VERSION,
+        stage="teach",
+        version=VERSIONS["teach"],
+        options=recorded_captioner(options),
+        models=dict(digests),
+        inputs={source.name: digest},
+    )
+    stats = {"provenance": provenance.to_json(), "started": started, "ended": time.time()}
+    write_json(stats_path(path), stats | {"model": options.model})
     return comparison(place, part, digest)
 
 

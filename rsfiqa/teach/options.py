@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from rsfiqa import captioners
+from rsfiqa.caption.options import CaptionOptions
 from rsfiqa.options import OPERATIONAL, Name, Options
 
 Part = Literal["train", "validation", "test"]
@@ -136,6 +138,20 @@ class TeachTrainOptions(Options):
     workers: Annotated[int, OPERATIONAL] = Field(
         0, ge=0, le=256, description="Processes that prepare examples."
     )
+
+
+def recorded_captioner(options: CaptionOptions) -> dict[str, Any]:
+    """The options that shape a captioner's answers to examples, as their statistics record them.
+
+    A model that an own server loads from a folder is recorded by its files, wherever they are.
+
+    Args:
+        options: of the captioner, which has one attempt at each answer.
+    """
+    recorded = captioners.recorded(options.model_copy(update={"attempts": 1}))
+    if options.starts_server and options.server.weights:
+        del recorded["model"]
+    return recorded
 
 
 class TeachOptions(Options):

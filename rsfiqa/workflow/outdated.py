@@ -37,7 +37,14 @@ from rsfiqa.products.versions import VERSIONS
 from rsfiqa.report.options import recorded_options as report_record
 from rsfiqa.segment.options import SegmentOptions
 from rsfiqa.segmenters import SEGMENTERS
-from rsfiqa.teach.options import TeachDataOptions, TeachTrainOptions
+from rsfiqa.teach import description
+from rsfiqa.teach.options import (
+    PARTS,
+    TeachDataOptions,
+    TeachTrainOptions,
+    recorded_captioner,
+    recorded_options,
+)
 from rsfiqa.train.options import TrainOptions
 
 DIGESTS = Path(".snakemake/rsfiqa-digests.json")  # of files of weights, by path, size and time
@@ -136,14 +143,19 @@ class Outdated:
         """Why the examples that data.json describes are outdated."""
         if not path.is_file():
             return ""
-        try:
-            content = read_json(path)
-            version, recorded = content["version"], content["options"]
-        except (OSError, ValueError, KeyError, TypeError):
+        content = description.read(path.parent)
+        if not isinstance(options := content.get("options"), dict):
             return "it does not record how it was made"
-        options = TeachDataOptions(**self.config["teach"]["data"]).recorded()
-        expected = options | {"seed": self.config["seed"]}
-        return _compare_versions(version, "teach") or _describe(recorded, expected)
+        section = self.config["teach"]
+        expected = recorded_options(
+            TeachDataOptions(**section["data"]),
+            datasets=section["datasets"],
+            seed=self.config["seed"],
+        )
+        return _compare_versions(content.get("version"), "teach") or _describe(
+            options | {"parts": sorted(content.get("examples", {}))},
+            expected | {"parts": sorted(PARTS)},
+        )
 
     def finetuned(self, path: Path) -> str:
         """Why the fine-tuned model that teach.json describes is outdated."""
@@ -153,9 +165,32 @@ class Outdated:
             recorded = Provenance(**read_json(path)["provenance"])
         except (OSError, ValueError, KeyError, TypeError):
             return "it does not record how it was made"
-        options = TeachTrainOptions(**self.config["teach"]["train"]).recorded()
-        expected = options | {"seed": self.config["seed"]}
-        return _compare_versions(recorded.version, "teach") or _describe(recorded.options, expected)
+        options = TeachTrainOptions(**self.config["teach"]["train"])
+        expected = options.recorded() | {"seed": self.config["seed"]}
+        return (
+            _compare_versions(recorded.version, "teach")
+            or _describe(recorded.options, expected)
+            or _compare_base(recorded, str(options.model))
+            or _compare_inputs(recorded, path.parents[1])
+        )
+
+    def figures(self, path: Path, options: CaptionOptions) -> str:
+        """Why the figures of a captioner on the test part of the examples are outdated.
+
+        Args:
+            path: of the figures.
+            options: of the captioner.
+        """
+        if not path.is_file():
+            return ""
+        weights = options.server.weights
+        digests = None
+        if not weights or expand_home(weights).is_dir():  # else it is yet to be trained
+            digests = sorted(map(_digest, _captioner_files(options.model_dump())))
+        if difference := _compare(path, "teach", recorded_captioner(options), digests):
+            return difference
+        recorded = recorded_provenance(path)
+        return _compare_inputs(recorded, path.parents[1]) if recorded else ""
 
     def plan(self, path: Path, run: str) -> str:
         """Why the plan of a scoring run is outdated; its pictures are listed for that."""
@@ -272,6 +307,24 @@ def _compare(
         return difference
     if weights is not None and sorted(recorded.models.values()) != weights:
         return "the weights of its model have changed"
+    return ""
+
+
+def _compare_base(recorded: Provenance, base: str) -> str:
+    """Whether a model was fine-tuned from another one than this folder or name on a hub."""
+    from rsfiqa.captioners.vlm.vllm_command import model_files
+
+    folder = expand_home(base)
+    models = sorted(map(_digest, model_files(folder))) if folder.is_dir() else [base]
+    is_same = sorted(recorded.models.values()) == models
+    return "" if is_same else "the model that it was fine-tuned from was another one"
+
+
+def _compare_inputs(recorded: Provenance, folder: Path) -> str:
+    """Which input differs, of those at hand; inputs are recorded by the names of their files."""
+    for name, digest in sorted(recorded.inputs.items()):
+        if (folder / name).is_file() and _digest(folder / name) != digest:
+            return f"{name} has changed"
     return ""
 
 

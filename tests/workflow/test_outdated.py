@@ -202,3 +202,7 @@ def test_teaching_notices_changed_options(tmp_path):
     (teach / "data.json").write_text('{"version": 0, "options": {}}')
     shown = workflow.snakemake("results/teach/train.jsonl", "--dry-run").stdout
     assert "results/teach/data.json: version of teach was 0, is " in shown
+    (teach / "tests").mkdir()
+    (teach / "tests/rule_based.test.json").write_text("{}")
+    shown = workflow.snakemake("results/teach/tests/rule_based.test.json", "--dry-run").stdout
+    assert "results/teach/tests/rule_based.test.json: it does not record how it was made" in shown

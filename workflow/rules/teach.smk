@@ -1,12 +1,12 @@
 TEACH = f"{RESULTS}/teach"
+FIGURES = f"{TEACH}/tests/{{name}}.test.json"
+RULE_BASED = FIGURES.format(name="rule_based")
+RULE_BASED_OPTIONS = CaptionOptions(backend="rule_based")
 
 
 rule teach:
     input:
-        expand(
-            f"{TEACH}/tests/{{name}}.test.json",
-            name=["rule_based", "zero_shot", "finetuned"],
-        ),
+        expand(FIGURES, name=["rule_based", "zero_shot", "finetuned"]),
 
 
 rule teach_data:
@@ -82,10 +82,16 @@ rule teach_train:
 
 rule teach_rule_based:
     input:
+        outdated(
+            lambda wildcards: [
+                (RULE_BASED, OUTDATED.figures(Path(RULE_BASED), RULE_BASED_OPTIONS))
+            ]
+        ),
         test=rules.teach_data.output.test,
     output:
-        figures=f"{TEACH}/tests/rule_based.test.json",
+        figures=RULE_BASED,
         answers=f"{TEACH}/tests/rule_based.test.jsonl",
+        stats=f"{TEACH}/tests/rule_based.test.stats.json",
     log:
         f"{LOGS}/teach/rule_based.test.log",
     benchmark:
@@ -108,13 +114,25 @@ rule teach_rule_based:
 
 rule teach_test:
     input:
+        outdated(
+            lambda wildcards: [
+                (
+                    FIGURES.format(name=wildcards.name),
+                    OUTDATED.figures(
+                        Path(FIGURES.format(name=wildcards.name)),
+                        CaptionOptions(**captioner_options(wildcards)),
+                    ),
+                )
+            ]
+        ),
         test=rules.teach_data.output.test,
         card=lambda wildcards: (
             rules.teach_train.output.card if wildcards.name == "finetuned" else []
         ),
     output:
-        figures=f"{TEACH}/tests/{{name}}.test.json",
+        figures=FIGURES,
         answers=f"{TEACH}/tests/{{name}}.test.jsonl",
+        stats=f"{TEACH}/tests/{{name}}.test.stats.json",
     log:
         f"{LOGS}/teach/{{name}}.test.log",
     benchmark:
@@ -131,9 +149,6 @@ rule teach_test:
     params:
         folder=subpath(input.test, parent=True),
         flags=untracked(lambda wildcards: flags(captioner_options(wildcards))),
-        options=lambda wildcards: CaptionOptions(
-            **captioner_options(wildcards)
-        ).recorded(),
         version=VERSIONS["teach"],
     message:
         "teach test: {wildcards.name}"
