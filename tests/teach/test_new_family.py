@@ -82,7 +82,7 @@ def test_it_lowers_ratings_and_is_part_of_answers(family):
 
 
 def test_examples_and_figures_have_it(family, photographs, tmp_path):
-    make_examples(tmp_path, photographs, part=("test",))
+    make_examples(tmp_path, photographs, parts=("test",))
     tests = examples.read(tmp_path / "test.jsonl")
     hazy = [one for one in tests if [d.family for d in one.distortions] == [family]]
     assert [one.distortions[0].severity for one in hazy] == [1, 2, 3, 4, 5]
