@@ -16,12 +16,14 @@ FAIR = ("slightly ", "slightly ", "slightly ", "", "very ", "very ")
 SEVERE = ("", "", "", "", "very ", "very ")
 ADVERBS = {"bad": SEVERE, "poor": SEVERE, "fair": FAIR, "good": SLIGHT, "excellent": SLIGHT}
 NOTHING_MUCH = "no distortion that stands out"  # in a good picture whose worst region says more
-LEAST_AREA = 0.02  # of the image, of a region that can be the worst
+# Of a region that can be the worst: fraction of the image, and of what the image loses in all.
+LEAST_AREA, LEAST_COST = 0.02, 0.02
 AS_BAD = 0.01  # of the scale, by which a region may be better and still be the worst
 SECOND = 0.5  # of the cost of the first family, from which a second one is named
 EXPLAINED = 0.25  # fraction of all costs that the named families must explain
 MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
 
+MOST, EVERYWHERE, SEVERAL = "mostly ", "all over", "in several places"
 THIRDS = 3  # of rows and of columns
 # Places as a person names them: rows and columns of thirds, the smallest first.
 FIRST, MIDDLE, LAST, ALL = slice(0, 1), slice(1, 2), slice(2, 3), slice(0, 3)
@@ -70,17 +72,19 @@ Some = TypeVar("Some", bound=Region)
 def worst_of(regions: Sequence[Some]) -> Some:
     """The region to blame: that of the lowest quality; of several as bad, the one that costs most.
 
-    Regions below `LEAST_AREA` count only if there are no others. It is not simply the one that
-    costs most: costs count from the best end of the scale, and are largest for large regions even
-    where they are better than the rest.
+    Regions below `LEAST_AREA` or `LEAST_COST` count only if there are no others. It is not simply
+    the one that costs most: costs count from the best end of the scale, and are largest for large
+    regions even where they are better than the rest.
 
     Args:
         regions: of the picture; one at least.
     """
+    least = LEAST_COST * sum(max(region.cost, 0.0) for region in regions)
     large = [region for region in regions if region.area >= LEAST_AREA] or regions
-    most = min(region.quality for region in large) + AS_BAD
+    counted = [region for region in large if region.cost >= least] or large
+    most = min(region.quality for region in counted) + AS_BAD
     return max(
-        (region for region in large if region.quality <= most), key=lambda region: region.cost
+        (region for region in counted if region.quality <= most), key=lambda region: region.cost
     )
 
 
@@ -104,7 +108,8 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
         words = without_distortions(level)
         if words == NO_DISTORTION:
             return NOTHING_MUCH if _says_more(worst_of(regions)) else words
-        costs = np.array([max(region.cost, 0.0) for region in regions])
+        place = _place(np.array([max(region.cost, 0.0) for region in regions]), regions, labels)
+        return f"{words}; most is lost {place.removeprefix(MOST)}" if _is_one(place) else words
     place = _place(costs, regions, labels)
     return f"{words}, {place}" if place else words
 
@@ -203,6 +208,11 @@ def _place(costs: np.ndarray, regions: Sequence[Region], labels: np.ndarray) -> 
     thirds = thirds.reshape(THIRDS, THIRDS)
     for down, across, words in PLACES:
         if (part := thirds[down, across].sum()) >= MOSTLY:
-            return words if part >= ONLY else f"mostly {words}"
+            return words if part >= ONLY else f"{MOST}{words}"
     area = sum(region.area for region, cost in zip(regions, costs, strict=True) if cost > 0)
-    return "all over" if area >= ALL_OVER else "in several places"
+    return EVERYWHERE if area >= ALL_OVER else SEVERAL
+
+
+def _is_one(place: str) -> bool:
+    """Whether costs lie in one place."""
+    return place not in ("", EVERYWHERE, SEVERAL)

@@ -39,13 +39,13 @@ CENTER = grid("000", "010", "000")
         ((9, 30), [[("noise", 2)]] * 2, "bad", "noisy, mostly in the center"),
         ((30, 4), [[("haze", 3)]] * 2, "fair", "hazy, all over"),
         ((9, 30), [[("watermark", 2)]] * 2, "good", "watermarked, mostly in the center"),
-        ((20, 30), [[], []], "bad", "no single cause found, mostly in the center"),
+        ((20, 30), [[], []], "bad", "no single cause found; most is lost in the center"),
         ((20, 30), [[], []], "excellent", "no distortion"),
         ((-9, -3), [[("noise", 2)]] * 2, "excellent", "no distortion"),
         ((30, 11), [[], [("noise", 2)]], "good", "slightly noisy, in the center"),
         ((30, 9), [[("noise", 2)], []], "good", "slightly noisy, all over"),
         ((30, 9), [[], [("noise", 2)]], "good", "no distortion"),
-        ((30, 9), [[], [("noise", 2)]], "poor", "no single cause found, all over"),
+        ((30, 9), [[], [("noise", 2)]], "poor", "no single cause found"),
     ],
 )
 def test_what_costs_most_and_where(costs, named, level, expected):
@@ -61,6 +61,9 @@ def test_what_costs_most_and_where(costs, named, level, expected):
         ([Part(0.6, 30, quality=0.311), Part(0.4, 20, quality=0.3)], 1),
         ([Part(0.99, 30, quality=0.5), Part(0.01, 1, quality=0.1)], 0),  # the other is too small
         ([Part(0.01, 1, quality=0.5), Part(0.01, 1, quality=0.1)], 1),  # all are
+        ([Part(0.9, 49, quality=0.5), Part(0.1, 0.99, quality=0.1)], 0),  # it costs too little
+        ([Part(0.9, 49, quality=0.5), Part(0.1, 1, quality=0.1)], 1),
+        ([Part(0.9, -4, quality=1.1), Part(0.1, -1, quality=1.05)], 1),  # none costs anything
     ],
 )
 def test_the_region_to_blame_is_the_costliest_of_the_worst(parts, worst):
