@@ -115,6 +115,46 @@ def test_as_a_function_of_datasets(scorer, pixels, tmp_path, monkeypatch):
     assert list(scored["score_error"]) == [None] * 3
 
 
+def test_a_damaged_file_of_a_data_set_gets_an_error_alone(scorer, pixels, tmp_path, monkeypatch):
+    """Undecoded, by path and by bytes, as the documentation sets it up."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    datasets = pytest.importorskip("datasets", reason="needs 'rsfiqa[adapters]'")
+    from rsfiqa.adapters.datasets import ScoreColumns
+
+    Image.fromarray(pixels[0]).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(content[: len(content) // 3])
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png", "gone.png")]
+    images = [*paths, {"bytes": content, "path": None}, {"bytes": b"", "path": "c.png"}, None]
+    dataset = datasets.Dataset.from_dict(
+        {"image": images}, features=datasets.Features({"image": datasets.Image(decode=False)})
+    )
+    scored = dataset.map(ScoreColumns(scorer), batched=True)
+    errors = list(scored["score_error"])
+    assert (errors[0], errors[3]) == (None, None)
+    assert scored["score"][0] == scored["score"][3] == pytest.approx(scorer.score(pixels[0]).score)
+    assert "damaged" in errors[1] or "cut" in errors[1]
+    assert errors[2:] == ["no such file", None, "empty file (0 bytes)", "no image"]
+    with pytest.raises(InputError, match=r"^column: image must be a batch .* with batched=True$"):
+        dataset.map(ScoreColumns(scorer))
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 3)), 5, {"url": "a.jpg"}])
+def test_a_source_of_the_wrong_type_is_no_damaged_image(scorer, image):
+    from rsfiqa.adapters.datasets import ScoreColumns
+
+    with pytest.raises(InputError, match=r"^image: must be "):
+        ScoreColumns(scorer)({"image": [image]})
+
+
+@pytest.mark.parametrize("image", [Image.new("RGB", (8, 8)), "a.jpg", b"x", {"bytes": b""}, None])
+def test_one_image_instead_of_a_batch_is_refused(scorer, image):
+    from rsfiqa.adapters.datasets import ScoreColumns
+
+    with pytest.raises(InputError, match=r"image must be a batch of images, found one .*batched"):
+        ScoreColumns(scorer)({"image": image})
+
+
 def test_an_image_that_cannot_be_read_gets_an_error_and_no_score(scorer, pixels):
     from rsfiqa.adapters.datasets import ScoreColumns
 
