@@ -100,8 +100,8 @@ def expand_paths(arguments: Sequence[str]) -> Listing:
             CSV or Parquet files with a column of paths, see `lists.read`.
 
     Raises:
-        InputError: an empty argument, a pattern without a match, a folder or a list that cannot be
-            read.
+        InputError: an empty argument, a pattern without a match, a folder or a list that is missing
+            or cannot be read.
     """
     listing = Listing()
     known: set[str] = set()  # two arguments can name one file in different ways
@@ -144,6 +144,10 @@ def _expand(argument: str) -> Iterator[Found]:
         raise InputError(
             f"{argument}: must be pictures or a folder of them, found nothing of this name; correct"
             " the name"
+        )
+    elif path.suffix.lower() in LIST_SUFFIXES | lists.SUFFIXES:
+        raise InputError(
+            f"{argument}: must be a list of pictures, found no such file; correct the name"
         )
     else:
         yield _named(str(path))  # of a file that has gone, which fails alone

@@ -160,6 +160,13 @@ def test_a_mistyped_folder_is_no_picture(tmp_path, name):
     assert expand_paths([f"{tmp_path}/gone.jpg"]).paths == [f"{tmp_path}/gone.jpg"]  # a failed row
 
 
+@pytest.mark.parametrize("name", ["fotos.txt", "a.lst", "missing.csv", "missing.PARQUET"])
+def test_a_mistyped_list_is_no_picture(tmp_path, name):
+    named = f"{tmp_path}/{name}"
+    with pytest.raises(InputError, match=rf"^{named}: must be a list of pictures, found no such"):
+        expand_paths([named])
+
+
 def test_an_empty_name_is_not_the_current_folder(pictures):
     with pytest.raises(InputError, match="must name pictures, found an empty name; leave it out"):
         expand_paths([str(pictures), ""])
