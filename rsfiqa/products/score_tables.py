@@ -251,12 +251,20 @@ Cells = Sequence[str]
 
 
 def _open_csv(path: Path) -> tuple[Header, Iterator[Cells], bool]:
-    """Header and rows of CSV, and whether it begins with a byte order mark, as Excel's does."""
+    """Header and rows of CSV, and whether it begins with a byte order mark, as Excel's does.
+
+    Raises:
+        InputError: it is separated by semicolons.
+    """
     csv.field_size_limit(LARGEST_CELL)
     with path.open("rb") as file:
         bom = file.read(3) == b"\xef\xbb\xbf"
     cells = _csv_rows(path)
     header = next(cells, [])
+    if len(header) == 1 and ";" in header[0]:  # as spreadsheets save it in some countries
+        raise InputError(
+            f"{path}: must be separated by commas, found semicolons; save it with commas"
+        )
     _check_columns(header)
     return header, cells, bom
 

@@ -232,6 +232,25 @@ def test_other_content(tmp_path, name, content, message):
     assert "\n" not in str(caught.value)
 
 
+def test_semicolons_are_named(tmp_path):
+    """As a spreadsheet saves a table where the comma is the decimal point."""
+    path = tmp_path / "s.csv"
+    score_tables.write(path, ROWS, LABEL)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(rows)
+    before, message = (
+        path.read_bytes(),
+        r"^.*s.csv: must be separated by commas, found semicolons; ",
+    )
+    with pytest.raises(InputError, match=message):
+        list(score_tables.read(path))
+    with pytest.raises(InputError, match=message):
+        score_tables.update(path, lambda row: row, ROWS, LABEL)
+    assert path.read_bytes() == before
+
+
 def test_a_row_of_more_cells_than_the_header_is_not_cut(tmp_path):
     path = tmp_path / "s.csv"
     score_tables.write(path, ROWS, LABEL)
