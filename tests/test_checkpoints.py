@@ -155,6 +155,10 @@ def no_schema(folder):
     edit(folder, schema=None)
 
 
+def onnx_export(folder):
+    (folder / "card.json").write_text('{"checkpoint": "livec 012345678912", "opset": 18}', "utf-8")
+
+
 def no_weights(folder):
     (folder / "model.safetensors").unlink()
 
@@ -210,6 +214,11 @@ def no_safetensors(folder):
         ),
         (older_schema, r"split-00/card.json: expected schema 2, found 1; train it again$"),
         (no_schema, r"split-00/card.json: expected schema 2, found None; train it again$"),
+        (
+            onnx_export,
+            r"split-00: must be a checkpoint, found an ONNX export; give the folder that it was"
+            r" exported from$",
+        ),
         (no_weights, r"model.safetensors: missing or not the weights of its card; train it again$"),
         (other_weights, r"model.safetensors: missing or not the weights of its card; train it aga"),
         (

@@ -195,7 +195,7 @@ def read_card(folder: Path) -> tuple[Card, str]:
     """The card of a checkpoint, and the SHA-256 that its weights must have.
 
     Raises:
-        InputError: missing, damaged or of another schema.
+        InputError: missing, damaged, of another schema, or of an export to ONNX.
     """
     path = card_path(folder)
     if not path.is_file():
@@ -207,6 +207,11 @@ def read_card(folder: Path) -> tuple[Card, str]:
         content = read_json_with_checksum(path)
     except ValueError as error:
         raise InputError(f"{path}: damaged ({first_line(error)}); train it again") from error
+    if "schema" not in content and "opset" in content:
+        raise InputError(
+            f"{folder}: must be a checkpoint, found an ONNX export; give the folder that it was"
+            " exported from"
+        )
     if (schema := content.pop("schema", None)) != VERSION:
         raise InputError(f"{path}: expected schema {VERSION}, found {schema}; train it again")
     digest = str(content.pop("weights_sha256", None))
