@@ -239,7 +239,9 @@ def main(arguments: Sequence[str]) -> None:
             found = PARTS[name](given.data, checkpoint, Path(folder))
         print(f"{name}: {found}", file=sys.stderr, flush=True)
         if name == "growth":
-            write("bench-score-growth", found, "python -m benchmarks score --data DIR --part growth")
+            write(
+                "bench-score-growth", found, "python -m benchmarks score --data DIR --part growth"
+            )
         else:
             figures |= found
     if given.pyiqa is not None:
