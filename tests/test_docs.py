@@ -18,6 +18,7 @@ from docs import first_output, links
 from rsfiqa import checkpoints, cli
 from rsfiqa.datasets import csv_table, demo
 from rsfiqa.datasets.registry import DATASETS
+from rsfiqa.images.distort import distort
 from rsfiqa.images.flags import FLAGS
 from rsfiqa.products import captions, region_scores, regions, scores
 from rsfiqa.report.published import published
@@ -124,9 +125,17 @@ def test_an_exported_model_is_used_without_this_package(tmp_path, monkeypatch, c
     capsys.readouterr()
     names: dict = {}
     exec(alone, names)
-    score = float(re.match(r"(\d+\.\d+)\n", capsys.readouterr().out)[1])
+    shown = capsys.readouterr().out
+    assert shown.endswith(" no distortion\n")  # it is a good photograph
+    score = float(re.match(r"(\d+\.\d+)\n", shown)[1])
     own = rsfiqa.Scorer.load(device="cpu").score("photo.jpg").score
     assert score == pytest.approx(own, abs=5)  # by other regions
+    blurred = distort(
+        demo.photograph("skimage/data/chelsea.png"), "blur", 5, np.random.default_rng(0)
+    )
+    Image.fromarray(blurred).save("photo.jpg")
+    exec(alone, names)
+    assert capsys.readouterr().out.rpartition(" ")[2].strip() in {"defocus", "motion_blur"}
     assert cli.main(["export", "-o", "model-folder", "--format", "hub"]) == 0
     for block in with_package:
         exec(block, names)

@@ -4,6 +4,7 @@ from typing import Any
 
 import yaml
 
+from rsfiqa.captioners.classifier.perceived import LEAST_EXPECTED
 from rsfiqa.checkpoints import Card, label_of
 from rsfiqa.score.export.graph import ScoringGraph
 from rsfiqa.vocabulary import RATINGS
@@ -17,7 +18,8 @@ OUTPUTS = {
     "attention": "(G, G), weight of each cell of the image; sums to 1",
     "cost_map": "(G, G), points that each cell takes from the image",
     "ratings": f"(R, 5), {', '.join(RATINGS)} in [1, 5], higher is better",
-    "probability": "(R, F), of each family of distortions",
+    "probability": "(R, F), of each family of distortions; a family counts as found where"
+    " probability times severity is least_expected_severity or more",
     "severity": "(R, F), of each family where it is present, 0 to about 5",
 }
 
@@ -53,6 +55,7 @@ def onnx_card(
         "inputs": inputs,
         "outputs": {name: OUTPUTS[name] for name in graph.outputs},
         "families": list(families),
+        "least_expected_severity": LEAST_EXPECTED if families else None,
         "scale": {"low": card.scale.low, "high": card.scale.high, "better": card.scale.direction},
         "segmenter": card.segment,
         "long_side": side,

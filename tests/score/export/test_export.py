@@ -13,6 +13,7 @@ import yaml
 
 from rsfiqa import checkpoints, cli
 from rsfiqa.captioners.classifier.features import pixel_features
+from rsfiqa.captioners.classifier.perceived import LEAST_EXPECTED
 from rsfiqa.captioners.rule_based.statistics import region_statistics
 from rsfiqa.datasets import demo
 from rsfiqa.errors import InputError
@@ -81,6 +82,7 @@ def test_the_card_describes_inputs_outputs_and_the_scale(exported, session):
     assert {each.name for each in session.get_outputs()} == set(card["outputs"])
     assert card["scale"] == {"better": "higher", "high": 100.0, "low": 0.0}
     assert (card["long_side"], len(card["families"])) == (1024, 16)
+    assert card["least_expected_severity"] == LEAST_EXPECTED
     assert card["largest_difference"] <= 1e-4
     assert "Apache-2.0" in card["licence"]
 
@@ -110,6 +112,14 @@ def test_a_checkpoint_without_the_packaged_captioner_takes_captions(tmp_path_fac
     assert cli.main(["export", "-o", str(out), "--checkpoint", str(folder)]) == 0
     card = json.loads((out / "card.json").read_text("utf-8"))
     assert set(card["inputs"]) in ({"image", "labels"}, {"image", "labels", "ratings", "text"})
+    assert (card["least_expected_severity"] is None) == (not card["families"])
+
+
+def test_an_export_is_no_checkpoint(exported, capsys):
+    assert cli.main(["score", "a.jpg", "--checkpoint", str(exported)]) == 1
+    assert (
+        f"rsfiqa score: {exported}: must be a checkpoint, found an ONNX" in capsys.readouterr().err
+    )
 
 
 def test_an_output_that_exists_is_refused(tmp_path, capsys):
