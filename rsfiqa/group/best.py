@@ -155,13 +155,13 @@ def _frame(members: list[Member]) -> Frame:
     originals: dict[str, Member] = {}
     shown: list[Member] = []  # members with the detail of their size, the smallest first
     for member in sorted(members, key=lambda one: (one.long_side, -one.quality, one.name)):
-        smaller = [one for one in shown if member.long_side >= LEAST_RATIO * one.long_side]
-        if not smaller or _shows_more(member, smaller[-1], loaded):
+        original = _original(member, shown)
+        if original is None or _shows_more(member, original, loaded):
             detail[member.name] = member.long_side
             shown.append(member)
         else:
-            detail[member.name] = smaller[-1].long_side
-            originals[member.name] = smaller[-1]
+            detail[member.name] = original.long_side
+            originals[member.name] = original
     ordered: list[Member] = []
     for size in sorted(set(detail.values()), reverse=True):
         equal = [one for one in members if detail[one.name] == size]
@@ -169,6 +169,13 @@ def _frame(members: list[Member]) -> Frame:
         ordered += _by_score([one for one in equal if one.name not in originals])
         ordered += sorted(enlarged, key=lambda one: (one.long_side, one.name))
     return Frame(ordered, originals)
+
+
+def _original(member: Member, shown: Sequence[Member]) -> Member | None:
+    """The best of the largest copies that are smaller than a member; None if there is none."""
+    smaller = [one for one in shown if member.long_side >= LEAST_RATIO * one.long_side]
+    largest = [one for one in smaller if smaller[-1].long_side < LEAST_RATIO * one.long_side]
+    return _by_score(largest)[0] if largest else None
 
 
 def _load(path: Path) -> np.ndarray | None:

@@ -66,13 +66,15 @@ def _name(other: Member, member: Member) -> str:
 def _relation(member: Member, frame: Frame, best: Member) -> tuple[Relation, str]:
     """What a member is to the pictures before it, in a word and in a sentence."""
     first = frame.members[0]
-    if (original := frame.originals.get(member.name)) is not None:
+    original = frame.originals.get(member.name)
+    # a frame that is as large as one that shows more is blurred rather than enlarged
+    if original is not None and (_is_smaller(first, member) or _is_smaller(member, first)):
         name = _name(original, member)
         return "enlarged", (
             f"larger than {name} ({member.size}, {original.size}) but blurrier: no more detail than"
             " an enlargement of it"
         )
-    if first.long_side >= LEAST_RATIO * member.long_side:
+    if _is_smaller(member, first):
         return "reduced", f"smaller copy of {_name(first, member)} ({member.size}, {first.size})"
     return "similar", _comparison(member, best)
 
@@ -113,7 +115,7 @@ def _why_best(frames: Sequence[Frame]) -> str:
     count = f"best of {sum(len(frame.members) for frame in frames)}"
     if any(_is_smaller(other, best) for other in frames[0].members) and np.isfinite(best.quality):
         return f"{count}: most detail" + (", of the best exposure" if rest else "")
-    if frames[0].originals and not rest:
+    if any(_is_smaller(best, other) for other in frames[0].members) and not rest:
         return f"{count}: a larger copy shows no more detail"
     if not np.isfinite(frames[0].quality):
         return f"{count}: the largest, as none has a score"
@@ -123,5 +125,6 @@ def _why_best(frames: Sequence[Frame]) -> str:
     return f"{count}: highest score"
 
 
-def _is_smaller(other: Member, best: Member) -> bool:
-    return best.long_side >= LEAST_RATIO * other.long_side
+def _is_smaller(one: Member, other: Member) -> bool:
+    """Whether a picture counts as smaller than another, not as equally large."""
+    return other.long_side >= LEAST_RATIO * one.long_side

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from skimage import data
 
 from rsfiqa.group.best import Member, rank
@@ -106,6 +106,45 @@ def test_a_reduced_copy_comes_after_its_original_whatever_its_score(member, phot
     ]
     assert found[0][2] == "best of 3: most detail"
     assert found[1][2] == "smaller copy of original.png (256 x 256, 512 x 512)"
+
+
+def test_a_blurred_frame_of_the_size_of_the_best_is_compared_with_the_best(member, photo):
+    """Although it shows no more than a small copy does."""
+    found = placed(
+        member("sharp.png", photo, 80.0),
+        member("blurred.png", photo.filter(ImageFilter.GaussianBlur(4)), 30.0, blur=2.0),
+        member("small.png", resized(photo, 256), 85.0),
+    )
+    assert [name for name, *_ in found] == ["sharp.png", "small.png", "blurred.png"]
+    assert found[2][1:] == (
+        "similar",
+        "quality 50.0 points lower than that of sharp.png: blurrier",
+    )
+
+
+def test_an_enlarged_copy_is_one_of_the_best_of_equally_large_frames(member, photo):
+    dark = photo.point(lambda value: value * 0.6)
+    found = placed(
+        member("a.png", photo, 80.0),
+        member("dark.png", dark, 60.0),
+        member("big.png", resized(photo, 1024), 40.0),
+    )
+    assert [(name, relation) for name, relation, _ in found] == [
+        ("a.png", "best"),
+        ("dark.png", "similar"),
+        ("big.png", "enlarged"),
+    ]
+    assert found[2][2].startswith("larger than a.png (1024 x 1024, 512 x 512) but blurrier")
+
+
+def test_without_scores_a_blurred_frame_is_no_larger_copy(member, photo):
+    found = placed(
+        member("a.png", photo),
+        member("b.png", photo.filter(ImageFilter.GaussianBlur(4))),
+        member("small.png", resized(photo, 256)),
+    )
+    assert found[0] == ("a.png", "best", "best of 3: the largest, as none has a score")
+    assert found[2][1:] == ("similar", "similar to a.png; it has no score")
 
 
 def test_an_exposure_is_worth_its_best_scored_copy(member, photo):
