@@ -12,7 +12,11 @@ NAME = "rsfiqa"
 
 
 def create_metric(
-    name: str = NAME, *, device: str | torch.device | None = None, **options: Any
+    name: str = NAME,
+    as_loss: bool = False,
+    *,
+    device: str | torch.device | None = None,
+    **options: Any,
 ) -> Scorer:
     """A scorer, made as pyiqa makes its metrics.
 
@@ -21,23 +25,20 @@ def create_metric(
 
     Args:
         name: `rsfiqa` for the packaged checkpoint, or the folder of another.
+        as_loss: must be False: scores have no gradient.
         device: of the models; None for a GPU if there is one.
         options: see `Scorer.load`.
 
     Raises:
-        InputError: no such metric or device; or as `Scorer.load`.
+        InputError: no such metric or device, or a loss; or as `Scorer.load`.
     """
+    if as_loss:
+        raise InputError(
+            "as_loss: must be False, because scores have no gradient, found True; leave it out"
+        )
     checkpoint = None if name == NAME else expand_home(name)
     if checkpoint is not None and not checkpoint.is_dir():
         raise InputError(
             f"metric: must be {NAME} or the folder of a checkpoint, found {name}; correct it"
         )
-    if device is None:
-        return Scorer.load(checkpoint, **options)
-    try:
-        target = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(
-            f"device: must be one of torch, such as cpu or cuda:0, found {device}; correct it"
-        ) from error
-    return Scorer.load(checkpoint, device=target.type, **options).to(target)
+    return Scorer.load(checkpoint, "auto" if device is None else device, **options)

@@ -120,29 +120,37 @@ class Scorer(nn.Module, ImageScorer):
 
     @classmethod
     def load(
-        cls, checkpoint: Path | str | None = None, device: str = "auto", **options: Any
+        cls,
+        checkpoint: Path | str | None = None,
+        device: str | torch.device = "auto",
+        **options: Any,
     ) -> "Scorer":
         """Load a checkpoint, by default the one that comes with the package.
 
         Args:
             checkpoint: folder of the checkpoint.
-            device: auto, cuda, mps or cpu.
+            device: auto, or one of torch: cpu, mps, cuda, or a certain GPU such as cuda:1.
             options: further fields of `ScoreOptions`, such as sam_checkpoint and endpoint.
 
         Raises:
-            InputError: see `Scorer`; or no checkpoint comes with the package.
+            InputError: see `Scorer`; no such device; or no checkpoint comes with the package.
         """
         folder = checkpoints.folder_or_packaged(None if checkpoint is None else Path(checkpoint))
+        target = _target(device)
+        kind = device if target is None else target.type
         try:
-            return cls(folder, ScoreOptions.model_validate({"device": device, **options}))
+            chosen = ScoreOptions.model_validate({"device": kind, **options})
         except ValidationError as error:
             raise InputError(describe(error, "Scorer")) from error
+        device_of(chosen.device, "device")
+        scorer = cls(folder, chosen)
+        return scorer if target is None or target.index is None else scorer.to(target)
 
     @classmethod
     def from_pretrained(
         cls,
         source: str | os.PathLike[str],
-        device: str = "auto",
+        device: str | torch.device = "auto",
         *,
         revision: str | None = None,
         **options: Any,
@@ -151,7 +159,7 @@ class Scorer(nn.Module, ImageScorer):
 
         Args:
             source: folder, or owner/name of a repository.
-            device: auto, cuda, mps or cpu.
+            device: as `load`.
             revision: branch, tag or commit of the repository.
             options: as `load`.
 
@@ -174,10 +182,11 @@ class Scorer(nn.Module, ImageScorer):
         """What copies the scorer, here or in another process."""
         return _reload, (type(self), *self._source, self.digest, self.mean.device)
 
-    def forward(self, batch: Tensor | Source) -> Tensor:
+    def forward(self, batch: Tensor | Source, ref: object = None) -> Tensor:  # noqa: ARG002
         """Scores (B,) of images float (B, 3, H, W) in [0, 1], sRGB, on the device of the images.
 
-        Any other source of an image, such as a path, is a batch of one.
+        Any other source of an image, such as a path, is a batch of one. A reference is ignored, as
+        by the other metrics of pyiqa that need none.
 
         Raises:
             InputError: another shape or type, or values outside [0, 1].
@@ -408,6 +417,28 @@ class Scorer(nn.Module, ImageScorer):
         vectors: np.ndarray = self.encoder.encode(texts).astype(np.float16).astype(np.float32)
         vectors *= (np.array(texts) != "")[:, None]
         return vectors
+
+
+def _target(device: str | torch.device) -> torch.device | None:
+    """A device of torch; None for auto.
+
+    Raises:
+        InputError: no device of torch, or a GPU that this machine lacks.
+    """
+    if device == "auto" or not isinstance(device, str | torch.device):
+        return None
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(
+            f"device: must be auto or one of torch, such as cpu or cuda:0, found {device}; correct"
+            " it"
+        ) from error
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device: must be a device of this machine, found no {target}; set it to auto or cpu"
+        )
+    return target
 
 
 def _reload(

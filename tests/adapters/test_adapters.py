@@ -47,8 +47,17 @@ def test_as_a_metric_of_pyiqa(scorer, pixels, batch, tmp_path):
 def test_a_metric_of_another_name_is_refused():
     with pytest.raises(InputError, match="metric: must be rsfiqa or the folder of a checkpoint"):
         rsfiqa.create_metric("musiq")
-    with pytest.raises(InputError, match=r"^device: must be one of torch.* found gpu"):
+    with pytest.raises(InputError, match=r"^device: must be auto or one of torch.* found gpu"):
         rsfiqa.create_metric(device="gpu")
+
+
+def test_arguments_of_pyiqa_are_taken(scorer, batch):
+    metric = rsfiqa.create_metric("rsfiqa", False, device="cpu")
+    expected = scorer(batch[:1]).tolist()
+    assert metric(batch[:1], batch[1:2]).tolist() == metric(batch[:1], ref=None).tolist()
+    assert metric(batch[:1], None).tolist() == pytest.approx(expected)
+    with pytest.raises(InputError, match=r"^as_loss: must be False, .* gradient, found True; "):
+        rsfiqa.create_metric("rsfiqa", device="cpu", as_loss=True)
 
 
 def test_as_a_metric_of_torchmetrics(scorer, batch):

@@ -126,6 +126,23 @@ def test_an_option_that_is_none(root):
         Scorer.load(root / CHECKPOINT, endpoint=("nowhere",))
 
 
+def test_a_device_of_torch(root):
+    assert Scorer.load(root / CHECKPOINT, torch.device("cpu")).mean.device.type == "cpu"
+    for device in ("cuda:99", torch.device("cuda", 99)):
+        with pytest.raises(InputError, match=r"^device: must be a device .* found no cuda:99; set"):
+            Scorer.load(root / CHECKPOINT, device)
+    with pytest.raises(InputError, match=r"^Scorer: device: .* found 'xla'"):
+        Scorer.load(root / CHECKPOINT, "xla")
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_missing_is_no_option_of_the_command(root, device):
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        pytest.skip("needs a machine without GPU")
+    with pytest.raises(InputError, match=rf"^device: must be a device .* found no {device}; set"):
+        Scorer.load(root / CHECKPOINT, device)
+
+
 def test_a_packed_checkpoint_scores_the_same(root, scorer, tmp_path):
     checkpoints.pack(root / CHECKPOINT, tmp_path, {})
     path = samples.load(root / "tiny").rows["path"][0].as_py()
