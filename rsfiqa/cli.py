@@ -201,7 +201,11 @@ def _parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 def _unknown(words: Sequence[str], word: str) -> str:
     """What is wrong with a word that a subcommand does not know, and the nearest option."""
     path, command = _command_at(words)
-    name = path.replace(".", " ") or "rsfiqa"
+    if not path:
+        meant = "--version" if word in ("-V", "-v") else word
+        hint = _nearest(meant, ("--help", "--version"), "rsfiqa --help has its options")
+        return f"no option {word} ({hint})"
+    name = path.replace(".", " ")
     if not word.startswith("-"):
         return f"{name} takes no further argument, found {word}"
     hint = _nearest(word, command.flags("").values(), f"rsfiqa {name} --help has its options")

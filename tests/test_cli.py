@@ -204,6 +204,8 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
             2,
             "rsfiqa: segment has no option --no-such-option (rsfiqa",
         ),
+        ("-V", 2, "rsfiqa: no option -V (did you mean --version); correct the command"),
+        ("-x", 2, "rsfiqa: no option -x (rsfiqa --help has its options); correct the command"),
         ("rank a b", 2, "rsfiqa: rank takes no further argument, found b; correct the command"),
         ("prepare x --mos-range [1", 2, "rsfiqa: Parsing error encountered for prepare.mos_range"),
     ],
