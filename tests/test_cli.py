@@ -160,6 +160,12 @@ def test_a_nested_section_is_not_offered_as_json(capsys, stage):
         ("plan pyproject.toml docs", 1, "pyproject.toml: must be a folder, found a file; give an"),
         ("prepare pyproject.toml --layout demo", 1, "pyproject.toml: must be a folder, found a"),
         ("cull docs --worst 1", 1, "rsfiqa cull: docs: must be a table of scores, found a folder"),
+        (
+            "cull t.csv --below abc",
+            1,
+            "rsfiqa cull: --below: must be a number, found 'abc'; give a score in the units of the",
+        ),
+        ("cull t.csv --worst abc", 1, "rsfiqa cull: --worst: must be a percentage above 0% and up"),
         ("report --scores t.parquet -o t.parquet", 1, "t.parquet: must end in .html or .htm; give"),
         ("score ''", 1, "rsfiqa score: paths: must name pictures, found an empty name; leave it"),
         (

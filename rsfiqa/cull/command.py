@@ -30,7 +30,7 @@ class Cull(Command):
     worst: str | None = Field(
         None, description="Choose the worst of all scored pictures: a percentage (5%) or a number."
     )
-    below: float | None = Field(
+    below: str | None = Field(
         None,
         description="Choose scores worse than this one, in the units of the table: below it, or"
         " above it where lower scores are better.",
@@ -149,11 +149,11 @@ class Cull(Command):
             raise InputError(f"{name}: belongs to a list, found {chosen[0]}; leave one out")
 
     def _conditions(self) -> "Conditions":
-        from rsfiqa.cull.conditions import Conditions, parse_flag, parse_worst
+        from rsfiqa.cull.conditions import Conditions, parse_below, parse_flag, parse_worst
 
         return Conditions(
             None if self.worst is None else parse_worst(self.worst),
-            self.below,
+            None if self.below is None else parse_below(self.below),
             tuple(map(parse_flag, self.flag)),
             self.any,
         )

@@ -147,6 +147,20 @@ def parse_worst(text: str) -> Worst:
     return Worst(text.strip(), amount, is_percentage)
 
 
+def parse_below(text: str) -> float:
+    """A score, as typed.
+
+    Raises:
+        InputError: no number.
+    """
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(
+            f"--below: must be a number, found {text!r}; give a score in the units of the table"
+        ) from error
+
+
 def parse_flag(text: str) -> Flag:
     """A flag as typed: `damaged`, `blur>=3` or `blur<=2`.
 
