@@ -1,5 +1,6 @@
 """A region that the user gives, by a box or a mask, whose quality is asked for."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -152,7 +153,7 @@ class GivenMasks:
 Inside = GivenBox | GivenMasks
 
 
-def given_box(box: Sequence[float] | None, mask: np.ndarray | None) -> GivenBox:
+def given_box(box: Sequence[float] | None, mask: object) -> GivenBox:
     """The box of a caller in Python; the whole image if there is none but a mask.
 
     Raises:
@@ -163,20 +164,23 @@ def given_box(box: Sequence[float] | None, mask: np.ndarray | None) -> GivenBox:
     return GivenBox.of((0.0, 0.0, 1.0, 1.0) if box is None else box, "box")
 
 
-def check_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def check_mask(mask: np.ndarray | str | os.PathLike[str], size: tuple[int, int]) -> np.ndarray:
     """The mask of a caller in Python: bool (H, W).
 
     Args:
-        mask: any type that is not 0 inside.
+        mask: any type that is not 0 inside; or the path of a mask, see `read_mask`.
         size: width and height of the image, upright.
 
     Raises:
+        ImageError: a file that cannot be read.
         InputError: another shape, or nothing inside.
     """
-    pixels = np.asarray(mask) != 0
+    is_path = isinstance(mask, str | os.PathLike)
+    pixels = read_mask(Path(mask)) if is_path else np.asarray(mask) != 0
     if pixels.shape != size[::-1]:
         raise InputError(
-            f"mask: must have the shape of the image, {size[::-1]}, found {pixels.shape}; resize it"
+            f"mask: must be an array (H, W) in the shape of the image, {size[::-1]}, found"
+            f" {pixels.shape}; resize it"
         )
     if not pixels.any():
         raise InputError("mask: must have a pixel that is not 0, found none; draw one")

@@ -282,7 +282,7 @@ class Scorer(nn.Module, ImageScorer):
         source: Source,
         *,
         box: Sequence[float] | None = None,
-        mask: np.ndarray | None = None,
+        mask: np.ndarray | str | os.PathLike[str] | None = None,
     ) -> Score:
         """The score of one image; with a box or a mask, `Score.inside` is the region given by it.
 
@@ -290,10 +290,11 @@ class Scorer(nn.Module, ImageScorer):
             source: see `load_source`.
             box: x0, y0, x1, y1 in pixels of the upright image, x1 and y1 exclusive; or, if none is
                 above 1, in fractions of its width and height.
-            mask: bool (H, W), or any other type that is not 0 inside; of the upright image.
+            mask: bool (H, W), or any other type that is not 0 inside; of the upright image. Or the
+                path of an image of its size, whose dark pixels are outside, as of `--mask`.
 
         Raises:
-            ImageError: the image cannot be read, or the box exceeds it.
+            ImageError: the image or the mask cannot be read, or the box exceeds the image.
             InputError: another type, shape or range, or no pixels; a wrong box or mask.
         """
         if box is None and mask is None:

@@ -50,10 +50,16 @@ def test_the_region_is_one_of_the_label_map(scorer, photo):
     assert len(result.regions) <= len(whole.regions) + 1
 
 
-def test_box_fractions_and_mask_are_the_same_region(scorer, photo):
+def test_box_fractions_and_mask_are_the_same_region(scorer, photo, tmp_path):
     first = scorer.score(photo, box=(30, 20, 90, 60)).inside
     assert scorer.score(photo, box=(0.25, 0.25, 0.75, 0.75)).inside == first
-    assert scorer.score(photo, mask=mask_of((30, 20, 90, 60), value=1)).inside == first
+    mask = mask_of((30, 20, 90, 60), value=1)
+    assert scorer.score(photo, mask=mask).inside == first
+    path = save(tmp_path / "m.png", mask)
+    for given_path in (path, str(path)):
+        assert scorer.score(photo, mask=given_path).inside == first
+    with pytest.raises(ImageError, match=r"the mask gone.png cannot be read \(No such file"):
+        scorer.score(photo, mask="gone.png")
 
 
 def test_the_whole_picture_has_its_own_score(scorer, photo):
@@ -80,6 +86,7 @@ def test_the_whole_picture_has_its_own_score(scorer, photo):
             r"^box: must be four numbers x0,y0,x1,y1, found \(1, 2, 3\)",
         ),
         ({"mask": np.ones((3, 3))}, InputError, r"shape of the image, \(80, 120\), found \(3, 3\)"),
+        ({"mask": 5}, InputError, r"^mask: must be an array \(H, W\) in the .* found \(\); resize"),
         ({"mask": np.zeros((80, 120))}, InputError, "mask: must have a pixel that is not 0, found"),
         ({"mask": np.ones((80, 120)), "box": (0, 0, 1, 1)}, InputError, "found both; leave one"),
     ],
