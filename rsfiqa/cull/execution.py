@@ -23,17 +23,25 @@ class Left:
         actions: in the order in which they were done.
         reasons: why, one each.
         tried: number of actions, with those that were taken back.
+        files: number of those that are on files, not on folders.
     """
 
     actions: list[Action] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     tried: int = 0
+    files: int = 0
+
+    @property
+    def undone_files(self) -> int:
+        """Number of actions on files that were taken back."""
+        return self.files - _count_files(self.actions)
 
     def add(self, earlier: "Left") -> None:
         """Add actions that were done before these."""
         self.actions[:0] = earlier.actions
         self.reasons[:0] = earlier.reasons
         self.tried += earlier.tried
+        self.files += earlier.files
 
 
 def settle(journal: Journal) -> None:
@@ -151,7 +159,7 @@ def undo(journal: Journal) -> Left:
 
 def _undo(actions: Sequence[Action]) -> Left:
     """Take back actions, the last one first."""
-    left = Left(tried=len(actions))
+    left = Left(tried=len(actions), files=_count_files(actions))
     for action in reversed(actions):
         try:
             reason = action.undo()
@@ -162,3 +170,7 @@ def _undo(actions: Sequence[Action]) -> Left:
         if reason is not None:
             left.add(Left([action], [reason]))
     return left
+
+
+def _count_files(actions: Iterable[Action]) -> int:
+    return sum(not isinstance(action, MakeFolder) for action in actions)

@@ -155,7 +155,7 @@ def undo(table: Path) -> bool:
         left = execution.undo(journal)
     for reason in left.reasons:
         log.info("left as it is: %s", shown_path(reason))
-    print(f"undone: {left.tried - len(left.actions)} of {left.tried} actions on files")
+    print(f"undone: {left.undone_files} of {left.files} actions on files")
     return not left.actions
 
 

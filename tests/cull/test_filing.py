@@ -49,7 +49,7 @@ def test_nothing_is_done_unless_it_is_asked_for(tmp_path, capsys, action):
 
 
 @pytest.mark.parametrize("action", ["move", "copy", "link"])
-def test_pictures_keep_their_place_and_come_back(tmp_path, action):
+def test_pictures_keep_their_place_and_come_back(tmp_path, capsys, action):
     table = make_photos(tmp_path, SCORES)
     before = tree(tmp_path)
     (tmp_path / "photos/a.jpg").chmod(0o640)
@@ -62,7 +62,9 @@ def test_pictures_keep_their_place_and_come_back(tmp_path, action):
     assert (tmp_path / "rejects/a.jpg").read_bytes() == before["photos/a.jpg"]
     assert (tmp_path / "photos/a.jpg").exists() is (action != "move")
     assert (tmp_path / "rejects/a.jpg").is_symlink() is (action == "link")
+    capsys.readouterr()
     assert cull(table, "--undo") == 0
+    assert capsys.readouterr().out == "undone: 2 of 2 actions on files\n"  # and on folders
     assert tree(tmp_path) == before
     assert not journal_path(table).exists()
 
@@ -395,9 +397,9 @@ def test_what_is_left_does_not_keep_earlier_runs_from_being_undone(tmp_path, cap
     (photos / "b.jpg").write_bytes(b"another")
     (photos / "sub/a.jpg").write_bytes(b"another")
     assert cull(table, "--undo") == 3  # of the third: of its folder and b.jpg
-    assert "undone: 1 of 2 actions on files" in capsys.readouterr().out
+    assert "undone: 0 of 1 actions on files" in capsys.readouterr().out
     assert cull(table, "--undo") == 3  # the second, which has moved sub/a.jpg
-    assert "undone: 2 of 4 actions on files" in capsys.readouterr().out
+    assert "undone: 0 of 2 actions on files" in capsys.readouterr().out
     caplog.clear()
     assert cull(table, "--undo") == 3  # the first
     assert caplog.text.count("left as it is") == 2
