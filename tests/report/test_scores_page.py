@@ -329,6 +329,18 @@ def test_without_scripts_it_is_useful(browser, table, rows):
     context.close()
 
 
+@pytest.mark.parametrize("media", ["screen", "print"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+def test_the_ends_of_the_scale_stand_at_the_ends_of_the_histogram(browser, table, media, scripts):
+    context = browser.new_context(java_script_enabled=scripts, viewport=SIZE)
+    page = context.new_page()
+    page.goto(table.with_suffix(".html").as_uri())
+    page.emulate_media(media=media)
+    bars, ends = (page.locator(name).bounding_box() for name in (".histogram", ".ends"))
+    assert (bars["x"], bars["width"]) == (ends["x"], ends["width"])
+    context.close()
+
+
 def test_paper_shows_pictures_maps_and_the_worst(page):
     page.emulate_media(media="print")
     assert page.locator(".picture[data-row]:visible").count() == 3
