@@ -17,6 +17,7 @@ from tests.support.scored_folder import FAILED, NAMES, scored_folder, worst_firs
 pytestmark = needs_chromium
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra dev")
 SIZE = {"width": 1280, "height": 900}
+BARS = 20  # of the histogram
 TALL = {"width": 1280, "height": 1900}  # the whole list is in view
 PHONE = {"width": 390, "height": 844}
 
@@ -324,7 +325,7 @@ def test_without_scripts_it_is_useful(browser, table, rows):
         "(all) => all.map((a) => a.href)"
     )
     assert links == [Path(row["location"]).as_uri() for row in rows if row["score"] is not None]
-    assert page.locator(".histogram li:visible").count() == 20
+    assert page.locator(".histogram li:visible").count() == BARS
     assert page.locator(".tools:visible, #list:visible").count() == 0
     context.close()
 
@@ -349,6 +350,32 @@ def test_paper_shows_pictures_maps_and_the_worst(page):
     stack = page.locator(".stack").first
     photo, cost, attention = (one.bounding_box() for one in stack.locator("img").all())
     assert photo["x"] + photo["width"] < cost["x"] < attention["x"]
+    assert page.locator("button:visible").count() == BARS + page.locator(".problems li").count()
+    for overlay, heat in (("cost", cost), ("attention", attention)):
+        legend = page.locator(f".bar[data-overlay='{overlay}']").first.bounding_box()
+        assert legend["x"] == pytest.approx(heat["x"], abs=1)
+        assert legend["width"] <= heat["width"] + 1
+        assert heat["y"] + heat["height"] <= legend["y"] <= heat["y"] + heat["height"] + 20
+
+
+def test_paper_shows_histogram_and_problems_of_a_narrow_window(browser, table):
+    """The panel that holds them is closed there; the printed page opens it, and closes it again."""
+    page = browser.new_page(viewport=PHONE)
+    page.goto(table.with_suffix(".html").as_uri())
+    assert not page.locator(".histogram").is_visible()
+    page.evaluate(
+        """() => {
+            window.printed = [];
+            addEventListener("beforeprint", () => {
+                const shown = (one) => document.querySelector(one).checkVisibility();
+                window.printed.push(shown(".histogram"), shown(".problems"));
+            });
+        }"""
+    )
+    page.pdf()
+    assert page.evaluate("window.printed") == [True, True]
+    assert not page.locator(".histogram").is_visible()
+    page.close()
 
 
 @pytest.mark.parametrize("size", [SIZE, PHONE, {"width": 360, "height": 700}])
