@@ -38,6 +38,17 @@ def test_a_folder_holds_page_thumbnails_and_lists(folder):
     assert FAILED in listed.texts
 
 
+def test_lists_say_why_of_the_picture_and_of_its_worst_region(scored, folder):
+    rows = worst_first(scored[0])
+    texts = (folder / "pages/0001.html").read_text("utf-8")
+    items = [Page(item).texts for item in re.findall(r"<li>.*?</li>", texts, re.DOTALL)]
+    assert len(items) == len(rows)
+    for item, row in zip(items, rows, strict=True):
+        assert row["reason"] in item
+        assert (f"Worst region: {row['worst_caption']}" in item) is (row["status"] == "ok")
+        assert row["worst_caption"] not in item  # as if it were the picture's
+
+
 def test_thumbnails_are_used_again_and_old_ones_removed(scored, folder):
     before = {path: path.stat().st_mtime_ns for path in folder.glob("thumbnails/*/*.jpg")}
     (folder / "thumbnails/00").mkdir(exist_ok=True)
