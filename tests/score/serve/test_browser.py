@@ -234,8 +234,7 @@ def test_bursts_mark_the_best_and_reject_the_others(open_page):
     page = open_page()
     drop(page, {name: FILES[name] for name in ("c.jpg", "b.jpg", "a.jpg")})
     page.keyboard.press("b")
-    assert page.locator("#sheet h3").count() == 1
-    assert page.locator("#sheet h3").inner_text().startswith("Burst of 2")
+    assert page.locator("#sheet h3").first.inner_text().startswith("Burst of 2")
     (best,) = page.locator("#sheet li", has=page.locator(".best")).all()
     scores = {
         b.locator(".label").inner_text(): float(b.locator(".score").inner_text().split()[0])
@@ -245,6 +244,22 @@ def test_bursts_mark_the_best_and_reject_the_others(open_page):
     assert best.locator(".label").inner_text() == max(scores, key=scores.get)
     page.get_by_text("Pick the best, reject the others").click()
     assert sorted(marked(page).values()) == ["", "pick", "reject"]
+
+
+def test_pictures_of_no_burst_stand_in_one_grid_below_the_bursts(open_page):
+    page = open_page()
+    others = {f"{seed}.jpg": photo(seed, taken=f"2024:05:06 1{seed}:00:00") for seed in (2, 4, 5)}
+    drop(page, {"a.jpg": FILES["a.jpg"], "b.jpg": FILES["b.jpg"], **others})
+    page.keyboard.press("b")
+    burst, single = page.locator("#sheet section").all()
+    assert burst.locator("h3").inner_text().startswith("Burst of 2")
+    assert single.locator("h3").inner_text() == "Single pictures"
+    assert single.locator("ol").count() == 1
+    assert single.locator(".label").all_inner_texts() == list(others)
+    assert single.locator("h3 button").count() == 0
+    page.keyboard.press("b")
+    assert page.locator("#sheet h3").count() == 0
+    assert page.locator("#sheet li").count() == 5
 
 
 def test_the_picked_list_is_exported(open_page):

@@ -238,7 +238,7 @@ function arrange() {
   const list = sorted(items.filter(isShown));
   for (const item of items) item.node.figure.classList.remove("best");
   const groups = inBursts() ? burstsOf(list) : [list];
-  at("sheet").replaceChildren(...groups.map(drawGroup));
+  at("sheet").replaceChildren(...(inBursts() ? drawBursts(groups) : groups.map(drawList)));
   shown = groups.flat();
 }
 
@@ -249,22 +249,23 @@ function arrangeSoon() {
   setTimeout(() => { arranging = false; arrange(); }, 200);
 }
 
-function drawGroup(group) {
-  const list = element("ol", {}, ...group.map((item) => item.node.li));
-  if (!inBursts()) return list;
-  const section = element("section");
-  if (group.length === 1) {
-    section.append(list);
-    return section;
-  }
+const drawList = (group) => element("ol", {}, ...group.map((item) => item.node.li));
+
+function drawBursts(groups) {
+  const single = groups.filter((group) => group.length === 1).flat();
+  const sections = groups.filter((group) => group.length > 1).map(drawBurst);
+  if (single.length) sections.push(element("section", {}, element("h3", {}, "Single pictures"), drawList(single)));
+  return sections;
+}
+
+function drawBurst(group) {
   const best = bestOf(group);
   best.node.figure.classList.add("best");
   const keep = element("button", { type: "button" }, "Pick the best, reject the others");
   keep.addEventListener("click", () => {
     for (const item of group) setMark(item, item === best ? "pick" : "reject");
   });
-  section.append(element("h3", {}, `Burst of ${group.length}`, keep), list);
-  return section;
+  return element("section", {}, element("h3", {}, `Burst of ${group.length}`, keep), drawList(group));
 }
 
 function report() {
