@@ -28,7 +28,7 @@ STAGES = frozenset(
 LAYERS = (
     {
         *("errors", "registry", "vocabulary", "scale", "metrics", "splits", "options"),
-        *("label_runs", "region_layout", "architecture"),
+        *("label_runs", "region_layout", "architecture", "cost_map"),
     },
     {"io"},
     {"products"},

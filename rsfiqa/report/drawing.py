@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from rsfiqa.cost_map import brightest_cost, brightness
 from rsfiqa.images import resize
 from rsfiqa.report.pictures import Heat
 from rsfiqa.scale import MosScale
@@ -39,10 +40,9 @@ def attention_heat(attention: np.ndarray) -> Heat:
 def cost_heat(costs: np.ndarray, scale: MosScale) -> Heat:
     """Costs of grid cells float (G, G), MOS points.
 
-    The brightest color is the largest cost, or that of a cell of a uniformly worst picture if this
-    is more: good pictures stay dark.
+    The brightest color is `brightest_cost`, as in the heat maps of `rsfiqa score`.
     """
-    peak = max(float(costs.max()), abs(scale.span) / costs.size)
+    peak = brightest_cost(costs, scale)
     return Heat(heat_uri(costs, peak), peak, costs.size)
 
 
@@ -53,9 +53,7 @@ def heat_uri(values: np.ndarray, peak: float) -> str:
     """
     import matplotlib  # takes a moment, which a page without attention saves
 
-    side = (HEAT_SIDE, HEAT_SIDE)
-    smooth = cv2.resize(values.astype(np.float32), side, interpolation=cv2.INTER_CUBIC)
-    fraction = np.clip(smooth / max(peak, 1e-9), 0, 1)
+    fraction = brightness(values, peak, (HEAT_SIDE, HEAT_SIDE))
     levels = np.arange(256) / 255
     colors = np.rint(255 * matplotlib.colormaps["magma"](levels)[:, :3]).astype(np.uint8)
     image = Image.fromarray(np.rint(255 * fraction).astype(np.uint8))

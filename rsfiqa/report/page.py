@@ -8,6 +8,7 @@ import jinja2
 import numpy as np
 
 from rsfiqa import __version__
+from rsfiqa.cost_map import BRIGHTEST
 from rsfiqa.io.atomic import atomic
 from rsfiqa.report import formatting
 from rsfiqa.report.pictures import KINDS
@@ -36,6 +37,7 @@ def write(path: Path, template: str, **content: Any) -> None:
             failures=failures[:MAX_FAILURES],
             failed=failed,
             kinds=KINDS,
+            brightest=BRIGHTEST,
             version=__version__,
             written=datetime.now(UTC),
         )

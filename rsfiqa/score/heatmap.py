@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+from rsfiqa.cost_map import BRIGHTEST, brightest_cost, brightness
 from rsfiqa.errors import InputError
 from rsfiqa.images import resize
 from rsfiqa.images.listing import HEATMAP
@@ -16,7 +17,7 @@ from rsfiqa.io.atomic import atomic
 from rsfiqa.io.folders import check_folder
 from rsfiqa.products.scores import FileState, as_input_error
 from rsfiqa.scale import MosScale
-from rsfiqa.score.result import Score, smooth_map
+from rsfiqa.score.result import Score
 
 LONG_SIDE = 1024  # pixels of a heat map; smaller images keep their size
 LONGEST_NAME = 255  # bytes, of most file systems
@@ -61,6 +62,7 @@ def record(state: FileState, label: str) -> Record:
         "Source modified": str(state["modified"]),
         "Checkpoint": label,
         "Shows": SHOWS,
+        "Brightest": str(BRIGHTEST),
     }
 
 
@@ -140,8 +142,7 @@ def write(target: Path, image: Image.Image, text: Record) -> None:
 def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
     """An image overlaid with cost, bright where points are lost, and a legend below it.
 
-    The brightest color is the largest cost of a cell of the grid, or that of a uniformly worst
-    image if this is more: good pictures stay dark.
+    The brightest color is `brightest_cost`, so that good pictures stay dark.
 
     Args:
         image: uint8 (H, W, 3).
@@ -152,20 +153,19 @@ def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
     height, width = small.shape[:2]
     factors = np.tile(np.divide((width, height), score.size), 2)
     x0, y0, x1, y1 = np.rint(np.array(score.content) * factors).astype(int).tolist()
-    box = x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
-    cells = score.cost_grid.size
-    costs = smooth_map(score.cost_grid, (width, height), box) * (height * width / cells)
-    top = max(float(costs.max()), abs(scale.span) / cells)
-    drawn = PICTURE * small + (1 - PICTURE) * _colors(costs / top)
+    top = brightest_cost(score.cost_grid, scale)
+    fraction = brightness(score.cost_grid, top, (width, height))
+    fraction[:y0] = fraction[y1:] = fraction[:, :x0] = fraction[:, x1:] = 0
+    drawn = PICTURE * small + (1 - PICTURE) * _colors(fraction)
     total = float(score.cost_grid.sum(dtype=np.float64))
-    return _with_legend(np.rint(drawn).astype(np.uint8), top, total, cells)
+    return _with_legend(np.rint(drawn).astype(np.uint8), top, total, score.cost_grid.size)
 
 
 def _colors(fraction: np.ndarray) -> np.ndarray:
-    """Colors of values in [0, 1], others clipped: float (..., 3), 0 to 255."""
+    """Colors of values in [0, 1]: float (..., 3), 0 to 255."""
     import matplotlib as mpl  # takes a moment, which scoring without heat maps saves
 
-    colors: np.ndarray = mpl.colormaps[COLORS](np.clip(fraction, 0, 1))[..., :3] * 255
+    colors: np.ndarray = mpl.colormaps[COLORS](fraction)[..., :3] * 255
     return colors
 
 

@@ -121,7 +121,7 @@ def test_regions_and_attention_are_those_of_the_scorer(table, trained, html):
     peak = float(found.attention.max() * found.attention.size)
     assert f"{peak:.1f} × uniform" in article
     cells_of_grid = found.cost_grid.size
-    highest = max(float(found.cost_grid.max()), 4 / cells_of_grid)
+    highest = max(float(found.cost_grid.max()), 4 * 4 / cells_of_grid)
     assert f"{highest:.3f} points per 1/{cells_of_grid} of the picture" in article
 
 

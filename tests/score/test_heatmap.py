@@ -8,6 +8,7 @@ from PIL import Image
 
 from rsfiqa.errors import InputError
 from rsfiqa.images.listing import expand_paths
+from rsfiqa.images.location import file_state
 from rsfiqa.scale import MosScale
 from rsfiqa.score import heatmap
 from rsfiqa.score.result import Score
@@ -157,6 +158,23 @@ def test_it_is_bright_where_points_are_lost_and_dark_on_a_good_picture():
     assert light.max() == sum((196, 197, 163))  # 0.45 of grey, 0.55 of magma's end (252, 253, 191)
     assert good[:240, :400].max() < 150
     assert len(np.unique(best[:240, :400].reshape(-1, 3), axis=0)) == 1  # nothing is lost
+
+
+def test_the_map_of_a_good_picture_stays_dark():
+    """Although its costs are in few cells, as attention is uneven: this one scores 78."""
+    costs = np.full((8, 8), 0.2, np.float32)
+    costs[3:5, 3:5] = 2.5
+    picture = np.full((240, 400, 3), 128, np.uint8)
+    drawn = np.asarray(heatmap.heatmap(picture, scored(costs, (0, 0, 400, 240)), SCALE))
+    assert drawn[:240, :400].mean(axis=2).max() < 140
+
+
+def test_a_heat_map_of_other_colors_is_drawn_again(tmp_path):
+    target, expected = tmp_path / "a.png", heatmap.record(file_state(str(save(tmp_path / "a"))), "")
+    heatmap.write(target, Image.new("RGB", (9, 9)), expected)
+    assert heatmap.is_current(target, expected)
+    heatmap.write(target, Image.new("RGB", (9, 9)), expected | {"Brightest": "1"})
+    assert not heatmap.is_current(target, expected)
 
 
 def test_costs_add_up_over_pixels_and_spare_a_border():
