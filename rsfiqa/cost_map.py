@@ -25,6 +25,16 @@ def brightest_cost(costs: np.ndarray, scale: MosScale) -> float:
     return max(float(costs.max()), BRIGHTEST * abs(scale.span) / costs.size)
 
 
+def total_cost(costs: np.ndarray, scale: MosScale) -> float:
+    """Cost of the whole image, MOS points, clipped to the scale as the score is that is shown.
+
+    Args:
+        costs: float (G, G), cost of each grid cell, MOS points.
+        scale: of the score.
+    """
+    return min(max(float(costs.sum(dtype=np.float64)), 0.0), abs(scale.span))
+
+
 def brightness(values: np.ndarray, peak: float, size: tuple[int, int]) -> np.ndarray:
     """A map over the pixels of an image: float32 (H, W) in [0, 1], smooth.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsfiqa.cost_map import BRIGHTEST, brightest_cost
+from rsfiqa.cost_map import BRIGHTEST, brightest_cost, total_cost
 from rsfiqa.report.drawing import cost_heat
 from rsfiqa.scale import MosScale
 from rsfiqa.score import heatmap
@@ -21,6 +21,13 @@ def test_the_brightest_color_is_the_costliest_cell_or_four_times_a_uniformly_wor
     assert brightest_cost(costs, scale) == 4 * 100 / 64
     costs[2, 3] = 7.5
     assert brightest_cost(costs, scale) == 7.5
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_picture_loses_no_more_than_the_scale_has(scale):
+    """As its score is shown within the scale, also where it is computed beyond an end."""
+    found = [total_cost(np.full((8, 8), cost), scale) for cost in (101.4 / 64, 0.5, -0.1)]
+    assert found == [100, 32, 0]
 
 
 @pytest.mark.parametrize("peak", [0.5, 8.0])
@@ -43,4 +50,5 @@ def test_heat_map_and_page_show_a_picture_by_one_scale(peak, monkeypatch):
 
 def test_the_user_guide_says_it():
     guide = Path(__file__).parents[1] / "docs/user-guide.md"
-    assert f"at least {BRIGHTEST} times that of a cell" in guide.read_text("utf-8")
+    text = " ".join(guide.read_text("utf-8").split())
+    assert f"at least {BRIGHTEST} times that of a cell" in text

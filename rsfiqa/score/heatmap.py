@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from rsfiqa.cost_map import BRIGHTEST, brightest_cost, brightness
+from rsfiqa.cost_map import BRIGHTEST, brightest_cost, brightness, total_cost
 from rsfiqa.errors import InputError
 from rsfiqa.images import resize
 from rsfiqa.images.listing import HEATMAP
@@ -157,7 +157,7 @@ def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
     fraction = brightness(score.cost_grid, top, (width, height))
     fraction[:y0] = fraction[y1:] = fraction[:, :x0] = fraction[:, x1:] = 0
     drawn = PICTURE * small + (1 - PICTURE) * _colors(fraction)
-    total = float(score.cost_grid.sum(dtype=np.float64))
+    total = total_cost(score.cost_grid, scale)
     return _with_legend(np.rint(drawn).astype(np.uint8), top, total, score.cost_grid.size)
 
 
@@ -175,7 +175,7 @@ def _with_legend(drawn: np.ndarray, top: float, total: float, cells: int) -> Ima
     Args:
         drawn: the picture.
         top: cost of the brightest color, MOS points per cell.
-        total: cost of the whole image, MOS points.
+        total: cost of the whole image, MOS points within the scale.
         cells: of the grid.
     """
     font = ImageFont.load_default(FONT_SIZE)

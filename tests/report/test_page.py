@@ -135,6 +135,20 @@ def test_failures_are_listed_with_their_reason(html):
     ]
 
 
+@pytest.mark.parametrize(("score", "is_explained"), [(-1.4, True), (-0.01, False), (30.0, False)])
+def test_costs_beyond_the_scale_are_explained(score, is_explained):
+    """Costs add up to what the computed score falls short; the score is shown as 0."""
+    scale, outline = MosScale(0, 100), "M0 0H9V9H0Z"
+    region = Region(0, outline, (50, 50), "a", "a", [], "", score, 1.0, scale.shortfall(score))
+    heat = drawing.cost_heat(np.full((8, 8), 1.5), scale)
+    parts = Explanation((9, 9), score, [region], cost=heat)
+    picture = Picture("a", "b", DataSet("c", 1, scale), [], "", "", parts)
+    template = page._environment().get_template("picture.html.jinja")
+    html = str(template.module.article(picture, "a", {}))
+    explained = "computed beyond the worst end, so its costs exceed the scale" in html
+    assert explained is is_explained
+
+
 def test_tables_say_what_the_headline_says(made):
     html, headline = made
     for name in ("results", "across-data-sets"):

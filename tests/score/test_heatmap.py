@@ -177,6 +177,15 @@ def test_a_heat_map_of_other_colors_is_drawn_again(tmp_path):
     assert not heatmap.is_current(target, expected)
 
 
+def test_the_legend_stays_within_the_scale(monkeypatch):
+    """The score of such a picture is shown as 0 of 100."""
+    texts = []
+    monkeypatch.setattr(heatmap.ImageDraw.ImageDraw, "text", lambda *args: texts.append(args[2]))
+    costs = np.full((8, 8), 101.4 / 64, np.float32)
+    heatmap.heatmap(np.zeros((240, 400, 3), np.uint8), scored(costs, (0, 0, 400, 240)), SCALE)
+    assert texts == ["0", "6.2 points lost per 1/64 of the picture; 100.0 in all"]
+
+
 def test_costs_add_up_over_pixels_and_spare_a_border():
     random = np.random.default_rng(0)
     grid = random.normal(0.5, 1, (8, 8)).astype(np.float32)  # some beyond the best end

@@ -177,14 +177,19 @@ def test_scores_are_shown_within_the_scale(open_page):
     assert page.locator("#facts b").inner_text() == "1.0"
     scores = page.locator("#rows td:nth-child(3)").all_inner_texts()
     assert scores == ["1.0"] * len(scores) != []
+    costs = page.locator("#rows td:nth-child(2)").all_inner_texts()
+    assert costs == ["4.0"] * len(scores)  # all that a scale from 1 to 5 has
+    assert page.locator("#reason").inner_text().endswith("It costs 4.0 points.")
+    page.locator("#rows tr").first.hover()
+    assert "costs 4.0 points: " in page.locator("#hovered").inner_text()
 
 
 def beyond(route) -> None:
     """Answer a request as the service does, with scores below the scale."""
     answer = route.fetch()
     content = answer.json()
-    content["score"] = -34.5
-    content["regions"] = [one | {"score": -40.0} for one in content["regions"]]
+    content["score"], content["worst_cost"] = -34.5, 45.0
+    content["regions"] = [one | {"score": -40.0, "cost": 45.0} for one in content["regions"]]
     route.fulfill(response=answer, json=content)
 
 

@@ -192,6 +192,7 @@ function makeNode() {
 
 const number = (value) => value.toFixed(1);
 const within = (score, result) => number(Math.min(Math.max(score, result.low), result.high)); // a score on its scale
+const points = (cost, result) => number(Math.min(cost, result.high - result.low)); // no more than the scale has
 
 function drawItem(item) {
   const { node } = item;
@@ -371,7 +372,7 @@ function drawFacts(item) {
   at("facts").replaceChildren(element("b", {}, within(result.score, result)), facts.join(", "));
   const damage = result.damage ? ` Damaged: ${result.damage}.` : "";
   const reason = result.reason === result.worst_caption ? "" : `${result.reason}. `;
-  const worst = `Worst region: ${result.worst_caption} It costs ${number(result.worst_cost)} points.`;
+  const worst = `Worst region: ${result.worst_caption} It costs ${points(result.worst_cost, result)} points.`;
   at("reason").textContent = reason + worst + damage;
 }
 
@@ -405,7 +406,7 @@ function drawRow(region, r, result) {
   const button = element("button", { type: "button" }, r === result.worst ? `${r + 1} worst` : `${r + 1}`);
   const row = element("tr", {},
     element("td", {}, button),
-    element("td", { className: "figure" }, number(region.cost)),
+    element("td", { className: "figure" }, points(region.cost, result)),
     element("td", { className: "figure" }, within(region.score, result)),
     element("td", {}, region.text));
   row.dataset.region = r;
@@ -423,7 +424,7 @@ function choose(r) {
   }
   const ratings = Object.entries(region.ratings).filter(([, value]) => value !== null);
   const figures = ratings.map(([name, value]) => `${name} ${number(value)}`).join(", ");
-  at("hovered").textContent = `Region ${Number(r) + 1} costs ${number(region.cost)} points: ${region.text} (${figures})`;
+  at("hovered").textContent = `Region ${Number(r) + 1} costs ${points(region.cost, current.result)} points: ${region.text} (${figures})`;
 }
 
 function drawMark(item) {
