@@ -11,7 +11,6 @@ from rsfiqa import __version__
 from rsfiqa.cost_map import BRIGHTEST
 from rsfiqa.io.atomic import atomic
 from rsfiqa.report import formatting
-from rsfiqa.report.pictures import KINDS
 from rsfiqa.report.tables import axis_limit
 
 MAX_FAILURES = 500  # rows of the table; the products hold all failures
@@ -36,7 +35,6 @@ def write(path: Path, template: str, **content: Any) -> None:
             content,
             failures=failures[:MAX_FAILURES],
             failed=failed,
-            kinds=KINDS,
             brightest=BRIGHTEST,
             version=__version__,
             written=datetime.now(UTC),

@@ -9,7 +9,7 @@ from rsfiqa.report.dataset import DataSet
 
 BUDGET = 10_000_000  # bytes of all pictures together, so that the page stays below 15 MB
 MARKUP = 1300  # bytes of a region in addition to its outline and text
-# Roles of pictures, as the filter of the page lists them.
+# Roles of pictures of data sets, as the filter of the page lists them.
 KINDS = {
     "best": "best predicted",
     "worst": "worst predicted",
@@ -17,6 +17,8 @@ KINDS = {
     "spaced": "evenly spaced by prediction",
     "failed": "with a failure",
 }
+# The same of scored folders, where several pictures may have one.
+SCORED_KINDS = {"best": "one of the best", "worst": "one of the worst", "spaced": "in between"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Picture:
         name: of the image.
         source: data set or folder, by which pictures are filtered.
         dataset: gives the units of the scores.
-        roles: why the picture was chosen, of `KINDS`.
+        roles: why the picture was chosen, of `KINDS` or `SCORED_KINDS`.
         photo: data URI; empty if the file could not be read.
         missing: why the file could not be read.
         explanation: the predicted score and its parts.
@@ -156,7 +158,8 @@ def choose(
     """The images to show, as index and roles, best predicted first.
 
     Equal numbers of the best predicted, the worst predicted and, if the quality is known, those
-    with the largest error; then images evenly spaced by prediction.
+    with the largest error; then images evenly spaced by prediction. None is both one of the best
+    and one of the worst; a single image has neither role.
 
     Args:
         predicted: float (N,), higher is better.
@@ -164,20 +167,21 @@ def choose(
         quality: float (N,) on the scale of `predicted`; None if unknown.
     """
     best = np.argsort(-predicted, kind="stable")
-    orders = {"best": best, "worst": best[::-1]}
+    half = len(predicted) // 2
+    orders = {"best": best[:half], "worst": best[::-1][:half]}
     if quality is not None:
         orders["error"] = np.argsort(-np.abs(predicted - quality), kind="stable")
     roles: dict[int, list[str]] = {}
-    for rank in range(min(max(1, count // (len(orders) + 1)), len(predicted))):
+    for rank in range(max(1, count // (len(orders) + 1))):
         for role, order in orders.items():
-            index = int(order[rank])
-            if index in roles or len(roles) < count:
-                roles.setdefault(index, []).append(role)
+            for index in order[rank : rank + 1].tolist():  # none where the order is shorter
+                if index in roles or len(roles) < count:
+                    roles.setdefault(index, []).append(role)
     free = min(count, len(predicted)) - len(roles)
     for target in np.linspace(predicted.max(), predicted.min(), free + 2)[1:-1]:
         rest = [int(index) for index in best if int(index) not in roles]
         nearest = min(rest, key=lambda index: abs(float(predicted[index]) - target))
-        roles[nearest] = ["spaced"]
+        roles[nearest] = ["spaced"] if len(predicted) > 1 else []
     return {int(index): roles[int(index)] for index in best if int(index) in roles}
 
 

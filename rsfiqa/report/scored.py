@@ -20,6 +20,7 @@ from rsfiqa.report import page, pages, record, thumbnails
 from rsfiqa.report.dataset import DataSet, is_pseudo
 from rsfiqa.report.listing import as_json, content, histogram, problems_of
 from rsfiqa.report.overview import MAX_LISTED, Overview
+from rsfiqa.report.pictures import SCORED_KINDS
 from rsfiqa.report.record import Failure
 from rsfiqa.report.scored_pictures import LoadScorer, Paths, address, scored_pictures
 from rsfiqa.report.thumbnails import Thumbnail
@@ -88,7 +89,7 @@ def run(
         "scores.html.jinja",
         title=name,
         stem=scores.stem,
-        grouped="Folder",
+        kinds=SCORED_KINDS,
         table=scores.name,
         digest=_digest(scores),
         label=label,

@@ -72,6 +72,7 @@ def run(root: Path, *, images: int, title: str, names: Sequence[str] = ()) -> st
         "results.html.jinja",
         title=title,
         grouped="Data set",
+        kinds=pictures.KINDS,
         within=within,
         across=[pair for pair in pairs if not pair.within],
         matrix=matrix,

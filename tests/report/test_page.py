@@ -14,7 +14,7 @@ from rsfiqa.products.results import ResultRow
 from rsfiqa.report import drawing, gallery, page, plots
 from rsfiqa.report import stage as report
 from rsfiqa.report.dataset import DataSet
-from rsfiqa.report.pictures import BUDGET, Explanation, Picture, Region
+from rsfiqa.report.pictures import BUDGET, KINDS, Explanation, Picture, Region
 from rsfiqa.report.record import Failure
 from rsfiqa.report.tables import DatasetPair
 from rsfiqa.scale import MosScale
@@ -252,6 +252,7 @@ def test_a_page_of_a_thousand_images_stays_below_15_mb(tmp_path):
         "results.html.jinja",
         title="t",
         grouped="Data set",
+        kinds=KINDS,
         within=[],
         across=[],
         matrix=None,

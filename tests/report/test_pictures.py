@@ -45,7 +45,13 @@ def test_without_scores_there_is_no_error():
 def test_a_picture_can_have_several_roles():
     found = choose(np.array([0.5, 0.9, 0.1]), 2, np.array([0.5, 0.0, 0.1]))
     assert found == {1: ["best", "error"], 2: ["worst"]}
-    assert choose(np.array([0.5]), 3, np.array([0.5])) == {0: ["best", "worst", "error"]}
+    assert choose(np.array([0.5]), 3, np.array([0.5])) == {0: ["error"]}
+
+
+def test_none_is_both_one_of_the_best_and_of_the_worst():
+    assert choose(np.array([0.5]), 8) == {0: []}
+    assert choose(np.array([0.5, 0.9]), 8) == {1: ["best"], 0: ["worst"]}
+    assert choose(np.array([0.5, 0.9, 0.1]), 9) == {1: ["best"], 0: ["spaced"], 2: ["worst"]}
 
 
 @pytest.mark.parametrize("count", range(10))

@@ -153,8 +153,33 @@ def test_folders_and_failures(table, html):
         assert values == [f"{value:.3f}" for value in expected]
     assert [row[4] for row in listed] == sorted(row[4] for row in listed)
     assert cells(section(html, "failures"))[1:] == [
-        ["b", "score", "b/bad.jpg", "not an image of a known format"]
+        ["b", "b/bad.jpg", "not an image of a known format"]
     ]
+    assert "Pictures that could not be scored: 1." in html
+
+
+def test_pictures_of_a_folder_are_labelled_plainly(table, trained, tmp_path):
+    """Without the words for data sets; of two none has both labels, and a single one none."""
+    rows = [row for row in scored.read(table) if row["status"] == "ok"]
+    labels = {
+        count: re.findall(
+            r"one of the (?:best|worst)|in between|evenly spaced by prediction",
+            run(written(tmp_path / f"{count}.parquet", rows[:count]), trained, images=8),
+        )
+        for count in (1, 2, 3)
+    }
+    assert labels == {
+        1: [],
+        2: ["one of the worst", "one of the best"],
+        3: ["one of the worst", "in between", "one of the best"],
+    }
+
+
+def test_a_folder_without_failures_says_nothing_of_stages(table, trained, tmp_path):
+    rows = [row for row in scored.read(table) if row["status"] == "ok"]
+    html = section(run(written(tmp_path / "s.parquet", rows), trained, images=0), "failures")
+    assert "None: every picture was scored." in html
+    assert "stage" not in html.lower()
 
 
 def test_a_hostile_name_is_text(html):
