@@ -239,7 +239,7 @@ def _message(error: BaseException, command: Command) -> str | None:
         case InputError():
             return str(error)
         case KeyboardInterrupt():
-            return "interrupted"
+            return f"interrupted; {error}" if str(error) else "interrupted"
         case ModuleNotFoundError(name=str(name)) if not name.startswith("rsfiqa"):
             return (
                 f"needs the package {name.partition('.')[0]}, found none; install it with pip"

@@ -224,6 +224,18 @@ def test_an_error_is_one_line_on_stderr(capsys, line, status, message):
     assert shown.out == ""
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"), [((), "interrupted"), (("rows are kept",), "interrupted; rows are kept")]
+)
+def test_an_interrupt_says_what_is_kept(capsys, monkeypatch, reason, message):
+    def interrupted(self):
+        raise KeyboardInterrupt(*reason)
+
+    monkeypatch.setattr(Segment, "run", interrupted)
+    assert cli.main(["segment", "x"]) == 130
+    assert capsys.readouterr().err == f"rsfiqa segment: {message}\n"
+
+
 @pytest.mark.parametrize("line", ["segment", "teach no_such_stage"])
 def test_a_wrong_call(capsys, line):
     with pytest.raises(SystemExit) as caught:

@@ -4,8 +4,8 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -100,9 +100,11 @@ def run(
         )
     seconds = max(time.monotonic() - started, 1e-9)
     _log_skipped(listing, verbose)
-    images, speed = counted(done, "image"), done / seconds
-    log.info("score: %s, %d failed, %.1f images/s", images, len(failed), speed)
-    if failed:  # last, where it is read
+    if done or not paths:  # that all are done already has been said
+        images, speed = counted(done, "image"), done / seconds
+        log.info("score: %s, %d failed, %.1f images/s", images, len(failed), speed)
+    are_shown = (output is None or explain) and sys.stdout.isatty()  # by their rows
+    if failed and not are_shown:  # last, where it is read
         table = None if output is None else shown_path(str(output))
         log.info("%s", failed_line(failed, all_named=verbose, table=table))
     return not failed
@@ -173,7 +175,7 @@ def _write_table(
         check: raises if too many failed, before the table is written.
     """
     failed = []
-    with journal:
+    with _resumable(), journal:
         pending = _pending(paths, pool, journal)
         if len(pending) < len(paths):
             hint = "; --explain is about the others" if explain else ""
@@ -189,6 +191,15 @@ def _write_table(
         locations = [display_path(locate(path)) for path in paths]
         journal.publish(locations)
         return len(pending), failed
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say of an interruption what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("finished rows are kept, the same command resumes") from error
 
 
 def _with_progress(rows: Iterable[Scored], count: int, explain: bool) -> Iterable[Scored]:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_a_second_run_computes_nothing_and_new_pictures_are_added(pictures, chec
 
 def test_an_interrupted_run_resumes(pictures, checkpoint, tmp_path):
     output = tmp_path / "scores.jsonl"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"^finished rows are kept, the same"):
         run([pictures], checkpoint, output, score_one=Recorder(tmp_path / "first", bad=interrupt))
     assert not output.exists()
     second = Recorder(tmp_path / "second")
@@ -223,6 +224,9 @@ def test_a_killed_command_resumes(checkpoint, tmp_path, noise, number):
         _, errors = process.communicate()
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[number]
     assert "Traceback" not in errors
+    if number == signal.SIGINT:
+        kept = "interrupted; finished rows are kept, the same command resumes"
+        assert errors.splitlines()[-1] == f"rsfiqa score: {kept}"
     done = [json.loads(line)["path"] for line in journal.read_bytes().splitlines()[1:]]
     assert 0 < len(done) < 60
     second = Recorder(tmp_path / "second")
@@ -342,6 +346,18 @@ def test_the_command_prints_lines_and_tells_of_failures(pictures, checkpoint):
     assert errors.splitlines()[-1] == f"failed: {pictures}/bad.jpg {reason}"
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_failed_picture_stands_once_in_a_terminal(
+    pictures, checkpoint, monkeypatch, capsys, caplog, is_terminal
+):
+    caplog.set_level("INFO", "rsfiqa")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert not run([pictures / "bad.jpg"], checkpoint)
+    assert capsys.readouterr().out.count("bad.jpg") == 1
+    assert ("bad.jpg" in caplog.text) is not is_terminal
+    assert "score: 1 image, 1 failed, " in caplog.text
+
+
 def test_a_reader_that_has_enough(pictures, checkpoint):
     """As with `| head -1`: no trace, and the rest is not scored."""
     with command(pictures, "--workers=1", "--checkpoint", checkpoint, "--explain") as process:
@@ -382,7 +398,7 @@ def test_the_regions_of_what_is_done_already_are_not_printed(pictures, checkpoin
     caplog.set_level("INFO", "rsfiqa")
     for _ in range(2):
         run([pictures / "a.png"], checkpoint, pictures / "s.csv", explain=True)
-    assert "1 of 1 are done already; --explain is about the others" in caplog.messages
+    assert caplog.messages[-1] == "1 of 1 are done already; --explain is about the others"
 
 
 def test_a_list_that_names_a_missing_file(pictures, checkpoint, tmp_path):
