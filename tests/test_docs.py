@@ -23,6 +23,7 @@ from rsfiqa.images.flags import FLAGS
 from rsfiqa.products import captions, region_scores, regions, scores
 from rsfiqa.report.published import published
 from rsfiqa.score.options import ScoreOptions
+from rsfiqa.score.sources import load_source
 from tests.support.pipeline import made
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,6 +195,18 @@ def test_every_option_of_the_scorer_is_described():
     text = (ROOT / "docs/user-guide.md").read_text("utf-8")
     for name in ScoreOptions.model_fields:
         assert name in text or f"--{name.replace('_', '-')}" in text, name
+
+
+def test_arrays_of_the_documentation_are_taken():
+    text = (ROOT / "docs/user-guide.md").read_text("utf-8")
+    arrays = re.search(r"a uint8 array(.*?) or a\s+tensor", text, re.DOTALL)[1]
+    shapes = [
+        (20, 30, *map(int, filter(None, [found])))
+        for found in re.findall(r"\(H, W(?:, (\d))?\)", arrays)
+    ]
+    assert shapes == [(20, 30, 3), (20, 30), (20, 30, 4)]
+    for shape in shapes:
+        assert load_source(np.zeros(shape, np.uint8)).pixels.shape == (20, 30, 3)
 
 
 def test_no_document_is_longer_than_300_lines():
