@@ -45,8 +45,8 @@ class ScoreColumns:
                 f"column: must be one of {', '.join(batch)}, found {self.column}; give its name"
             )
         images = batch[self.column]
-        one = str | bytes | os.PathLike | Mapping | Image.Image
-        if isinstance(images, one) or not isinstance(images, Iterable):
+        is_one = isinstance(images, str | bytes | os.PathLike | Mapping | Image.Image)
+        if is_one or not isinstance(images, Iterable):
             raise InputError(
                 f"column: {self.column} must be a batch of images, found one"
                 f" {type(images).__name__}; call map with batched=True"

@@ -175,8 +175,9 @@ def check_mask(mask: np.ndarray | str | os.PathLike[str], size: tuple[int, int])
         ImageError: a file that cannot be read.
         InputError: another shape, or nothing inside.
     """
-    is_path = isinstance(mask, str | os.PathLike)
-    pixels = read_mask(Path(mask)) if is_path else np.asarray(mask) != 0
+    if isinstance(mask, str | os.PathLike):
+        mask = read_mask(Path(mask))
+    pixels = np.asarray(mask) != 0
     if pixels.shape != size[::-1]:
         raise InputError(
             f"mask: must be an array (H, W) in the shape of the image, {size[::-1]}, found"
