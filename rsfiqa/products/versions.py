@@ -9,6 +9,6 @@ VERSIONS = {
     "extract": 5,
     "train": 11,
     "benchmark": 2,
-    "report": 6,
+    "report": 7,
     "teach": 4,
 }
