@@ -96,6 +96,8 @@ def make_products(
         },
         sections=sections_of(weights, captioner, augmented_views=augmented_views)
         | {"embed": {"encoder": encoder}},
+        cross=False,
+        official=[name],  # the captioner learned from the rest
     )
     return products / FIRST, products / name, products / RISING
 
