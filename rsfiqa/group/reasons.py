@@ -66,14 +66,13 @@ def _name(other: Member, member: Member) -> str:
 def _relation(member: Member, frame: Frame, best: Member) -> tuple[Relation, str]:
     """What a member is to the pictures before it, in a word and in a sentence."""
     first = frame.members[0]
-    original = frame.originals.get(member.name)
-    # a frame that is as large as one that shows more is blurred rather than enlarged
-    if original is not None and (_is_smaller(first, member) or _is_smaller(member, first)):
-        name = _name(original, member)
-        return "enlarged", (
-            f"larger than {name} ({member.size}, {original.size}) but blurrier: no more detail than"
-            " an enlargement of it"
-        )
+    if (original := frame.originals.get(member.name)) is not None:
+        name, detail = _name(original, member), "no more detail than an enlargement of"
+        if _is_smaller(first, member) or _is_smaller(member, first):
+            sizes = f"({member.size}, {original.size})"
+            return "enlarged", f"larger than {name} {sizes} but blurrier: {detail} it"
+        # as large as one that shows more: enlarged, or blurred
+        return "enlarged", f"{_comparison(member, best)}; {detail} {name}"
     if _is_smaller(member, first):
         return "reduced", f"smaller copy of {_name(first, member)} ({member.size}, {first.size})"
     return "similar", _comparison(member, best)

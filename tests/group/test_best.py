@@ -117,8 +117,9 @@ def test_a_blurred_frame_of_the_size_of_the_best_is_compared_with_the_best(membe
     )
     assert [name for name, *_ in found] == ["sharp.png", "small.png", "blurred.png"]
     assert found[2][1:] == (
-        "similar",
-        "quality 50.0 points lower than that of sharp.png: blurrier",
+        "enlarged",
+        "quality 50.0 points lower than that of sharp.png: blurrier; no more detail than an"
+        " enlargement of small.png",
     )
 
 
@@ -144,7 +145,10 @@ def test_without_scores_a_blurred_frame_is_no_larger_copy(member, photo):
         member("small.png", resized(photo, 256)),
     )
     assert found[0] == ("a.png", "best", "best of 3: the largest, as none has a score")
-    assert found[2][1:] == ("similar", "similar to a.png; it has no score")
+    assert found[2][1:] == (
+        "enlarged",
+        "similar to a.png; it has no score; no more detail than an enlargement of small.png",
+    )
 
 
 def test_an_exposure_is_worth_its_best_scored_copy(member, photo):
