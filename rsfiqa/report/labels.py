@@ -16,7 +16,7 @@ VARIANT_LABELS = {
 # What a row is, for readers who do not know the method.
 DESCRIPTIONS = {
     FULL: "the full model",
-    "no_mhf": "only the last level of the backbone's features",
+    "no_mhf": "only the features of the backbone's last stage",
     "no_mllm": "neither sentences nor ratings of regions",
     "no_rsa": "no attention to regions; each counts by its area",
     "none": "none of the three",
