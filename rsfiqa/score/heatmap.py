@@ -153,6 +153,7 @@ def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
     height, width = small.shape[:2]
     factors = np.tile(np.divide((width, height), score.size), 2)
     x0, y0, x1, y1 = np.rint(np.array(score.content) * factors).astype(int).tolist()
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     top = brightest_cost(score.cost_grid, scale)
     fraction = brightness(score.cost_grid, top, (width, height))
     fraction[:y0] = fraction[y1:] = fraction[:, :x0] = fraction[:, x1:] = 0
