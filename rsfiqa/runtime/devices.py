@@ -22,15 +22,16 @@ def device_of(name: str, option: str) -> torch.device:
     """
     if name == "mps":
         if not torch.backends.mps.is_available():
-            raise _missing(name, option)
+            raise missing_device(name, option)
         return torch.device(name)
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise _missing(name, option)
+        raise missing_device(name, option)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def _missing(name: str, option: str) -> InputError:
+def missing_device(name: str, option: str) -> InputError:
+    """The error of an option that names a device which this machine lacks."""
     return InputError(
         f"{option}: must be a device of this machine, found no {name}; set it to auto or cpu"
     )

@@ -21,7 +21,7 @@ from rsfiqa.model import Prediction, batch_images, image_inputs
 from rsfiqa.model.inference import inference
 from rsfiqa.options import describe
 from rsfiqa.products import captions, features, regions
-from rsfiqa.runtime.devices import adapt_to_fork, device_of
+from rsfiqa.runtime.devices import adapt_to_fork, device_of, missing_device
 from rsfiqa.score import batches, hub, inside, needs, pipeline
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.assembly import ImageScorer, PreparedImage, ScoredRegions, assemble
@@ -436,9 +436,7 @@ def _target(device: str | torch.device) -> torch.device | None:
             " it"
         ) from error
     if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device: must be a device of this machine, found no {target}; set it to auto or cpu"
-        )
+        raise missing_device(str(target), "device")
     return target
 
 
