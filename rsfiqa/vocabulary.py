@@ -97,8 +97,12 @@ class Family:
 
 FAMILIES: Registry[Family] = Registry("distortion family")
 
+# What low saturation is called in a picture that has no color at all.
+LOW_SATURATION, BLACK_AND_WHITE = "saturation_low", "black_and_white"
+
 # Families of both sets whose name alone does not read well after a word of severity.
 _FAMILY_WORDS = {
+    BLACK_AND_WHITE: "lack of color",
     "color_cast": "color cast",
     "compression": "compression artifacts",
     "contrast_high": "excess contrast",
@@ -108,7 +112,7 @@ _FAMILY_WORDS = {
     "motion_blur": "motion blur",
     "quantization": "banding",
     "saturation_high": "oversaturation",
-    "saturation_low": "desaturation",
+    LOW_SATURATION: "desaturation",
 }
 
 
@@ -119,6 +123,7 @@ def family_words(name: str) -> str:
 
 # What a family does to a picture, after "The picture is".
 _EFFECTS = {
+    BLACK_AND_WHITE: "in black and white",
     "banding": "banded",
     "blur": "blurred",
     "color_cast": "tinted",
@@ -135,13 +140,13 @@ _EFFECTS = {
     "pixelation": "pixelated",
     "quantization": "banded",
     "saturation_high": "oversaturated",
-    "saturation_low": "low in saturation",
+    LOW_SATURATION: "low in saturation",
     "underexposure": "underexposed",
     "watermark": "watermarked",
 }
-# A watermark is present or absent and never meant as a look: it is reported whatever it costs,
-# except in an excellent region, and without an adverb.
-UNGRADED = ("watermark",)
+# Without an adverb. A watermark is never meant as a look: it is reported whatever
+# it costs, except in an excellent region.
+UNGRADED = ("watermark", BLACK_AND_WHITE)
 
 
 def effect_of(name: str) -> str:

@@ -6,7 +6,15 @@ import numpy as np
 
 from rsfiqa.products.captions import Distortion
 from rsfiqa.scale import itu_level
-from rsfiqa.vocabulary import EXCELLENT, FAMILIES, RATINGS, REALISTIC_FAMILIES, UNGRADED
+from rsfiqa.vocabulary import (
+    BLACK_AND_WHITE,
+    EXCELLENT,
+    FAMILIES,
+    LOW_SATURATION,
+    RATINGS,
+    REALISTIC_FAMILIES,
+    UNGRADED,
+)
 
 # Highest severity that is reported beside a level, which a higher one would contradict; an
 # excellent region has no distortion.
@@ -65,6 +73,14 @@ def cap_severities(distortions: Sequence[Distortion], level: str) -> list[Distor
     """
     cap = HIGHEST_SEVERITY[level]
     return [{**one, "severity": min(one["severity"], cap)} for one in distortions] if cap else []
+
+
+def in_black_and_white(distortions: Sequence[Distortion]) -> list[Distortion]:
+    """The distortions of a region of a picture without color, which is not called dull."""
+    return [
+        {**one, "family": BLACK_AND_WHITE} if one["family"] == LOW_SATURATION else one
+        for one in distortions
+    ]
 
 
 def _rating_of(family: str) -> int:

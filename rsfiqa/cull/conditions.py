@@ -13,6 +13,7 @@ from rsfiqa.images.flags import FLAGS
 from rsfiqa.products.scores import Row
 from rsfiqa.scale import MosScale
 from rsfiqa.vocabulary import (
+    BLACK_AND_WHITE,
     EXCELLENT,
     FAMILIES,
     RATINGS,
@@ -225,7 +226,7 @@ def _check_name(flag: Flag, text: str) -> None:
 
 def families() -> tuple[str, ...]:
     """The families of distortions that are no ratings by name."""
-    names = dict.fromkeys([*REALISTIC_FAMILIES, *FAMILIES])
+    names = dict.fromkeys([*REALISTIC_FAMILIES, *FAMILIES, BLACK_AND_WHITE])
     return tuple(name for name in names if name not in RATINGS)
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsfiqa.captioners.reported import reported_distortions
+from rsfiqa.captioners.reported import in_black_and_white, reported_distortions
 from rsfiqa.captioners.sentence import revised_sentence
 from rsfiqa.images import border
+from rsfiqa.images.appearance import is_blank, is_colorless
 from rsfiqa.images.border import Box
 from rsfiqa.images.load import LoadedImage
 from rsfiqa.products.captions import Distortion
@@ -17,7 +18,7 @@ from rsfiqa.scale import MosScale, itu_level, itu_rating
 from rsfiqa.score import inside
 from rsfiqa.score.array_model import ArrayPrediction
 from rsfiqa.score.pipeline import CaptionedRegions, Captions, RegionPipeline
-from rsfiqa.score.reason import picture_distortions, picture_reason
+from rsfiqa.score.reason import BLANK, picture_distortions, picture_reason
 from rsfiqa.score.result import Region, Score, mean_ratings
 from rsfiqa.vocabulary import RATINGS
 
@@ -158,10 +159,15 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
     places = list(zip(boxes, areas.tolist(), strict=True))
     named = [row.distortions for row in scored.captions]
     reported = reported_distortions(named, scored.ratings, predicted.region_quality, areas)
+    blank = is_blank(prepared.pixels)
+    if blank:
+        reported = [[] for _ in reported]
+    elif is_colorless(prepared.pixels):
+        reported = [in_black_and_white(own) for own in reported]
     regions = [_region(scored, r, places[r], reported[r], scale) for r in range(count)]
     costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
     score, quality = scale.to_mos(predicted.quality), min(max(predicted.quality, 0.0), 1.0)
-    reason = picture_reason(regions, labels, itu_level(quality))
+    reason = BLANK if blank else picture_reason(regions, labels, itu_level(quality))
     given = None if prepared.given is None else regions[prepared.given]
     if prepared.whole:
         given = _whole(regions, content, score, quality, reason)

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from rsfiqa.captioners.sentence import NO_CAUSE, NO_DISTORTION, without_distortions
-from rsfiqa.vocabulary import UNGRADED, effect_of
+from rsfiqa.vocabulary import BLACK_AND_WHITE, UNGRADED, effect_of
 
 # Before what a family does, by severity, 0 to 5. Nothing is very noisy in a good picture, and what
 # makes a picture poor is not slight.
@@ -15,6 +15,7 @@ SLIGHT = ("slightly ", "slightly ", "slightly ", "", "", "")
 FAIR = ("slightly ", "slightly ", "slightly ", "", "very ", "very ")
 SEVERE = ("", "", "", "", "very ", "very ")
 ADVERBS = {"bad": SEVERE, "poor": SEVERE, "fair": FAIR, "good": SLIGHT, "excellent": SLIGHT}
+BLANK = "blank: nothing can be seen"  # of a picture that is one color all over
 NOTHING_MUCH = "no distortion that stands out"  # in a good picture whose worst region says more
 # Of a region that can be the worst: fraction of the image, and of what the image loses in all.
 LEAST_AREA, LEAST_COST = 0.02, 0.02
@@ -104,6 +105,8 @@ def picture_reason(regions: Sequence[Region], labels: np.ndarray, level: str) ->
     if named := _explaining(by_family, regions):
         costs = np.sum([list(by_family[family].values()) for family, _ in named], axis=0)
         words = " and ".join(_effect(family, severity, level) for family, severity in named)
+        if [family for family, _ in named] == [BLACK_AND_WHITE]:
+            return words
     else:
         words = without_distortions(level)
         if words == NO_DISTORTION:

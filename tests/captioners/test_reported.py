@@ -8,6 +8,7 @@ from rsfiqa.captioners.reported import (
     GOOD_QUALITY,
     POOR_LOSS,
     POOR_QUALITY,
+    in_black_and_white,
     reported_distortions,
 )
 from rsfiqa.vocabulary import RATINGS
@@ -94,3 +95,8 @@ def test_nothing_is_reported_where_all_captions_failed():
         [],
         [],
     ]
+
+
+def test_low_saturation_is_no_dullness_in_black_and_white():
+    dull, grey = ({"family": name, "severity": 4} for name in ("saturation_low", "black_and_white"))
+    assert in_black_and_white([NOISE, dull]) == [NOISE, grey]

@@ -120,3 +120,22 @@ def test_distorted_copies_of_a_photograph_get_lower_scores(scorer, family):
     scores = [scorer.score(image).score for image in (photograph, *copies)]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[2] + 10
+
+
+def test_a_black_and_white_photograph_is_not_called_low_in_saturation(scorer):
+    photograph = demo.photograph("sklearn/datasets/images/flower.jpg")
+    dull, grey = (
+        scorer.score(distort(photograph, "saturation_low", severity, np.random.default_rng(0)))
+        for severity in (3, 5)
+    )
+    assert grey.reason == "in black and white"
+    assert " with a lack of color" in grey.worst.text
+    assert grey.worst.reason.startswith("in black and white")
+    assert "black and white" not in dull.reason
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_blank_picture_is_called_so(scorer, level):
+    score = scorer.score(np.full((300, 400, 3), level, np.uint8))
+    assert score.reason == "blank: nothing can be seen"
+    assert not any(region.distortions for region in score.regions)

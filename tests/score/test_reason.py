@@ -39,6 +39,7 @@ CENTER = grid("000", "010", "000")
         ((9, 30), [[("noise", 2)]] * 2, "bad", "noisy, mostly in the center"),
         ((30, 4), [[("haze", 3)]] * 2, "fair", "hazy, all over"),
         ((9, 30), [[("watermark", 2)]] * 2, "good", "watermarked, mostly in the center"),
+        ((9, 30), [[("black_and_white", 4)]] * 2, "poor", "in black and white"),
         ((20, 30), [[], []], "bad", "no single cause found; most is lost in the center"),
         ((20, 30), [[], []], "excellent", "no distortion"),
         ((-9, -3), [[("noise", 2)]] * 2, "excellent", "no distortion"),
