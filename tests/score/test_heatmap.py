@@ -195,3 +195,13 @@ def test_costs_add_up_over_pixels_and_spare_a_border():
     assert not costs[:, :100].any()
     assert not costs[:, 300:].any()
     assert np.abs(np.diff(costs[:, 100:300], axis=1)).max() < 0.1 * np.ptp(costs)  # no steps
+
+
+def test_a_thin_picture_between_borders_keeps_a_row():
+    """Rows 19 and 20 of 40 lie between 4.9 and 5.4 of the ten rows of the heat map."""
+    labels = np.zeros((40, 4000), np.uint16)
+    costs = np.full((8, 8), 1.0, np.float32)
+    uniform = np.full((8, 8), 1 / 64)
+    score = Score(50.0, 0.5, [], labels, uniform, costs, (4000, 40), (0, 19, 4000, 21), "")
+    drawn = np.asarray(heatmap.heatmap(np.zeros((40, 4000, 3), np.uint8), score, SCALE))[:10]
+    assert [row for row in range(10) if drawn[row].min() > 5] == [5]
