@@ -84,6 +84,7 @@ def run(
             test_fraction=test_fraction,
             also=[dataset_name(each) for each in also],
         )
+        given = {"folder": dataset_name(folder), "variant": variant, "split": split} | given
         _refuse_other_options(output, given)
     check_names(folder, also)
     if also and options.finetune.enabled:
@@ -171,7 +172,12 @@ def _refuse_other_options(output: Path, given: Mapping[str, Any]) -> None:
     except InputError:  # none, or a damaged one: there is nothing to lose
         return
     if card.options.get("version") == VERSIONS["train"]:
-        refuse_other_options(card_path(output), card.training, given, "train")
+        trained = {
+            "folder": card.datasets[0],
+            "variant": card.model.get("variant", "full"),
+            "split": card.split["name"],
+        }
+        refuse_other_options(card_path(output), trained | card.training, given, "train")
 
 
 def check_scores(data: Samples, min_images: int) -> None:

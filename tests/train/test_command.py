@@ -1,12 +1,16 @@
 """`rsfiqa train` and `rsfiqa benchmark` on several splits and methods in one process."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from rsfiqa.benchmark.command import Benchmark
 from rsfiqa.errors import InputError
 from rsfiqa.products import results
+from rsfiqa.products.card import Card, write_card
+from rsfiqa.products.lineage import LINEAGE
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.train.command import Train
 from rsfiqa.train.options import FinetuneOptions
 from tests.support.pipeline import SPLITS, TRAIN, made
@@ -19,6 +23,21 @@ def root(tmp_path, tmp_path_factory):
     """The products of two data sets, without checkpoints and results."""
     ignored = shutil.ignore_patterns("train", "benchmark", "report")
     return shutil.copytree(made(tmp_path_factory), tmp_path / "results", ignore=ignored)
+
+
+def trained() -> Card:
+    """The card of the full model of `tiny` on its first split."""
+    return Card(
+        **{part: {} for part in LINEAGE},
+        model={"stage_channels": (3,), "variant": "full"},
+        datasets=["tiny"],
+        split={"name": "split-00", **SPLITS},
+        mos_range=None,
+        lower_better=False,
+        options={"version": VERSIONS["train"], **TRAIN.recorded()},
+        seed=0,
+        losses=[],
+    )
 
 
 def test_splits_trained_in_one_process_are_those_trained_alone(root, tmp_path_factory):
@@ -61,6 +80,23 @@ def test_a_checkpoint_of_other_options_is_not_replaced_unasked(root, tmp_path_fa
     assert card.read_bytes() == before
     Train(folder=root / "tiny", **given | {"epochs": 3}, replace=True).run()
     assert card.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"variant": "no_rsa"}, "train.variant must be full, with which it was made, found no_rsa"),
+        ({"split": ("split-01",)}, "train.split must be split-00, with which it was made, found"),
+        ({"folder": Path("other")}, "train.folder must be tiny, with which it was made, found"),
+    ],
+)
+def test_a_checkpoint_of_another_model_in_a_named_folder_is_not_replaced_unasked(
+    tmp_path, changes, option
+):
+    write_card(tmp_path / "mine", trained(), weights_sha256="")
+    given = {"folder": tmp_path / "tiny", "output": tmp_path / "mine"} | TRAIN.model_dump()
+    with pytest.raises(InputError, match=f"card.json: {option}"):
+        Train(**given | SPLITS | changes).run()
 
 
 def test_a_table_of_other_options_is_not_replaced_unasked(root, tmp_path_factory):
