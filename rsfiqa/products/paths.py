@@ -28,6 +28,11 @@ def dataset_name(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name
 
 
+def results_folder(folder: Path) -> Path:
+    """The results folder in which a data set's folder lies, which may be given as `.`."""
+    return Path(os.path.normpath(folder / ".."))
+
+
 def manifest_path(folder: Path) -> Path:
     """The manifest in a data set's folder."""
     return folder / "manifest.parquet"

@@ -9,7 +9,7 @@ from pydantic import Field
 from rsfiqa.backbones import PACKAGED
 from rsfiqa.command import DATASET, REPLACE, TEST_FRACTION, Command, Folder
 from rsfiqa.errors import InputError
-from rsfiqa.products.paths import checkpoint_folder, dataset_name
+from rsfiqa.products.paths import checkpoint_folder, dataset_name, results_folder
 from rsfiqa.train.options import TrainOptions
 from rsfiqa.vocabulary import Variant
 
@@ -71,7 +71,7 @@ class Train(Command, TrainOptions):
         from rsfiqa.train.added import check_names, load_added
 
         options = self.stage_options(TrainOptions)
-        root = self.folder.parent
+        root = results_folder(self.folder)
         name = "+".join(map(dataset_name, (self.folder, *self.also)))
         data = added = None
         if len(self.split) > 1:  # once for all splits

@@ -99,6 +99,14 @@ def test_a_checkpoint_of_another_model_in_a_named_folder_is_not_replaced_unasked
         Train(**given | SPLITS | changes).run()
 
 
+def test_the_checkpoints_of_the_present_folder_lie_beside_it(tmp_path, monkeypatch):
+    write_card(tmp_path / "train/tiny.full/split-00", trained(), weights_sha256="")
+    (tmp_path / "tiny").mkdir()
+    monkeypatch.chdir(tmp_path / "tiny")
+    with pytest.raises(InputError, match=r"^\.\./train/tiny.full/split-00/card.json: train.epochs"):
+        Train(folder=Path(), **TRAIN.model_dump() | SPLITS | {"epochs": 3}).run()
+
+
 def test_a_table_of_other_options_is_not_replaced_unasked(root, tmp_path_factory):
     for name in ("train", "benchmark"):
         shutil.copytree(made(tmp_path_factory) / name, root / name)
