@@ -24,7 +24,7 @@ from rsfiqa.backbones.session import (
     open_session,
     run_session,
 )
-from rsfiqa.errors import InputError
+from rsfiqa.errors import InputError, first_line
 from rsfiqa.io.atomic import atomic
 
 log = logging.getLogger("rsfiqa")
@@ -119,11 +119,20 @@ def to_onnx(backbone: Backbone) -> Backbone:
     Raises:
         InputError: the network cannot be exported, or the graph gives other maps.
     """
-    converted = replace(backbone, network=OnnxNetwork(graph_of(backbone.network)))
     random = torch.Generator().manual_seed(0)
     x = torch.rand(COMPARED, generator=random, dtype=torch.float32)
     with torch.inference_mode():
-        found, expected = converted.feature_maps(x), backbone.feature_maps(x)
+        expected = backbone.feature_maps(x)
+        try:
+            converted = replace(backbone, network=OnnxNetwork(graph_of(backbone.network)))
+            found = converted.feature_maps(x)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # as many kinds as tracing, exporter and runtime have
+            raise InputError(
+                "backbone: must be a network that ONNX can express, found"
+                f" {first_line(error)}; choose --runtime torch"
+            ) from error
     if not all(map(_are_close, found, expected)):
         raise InputError(
             "backbone: must give the same maps as an ONNX graph, found others; choose --runtime"

@@ -73,3 +73,30 @@ def test_a_network_that_onnx_cannot_express_is_refused(lite0, capfd):
     with pytest.raises(InputError, match=r"ONNX can express, found aten::special_bessel_j0; cho"):
         onnx.to_onnx(replace(lite0, network=Unknown()))
     assert capfd.readouterr() == ("", "")
+
+
+class Patches(nn.Module):
+    """A network for sides that are multiples of 14, as those of DINOv2."""
+
+    def forward(self, x):
+        assert x.shape[2] % 14 == x.shape[3] % 14 == 0, "sides must be divisible by 14"
+        return [x * 0.5]
+
+
+class Fixed(nn.Module):
+    """A network whose graph is bound to the size of the traced image."""
+
+    def forward(self, x):
+        return [x.reshape(3, int(x.shape[2]), int(x.shape[3]))[None]]
+
+
+@pytest.mark.parametrize(
+    ("network", "multiple", "found"),
+    [(Patches(), 14, "sides must be divisible by 14"), (Fixed(), 1, ".*Reshape.*")],
+)
+def test_a_network_that_cannot_be_traced_or_run_is_refused(lite0, network, multiple, found):
+    backbone = replace(lite0, network=network, side_multiple=multiple)
+    message = rf"^backbone: must be a network that ONNX .*, found {found}; choose --runtime torch$"
+    with pytest.raises(InputError, match=message):
+        onnx.to_onnx(backbone)
+    assert onnx.as_onnx(backbone, "auto", torch.device("cpu")) is None
