@@ -127,7 +127,8 @@ class Samples:
             seed: of the split.
 
         Raises:
-            InputError: too few groups, or the validation images all have the same MOS.
+            InputError: too few groups, or the validation images or those that are left to train on
+                do not differ in MOS.
         """
         train = ~self._manifest_test_mask(split, test_fraction=test_fraction, seed=seed)
         validation = np.zeros(len(train), bool)
@@ -144,6 +145,13 @@ class Samples:
             raise InputError(
                 f"{self.dataset}: {split} needs images of different MOS to validate, found"
                 f" {mask.sum()} of one; raise train.validation_fraction, or set it to 0"
+            )
+        left = self._of_finished(train & ~validation)
+        if len(set(self.quality[left].tolist())) < 2:
+            raise InputError(
+                f"{self.dataset}: {split} needs images of different MOS to train on beside those it"
+                f" validates on, found {left.sum()} of one; lower train.validation_fraction, or set"
+                " it to 0"
             )
         return mask
 

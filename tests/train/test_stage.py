@@ -17,6 +17,7 @@ from rsfiqa.train.options import FinetuneOptions, TrainOptions
 from tests.support.pipeline import SEED, TEST_FRACTION, TRAIN
 
 SPLIT = {"variant": "full", "split": "split-00", "test_fraction": TEST_FRACTION, "seed": SEED}
+FRACTION = ("test_fraction", "seed")
 
 
 def change(folder, **columns):
@@ -87,6 +88,23 @@ def test_a_validation_part_that_cannot_be_ranked(tiny):
     message = (
         r"tiny: split-00 needs images of different MOS to validate, found 1 of one; raise"
         r" train.validation_fraction, or set it to 0"
+    )
+    refused(tiny, message, options)
+
+
+def test_a_validation_part_that_leaves_nothing_to_rank(tiny):
+    change(tiny, group=[str(i) for i in range(13)])
+    options = TRAIN.model_copy(update={"validation_fraction": 0.5})
+    data = samples.load(tiny)
+    parts = train.divide(data, options, **{name: SPLIT[name] for name in ("split", *FRACTION)})
+    names = set(parts.train.image_ids)
+    table, _ = manifest.read(tiny / "manifest.parquet")
+    for column, value in (("mos", 3.0), ("quality", 0.5)):
+        old = zip(table["image_id"].to_pylist(), table[column].to_pylist(), strict=True)
+        change(tiny, **{column: [value if image_id in names else found for image_id, found in old]})
+    message = (
+        rf"tiny: split-00 needs images of different MOS to train on beside .* found {len(names)}"
+        r" of one; lower train.validation_fraction, or set it to 0$"
     )
     refused(tiny, message, options)
 
