@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import torch
 
-from rsfiqa.io.atomic import write_bytes
+from rsfiqa.io.atomic import atomic
+from rsfiqa.io.checksum import append_checksum, verify_checksum
 
 log = logging.getLogger("rsfiqa")
 
@@ -46,16 +47,19 @@ class TrainingState:
         content = {name: part.state_dict() for name, part in self.parts.items()}
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, **content, "losses": losses}, buffer)
-        write_bytes(self.path, buffer.getbuffer())
+        with atomic(self.path) as partial:
+            partial.write_bytes(buffer.getbuffer())
+            append_checksum(partial)
 
     def resume(self) -> list[float]:
         """Restore the last saved state, if there is one; return the loss of each step so far."""
         if not self.path.is_file():
             return []
         try:
+            verify_checksum(self.path, has_checksum=True)
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             usable = content["fingerprint"] == self.fingerprint
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, UnpicklingError):
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError):
             usable = False
         if not usable:
             log.warning("%s: of another training, or damaged; the training starts anew", self.path)
