@@ -285,6 +285,12 @@ def load(folder: Path, *, part: Part = "all") -> Samples:
             f"{folder}: must hold an image that every stage could read, found none of {len(table)};"
             " repair those in the tables of failures"
         )
+    for name, stack in stacks.items():
+        if not stack.complete and stack.rows is not None:
+            raise InputError(
+                f"{folder}: all shards or none must have {name} views, found some without; run the"
+                " extract stage of all with the same extract.augmented_views"
+            )
     grid_features, *augmented_views = (stack.tensor() for stack in stacks.values())
     return Samples(
         dataset=dataset_name(folder),

@@ -104,6 +104,16 @@ def drop_features(folder, shard: str, image_id: str) -> None:
     features.write(path, replace(content, image_ids=image_ids, **arrays), provenance)
 
 
+def test_a_shard_without_the_augmented_views_of_the_others_is_refused(copy):
+    """They are no part of the lineage; training would leave out those of all shards."""
+    path = product_path(copy, "extract", "00001")
+    content, provenance = features.read(path)
+    empty = {name: getattr(content, name)[:0] for name in features.AUGMENTED_VIEWS}
+    features.write(path, replace(content, **empty), provenance)
+    with pytest.raises(InputError, match=r"must have mirrored views, found some without; run the"):
+        load(copy)
+
+
 def drop_captions(folder, shard: str, image_id: str) -> None:
     path = product_path(folder, "caption", shard)
     table, provenance = captions.read(path)
