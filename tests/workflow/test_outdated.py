@@ -180,6 +180,19 @@ def test_a_damaged_table_stops_the_plan_in_one_line(prepared):
     assert "Traceback" not in found.stdout
 
 
+def test_an_option_that_cannot_be_compared_stops_the_plan(workflow):
+    """Where an error keeps Snakemake from planning a page that exists, it counts as up to date."""
+    page = workflow.results / "report/index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    workflow.change(extract={"backbone": "mobilenetv2_100"})
+    found = workflow.snakemake("--dry-run")
+    assert found.returncode != 0, found.stdout
+    message = "extract.weights: packaged weights belong to tf_efficientnet_lite0, "
+    assert [line for line in found.stdout.splitlines() if line.startswith(message)]
+    assert "Traceback" not in found.stdout
+
+
 def test_two_results_folders_have_logs_of_their_own(workflow):
     workflow.change(results="other")
     plan = workflow.snakemake("--dry-run", "--printshellcmds").stdout

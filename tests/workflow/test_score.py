@@ -10,6 +10,7 @@ from PIL import Image
 from rsfiqa.checkpoints import PACKAGED
 from rsfiqa.products import failures, score_tables
 from rsfiqa.products.paths import failures_path
+from rsfiqa.score.plan import stage
 from tests.support.checkpoints import with_card
 from tests.support.scoring import command, rows_of
 from tests.support.workflow import Workflow
@@ -128,6 +129,23 @@ def test_a_run_that_cannot_be_scored_is_one_line_before_the_first_job(tmp_path, 
     assert [line for line in found.stdout.splitlines() if message in line]
     assert "Traceback (most recent" not in found.stdout
     assert not workflow.results.exists()
+
+
+def test_a_list_that_cannot_be_read_any_more_stops_the_plan(tmp_path):
+    """What was made before does not hide it."""
+    pictures, run = tmp_path / "list.csv", tmp_path / "run"
+    Image.new("RGB", (64, 48)).save(tmp_path / "0.png")
+    pictures.write_text("path\n0.png\n")
+    workflow = Workflow(run, score={"runs": {"mine": {"paths": [str(pictures)]}}})
+    stage.run(workflow.results / "mine", [str(pictures)], shard_size=PER_SHARD)
+    assert workflow.planned("score") == {"score_shard": 1, "score_rank": 1, "score": 1}
+    summary = workflow.results / "mine/score/summary.json"
+    summary.parent.mkdir()
+    summary.touch()
+    pictures.write_text("file\n0.png\n")
+    found = workflow.snakemake("score", "--dry-run")
+    assert found.returncode != 0, found.stdout
+    assert "list.csv: a list of pictures must have a column called path, found file" in found.stdout
 
 
 def test_a_checkpoint_of_other_options_is_one_line_before_the_first_job(tmp_path):

@@ -174,8 +174,10 @@ def outdated(products):
     def no_files(wildcards):
         try:
             return remake(*products(wildcards)) if workflow.is_main_process else []
-        except InputError as error:
-            raise WorkflowError(str(error)) from None
+        except (InputError, WorkflowError, OSError) as error:
+            # not raised: Snakemake would keep what exists, as if no rule made it, and not say so
+            logger.error(str(error))
+            sys.exit(1)
 
     return no_files
 
