@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsfiqa import captioners
 from rsfiqa.backbones import HUB
@@ -32,6 +32,7 @@ from rsfiqa.prepare.entries import Listing, read_listing
 from rsfiqa.prepare.entries import recorded_options as prepare_record
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.finished import recorded_provenance, statistics
+from rsfiqa.products.lineage import LINEAGE, TRAINING_ONLY
 from rsfiqa.products.paths import card_path, manifest_path, shard_names
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.report.options import recorded_options as report_record
@@ -46,6 +47,9 @@ from rsfiqa.teach.options import (
     recorded_options,
 )
 from rsfiqa.train.options import TrainOptions
+
+if TYPE_CHECKING:
+    from rsfiqa.products.card import Card
 
 DIGESTS = Path(".snakemake/rsfiqa-digests.json")  # of files of weights, by path, size and time
 
@@ -115,7 +119,16 @@ class Outdated:
             seed=self.config["seed"],
             test_fraction=self.config["benchmark"]["test_fraction"],
         )
-        return _describe(card.training, expected)
+        return _describe(card.training, expected) or self._lineage(card)
+
+    def _lineage(self, card: "Card") -> str:
+        """What differs between the inputs of a training and those that the configuration makes."""
+        for part, stage in LINEAGE.items():
+            recorded = {k: v for k, v in card.lineage[part].items() if k != "sha256"}
+            options = {k: v for k, v in self._options(stage).items() if k not in TRAINING_ONLY}
+            if difference := _describe(recorded, {"version": VERSIONS[stage], **options}):
+                return f"{stage} {difference}"
+        return ""
 
     def table(self, path: Path, method: str, kind: str, number: int) -> str:
         """Why a table of results is outdated.

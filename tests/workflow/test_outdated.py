@@ -2,17 +2,27 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rsfiqa import cli
+from rsfiqa import captioners, cli
+from rsfiqa.caption.options import CaptionOptions
+from rsfiqa.checkpoints import PACKAGED
+from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders.files import weight_hashes
+from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.products.card import read_card, write_card
+from rsfiqa.products.lineage import LINEAGE
+from rsfiqa.products.versions import VERSIONS
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
-from rsfiqa.workflow.outdated import weights_files
-from tests.support.workflow import Workflow
+from rsfiqa.train.options import TrainOptions
+from rsfiqa.workflow import configuration
+from rsfiqa.workflow.outdated import Outdated, weights_files
+from tests.support.workflow import ROOT, Workflow
 
 SHARDED = dict.fromkeys(("segment", "caption", "embed", "extract"), 2)
 DOWNSTREAM = {"train_batch": 2, "benchmark": 1, "report": 1, "all": 1}
@@ -139,6 +149,32 @@ def test_a_stage_run_by_hand_with_other_options_is_noticed(finished, tmp_path, c
         " give --replace to make it again\n" in capsys.readouterr().err
     )
     assert product.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"), [({}, ""), ({"max_regions": 3}, "segment max_regions was 3, is 12")]
+)
+def test_a_training_on_products_of_other_options_is_noticed(tmp_path, changes, difference):
+    """Those at hand may fit the configuration and be older, as from a backup."""
+    config = configuration.read(ROOT / "config.yaml")
+    extracted = ExtractOptions(**config["extract"]).recorded()
+    made = {
+        "backbone": {name: extracted[name] for name in extracted if name != "augmented_views"},
+        "encoder": EmbedOptions(**config["embed"]).recorded(),
+        "segment": SegmentOptions(**config["segment"]).recorded() | changes,
+        "caption": captioners.recorded(CaptionOptions(**config["caption"])),
+    }
+    lineage = {part: {"version": VERSIONS[LINEAGE[part]], **made[part]} for part in LINEAGE}
+    card, digest = read_card(PACKAGED)
+    trained = replace(
+        card,
+        datasets=["demo"],
+        options={"version": VERSIONS["train"], **TrainOptions(**config["train"]).recorded()},
+        split={**card.split, "name": "split-00", "seed": 0, "test_fraction": 0.2},
+        **lineage,
+    )
+    write_card(tmp_path, trained, weights_sha256=digest)
+    assert Outdated(config).checkpoint(tmp_path, "split-00") == difference
 
 
 @pytest.fixture
