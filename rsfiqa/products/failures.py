@@ -51,7 +51,7 @@ def check_failed_fraction(
     Raises:
         InputError: more than that failed; names the first three.
     """
-    if not reasons or len(reasons) <= allowed * total:
+    if not reasons or len(reasons) / total <= allowed:  # 0.29 * 100 is below 29
         return
     examples = "; ".join(f"{image}: {reasons[image]}" for image in sorted(reasons)[:3])
     raise InputError(

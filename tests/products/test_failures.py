@@ -28,7 +28,14 @@ def test_the_same_bytes_in_any_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("reasons", "total", "allowed"), [({}, 0, 0), ({}, 10, 0), (REASONS, 10, 0.2), (REASONS, 2, 1)]
+    ("reasons", "total", "allowed"),
+    [
+        ({}, 0, 0),
+        ({}, 10, 0),
+        (REASONS, 10, 0.2),
+        (REASONS, 2, 1),
+        ({f"{i}.png": "empty file" for i in range(29)}, 100, 0.29),
+    ],
 )
 def test_a_fraction_that_is_allowed(reasons, total, allowed):
     failures.check_failed_fraction(Path("shard"), reasons, total, allowed)
