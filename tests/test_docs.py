@@ -219,6 +219,13 @@ def test_every_link_between_documents_leads_somewhere():
             assert (page.parent / link["target"]).exists(), f"{page.name}: {link['target']}"
 
 
+def test_every_document_that_a_configuration_names_is_there():
+    files = [ROOT / "config.yaml", *ROOT.glob("config/*.yaml"), *ROOT.glob("profiles/*/*.yaml")]
+    for file in files:
+        for name in re.findall(r"docs/[\w/-]+\.md", file.read_text("utf-8")):
+            assert (ROOT / name).is_file(), f"{file}: {name}"
+
+
 def test_every_anchor_of_a_link_is_a_heading():
     for page in PAGES:
         for link in re.finditer(r"\]\((?!\w+:)([^)#\s]*)#([^)\s]+)\)", page.read_text("utf-8")):
