@@ -136,7 +136,7 @@ class _Task:
 
 def _run_method(task: _Task, method: str, recorded: dict[str, Any], started: float) -> Path:
     """Test one method on all splits and write its results; returns the path of the table."""
-    rows, predictions, tested = [], [], {}
+    rows, predictions, tested, weights = [], [], {}, {}
     for split in splits_of(method, task.kind, task.number):
         predict, test_part = task.predictor(method, split)
         data = task.test.take(test_part) if task.within else task.test
@@ -146,6 +146,9 @@ def _run_method(task: _Task, method: str, recorded: dict[str, Any], started: flo
         rows.append(row)
         predictions.append(_predictions(data, split, predicted))
         tested[split] = _digest(data)
+        if method not in BASELINES:
+            folder = checkpoint_folder(task.root, task.train.dataset, method, split)
+            weights[split] = checkpoints.read_card(folder)[1]
     path = results_path(task.root, task.train.dataset, task.test.dataset, method)
     provenance = Provenance(
         "results",
@@ -162,6 +165,7 @@ def _run_method(task: _Task, method: str, recorded: dict[str, Any], started: flo
         "started": started,
         "ended": time.time(),
         "images": len(task.test),
+        "weights_sha256": weights,
     }
     write_json(stats_path(path), stats)
     return path

@@ -33,7 +33,7 @@ from rsfiqa.prepare.entries import recorded_options as prepare_record
 from rsfiqa.prepare.options import PrepareOptions
 from rsfiqa.products.finished import recorded_provenance, statistics
 from rsfiqa.products.lineage import LINEAGE, TRAINING_ONLY
-from rsfiqa.products.paths import card_path, manifest_path, shard_names
+from rsfiqa.products.paths import card_path, checkpoint_folder, manifest_path, shard_names
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.report.options import recorded_options as report_record
 from rsfiqa.segment.options import SegmentOptions
@@ -130,11 +130,12 @@ class Outdated:
                 return f"{stage} {difference}"
         return ""
 
-    def table(self, path: Path, method: str, kind: str, number: int) -> str:
+    def table(self, path: Path, train: str, method: str, kind: str, number: int) -> str:
         """Why a table of results is outdated.
 
         Args:
             path: of the table.
+            train: data set that was trained on.
             method: variant of the model or baseline.
             kind: of the splits.
             number: number of splits, or of training seeds.
@@ -146,7 +147,21 @@ class Outdated:
             test_fraction=self.config["benchmark"]["test_fraction"],
             seed=self.config["seed"],
         )
-        return _compare(path, "benchmark", options)
+        return _compare(path, "benchmark", options) or self._tested(path, train, method)
+
+    def _tested(self, path: Path, train: str, method: str) -> str:
+        """Which checkpoint at hand is not the one that a table of results is of."""
+        from rsfiqa.products.card import read_card
+
+        weights = statistics(path).get("weights_sha256", {})
+        for split in sorted(weights):
+            folder = checkpoint_folder(path.parents[1], train, method, split)
+            with suppress(
+                InputError
+            ):  # missing or damaged: it is made again, and the table with it
+                if read_card(folder)[1] != weights[split]:
+                    return f"the checkpoint of {split} is another one"
+        return ""
 
     def report(self, path: Path, tables: Iterable[str]) -> str:
         """Why the report of these tables is outdated."""

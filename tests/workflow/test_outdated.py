@@ -14,8 +14,10 @@ from rsfiqa.embed.options import EmbedOptions
 from rsfiqa.encoders.files import weight_hashes
 from rsfiqa.extract.options import ExtractOptions
 from rsfiqa.io.checksum import sha256_of
+from rsfiqa.io.json_files import read_json, write_json
 from rsfiqa.products.card import read_card, write_card
 from rsfiqa.products.lineage import LINEAGE
+from rsfiqa.products.paths import stats_path
 from rsfiqa.products.versions import VERSIONS
 from rsfiqa.segment import stage as segment
 from rsfiqa.segment.options import SegmentOptions
@@ -102,6 +104,20 @@ def test_what_changes_speed_only_makes_nothing_again(finished, tmp_path):
     assert copy.planned() == {}
     plan = copy.snakemake("--dry-run", "--forcerun", "embed", "--printshellcmds").stdout
     assert "--batch-size=3 --device=cpu" in plan
+
+
+def test_results_of_other_checkpoints_are_noticed(finished, tmp_path):
+    """As where a backup is restored without its results, which are newer."""
+    copy = finished.copy(tmp_path / "copy")
+    path = stats_path(copy.results / "benchmark/tiny.tiny.full.parquet")
+    stats = read_json(path)
+    cards = copy.results / "train/tiny.full"
+    weights = {name: read_card(cards / name)[1] for name in ("split-00", "split-01")}
+    assert stats["weights_sha256"] == weights
+    write_json(path, stats | {"weights_sha256": weights | {"split-01": "0" * 64}})
+    assert copy.planned() == {"benchmark": 1, "report": 1, "all": 1}
+    shown = copy.snakemake("--dry-run").stdout
+    assert "tiny.tiny.full.parquet: the checkpoint of split-01 is another one" in shown
 
 
 def test_a_root_may_be_spelt_in_another_way(finished, tmp_path, monkeypatch):

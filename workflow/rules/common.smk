@@ -217,7 +217,7 @@ def outdated_tables(wildcards):
     test = test_set(wildcards)
     for method in methods(wildcards.train, test):
         path = f"{RESULTS}/benchmark/{wildcards.train}.{test}.{method}.parquet"
-        yield path, OUTDATED.table(Path(path), method, kind, number)
+        yield path, OUTDATED.table(Path(path), wildcards.train, method, kind, number)
 
 
 def outdated_report(wildcards):
