@@ -121,14 +121,14 @@ def family_words(name: str) -> str:
     return _FAMILY_WORDS.get(name, name.replace("_", " "))
 
 
-# What a family does to a picture, after "The picture is".
+# What a family does to a picture, after "The picture is", alone or after "slightly" or "very".
 _EFFECTS = {
     BLACK_AND_WHITE: "in black and white",
     "banding": "banded",
     "blur": "blurred",
     "color_cast": "tinted",
     "compression": "marred by compression",
-    "contrast_high": "too contrasty",
+    "contrast_high": "harsh in contrast",
     "contrast_low": "low in contrast",
     "defocus": "out of focus",
     "haze": "hazy",
