@@ -12,9 +12,14 @@ OUTLINES_SIZE = 24_000  # bytes; the outlines of a photograph take about 18,000
 MIN_CORNERS = 3
 
 
-def outlines(labels: np.ndarray) -> list[str]:
-    """The outlines of the regions 0..R-1 of a label map (H, W), as detailed as fits."""
-    boxes = find_objects(labels.astype(np.int32) + 1)  # None for a region without a pixel
+def outlines(labels: np.ndarray, count: int = 0) -> list[str]:
+    """The outlines of the regions 0..R-1 of a label map, as detailed as fits.
+
+    Args:
+        labels: label map (H, W); negative where no region is.
+        count: R; 0 for that of the label map.
+    """
+    boxes = find_objects(labels.astype(np.int32) + 1, count)  # None for a region without a pixel
     every = [
         _contours(labels[box] == region, (box[1].start, box[0].start)) if box else []
         for region, box in enumerate(boxes)

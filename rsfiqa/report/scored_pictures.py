@@ -88,6 +88,10 @@ class ImageScore(Protocol):
         """Region of each pixel: uint16 (h, w)."""
 
     @property
+    def scored_labels(self) -> np.ndarray:
+        """The same with -1 in a border: int32 (h, w)."""
+
+    @property
     def attention_grid(self) -> np.ndarray:
         """Attention of each grid cell: float32 (G, G), sums to 1."""
 
@@ -284,7 +288,7 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet, note: str
             Region(
                 number=r,
                 outline=outline,
-                anchor=anchor(result.labels == r),
+                anchor=anchor(result.scored_labels == r),
                 content=region.content,
                 text=region.text,
                 ratings=list(region.ratings.items()),
@@ -294,7 +298,11 @@ def _explanation(row: ScoredRow, result: ImageScore, dataset: DataSet, note: str
                 cost=region.cost,
             )
             for r, (region, outline) in enumerate(
-                zip(result.regions, outlines(result.labels), strict=True)
+                zip(
+                    result.regions,
+                    outlines(result.scored_labels, len(result.regions)),
+                    strict=True,
+                )
             )
         ],
         marked=boxes.index(row["worst_box"]) if row["worst_box"] in boxes else worst,

@@ -147,6 +147,16 @@ class Score:
         }
 
     @cached_property
+    def scored_labels(self) -> np.ndarray:
+        """`labels` as int32 (h, w), with -1 in a border, where no region is."""
+        scale = np.tile(np.divide(self.labels.shape[::-1], self.size), 2)
+        x0, y0, x1, y1 = np.rint(np.array(self.content) * scale).astype(int).tolist()
+        inside = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
+        labels = np.full(self.labels.shape, -1, np.int32)
+        labels[inside] = self.labels[inside]
+        return labels
+
+    @cached_property
     def attention(self) -> np.ndarray:
         """Attention of each pixel of the upright image: float32 (H, W), sums to 1."""
         grid = len(self.attention_grid)

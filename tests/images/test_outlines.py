@@ -42,6 +42,12 @@ def test_outlines_are_those_of_each_region_alone():
     assert outlines(labels)[2] == ""
 
 
+def test_no_region_is_outlined_where_labels_are_negative():
+    labels = np.full((20, 24), -1)
+    labels[4:16, :10], labels[4:16, 10:] = 0, 1
+    assert outlines(labels, 3) == [outline(labels == 0), outline(labels == 1), ""]
+
+
 def test_ragged_regions_have_fewer_corners(noise):
     labels = cv2.resize(noise[..., 0] % 12, (512, 384), interpolation=cv2.INTER_CUBIC) % 12
     found = outlines(labels)

@@ -205,6 +205,8 @@ def test_borders_do_not_count(scorer, color):
     assert result.worst == result.regions[expected.regions.index(expected.worst)]
     assert result.labels.shape == (166, 158)
     np.testing.assert_array_equal(result.labels[40:136, 20:148], expected.labels)
+    np.testing.assert_array_equal(result.scored_labels[40:136, 20:148], expected.labels)
+    assert (result.scored_labels >= 0).sum() == expected.labels.size
     assert result.attention.shape == (166, 158)
     assert result.attention[40:136, 20:148].sum() == pytest.approx(1, abs=1e-4)
     assert result.attention_grid.sum() == pytest.approx(1, abs=1e-5)

@@ -79,7 +79,7 @@ def _scored(
     worst: Region,
     preview: str | None,
 ) -> Scored:
-    borders = outlines(score.labels)
+    borders = outlines(score.scored_labels, len(score.regions))
     return Scored(
         score=score.score,
         quality=score.quality,

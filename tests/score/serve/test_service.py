@@ -22,6 +22,7 @@ from benchmarks.curate.client import send, service
 from benchmarks.curate.hostile import BOUNDARY, FORM, MAKERS, bomb, form, hostile
 from rsfiqa import Scorer
 from tests.score.serve.conftest import content, png
+from tests.support.html_page import rings
 
 HOSTILE = 3 * len(MAKERS)
 
@@ -48,6 +49,19 @@ def test_a_picture_gets_the_score_of_the_scorer(post, checkpoint):
     assert all(region["outline"].startswith("M") for region in answer["regions"])
     costs = sum(region["cost"] for region in answer["regions"])
     assert costs == pytest.approx(5 - answer["score"], abs=1e-4)
+
+
+def test_outlines_spare_a_border(post):
+    picture = np.asarray(Image.open(io.BytesIO(png())))
+    bars = np.zeros((20, 90, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate([bars, picture, bars])).save(buffer, "PNG")
+    _, answer = post(buffer.getvalue())
+    assert (answer["flags"], answer["map_height"]) == (["border"], 110)
+    rows = np.concatenate(
+        [ring[:, 1] for region in answer["regions"] for ring in rings(region["outline"])]
+    )
+    assert (rows.min(), rows.max()) == (20.25, 89.75)
 
 
 def test_json_gets_the_same_answer_as_a_form(ask, post):
