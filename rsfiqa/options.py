@@ -84,4 +84,5 @@ def describe(error: ValidationError, source: str) -> str:
     if first["type"] == "missing":
         return f"{source}: {key} is required, found nothing; add it{more}"
     rule = first["msg"][0].lower() + first["msg"][1:]
-    return f"{source}: {key}: {rule}, found {first['input']!r}; change it{more}"
+    subject = f"{source}: {key}" if key else source
+    return f"{subject}: {rule}, found {first['input']!r}; change it{more}"

@@ -91,3 +91,10 @@ def test_further_findings_beside_a_short_list_are_counted(given, more):
         Measured.model_validate(given)
     expected = f"x.yaml: a: must have 3 values, found 1; add the rest{more}"
     assert describe(caught.value, "x.yaml") == expected
+
+
+def test_a_finding_without_a_key_names_the_source_alone():
+    with pytest.raises(ValidationError) as caught:
+        Measured.model_validate(3)
+    assert describe(caught.value, "x.yaml").startswith("x.yaml: input should be a valid dict")
+    assert describe(caught.value, "x.yaml").endswith(", found 3; change it")

@@ -127,6 +127,11 @@ def _parsed(body: bytes, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["type"] == "json_invalid":
+            raise RefusalError(
+                400, f"body: must be complete JSON, found {first['ctx']['error']}; mend it"
+            ) from error
         detail = describe(error, "body")
         raise RefusalError(422, detail if len(detail) < 300 else f"{detail[:300]}...") from error
 
