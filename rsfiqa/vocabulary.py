@@ -97,8 +97,8 @@ class Family:
 
 FAMILIES: Registry[Family] = Registry("distortion family")
 
-# What low saturation is called in a picture that has no color at all.
-LOW_SATURATION, BLACK_AND_WHITE = "saturation_low", "black_and_white"
+LOW_SATURATION, HIGH_SATURATION = "saturation_low", "saturation_high"
+BLACK_AND_WHITE = "black_and_white"  # low saturation of a picture that has no color at all
 
 # Families of both sets whose name alone does not read well after a word of severity.
 _FAMILY_WORDS = {
@@ -111,7 +111,7 @@ _FAMILY_WORDS = {
     "low_resolution": "loss of resolution",
     "motion_blur": "motion blur",
     "quantization": "banding",
-    "saturation_high": "oversaturation",
+    HIGH_SATURATION: "oversaturation",
     LOW_SATURATION: "desaturation",
 }
 
@@ -139,7 +139,7 @@ _EFFECTS = {
     "oversharpening": "oversharpened",
     "pixelation": "pixelated",
     "quantization": "banded",
-    "saturation_high": "oversaturated",
+    HIGH_SATURATION: "oversaturated",
     LOW_SATURATION: "low in saturation",
     "underexposure": "underexposed",
     "watermark": "watermarked",

@@ -10,6 +10,7 @@ from rsfiqa.vocabulary import (
     BLACK_AND_WHITE,
     EXCELLENT,
     FAMILIES,
+    HIGH_SATURATION,
     LOW_SATURATION,
     RATINGS,
     REALISTIC_FAMILIES,
@@ -76,10 +77,11 @@ def cap_severities(distortions: Sequence[Distortion], level: str) -> list[Distor
 
 
 def in_black_and_white(distortions: Sequence[Distortion]) -> list[Distortion]:
-    """The distortions of a region of a picture without color, which is not called dull."""
+    """The distortions of a region of a picture without color: not dull, and not too colorful."""
     return [
         {**one, "family": BLACK_AND_WHITE} if one["family"] == LOW_SATURATION else one
         for one in distortions
+        if one["family"] != HIGH_SATURATION
     ]
 
 

@@ -177,7 +177,10 @@ def check_mask(mask: np.ndarray | str | os.PathLike[str], size: tuple[int, int])
     """
     if isinstance(mask, str | os.PathLike):
         mask = read_mask(Path(mask))
-    pixels = np.asarray(mask) != 0
+    values = np.asarray(mask)
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InputError("mask: must be numbers or bool, found NaN; write 0 outside")
+    pixels = values != 0
     if pixels.shape != size[::-1]:
         raise InputError(
             f"mask: must be an array (H, W) in the shape of the image, {size[::-1]}, found"

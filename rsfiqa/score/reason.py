@@ -23,6 +23,7 @@ AS_BAD = 0.01  # of the scale, by which a region may be better and still be the 
 SECOND = 0.5  # of the cost of the first family, from which a second one is named
 EXPLAINED = 0.25  # fraction of all costs that the named families must explain
 MOSTLY, ONLY, ALL_OVER = 0.6, 0.95, 0.7  # fractions of the cost in a place, and of the area
+HALF = 0.8  # of the cost in a half of the picture, which holds half of it anyway
 
 MOST, EVERYWHERE, SEVERAL = "mostly ", "all over", "in several places"
 THIRDS = 3  # of rows and of columns
@@ -41,6 +42,7 @@ PLACES: tuple[tuple[slice, slice, str], ...] = (
     (ALL, MIDDLE, "in the center"),
     (MIDDLE, ALL, "in the center"),
 )
+HALVES = (("in the upper half", "in the lower half"), ("in the left half", "in the right half"))
 
 
 class Region(Protocol):
@@ -207,11 +209,16 @@ def _place(costs: np.ndarray, regions: Sequence[Region], labels: np.ndarray) -> 
     density = costs / costs.sum() / np.bincount(labels.ravel(), minlength=len(regions)).clip(1)
     rows, columns = (np.arange(side) * THIRDS // side for side in labels.shape)
     cells = (rows[:, None] * THIRDS + columns).ravel()
-    thirds = np.bincount(cells, density[labels.ravel()], minlength=THIRDS**2)
-    thirds = thirds.reshape(THIRDS, THIRDS)
+    values = density[labels]
+    thirds = np.bincount(cells, values.ravel(), minlength=THIRDS**2).reshape(THIRDS, THIRDS)
     for down, across, words in PLACES:
         if (part := thirds[down, across].sum()) >= MOSTLY:
             return words if part >= ONLY else f"{MOST}{words}"
+    for axis, names in enumerate(HALVES):
+        first, last = np.array_split(values.sum(axis=1 - axis), 2)
+        for half, words in zip((first, last), names, strict=True):
+            if (part := half.sum()) >= HALF:
+                return words if part >= ONLY else f"{MOST}{words}"
     area = sum(region.area for region, cost in zip(regions, costs, strict=True) if cost > 0)
     return EVERYWHERE if area >= ALL_OVER else SEVERAL
 

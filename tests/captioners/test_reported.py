@@ -100,3 +100,4 @@ def test_nothing_is_reported_where_all_captions_failed():
 def test_low_saturation_is_no_dullness_in_black_and_white():
     dull, grey = ({"family": name, "severity": 4} for name in ("saturation_low", "black_and_white"))
     assert in_black_and_white([NOISE, dull]) == [NOISE, grey]
+    assert in_black_and_white([{"family": "saturation_high", "severity": 5}, NOISE]) == [NOISE]

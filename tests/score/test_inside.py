@@ -88,6 +88,11 @@ def test_the_whole_picture_has_its_own_score(scorer, photo):
         ({"mask": np.ones((3, 3))}, InputError, r"shape of the image, \(80, 120\), found \(3, 3\)"),
         ({"mask": 5}, InputError, r"^mask: must be an array \(H, W\) in the .* found \(\); resize"),
         ({"mask": np.zeros((80, 120))}, InputError, "mask: must have a pixel that is not 0, found"),
+        (
+            {"mask": np.full((80, 120), np.nan)},
+            InputError,
+            "mask: must be numbers or bool, fou",
+        ),
         ({"mask": np.ones((80, 120)), "box": (0, 0, 1, 1)}, InputError, "found both; leave one"),
     ],
 )

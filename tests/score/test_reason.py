@@ -98,6 +98,27 @@ def test_places(rows, place):
     assert picture_reason(parts, labels, "fair") == f"out of focus, {place}"
 
 
+@pytest.mark.parametrize(
+    ("middle", "last", "place"),
+    [
+        (16, 1, "in the lower half"),  # 9 of 17 in the last third, 8 in the middle one
+        (14, 1, "mostly in the lower half"),  # 15 of 17
+        (12, 1, "all over"),  # 13 of 17
+    ],
+)
+def test_a_fault_of_half_the_picture(middle, last, place):
+    """Of 17 points in rows 0 to 2, 3 and 4, and 5 of six."""
+    labels = np.repeat(np.array([0, 0, 0, 1, 1, 2], np.uint16), 10)[:, None].repeat(60, axis=1)
+    costs = (17 - middle - last, middle, last)
+    parts = [
+        Part(area / 6, cost, [("noise", 3)]) for area, cost in zip((3, 2, 1), costs, strict=True)
+    ]
+    assert picture_reason(parts, labels, "fair") == f"noisy, {place}"
+    turned = {"lower": "right"}
+    expected = " ".join(turned.get(word, word) for word in place.split())
+    assert picture_reason(parts, labels.T, "fair") == f"noisy, {expected}"
+
+
 def test_two_families_share_the_cost_of_a_region_by_severity():
     """12 points at severities 1 and 3: 3 for noise, 9 for blur; 5 more for noise elsewhere."""
     parts = [Part(0.5, 12, [("blur", 3), ("noise", 1)]), Part(0.5, 5, [("noise", 4)])]

@@ -101,7 +101,11 @@ async def _from_form(request: Request, folder: Path, most: int) -> list[Upload]:
         raise RefusalError(400, f"body: must be a complete form, found {detail}") from error
     if not 1 <= len(kept) <= most:
         allowed = "one file" if most == 1 else f"1 to {most} files"
-        raise RefusalError(422, f"{FIELD}: must be {allowed} of the form, found {len(kept)}")
+        raise RefusalError(
+            422,
+            f"{FIELD}: must be {allowed} of the form, found {len(kept)}; send it as by curl -F"
+            f" {FIELD}=@photo.jpg",
+        )
     return kept
 
 
