@@ -51,6 +51,8 @@ class PreparedImage:
         pixels: uint8 (H, W, 3), of that part.
         labels: label map to use instead of the segmenter's.
         captions: of the regions, if they are known.
+        is_blank: whether it is one color all over.
+        is_colorless: whether it is black and white.
         given: number of the region that was given; None for none, and for the whole image.
         whole: whether the region that was given is the whole image.
     """
@@ -61,6 +63,8 @@ class PreparedImage:
     pixels: np.ndarray
     labels: np.ndarray | None
     captions: Captions | None
+    is_blank: bool
+    is_colorless: bool
     given: int | None = None
     whole: bool = False
 
@@ -133,11 +137,12 @@ def prepare(
     labels, captions = (captioned.labels, captioned.captions) if captioned else (None, None)
     height, width = image.pixels.shape[:2]
     sizes = image.size, (width, height)
+    look = is_blank(pixels), is_colorless(pixels)
     if mask is None:
-        return PreparedImage(*sizes, box, pixels, labels, captions)
+        return PreparedImage(*sizes, box, pixels, labels, captions, *look)
     labels = segment(pixels) if labels is None else labels
     labels, given = inside.with_region(labels, mask, (height, width), box)
-    return PreparedImage(*sizes, box, pixels, labels, None, given, whole=given is None)
+    return PreparedImage(*sizes, box, pixels, labels, None, *look, given, whole=given is None)
 
 
 def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) -> Score:
@@ -159,15 +164,14 @@ def assemble(prepared: PreparedImage, scored: ScoredRegions, scale: MosScale) ->
     places = list(zip(boxes, areas.tolist(), strict=True))
     named = [row.distortions for row in scored.captions]
     reported = reported_distortions(named, scored.ratings, predicted.region_quality, areas)
-    blank = is_blank(prepared.pixels)
-    if blank:
+    if prepared.is_blank:
         reported = [[] for _ in reported]
-    elif is_colorless(prepared.pixels):
+    elif prepared.is_colorless:
         reported = [in_black_and_white(own) for own in reported]
     regions = [_region(scored, r, places[r], reported[r], scale) for r in range(count)]
     costs = abs(scale.span) * (predicted.attention - predicted.quality_map)
     score, quality = scale.to_mos(predicted.quality), min(max(predicted.quality, 0.0), 1.0)
-    reason = BLANK if blank else picture_reason(regions, labels, itu_level(quality))
+    reason = BLANK if prepared.is_blank else picture_reason(regions, labels, itu_level(quality))
     given = None if prepared.given is None else regions[prepared.given]
     if prepared.whole:
         given = _whole(regions, content, score, quality, reason)

@@ -50,6 +50,16 @@ def assert_same(found: Score, expected: Score) -> None:
         assert own.score == pytest.approx(single.score, abs=5 * TOLERANCE)
 
 
+def test_pictures_without_color_are_told_apart_in_a_batch(scorer, photographs):
+    grey = np.repeat(photographs[0].mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    pictures = [grey, np.full_like(grey, 200)]
+    found = list(scorer.score_many(pictures, batch_size=2))
+    for own, pixels in zip(found, pictures, strict=True):
+        assert_same(own, scorer.score(pixels))
+    assert "black and white" in found[0].reason
+    assert found[1].reason.startswith("blank")
+
+
 @pytest.mark.parametrize("batch_size", [2, 16])
 def test_a_batch_has_the_scores_of_single_images_in_their_order(scorer, photographs, batch_size):
     found = list(scorer.score_many(photographs, batch_size=batch_size))
