@@ -144,8 +144,8 @@ _EFFECTS = {
     "underexposure": "underexposed",
     "watermark": "watermarked",
 }
-# Without an adverb. A watermark is never meant as a look: it is reported whatever
-# it costs, except in an excellent region.
+# Without an adverb. A watermark is never meant as a look: it is reported whatever it costs, except
+# in an excellent region.
 UNGRADED = ("watermark", BLACK_AND_WHITE)
 
 

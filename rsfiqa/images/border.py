@@ -77,6 +77,19 @@ def has_border(pixels: np.ndarray) -> bool:
     return content_box(pixels) != (0, 0, pixels.shape[1], pixels.shape[0])
 
 
+def scaled_box(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:
+    """A box in an image at another size, of a pixel each way at least.
+
+    Args:
+        box: in the image, pixels.
+        size: width and height of the image, pixels.
+        other: likewise at the other size.
+    """
+    scale = np.tile(np.divide(other, size), 2)
+    x0, y0, x1, y1 = np.rint(np.array(box) * scale).astype(int).tolist()
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+
+
 def pad_labels(labels: np.ndarray, content: Box, size: tuple[int, int]) -> np.ndarray:
     """A label map of the whole image, whose border gets the labels of the nearest pixels inside.
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from rsfiqa.cost_map import BRIGHTEST, brightest_cost, brightness, total_cost
 from rsfiqa.errors import InputError
 from rsfiqa.images import resize
+from rsfiqa.images.border import scaled_box
 from rsfiqa.images.listing import HEATMAP
 from rsfiqa.images.location import file_state
 from rsfiqa.io.atomic import atomic
@@ -151,9 +152,7 @@ def heatmap(image: np.ndarray, score: Score, scale: MosScale) -> Image.Image:
     """
     small = resize.reduce(image, LONG_SIDE)
     height, width = small.shape[:2]
-    factors = np.tile(np.divide((width, height), score.size), 2)
-    x0, y0, x1, y1 = np.rint(np.array(score.content) * factors).astype(int).tolist()
-    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    x0, y0, x1, y1 = scaled_box(score.content, score.size, (width, height))
     top = brightest_cost(score.cost_grid, scale)
     fraction = brightness(score.cost_grid, top, (width, height))
     fraction[:y0] = fraction[y1:] = fraction[:, :x0] = fraction[:, x1:] = 0

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rsfiqa.images.border import Box
+from rsfiqa.images.border import Box, scaled_box
 from rsfiqa.products.scores import IMAGE_RATINGS
 from rsfiqa.scale import itu_level
 from rsfiqa.score.reason import region_reason, worst_of
@@ -149,11 +149,10 @@ class Score:
     @cached_property
     def scored_labels(self) -> np.ndarray:
         """`labels` as int32 (h, w), with -1 in a border, where no region is."""
-        scale = np.tile(np.divide(self.labels.shape[::-1], self.size), 2)
-        x0, y0, x1, y1 = np.rint(np.array(self.content) * scale).astype(int).tolist()
-        inside = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
+        height, width = self.labels.shape
+        x0, y0, x1, y1 = scaled_box(self.content, self.size, (width, height))
         labels = np.full(self.labels.shape, -1, np.int32)
-        labels[inside] = self.labels[inside]
+        labels[y0:y1, x0:x1] = self.labels[y0:y1, x0:x1]
         return labels
 
     @cached_property

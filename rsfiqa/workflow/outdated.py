@@ -156,9 +156,8 @@ class Outdated:
         weights = statistics(path).get("weights_sha256", {})
         for split in sorted(weights):
             folder = checkpoint_folder(path.parents[1], train, method, split)
-            with suppress(
-                InputError
-            ):  # missing or damaged: it is made again, and the table with it
+            # a missing or damaged one is made again, and the table with it
+            with suppress(InputError):
                 if read_card(folder)[1] != weights[split]:
                     return f"the checkpoint of {split} is another one"
         return ""
